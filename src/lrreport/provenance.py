@@ -1,0 +1,128 @@
+"""What identifies a run, so that equal runs are made once; and where and with what it was made."""
+
+import ast
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import socket
+import subprocess
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from lrreport.study import REPOSITORY, Parameters, Settings
+
+TRAINING_NOTEBOOK = REPOSITORY / "notebooks" / "train.ipynb"
+TRAINING_MODULES = ("training/data.py", "training/model.py", "training/loop.py")
+PACKAGES = ("lrreport", "torch", "numpy", "pydantic", "papermill", "ipykernel")
+
+
+class Identity(Settings):
+    """All that decides what a run computes; digests are SHA-256 in hexadecimal."""
+
+    parameters: dict[str, Any]
+    notebook: str
+    code: dict[str, str]
+    data: dict[str, str]
+    torch: str
+    device: str
+
+    @property
+    def key(self) -> str:
+        """The name of the run in outputs/runs: 16 hexadecimal digits."""
+        return _digest(json.dumps(self.model_dump(mode="json"), sort_keys=True))[:16]
+
+
+def identify(parameters: Parameters, data: Mapping[str, str]) -> Identity:
+    """Return the identity of the run that these parameters and data (file name → digest) would give here."""
+    return Identity(
+        parameters=parameters.model_dump(mode="json", exclude={"device"}),
+        notebook=digest_notebook(TRAINING_NOTEBOOK),
+        code={module: digest_module(REPOSITORY / "src/lrreport" / module) for module in TRAINING_MODULES},
+        data=dict(sorted(data.items())),
+        # "2.13.0+cpu" and "2.13.0" are one release: which build it was is among the facts.
+        torch=importlib.metadata.version("torch").partition("+")[0],
+        device=find_device(parameters.device),
+    )
+
+
+def find_device(device: str) -> str:
+    """Return "cpu" or "cuda": the type of device that a study's setting means on this machine."""
+    if device != "auto":
+        return device
+    # Asking torch costs a second of import, so it is asked only where an NVIDIA driver (WSL's too) is present.
+    if not any(Path(node).exists() for node in ("/dev/nvidiactl", "/dev/dxg")):
+        return "cpu"
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+@cache
+def digest_notebook(path: Path) -> str:
+    """Return the SHA-256 of a notebook's code cells, the parameters cell left out, comments and layout too."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    sources = [
+        "".join(cell["source"])
+        for cell in cells
+        if cell["cell_type"] == "code" and not {"parameters", "check"} & set(cell["metadata"].get("tags", ()))
+    ]
+    return _digest("\n".join(_canonical(ast.parse(source)) for source in sources))
+
+
+@cache
+def digest_module(path: Path) -> str:
+    """Return the SHA-256 of a module's syntax tree without docstrings, comments and positions."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+    return _digest(_canonical(tree))
+
+
+def _canonical(node: Any) -> str:
+    """Write a syntax tree as text; empty fields are left out, since each release of Python adds some."""
+    if isinstance(node, ast.AST):
+        fields = (f"{name}={_canonical(value)}" for name, value in ast.iter_fields(node) if value not in (None, []))
+        return f"{type(node).__name__}({','.join(fields)})"
+    return f"[{','.join(map(_canonical, node))}]" if isinstance(node, list) else repr(node)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def collect_facts() -> dict[str, Any]:
+    """Return what is worth knowing of this machine and process, none of which may decide a result."""
+    return {
+        "python": platform.python_version(),
+        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "cpu": _read_cpu_model(),
+        "cpu_count": os.cpu_count(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "host": socket.gethostname(),
+        **_read_commit(),
+    }
+
+
+def _read_cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(models, platform.processor() or platform.machine())
+
+
+def _read_commit() -> dict[str, Any]:
+    """Return the commit of the checkout and whether tracked files differ from it; None without git."""
+    git = ["git", "-C", str(REPOSITORY)]
+    try:
+        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+        status = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return {"commit": None, "dirty": None}
+    return {"commit": commit.stdout.strip(), "dirty": bool(status.stdout.strip())}

@@ -1,0 +1,223 @@
+"""What a study varies, what it keeps fixed, and what an earlier report said; read from studies/*.toml."""
+
+import difflib
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterator
+from functools import reduce
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationError
+
+from lrreport import LrreportError
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+RESERVED_NAMES = ("runs", "reference")  # folders of outputs/ that belong to no study
+T = TypeVar("T")
+
+
+def _without_duplicates(values: tuple[T, ...]) -> tuple[T, ...]:
+    repeated = next((value for place, value in enumerate(values) if value in values[:place]), None)
+    if repeated is not None:
+        raise ValueError(f"{repeated!r} appears twice")
+    return values
+
+
+def _not_reserved(name: str) -> str:
+    if name in RESERVED_NAMES:
+        raise ValueError(f"{name!r} is a folder that lrreport keeps for itself")
+    return name
+
+
+# Strict, since pydantic would otherwise read true as 1 and "5" as 5. The description is the remedy in an error message.
+Rate = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Strict(), Field(ge=1, le=1_000_000)]
+Seed = Annotated[int, Strict(), Field(ge=0, lt=2**63)]
+Margin = Annotated[float, Strict(), Field(gt=0, lt=1, allow_inf_nan=False)]
+Fraction = Annotated[float, Strict(), Field(ge=0, le=1)]
+Loss = Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,80}$"), AfterValidator(_not_reserved)]
+
+
+class Settings(BaseModel):
+    """Settings that never change once read; a key that is not one of theirs is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Vary(Settings):
+    """The learning rates, and the seeds that repeat each of them."""
+
+    learning_rate: Annotated[tuple[Rate, ...], Field(min_length=1), AfterValidator(_without_duplicates)] = Field(
+        description="give distinct positive learning rates, such as [0.001, 0.0001]"
+    )
+    seed: Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_without_duplicates)] = Field(
+        default=(0, 1, 2, 3, 4), description="give distinct whole numbers from 0 on, such as [0, 1, 2, 3, 4]"
+    )
+
+
+class Fixed(Settings):
+    """Everything that is equal in all runs, and on which every conclusion therefore depends."""
+
+    dataset: Literal["fashion_mnist", "sample"] = Field(
+        default="fashion_mnist", description='give "fashion_mnist" or "sample"'
+    )
+    hidden_sizes: tuple[Count, ...] = Field(
+        default=(128, 64), description="give the widths of the hidden layers, such as [128, 64]"
+    )
+    optimizer: Literal["adam"] = Field(default="adam", description='give "adam"')
+    batch_size: Count = Field(default=64, description="give a whole number from 1 on, such as 64")
+    epochs: Count = Field(default=5, description="give a whole number from 1 on, such as 5")
+    validation_size: Count = Field(
+        default=5000, description="give how many training images to hold out, such as 5000"
+    )
+    split_seed: Seed = Field(default=0, description="give a whole number from 0 on")
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description='give "auto", "cpu" or "cuda"')
+
+
+class Parameters(Fixed):
+    """The parameters of one execution of the training notebook: one learning rate, all its seeds."""
+
+    learning_rate: Rate = Field(description="give a positive number, such as 0.001")
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_without_duplicates)] = Field(
+        description="give distinct whole numbers from 0 on, such as [0, 1, 2, 3, 4]"
+    )
+
+
+class Margins(Settings):
+    """What counts as small, fixed before looking at any result."""
+
+    accuracy: Margin = Field(default=0.005, description="give a fraction such as 0.005, which is 0.5 points")
+    loss: Margin = Field(default=0.01, description="give a number of nats such as 0.01")
+
+
+class PublishedResult(Settings):
+    """The numbers that an earlier report gave for one learning rate; accuracies are fractions, losses nats."""
+
+    learning_rate: Rate
+    train_loss: Loss | None = None
+    train_accuracy: Fraction | None = None
+    test_accuracy: Fraction | None = None
+
+
+class PublishedClaim(Settings):
+    """One assertion of an earlier report, in words and as a claim of our vocabulary with its arguments."""
+
+    says: str
+    claim: str
+    arguments: dict[str, Any] = {}
+    remark: str = ""
+
+
+class Published(Settings):
+    """An earlier report: its title, its numbers and its claims."""
+
+    title: str
+    result: tuple[PublishedResult, ...] = ()
+    claim: tuple[PublishedClaim, ...] = ()
+
+
+class Study(Settings):
+    """One question and all that is needed to answer it."""
+
+    name: Name = Field(description="use letters, digits, '.', '_', '+' and '-' (not 'runs' or 'reference')")
+    title: str = Field(default="Impact of the learning rate", description="give a line of text")
+    vary: Vary = Field(description="add a table [vary] with learning_rate = [0.001, 0.0001]")
+    fixed: Fixed = Fixed()
+    margins: Margins = Margins()
+    published: Published | None = None
+
+    def runs(self) -> Iterator[Parameters]:
+        """Yield the parameters of each notebook run, one for each learning rate, in the study's order."""
+        for rate in self.vary.learning_rate:
+            yield Parameters(learning_rate=rate, seeds=tuple(sorted(self.vary.seed)), **self.fixed.model_dump())
+
+    def changed(self, name: str | None = None, **changes: Any) -> Self:
+        """Return the study with other settings, under a name of its own so that it replaces no other report.
+
+        `changes` are keys of `vary` and `fixed`; those that are None are left as they are.
+        Raises LrreportError for a value that a study file could not hold either.
+        """
+        settings = self.model_dump(mode="json", exclude_none=True)
+        for key, value in changes.items():
+            if value is not None:
+                settings["vary" if key in Vary.model_fields else "fixed"][key] = value
+        changed = parse_study(settings, "command line")
+        if changed != self:
+            settings["name"] = f"{self.name}-{changed.digest()[:6]}"
+        if name is not None:
+            settings["name"] = name
+        return parse_study(settings, "command line")  # type: ignore[return-value]
+
+    def digest(self) -> str:
+        """Return the SHA-256 (hexadecimal) of all the settings but the name."""
+        settings = json.dumps(self.model_dump(mode="json", exclude={"name"}), sort_keys=True)
+        return hashlib.sha256(settings.encode()).hexdigest()
+
+
+def load_study(path: Path | str) -> Study:
+    """Return the study in a TOML file; its name is the file's unless the file gives another.
+
+    A path that does not exist from here is also looked for in the repository.
+    Raises LrreportError, in one line that names file, key, value and remedy.
+    """
+    file = Path(path)
+    if not file.is_absolute() and not file.exists():
+        file = REPOSITORY / file
+    try:
+        settings = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as err:
+        known = ", ".join(sorted(f"studies/{study.name}" for study in (REPOSITORY / "studies").glob("*.toml")))
+        raise LrreportError(f"{path}: cannot read the study ({err.strerror}); there are {known}") from err
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
+        raise LrreportError(f"{path}: not a TOML file: {err}") from err
+    return parse_study({"name": file.stem, **settings}, str(path))
+
+
+def parse_study(settings: dict[str, Any], place: str) -> Study:
+    """Return the study with these settings, or raise a LrreportError that begins with `place`."""
+    return parse_settings(Study, settings, place)
+
+
+M = TypeVar("M", bound=Settings)
+
+
+def parse_settings(model: type[M], settings: dict[str, Any], place: str) -> M:
+    """Return `model` with these settings, or raise LrreportError: one line with place, key, value and remedy."""
+    try:
+        return model.model_validate(settings)
+    except ValidationError as err:
+        errors = err.errors(include_url=False)
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        raise LrreportError(f"{place}: {_describe(model, errors[0])}{more}") from err
+
+
+def _describe(model: type[Settings], error: Any) -> str:
+    *parents, key = [part for part in error["loc"] if isinstance(part, str)] or [""]
+    table = reduce(_descend, parents, model)
+    path = ".".join([*parents, key])
+    if error["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(key, table.model_fields, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"the keys here are {', '.join(table.model_fields)}"
+        return f"unknown key {path}; {hint}"
+    field = table.model_fields.get(key)
+    remedy = f"; {field.description}" if field is not None and field.description else ""
+    if error["type"] == "missing":
+        return f"{path} is missing{remedy}"
+    problem = error["msg"].removeprefix("Value error, ")
+    return f"{path} = {_brief(error['input'])}: {problem[0].lower()}{problem[1:]}{remedy}"
+
+
+def _descend(model: type[Settings], key: str) -> type[Settings]:
+    """Return the model behind a key; a key of a list of tables leads to the model of its entries."""
+    found: Any = model.model_fields[key].annotation
+    while not (isinstance(found, type) and issubclass(found, Settings)):
+        found = found.__args__[0]
+    return found
+
+
+def _brief(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,109 @@
+"""All runs of a study, in parallel, each made once; one progress bar over all of them."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+
+from tqdm import tqdm
+
+from lrreport import LrreportError
+from lrreport.provenance import TRAINING_NOTEBOOK, Identity
+from lrreport.record import PROGRESS
+from lrreport.study import Parameters
+from lrreport.sweep.execute import LOG, execute
+from lrreport.sweep.store import Store, make_folder
+
+NOTEBOOK = "train.ipynb"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What to run, and what identifies it."""
+
+    parameters: Parameters
+    identity: Identity
+
+    @property
+    def n_epochs(self) -> int:
+        """Epochs over all seeds."""
+        return self.parameters.epochs * len(self.parameters.seeds)
+
+
+@dataclass
+class Sweep:
+    """The runs of one study on this machine; `failures` is where the notebooks of failed runs are left to open."""
+
+    store: Store
+    failures: Path
+    stopping: Event = field(default_factory=Event)
+    _epochs_done: dict[Path, int] = field(default_factory=dict)  # by workspace
+
+    def run_all(self, runs: Sequence[Run], n_jobs: int | None = None) -> dict[float, str]:
+        """Make every run that is not kept yet; return why, for each learning rate whose run failed.
+
+        `n_jobs` runs go on at once, by default one more than there are cores: equal runs seldom divide evenly
+        over the cores, and the operating system then shares them out.
+        """
+        missing = [run for run in runs if not self.store.has(run.identity)]
+        shutil.rmtree(self.failures, ignore_errors=True)
+        if not missing:
+            return {}
+        n_workers = min(len(missing), n_jobs or (os.cpu_count() or 1) + 1)
+        with ThreadPoolExecutor(n_workers) as pool:
+            futures = {pool.submit(self.run, run): run for run in missing}
+            try:
+                self._watch(list(futures), sum(run.n_epochs for run in missing))
+            except BaseException:
+                self.stopping.set()
+                pool.shutdown(cancel_futures=True)
+                raise
+        errors = {run.parameters.learning_rate: future.exception() for future, run in futures.items()}
+        for error in errors.values():
+            if error is not None and not isinstance(error, LrreportError):
+                raise error
+        return {rate: str(error) for rate, error in errors.items() if error is not None}
+
+    def run(self, run: Run) -> None:
+        """Make one run, unless somebody else has just made it, and keep it."""
+        with self.store.lock(run.identity).acquire(cancel_check=self.stopping.is_set):
+            if self.store.has(run.identity) or self.stopping.is_set():
+                return
+            workspace = self.store.make_workspace(run.identity)
+            self._epochs_done[workspace] = 0
+            try:
+                parameters = run.parameters.model_dump(mode="json") | {"run_dir": str(workspace)}
+                execute(TRAINING_NOTEBOOK, workspace / NOTEBOOK, parameters, self.stopping)
+                self.store.promote(workspace, run.identity)
+            except LrreportError as err:
+                raise LrreportError(self._leave_to_open(run, workspace, str(err))) from err
+            finally:
+                shutil.rmtree(workspace, ignore_errors=True)
+
+    def _leave_to_open(self, run: Run, workspace: Path, error: str) -> str:
+        """Keep a failed run's notebook and log, and return its error with the place where they are."""
+        folder = self.failures / f"learning_rate={run.parameters.learning_rate:g}"
+        make_folder(folder)
+        for name in (NOTEBOOK, LOG):
+            if (workspace / name).exists():
+                shutil.copyfile(workspace / name, folder / name)
+        return error.replace(str(workspace), str(folder))
+
+    def _watch(self, futures: list[Future[None]], n_epochs: int) -> None:
+        """Show one bar of epochs over all runs, on a terminal only, until every run has ended."""
+        with tqdm(total=n_epochs, unit="epoch", desc="Training", disable=None, dynamic_ncols=True) as bar:
+            pending = set(futures)
+            while pending:
+                pending = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED).not_done
+                self._show(bar)
+            bar.update(bar.total - bar.n if not any(future.exception() for future in futures) else 0)
+
+    def _show(self, bar: "tqdm[None]") -> None:
+        for workspace in list(self._epochs_done):
+            with suppress(OSError):  # it is gone once its run is kept
+                self._epochs_done[workspace] = (workspace / PROGRESS).stat().st_size
+        bar.update(sum(self._epochs_done.values()) - bar.n)

@@ -1,0 +1,101 @@
+"""Files -> tensors: three splits, flattened and scaled, with every image in exactly one of them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lrreport import LrreportError
+from lrreport.training.files import DIGESTS, ensure_files, read_idx
+
+CLASS_NAMES = (
+    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+)  # fmt: skip
+IMAGE_SHAPE = (28, 28)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images (n, 784) float32 in [-1, 1] and labels (n,) int64."""
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def to(self, device: str) -> "Split":
+        """Return the split on a device, "cpu" or "cuda"."""
+        return Split(self.images.to(device), self.labels.to(device))
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The images to learn from, those that compare learning rates, and those that decide nothing."""
+
+    train: Split
+    validation: Split
+    test: Split
+    class_names: tuple[str, ...] = CLASS_NAMES
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The number of images in each split."""
+        return {"train": len(self.train), "validation": len(self.validation), "test": len(self.test)}
+
+    def to(self, device: str) -> "Splits":
+        """Return the splits on a device, "cpu" or "cuda"."""
+        return Splits(self.train.to(device), self.validation.to(device), self.test.to(device), self.class_names)
+
+
+def load_splits(dataset: str, validation_size: int, split_seed: int, data_root: Path | None = None) -> Splits:
+    """Return a dataset's splits; the validation images are drawn from the training file, equally many of each class.
+
+    Raises LrreportError if the files cannot be had or the classes do not fill `validation_size` evenly.
+    """
+    paths = ensure_files(dataset, data_root)
+    digests = DIGESTS[dataset]
+    images, test_images = (
+        scale_images(_read_array(paths[name], digests[name], offset=16))
+        for name in ("train-images-idx3-ubyte", "t10k-images-idx3-ubyte")
+    )
+    labels, test_labels = (
+        torch.from_numpy(_read_array(paths[name], digests[name], offset=8)).long()
+        for name in ("train-labels-idx1-ubyte", "t10k-labels-idx1-ubyte")
+    )
+    held_out = hold_out(labels, validation_size, split_seed)
+    return Splits(
+        train=Split(images[~held_out], labels[~held_out]),
+        validation=Split(images[held_out], labels[held_out]),
+        test=Split(test_images, test_labels),
+    )
+
+
+def scale_images(pixels: "np.ndarray[tuple[int], np.dtype[np.uint8]]") -> Tensor:
+    """Return pixels 0 … 255 as images (n, 784) with values in [-1, 1]."""
+    return torch.from_numpy(pixels).reshape(-1, IMAGE_SHAPE[0] * IMAGE_SHAPE[1]).float().div_(127.5).sub_(1)
+
+
+def hold_out(labels: Tensor, size: int, seed: int) -> Tensor:
+    """Return a mask (n,) that is true for `size` labels, equally many of each class, drawn with `seed`."""
+    classes, counts = labels.unique(return_counts=True)
+    per_class, rest = divmod(size, len(classes))
+    if rest or per_class >= counts.min():
+        limit = (int(counts.min()) - 1) * len(classes)
+        raise LrreportError(
+            f"validation_size = {size}: {len(classes)} classes need a multiple of {len(classes)} "
+            f"from {len(classes)} to {limit}"
+        )
+    generator = torch.Generator().manual_seed(seed)
+    mask = torch.zeros(len(labels), dtype=torch.bool)
+    for label in classes:
+        members = torch.nonzero(labels == label).squeeze(1)  # (n_members,)
+        mask[members[torch.randperm(len(members), generator=generator)[:per_class]]] = True
+    return mask
+
+
+def _read_array(path: Path, digest: str, offset: int) -> "np.ndarray[tuple[int], np.dtype[np.uint8]]":
+    """Return the bytes of an IDX file behind its header, as a copy that torch may write to."""
+    return np.frombuffer(read_idx(path, digest), dtype=np.uint8, offset=offset).copy()

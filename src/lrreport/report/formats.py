@@ -1,0 +1,99 @@
+"""Numbers as a reader sees them: percent, points, nats, rates, probabilities; a minus sign is a minus sign."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+MINUS = "\N{MINUS SIGN}"
+
+
+def format_percent(fraction: float) -> str:
+    """Return a fraction as percent: 0.8712 → "87.12 %"."""
+    return f"{_signed(100 * fraction, '.2f')} %"
+
+
+def format_points(fraction: float) -> str:
+    """Return a difference of fractions as percentage points, without the unit: 0.0062 → "0.62"."""
+    return _signed(100 * fraction, ".2f")
+
+
+def format_loss(nats: float) -> str:
+    """Return a cross-entropy in nats: 0.29687 → "0.2969"; beyond 100 it is rounded to three digits."""
+    return _signed(nats, ".4f") if abs(nats) < 100 else _signed(nats, ".3g")
+
+
+def format_rate(rate: float) -> str:
+    """Return a learning rate as people write it: 0.0005, 1e-7."""
+    if 1e-6 <= rate < 1e6:
+        return str(np.format_float_positional(rate, trim="-"))
+    mantissa, _, exponent = np.format_float_scientific(rate, trim="-").partition("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
+def format_p(p: float) -> str:
+    """Return a probability with its sign of comparison: "= 0.031", "< 0.001"."""
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}" if p < 0.9995 else "> 0.999"
+
+
+def format_count(count: float) -> str:
+    """Return a whole number with thousands separated: 55000 → "55,000"."""
+    return f"{int(count):,}"
+
+
+def format_decimal(value: float) -> str:
+    """Return a number with one digit after the point: epochs, seconds."""
+    return _signed(value, ".1f")
+
+
+def format_ratio(value: float) -> str:
+    """Return a ratio: "1.84"."""
+    return f"{value:.2f}" if value < 100 else f"{value:,.0f}"
+
+
+def _signed(value: float, spec: str) -> str:
+    text = format(value, spec)
+    if float(text) == 0:  # no "-0.00"
+        text = text.removeprefix("-")
+    return text.replace("-", MINUS)
+
+
+FORMATS = {
+    "percent": format_percent,
+    "points": format_points,
+    "loss": format_loss,
+    "rate": format_rate,
+    "p": format_p,
+    "count": format_count,
+    "epochs": format_decimal,
+    "seconds": format_decimal,
+    "ratio": format_ratio,
+}
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number and how it is written: a kind of FORMATS."""
+
+    value: float
+    kind: str
+
+    def __str__(self) -> str:
+        return FORMATS[self.kind](self.value)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the number, its kind and its text; a number that is not finite is null."""
+        value = self.value if math.isfinite(self.value) else None
+        return {"value": value, "kind": self.kind, "text": str(self)}
+
+
+def list_words(words: list[str]) -> str:
+    """Return words as a list in a sentence: "a", "a and b", "a, b and c"."""
+    *head, last = words
+    return f"{', '.join(head)} and {last}" if head else last
+
+
+def count_nouns(count: int, noun: str, plural: str | None = None) -> str:
+    """Return a count with its noun: "1 seed", "5 seeds"."""
+    return f"{format_count(count)} {noun if count == 1 else plural or f'{noun}s'}"

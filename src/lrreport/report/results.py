@@ -1,0 +1,136 @@
+"""Records -> tidy frames."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lrreport import LrreportError
+from lrreport.record import RunRecord, SeedResult, load_arrays, load_record
+from lrreport.study import REPOSITORY, Study, parse_study
+
+REFERENCE = REPOSITORY / "outputs" / "reference"
+CONTENTS = "study.json"  # the study that a folder answers, and where the runs are
+
+
+@dataclass(frozen=True)
+class Results:
+    """The records of a study, by learning rate in the study's order.
+
+    `missing` are the rates whose run is not there.
+    """
+
+    study: Study
+    records: dict[float, RunRecord]
+    folders: dict[float, Path]
+
+    @property
+    def rates(self) -> list[float]:
+        """The learning rates that have a record."""
+        return list(self.records)
+
+    @property
+    def missing(self) -> list[float]:
+        """The learning rates of the study that have none."""
+        return [rate for rate in self.study.vary.learning_rate if rate not in self.records]
+
+    @cached_property
+    def complete_rates(self) -> list[float]:
+        """The learning rates at which every seed completed: only these are compared.
+
+        Leaving out just the seeds that diverged would favour the rate at which they did.
+        """
+        diverged = set(self.runs.loc[self.runs.status == "diverged", "learning_rate"])
+        return [rate for rate in self.rates if rate not in diverged]
+
+    @cached_property
+    def runs(self) -> pd.DataFrame:
+        """A row for each learning rate and seed; accuracies are fractions, losses nats, NaN where it diverged.
+
+        `train_*` are the running means of the last epoch, `val_*` its end, `final_train_*` and `test_*` the
+        evaluations with fixed weights after it; `cpu_seconds` is the sum over the epochs.
+        """
+        rows = [_summarise_seed(record.learning_rate, seed) for record in self.records.values() for seed in record.seeds]
+        return pd.DataFrame(rows)
+
+    @cached_property
+    def epochs(self) -> pd.DataFrame:
+        """A row for each learning rate, seed and epoch, the untrained network being epoch 0."""
+        rows = [
+            {"learning_rate": rate, "seed": seed.seed, **row.model_dump()}
+            for rate, record in self.records.items()
+            for seed in record.seeds
+            for row in seed.epochs
+        ]
+        return pd.DataFrame(rows)
+
+    @property
+    def facts(self) -> list[dict[str, Any]]:
+        """Where and with what each run was made."""
+        return [record.facts for record in self.records.values()]
+
+    def values(self, rate: float, metric: str) -> "pd.Series[float]":
+        """Return one metric of `runs` at one rate, by seed in ascending order."""
+        rows = self.runs[self.runs.learning_rate == rate]
+        return rows.set_index("seed")[metric].sort_index()
+
+    def curves(self, rate: float, metric: str) -> pd.DataFrame:
+        """Return one metric of `epochs` at one rate: epochs 0 … E down, seeds across."""
+        rows = self.epochs[self.epochs.learning_rate == rate]
+        return rows.pivot(index="epoch", columns="seed", values=metric)
+
+    def step_losses(self, rate: float) -> dict[int, np.ndarray[Any, Any]]:
+        """Return the loss at every training step, by seed: (n_steps,) float32."""
+        arrays = load_arrays(self.folders[rate])
+        return {seed.seed: arrays[f"step_losses_{seed.seed}"] for seed in self.records[rate].seeds}
+
+
+def _summarise_seed(rate: float, seed: SeedResult) -> dict[str, Any]:
+    done = seed.status == "completed"
+    last, nan = seed.epochs[-1], float("nan")
+    return {
+        "learning_rate": rate,
+        "seed": seed.seed,
+        "status": seed.status,
+        "n_epochs": last.epoch,
+        "train_loss": last.train_loss if done else nan,
+        "train_accuracy": last.train_accuracy if done else nan,
+        "val_loss": last.val_loss if done else nan,
+        "val_accuracy": last.val_accuracy if done else nan,
+        "final_train_loss": seed.train.loss if seed.train else nan,
+        "final_train_accuracy": seed.train.accuracy if seed.train else nan,
+        "test_loss": seed.test.loss if seed.test else nan,
+        "test_accuracy": seed.test.accuracy if seed.test else nan,
+        "cpu_seconds": sum(row.cpu_seconds for row in seed.epochs),
+    }
+
+
+def describe_contents(study: Study, folders: dict[float, str]) -> str:
+    """Return the text of a folder's study.json: the study, and the folder of each rate's run relative to it."""
+    runs = [{"learning_rate": rate, "folder": folder} for rate, folder in folders.items()]
+    return json.dumps({"study": study.model_dump(mode="json", exclude_none=True), "runs": runs}, indent=1) + "\n"
+
+
+def load_results(folder: Path | str = "") -> Results:
+    """Return the results of the study that `folder` describes, by default of the reference in the repository.
+
+    Raises LrreportError if its study.json or a record is missing or broken, or belongs to another learning rate.
+    """
+    place = Path(folder) if folder else REFERENCE
+    try:
+        contents = json.loads((place / CONTENTS).read_text(encoding="utf-8"))
+        study = parse_study(contents["study"], str(place / CONTENTS))
+        folders = {float(run["learning_rate"]): place / run["folder"] for run in contents["runs"]}
+    except (OSError, ValueError, KeyError, TypeError) as err:
+        raise LrreportError(f"{place / CONTENTS}: cannot read it ({err}); run lrreport report to make it") from err
+    records = {rate: load_record(path) for rate, path in folders.items()}
+    for rate, record in records.items():
+        if record.learning_rate != rate:
+            raise LrreportError(f"{folders[rate]}: a record of learning rate {record.learning_rate:g}, not {rate:g}")
+    if not records:
+        raise LrreportError(f"{place / CONTENTS}: no run of this study is there; run lrreport report to make them")
+    return Results(study, records, folders)

@@ -59,12 +59,16 @@ def find_detectable(sd: float, n: int) -> float:
 
 
 def find_n_needed(mean: float, sd: float) -> float:
-    """Return how many pairs would see a difference of this mean and sd in 80 % of studies; infinity if it is 0."""
-    if mean == 0 or abs(mean) / sd < 0.01:
+    """Return how many pairs would see a difference of this mean and sd in 80 % of studies (Cohen, 1988).
+
+    Infinity for an effect below a hundredth of the sd, which would take tens of thousands.
+    """
+    effect = abs(mean) / sd
+    if effect < 0.01:
         return math.inf
-    if abs(mean) / sd > 8:  # two pairs already do
-        return 2
-    return math.ceil(float(TTestPower().solve_power(effect_size=abs(mean) / sd, alpha=ALPHA, power=POWER)))
+    # statsmodels' solver does not converge where a handful of pairs is enough, so these are tried one by one.
+    few = (n for n in range(2, 20) if TTestPower().power(effect, nobs=n, alpha=ALPHA) >= POWER)
+    return next(few, None) or math.ceil(TTestPower().solve_power(effect_size=effect, alpha=ALPHA, power=POWER))
 
 
 def predict_next(values: Vector) -> tuple[float, float]:

@@ -1,0 +1,227 @@
+"""Claims about where rates end: whether one differs from another, and which is best or worst."""
+
+from dataclasses import replace
+from itertools import combinations
+
+from lrreport.report.claims.claim import (
+    METRICS,
+    Claim,
+    Verdict,
+    claim,
+    find_margin,
+    has_spread,
+    list_rates,
+    name_unit,
+    not_testable,
+    quantify,
+    quantify_difference,
+    why_untestable,
+)
+from lrreport.report.formats import Quantity, count_nouns
+from lrreport.report.results import Results
+from lrreport.report.stats import ALPHA, Estimate, adjust_holm, estimate_mean, find_detectable, find_n_needed
+
+PAIRED_RULE = (
+    "Paired t test over seeds at 0.05, two-sided; p-values are adjusted for all {pairs} of rates (Holm), "
+    "the interval is the unadjusted 95 % one."
+)
+BEST_RULE = (
+    "Supported if it beats every other rate, each in a paired t test over seeds at 0.05; "
+    "contradicted if any other rate beats it, adjusted for their number (Holm)."
+)
+
+
+@claim
+def higher(results: Results, learning_rate: float, than: float, metric: str) -> Claim:
+    """One rate ends higher than another on a metric."""
+    return _compare(results, "higher", learning_rate, than, metric, sign=1)
+
+
+@claim
+def lower(results: Results, learning_rate: float, than: float, metric: str) -> Claim:
+    """One rate ends lower than another on a metric."""
+    return _compare(results, "lower", learning_rate, than, metric, sign=-1)
+
+
+@claim
+def slightly_higher(results: Results, learning_rate: float, than: float, metric: str) -> Claim:
+    """One rate ends higher than another on a metric, by less than the study's margin."""
+    return _limit(results, _compare(results, "slightly_higher", learning_rate, than, metric, sign=1), metric)
+
+
+@claim
+def slightly_lower(results: Results, learning_rate: float, than: float, metric: str) -> Claim:
+    """One rate ends lower than another on a metric, by less than the study's margin."""
+    return _limit(results, _compare(results, "slightly_lower", learning_rate, than, metric, sign=-1), metric)
+
+
+@claim
+def best(results: Results, learning_rate: float, metric: str) -> Claim:
+    """One rate ends better than every other on a metric: the highest accuracy, the lowest loss."""
+    return _lead(results, "best", learning_rate, metric, sign=1 if metric.endswith("accuracy") else -1)
+
+
+@claim
+def worst(results: Results, learning_rate: float, metric: str) -> Claim:
+    """One rate ends worse than every other on a metric: the lowest accuracy, the highest loss."""
+    return _lead(results, "worst", learning_rate, metric, sign=-1 if metric.endswith("accuracy") else 1)
+
+
+def _compare(results: Results, name: str, rate: float, than: float, metric: str, sign: int) -> Claim:
+    arguments = {"learning_rate": rate, "than": than, "metric": metric}
+    pairs = list(combinations(results.complete_rates, 2))
+    rule = PAIRED_RULE.format(pairs=count_nouns(len(pairs), "pair"))
+    reason = why_untestable(results, [rate, than])
+    if reason:
+        return not_testable(name, arguments, reason, rule)
+    values = {one: results.values(one, metric) for one in results.complete_rates}
+    tests = {frozenset(pair): estimate_mean(values[pair[0]] - values[pair[1]]) for pair in pairs}
+    adjusted = dict(zip(tests, adjust_holm([test.p for test in tests.values()]), strict=True))
+    estimate, p = estimate_mean(values[rate] - values[than]), adjusted[frozenset((rate, than))]
+    if not has_spread(estimate):
+        reason = f"{METRICS[metric]} differs by the same amount in every seed, so there is no spread to judge it by"
+        return not_testable(name, arguments, reason, rule)
+    verdict: Verdict = "not distinguishable"
+    if p < ALPHA:
+        verdict = "supported" if sign * estimate.mean > 0 else "contradicted"
+    evidence = {
+        "rate": Quantity(rate, "rate"),
+        "than": Quantity(than, "rate"),
+        "difference": quantify_difference(abs(estimate.mean), metric),
+        "low": quantify_difference(estimate.low, metric),
+        "high": quantify_difference(estimate.high, metric),
+        "n": Quantity(estimate.n, "count"),
+        "p": Quantity(p, "p"),
+        "pairs": Quantity(len(pairs), "count"),
+    } | describe_power(estimate, metric)
+    sentence = (_say_apart if p < ALPHA else _say_not_apart)(estimate, metric, evidence)
+    return Claim(
+        name, arguments, verdict, sentence.format_map(evidence), rule, estimate.n,
+        estimate.mean, estimate.low, estimate.high, name_unit(metric), evidence,
+    )  # fmt: skip
+
+
+def _say_apart(estimate: Estimate, metric: str, evidence: dict[str, Quantity]) -> str:
+    side = "above" if estimate.mean > 0 else "below"
+    unit = name_unit(metric)
+    return (
+        f"The {METRICS[metric]} of {{rate}} ends {{difference}} {unit} {side} that of {{than}} "
+        f"(95 % interval {{low}} to {{high}} {unit}, n = {{n}}, p {{p}})."
+    )
+
+
+def _say_not_apart(estimate: Estimate, metric: str, evidence: dict[str, Quantity]) -> str:
+    unit = name_unit(metric)
+    text = (
+        f"On {METRICS[metric]}, {{rate}} and {{than}} cannot be told apart: their means lie {{difference}} {unit} apart "
+        f"(95 % interval {{low}} to {{high}} {unit}, n = {{n}}, p {{p}})."
+    )
+    if not estimate.low <= 0 <= estimate.high:
+        text += " The interval by itself leaves out 0, but it does not allow for the {pairs} pairs compared."
+    return f"{text} {say_power(metric, evidence)}"
+
+
+def describe_power(estimate: Estimate, metric: str) -> dict[str, Quantity]:
+    """Return the smallest difference that this many seeds see with 80 % power, and how many would see ours."""
+    return {
+        "detectable": quantify_difference(find_detectable(estimate.sd, estimate.n), metric),
+        "n_needed": Quantity(find_n_needed(estimate.mean, estimate.sd), "count"),
+    }
+
+
+def say_power(metric: str, evidence: dict[str, Quantity]) -> str:
+    """Return what a study of this size could see, as a template for its evidence."""
+    needed = "about {n_needed}" if evidence["n_needed"].value <= 1000 else "more than a thousand"
+    return (
+        f"With {{n}} seeds the smallest difference seen with 80 % power is {{detectable}} {name_unit(metric)}; "
+        f"one as large as observed here would take {needed} seeds."
+    )
+
+
+def _limit(results: Results, plain: Claim, metric: str) -> Claim:
+    """Add to a difference that it is slight: its interval lies within the margin."""
+    margin = quantify_difference(find_margin(results, metric), metric)
+    evidence = {**plain.evidence, "margin": margin}
+    rule = f"{plain.rule} “Slightly” is supported if the whole interval lies within {margin} {name_unit(metric)} of 0."
+    if plain.verdict != "supported":
+        return replace(plain, rule=rule, evidence=evidence)
+    nearest, farthest = sorted((abs(plain.low), abs(plain.high)))
+    verdict: Verdict = "not distinguishable"
+    where = "crosses"
+    if farthest < margin.value:
+        verdict, where = "supported", "lies within"
+    elif nearest > margin.value:
+        verdict, where = "contradicted", "lies beyond"
+    size = f"The interval {where} the {margin} {name_unit(metric)} that count as slight."
+    return replace(plain, verdict=verdict, rule=rule, sentence=f"{plain.sentence} {size}", evidence=evidence)
+
+
+def rank_rates(results: Results, metric: str, sign: int) -> list[float]:
+    """Return the rates that can be compared, by mean, the one with the highest sign · mean first."""
+    return sorted(results.complete_rates, key=lambda rate: -sign * float(results.values(rate, metric).mean()))
+
+
+def find_unbeaten(results: Results, metric: str, sign: int) -> list[float]:
+    """Return the rates that the leading one does not beat in a paired t test at 0.05, itself first."""
+    leader, *others = rank_rates(results, metric, sign)
+    tests = {rate: estimate_mean(results.values(leader, metric) - results.values(rate, metric)) for rate in others}
+    return [leader, *(rate for rate, test in tests.items() if not test.p < ALPHA)]
+
+
+def _lead(results: Results, name: str, rate: float, metric: str, sign: int) -> Claim:
+    arguments = {"learning_rate": rate, "metric": metric}
+    others = [other for other in results.complete_rates if other != rate]
+    reason = why_untestable(results, [rate]) or ("" if others else "there is no other rate to compare it with")
+    if reason:
+        return not_testable(name, arguments, reason, BEST_RULE)
+    values = results.values(rate, metric)
+    leads = {other: estimate_mean(sign * (values - results.values(other, metric))) for other in others}
+    adjusted = dict(zip(leads, adjust_holm([lead.p for lead in leads.values()]), strict=True))
+    beaten_by = [other for other in others if adjusted[other] < ALPHA and leads[other].mean < 0]
+    nearest = min(others, key=lambda other: leads[other].mean)
+    verdict: Verdict = "not distinguishable"
+    if beaten_by:
+        verdict = "contradicted"
+    elif all(lead.p < ALPHA and lead.mean > 0 for lead in leads.values()):
+        verdict = "supported"
+    estimate = leads[nearest]
+    evidence = {
+        "rate": Quantity(rate, "rate"),
+        "mean": quantify(float(values.mean()), metric),
+        "nearest": Quantity(nearest, "rate"),
+        "difference": quantify_difference(abs(estimate.mean), metric),
+        "low": quantify_difference(estimate.low, metric),
+        "high": quantify_difference(estimate.high, metric),
+        "n": Quantity(estimate.n, "count"),
+        "others": Quantity(len(others), "count"),
+    }
+    extreme = ("highest" if sign > 0 else "lowest") + f" {METRICS[metric]}"
+    unit = name_unit(metric)
+    if verdict == "supported":
+        every = "every other rate" if len(others) > 1 else "the other rate"
+        text = (
+            f"{{rate}} has the {extreme}, {{mean}} on average, apart from {every}; the nearest, {{nearest}}, is "
+            f"{{difference}} {unit} away (95 % interval {{low}} to {{high}} {unit}, n = {{n}})."
+        )
+    elif verdict == "contradicted":
+        text = (
+            f"{{rate}} does not have the {extreme}: {list_rates(beaten_by)} {'ends' if len(beaten_by) == 1 else 'end'} "
+            f"{'above' if sign > 0 else 'below'} it, {{nearest}} by {{difference}} {unit} "
+            f"(95 % interval of {{rate}} minus {{nearest}} in that direction {{low}} to {{high}} {unit}, n = {{n}})."
+        )
+    else:
+        text = _say_undecided(results, metric, sign, extreme)
+        if has_spread(estimate):
+            evidence |= describe_power(estimate, metric)
+            text += f" Against {{nearest}} the difference is {{difference}} {unit}. {say_power(metric, evidence)}"
+    return Claim(
+        name, arguments, verdict, text.format_map(evidence), BEST_RULE, estimate.n,
+        estimate.mean, estimate.low, estimate.high, unit, evidence,
+    )  # fmt: skip
+
+
+def _say_undecided(results: Results, metric: str, sign: int, extreme: str) -> str:
+    unbeaten = find_unbeaten(results, metric, sign)
+    if len(unbeaten) == 1:
+        return f"{list_rates(unbeaten)} has the {extreme}."
+    return f"Which rate has the {extreme} is undecided among {list_rates(unbeaten)}."

@@ -1,0 +1,236 @@
+"""Claims about the way there: how soon a rate reaches a level, and how smoothly its validation loss falls."""
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from lrreport.report.claims.claim import (
+    Claim,
+    Verdict,
+    claim,
+    has_spread,
+    not_testable,
+    quantify,
+    why_untestable,
+)
+from lrreport.report.formats import Quantity
+from lrreport.report.results import Results
+from lrreport.report.stats import ALPHA, Estimate, adjust_holm, estimate_mean, find_crossing, measure_roughness
+
+LEVEL = "the validation accuracy at which the slowest rate ends, seed by seed (straight lines between epochs)"
+SOONER_RULE = f"Paired t test over seeds at 0.05 on the epochs needed to reach {LEVEL}."
+SLOWEST_RULE = f"{SOONER_RULE} Supported if it is later than every other rate; contradicted if another is later (Holm)."
+STABLE_RULE = (
+    "Paired t test over seeds at 0.05 on the logarithm of the roughness: the mean over the inner epochs of the distance "
+    "of the validation loss from the middle of its neighbours."
+)
+MOST_STABLE_RULE = f"{STABLE_RULE} Supported if it is smoother than every other rate; contradicted if another is (Holm)."
+
+
+def measure_arrival(results: Results, unit: str = "epochs") -> pd.DataFrame:
+    """Return when each rate (across) reaches, for each seed (down), the accuracy at which the slowest rate ends.
+
+    In epochs, or in CPU seconds of training.
+    """
+    curves = {rate: results.curves(rate, "val_accuracy") for rate in results.complete_rates}
+    arrivals: dict[float, dict[int, float]] = {}
+    for rate, curve in curves.items():
+        arrivals[rate] = {}
+        for seed in curve:
+            level = min(other[seed].iloc[-1] for other in curves.values())
+            arrivals[rate][seed] = find_crossing(curve[seed], level)
+    frame = pd.DataFrame(arrivals)
+    return frame if unit == "epochs" else _convert_to_seconds(results, frame)
+
+
+def _convert_to_seconds(results: Results, arrivals: pd.DataFrame) -> pd.DataFrame:
+    seconds = arrivals.copy()
+    for rate in arrivals:
+        spent = results.curves(rate, "cpu_seconds").cumsum()
+        for seed in arrivals.index:
+            seconds.at[seed, rate] = np.interp(arrivals.at[seed, rate], spent.index, spent[seed])
+    return seconds
+
+
+@claim
+def sooner(results: Results, learning_rate: float, than: float) -> Claim:
+    """One rate reaches the level at which the slowest ends in fewer epochs than another."""
+    arguments = {"learning_rate": learning_rate, "than": than}
+    reason = why_untestable(results, [learning_rate, than])
+    if reason:
+        return not_testable("sooner", arguments, reason, SOONER_RULE)
+    arrivals, seconds = measure_arrival(results), measure_arrival(results, "seconds")
+    lead = estimate_mean(arrivals[than] - arrivals[learning_rate])
+    if not has_spread(lead):
+        reason = "both take the same time in every seed" if lead.mean == 0 else "the lead is the same in every seed"
+        return not_testable("sooner", arguments, reason, SOONER_RULE)
+    verdict = _decide_paired(lead)
+    evidence = {
+        "rate": Quantity(learning_rate, "rate"),
+        "than": Quantity(than, "rate"),
+        "level": quantify(_mean_level(results), "val_accuracy"),
+        "epochs": Quantity(float(arrivals[learning_rate].mean()), "epochs"),
+        "than_epochs": Quantity(float(arrivals[than].mean()), "epochs"),
+        "seconds": Quantity(float(seconds[learning_rate].mean()), "seconds"),
+        "than_seconds": Quantity(float(seconds[than].mean()), "seconds"),
+        "low": Quantity(lead.low, "epochs"),
+        "high": Quantity(lead.high, "epochs"),
+        "n": Quantity(lead.n, "count"),
+    }
+    how = {"supported": "sooner than", "contradicted": "later than", "not distinguishable": "about when"}[verdict]
+    opening = f"{{rate}} reaches {{level}} validation accuracy, where the slowest rate ends, {how} {{than}}"
+    if verdict == "not distinguishable":
+        opening = "Which of {rate} and {than} first reaches {level} validation accuracy is undecided"
+    text = (
+        f"{opening}: after {{epochs}} against {{than_epochs}} epochs (95 % interval of the lead {{low}} to {{high}}, "
+        "n = {n}), and {seconds} against {than_seconds} CPU seconds of training."
+    )
+    return Claim(
+        "sooner", arguments, verdict, text.format_map(evidence), SOONER_RULE, lead.n,
+        lead.mean, lead.low, lead.high, "epochs", evidence,
+    )  # fmt: skip
+
+
+def _mean_level(results: Results) -> float:
+    ends = pd.DataFrame({rate: results.values(rate, "val_accuracy") for rate in results.complete_rates})
+    return float(ends.min(axis=1).mean())
+
+
+@claim
+def slowest(results: Results, learning_rate: float) -> Claim:
+    """One rate reaches the level at which the slowest ends later than every other."""
+    arguments = {"learning_rate": learning_rate}
+    reason = why_untestable(results, [learning_rate]) or _without_others(results, learning_rate)
+    if reason:
+        return not_testable("slowest", arguments, reason, SLOWEST_RULE)
+    arrivals = measure_arrival(results)
+    leads = {
+        rate: estimate_mean(arrivals[learning_rate] - arrivals[rate]) for rate in arrivals if rate != learning_rate
+    }
+    verdict, nearest, estimate = _decide_lead(leads)
+    evidence = {
+        "rate": Quantity(learning_rate, "rate"),
+        "nearest": Quantity(nearest, "rate"),
+        "level": quantify(_mean_level(results), "val_accuracy"),
+        "epochs": Quantity(float(arrivals[learning_rate].mean()), "epochs"),
+        "nearest_epochs": Quantity(float(arrivals[nearest].mean()), "epochs"),
+        "low": Quantity(estimate.low, "epochs"),
+        "high": Quantity(estimate.high, "epochs"),
+        "n": Quantity(estimate.n, "count"),
+    }
+    opening = {
+        "supported": "{rate} is the slowest",
+        "contradicted": "{rate} is not the slowest",
+        "not distinguishable": "Whether {rate} is the slowest is undecided",
+    }[verdict]
+    text = (
+        f"{opening}: it takes {{epochs}} epochs to reach {{level}} validation accuracy, and {{nearest}}, the nearest, takes "
+        "{nearest_epochs} (95 % interval of the difference {low} to {high}, n = {n})."
+    )
+    return Claim(
+        "slowest", arguments, verdict, text.format_map(evidence), SLOWEST_RULE, estimate.n,
+        estimate.mean, estimate.low, estimate.high, "epochs", evidence,
+    )  # fmt: skip
+
+
+@claim
+def more_stable(results: Results, learning_rate: float, than: float) -> Claim:
+    """The validation loss of one rate is smoother than that of another."""
+    arguments = {"learning_rate": learning_rate, "than": than}
+    reason = why_untestable(results, [learning_rate, than]) or _without_inner_epochs(results)
+    if reason:
+        return not_testable("more_stable", arguments, reason, STABLE_RULE)
+    rough, smooth = _log_roughness(results, than), _log_roughness(results, learning_rate)
+    estimate = estimate_mean(rough - smooth)
+    if not has_spread(estimate):
+        return not_testable("more_stable", arguments, "their roughness has no spread over seeds", STABLE_RULE)
+    verdict = _decide_paired(estimate)
+    evidence = {
+        "rate": Quantity(learning_rate, "rate"),
+        "than": Quantity(than, "rate"),
+        **_describe_ratio(estimate),
+    }
+    opening = {
+        "supported": "The validation loss of {rate} is smoother than that of {than}: {than} is {ratio} times as rough",
+        "contradicted": "The validation loss of {rate} is rougher than that of {than}: {than} is {ratio} times as rough",
+        "not distinguishable": (
+            "Which of {rate} and {than} has the smoother validation loss is undecided: {than} is {ratio} times as rough"
+        ),
+    }[verdict]
+    sentence = f"{opening} (95 % interval {{low}} to {{high}}, n = {{n}}).".format_map(evidence)
+    return Claim(
+        "more_stable", arguments, verdict, sentence, STABLE_RULE, estimate.n,
+        math.exp(estimate.mean), math.exp(estimate.low), math.exp(estimate.high), "ratio", evidence,
+    )  # fmt: skip
+
+
+@claim
+def most_stable(results: Results, learning_rate: float) -> Claim:
+    """The validation loss of one rate is smoother than that of every other."""
+    arguments = {"learning_rate": learning_rate}
+    reason = (
+        why_untestable(results, [learning_rate])
+        or _without_others(results, learning_rate)
+        or _without_inner_epochs(results)
+    )
+    if reason:
+        return not_testable("most_stable", arguments, reason, MOST_STABLE_RULE)
+    smooth = _log_roughness(results, learning_rate)
+    others = [rate for rate in results.complete_rates if rate != learning_rate]
+    leads = {rate: estimate_mean(_log_roughness(results, rate) - smooth) for rate in others}
+    verdict, nearest, estimate = _decide_lead(leads)
+    evidence = {
+        "rate": Quantity(learning_rate, "rate"),
+        "nearest": Quantity(nearest, "rate"),
+        **_describe_ratio(estimate),
+    }
+    opening = {
+        "supported": "{rate} has the smoothest validation loss",
+        "contradicted": "{rate} does not have the smoothest validation loss",
+        "not distinguishable": "Whether {rate} has the smoothest validation loss is undecided",
+    }[verdict]
+    text = f"{opening}: that of {{nearest}} is {{ratio}} times as rough (95 % interval {{low}} to {{high}}, n = {{n}})."
+    return Claim(
+        "most_stable", arguments, verdict, text.format_map(evidence), MOST_STABLE_RULE, estimate.n,
+        math.exp(estimate.mean), math.exp(estimate.low), math.exp(estimate.high), "ratio", evidence,
+    )  # fmt: skip
+
+
+def _describe_ratio(estimate: Estimate) -> dict[str, Quantity]:
+    return {
+        "ratio": Quantity(math.exp(estimate.mean), "ratio"),
+        "low": Quantity(math.exp(estimate.low), "ratio"),
+        "high": Quantity(math.exp(estimate.high), "ratio"),
+        "n": Quantity(estimate.n, "count"),
+    }
+
+
+def _log_roughness(results: Results, rate: float) -> "pd.Series[float]":
+    roughness = measure_roughness(results.curves(rate, "val_loss"))
+    return np.log(roughness.clip(lower=1e-12))  # type: ignore[no-any-return]  # a straight line has a roughness of 0
+
+
+def _without_others(results: Results, rate: float) -> str:
+    return "" if set(results.complete_rates) - {rate} else "there is no other rate to compare it with"
+
+
+def _without_inner_epochs(results: Results) -> str:
+    return "" if results.study.fixed.epochs >= 3 else "roughness takes at least 3 epochs"
+
+
+def _decide_paired(lead: Estimate) -> Verdict:
+    if not lead.p < ALPHA:
+        return "not distinguishable"
+    return "supported" if lead.mean > 0 else "contradicted"
+
+
+def _decide_lead(leads: dict[float, Estimate]) -> tuple[Verdict, float, Estimate]:
+    """Return the verdict on leading every other rate, the nearest of them, and the lead over it."""
+    adjusted = dict(zip(leads, adjust_holm([lead.p for lead in leads.values()]), strict=True))
+    nearest = min(leads, key=lambda rate: leads[rate].mean)
+    if any(adjusted[rate] < ALPHA and lead.mean < 0 for rate, lead in leads.items()):
+        return "contradicted", nearest, leads[nearest]
+    if all(lead.p < ALPHA and lead.mean > 0 for lead in leads.values()):
+        return "supported", nearest, leads[nearest]
+    return "not distinguishable", nearest, leads[nearest]

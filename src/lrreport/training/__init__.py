@@ -1,0 +1,1 @@
+"""From a study to a record; the only wing with torch."""

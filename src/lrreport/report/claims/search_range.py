@@ -1,0 +1,118 @@
+"""Claims about the whole search: is the best rate inside the range tried, and which rate to choose?"""
+
+from lrreport.report.claims.claim import Claim, claim, list_rates, not_testable, quantify, why_untestable
+from lrreport.report.claims.differences import find_unbeaten
+from lrreport.report.formats import Quantity, count_nouns, format_rate
+from lrreport.report.results import Results
+from lrreport.report.stats import estimate_mean
+
+METRIC = "val_accuracy"  # rates are compared and chosen on validation; test decides nothing
+EDGE_RULE = (
+    "Supported if the lowest or highest rate tried is among those that the leading rate does not beat on validation "
+    "accuracy in a paired t test over seeds at 0.05."
+)
+CHOICE_RULE = (
+    "The rate with the highest mean validation accuracy; supported if it beats every other rate, each in a paired "
+    "t test over seeds at 0.05. Test accuracy is read once, after the choice."
+)
+
+
+@claim
+def edge_of_range(results: Results) -> Claim:
+    """A rate that may be the best lies at an end of the range tried, so better ones may lie outside."""
+    reason = _why_no_choice(results, n_rates=2)
+    if reason:
+        return not_testable("edge_of_range", {}, reason, EDGE_RULE)
+    unbeaten = find_unbeaten(results, METRIC, sign=1)
+    lowest, highest = min(results.study.vary.learning_rate), max(results.study.vary.learning_rate)
+    added = [rate for rate in (_round(lowest / 3), _round(lowest / 10)) if lowest in unbeaten]
+    added += [rate for rate in (_round(highest * 3), _round(highest * 10)) if highest in unbeaten]
+    ends = [rate for rate in (highest, lowest) if rate in unbeaten]
+    n = len(results.study.vary.seed)
+    evidence = {"n": Quantity(n, "count")} | {f"rate_{place}": Quantity(rate, "rate") for place, rate in enumerate(results.rates)}
+    evidence |= {f"added_{place}": Quantity(rate, "rate") for place, rate in enumerate(added)}
+    if not ends:
+        text = (
+            f"The best rate lies inside the range tried: neither {format_rate(lowest)} nor {format_rate(highest)} "
+            "is among the rates that may be the best."
+        )
+        return Claim("edge_of_range", {}, "contradicted", text, EDGE_RULE, n, evidence=evidence)
+    which = "both ends" if len(ends) == 2 else f"the {'highest' if ends[0] == highest else 'lowest'} end"
+    rates = " ".join(format_rate(rate) for rate in sorted({*results.study.vary.learning_rate, *added}, reverse=True))
+    text = (
+        f"The range tried may be too narrow: {list_rates(ends)}, at {which} of it, may be the best. "
+        f'To look further: make report LRS="{rates}"'
+    )
+    return Claim("edge_of_range", {}, "supported", text, EDGE_RULE, n, evidence=evidence)
+
+
+def _round(rate: float) -> float:
+    return float(f"{rate:.1g}")
+
+
+def _why_no_choice(results: Results, n_rates: int) -> str:
+    if len(results.complete_rates) < n_rates:
+        done = count_nouns(len(results.complete_rates), "rate")
+        return f"{done} completed, and this takes {n_rates}" if results.complete_rates else "no rate completed"
+    return why_untestable(results, results.complete_rates)
+
+
+@claim
+def choice(results: Results) -> Claim:
+    """One rate is the one to choose: it has the highest validation accuracy, apart from every other."""
+    if not results.complete_rates:
+        return not_testable("choice", {}, "training diverged at every rate", CHOICE_RULE)
+    if len(results.rates) == 1:
+        return _describe_only(results, results.rates[0])
+    chosen, *rivals = sorted(
+        results.complete_rates, key=lambda rate: -float(results.values(rate, METRIC).mean())
+    )
+    validation, test = (estimate_mean(results.values(chosen, metric)) for metric in (METRIC, "test_accuracy"))
+    evidence = {
+        "rate": Quantity(chosen, "rate"),
+        "validation": quantify(validation.mean, METRIC),
+        "test": quantify(test.mean, METRIC),
+        "n": Quantity(validation.n, "count"),
+        "n_rates": Quantity(len(results.rates), "count"),
+    }
+    if validation.n < 2:
+        text = (
+            "{rate} has the highest validation accuracy, {validation} ({test} on test), but one seed cannot tell a "
+            "difference from chance: run more seeds before choosing."
+        )
+        return Claim("choice", {}, "not testable", text.format_map(evidence), CHOICE_RULE, 1, evidence=evidence)
+    evidence |= {"low": quantify(test.low, METRIC), "high": quantify(test.high, METRIC)}
+    unbeaten = find_unbeaten(results, METRIC, sign=1)
+    scores = "{validation} on validation, and on test {test} (95 % interval {low} to {high}, n = {n})"
+    if not rivals:
+        text = f"Only {{rate}} trained to the end: {scores}."
+        return Claim("choice", {}, "not testable", text.format_map(evidence), CHOICE_RULE, validation.n, evidence=evidence)
+    if len(unbeaten) == 1:
+        text = f"Choose {{rate}}: of the {{n_rates}} rates tried it has the highest validation accuracy, {scores}."
+        verdict = "supported"
+    else:
+        text = (
+            f"No single rate is the best: {list_rates(unbeaten)} cannot be told apart on validation accuracy. "
+            f"{{rate}} has the highest mean, {scores}."
+        )
+        verdict = "not distinguishable"
+    return Claim(
+        "choice", {}, verdict, text.format_map(evidence), CHOICE_RULE, validation.n,
+        validation.mean, validation.low, validation.high, "fraction", evidence,
+    )  # fmt: skip
+
+
+def _describe_only(results: Results, rate: float) -> Claim:
+    """Return the conclusion of a study of one rate: how it does, and nothing about a choice."""
+    validation, test = (estimate_mean(results.values(rate, metric)) for metric in (METRIC, "test_accuracy"))
+    evidence = {
+        "rate": Quantity(rate, "rate"),
+        "validation": quantify(validation.mean, METRIC),
+        "test": quantify(test.mean, METRIC),
+        "n": Quantity(validation.n, "count"),
+    }
+    text = (
+        "{rate} reaches {validation} validation accuracy and {test} on test "
+        f"({count_nouns(validation.n, 'seed')}); with one rate there is nothing to choose from."
+    )
+    return Claim("choice", {}, "not testable", text.format_map(evidence), CHOICE_RULE, validation.n, evidence=evidence)

@@ -1,0 +1,202 @@
+"""Tables: frames of formatted text, shown as HTML and written as Markdown, LaTeX and CSV."""
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import pandas as pd
+
+from lrreport.report.claims import VOCABULARY
+from lrreport.report.claims.claim import METRICS, name_unit, quantify, quantify_difference
+from lrreport.report.formats import (
+    MINUS,
+    format_count,
+    format_decimal,
+    format_p,
+    format_rate,
+    list_words,
+)
+from lrreport.report.results import Results
+from lrreport.report.stats import estimate_mean, predict_next
+from lrreport.study import Study
+
+RESULT_METRICS = ("train_loss", "train_accuracy", "val_accuracy", "test_accuracy")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A frame whose cells are text, ready to be read; numbers stand in all columns but the first `n_labels`."""
+
+    frame: pd.DataFrame
+    caption: str
+    n_labels: int = 1
+
+    def __repr__(self) -> str:
+        return self.frame.to_string(index=False)
+
+    def _repr_html_(self) -> str:
+        kinds = ["label"] * self.n_labels + ["number"] * (len(self.frame.columns) - self.n_labels)
+        head = "".join(
+            f'<th scope="col" class="{kind}">{_escape(name)}</th>' for name, kind in zip(self.frame, kinds, strict=True)
+        )
+        body = "".join(f"<tr>{self._show_row(list(row), kinds)}</tr>\n" for row in self.frame.itertuples(index=False))
+        return (
+            f'<div class="table"><table>\n<caption>{_escape(self.caption)}</caption>\n'
+            f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table></div>"
+        )
+
+    @staticmethod
+    def _show_row(cells: list[Any], kinds: list[str]) -> str:
+        first = f'<th scope="row" class="label">{_escape(cells[0])}</th>'
+        rest = (f'<td class="{kind}">{_escape(cell)}</td>' for cell, kind in zip(cells[1:], kinds[1:], strict=True))
+        return first + "".join(rest)
+
+    def to_markdown(self) -> str:
+        """Return the table in Markdown, with pipes in cells escaped."""
+        rows = [list(self.frame.columns), [":--"] * self.n_labels + ["--:"] * (len(self.frame.columns) - self.n_labels)]
+        rows += self.frame.to_numpy().tolist()
+        lines = ("| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in rows)
+        return "\n".join(lines) + f"\n\n{self.caption}\n"
+
+    def to_latex(self) -> str:
+        """Return the table in LaTeX, for the package booktabs."""
+        columns = "l" * self.n_labels + "r" * (len(self.frame.columns) - self.n_labels)
+        rows = [" & ".join(_escape_latex(cell) for cell in row) + r" \\" for row in self.frame.to_numpy().tolist()]
+        head = " & ".join(map(_escape_latex, self.frame.columns)) + r" \\"
+        lines = [r"\begin{table}", r"\centering", rf"\caption{{{_escape_latex(self.caption)}}}"]
+        lines += [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", head, r"\midrule", *rows, r"\bottomrule"]
+        return "\n".join([*lines, r"\end{tabular}", r"\end{table}"]) + "\n"
+
+
+def _escape(text: Any) -> str:
+    return html.escape(str(text))
+
+
+def _escape_latex(text: Any) -> str:
+    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    special |= {char: f"\\{char}" for char in "&%$#_{}"} | {"±": r"$\pm$", MINUS: "$-$", "×": r"$\times$", "→": r"$\to$"}
+    return "".join(special.get(char, char) for char in str(text))
+
+
+def describe_spread(values: Sequence[float] | pd.Series, metric: str) -> str:
+    """Return "mean ± sd" of a metric, the mean alone for one value, and a dash where a seed diverged."""
+    estimate = estimate_mean(values)
+    if estimate.mean != estimate.mean:
+        return "diverged"
+    mean = str(quantify(estimate.mean, metric)).removesuffix(" %")
+    unit = " %" if metric.endswith("accuracy") else ""
+    return f"{mean}{unit}" if estimate.n < 2 else f"{mean} ± {quantify_difference(estimate.sd, metric)}{unit}"
+
+
+def tabulate_results(results: Results) -> Table:
+    """Return a row for each learning rate: mean ± sd over seeds of its losses and accuracies."""
+    rows = []
+    for rate in results.rates:
+        cells = {METRICS[one].capitalize(): describe_spread(results.values(rate, one), one) for one in RESULT_METRICS}
+        seconds = results.values(rate, "cpu_seconds").mean()
+        n = format_count(len(results.records[rate].seeds))
+        rows.append({"Learning rate": format_rate(rate), **cells, "CPU seconds": format_decimal(seconds), "Seeds": n})
+    rows += [
+        {"Learning rate": format_rate(rate)} | {METRICS[one].capitalize(): "missing" for one in RESULT_METRICS}
+        for rate in results.missing
+    ]
+    caption = (
+        "Mean ± standard deviation over seeds after the last epoch. Training figures are means over that epoch while the "
+        "weights still change; validation and test are evaluated after it. Losses are in nats; CPU seconds are those of "
+        "training one seed."
+    )
+    return Table(pd.DataFrame(rows).fillna(""), caption)
+
+
+def tabulate_differences(results: Results, metric: str = "val_accuracy") -> Table:
+    """Return a row for each pair of rates: their paired difference, its 95 % interval and the adjusted p."""
+    unit = name_unit(metric)
+    rows = []
+    for a, b in combinations(results.complete_rates, 2):
+        asked = VOCABULARY["higher"](results, a, b, metric)
+        testable = asked.verdict != "not testable"
+        rows.append(
+            {
+                "Pair": f"{format_rate(a)} {MINUS} {format_rate(b)}",
+                f"Difference ({unit})": str(quantify_difference(asked.effect, metric)) if testable else "",
+                "95 % interval": f"{_pair(asked.low, asked.high, metric)}" if testable else "not testable",
+                "p (Holm)": format_p(asked.evidence["p"].value).removeprefix("= ") if testable else "",
+                "Seeds": format_count(asked.n),
+            }
+        )
+    caption = f"Paired differences of the {METRICS[metric]}; intervals are unadjusted, p-values are for all pairs together."
+    return Table(pd.DataFrame(rows, columns=["Pair", f"Difference ({unit})", "95 % interval", "p (Holm)", "Seeds"]), caption)
+
+
+def _pair(low: float, high: float, metric: str) -> str:
+    return f"{quantify_difference(low, metric)} to {quantify_difference(high, metric)}"
+
+
+def tabulate_settings(study: Study) -> Table:
+    """Return what the study varies and what it keeps fixed."""
+    rows = [
+        ("learning rate", list_words([format_rate(rate) for rate in study.vary.learning_rate]), "varied"),
+        ("seed", list_words([str(seed) for seed in study.vary.seed]), "repeats each rate"),
+    ]
+    rows += [(name.replace("_", " "), _show_setting(value), "fixed") for name, value in study.fixed]
+    frame = pd.DataFrame(rows, columns=["Setting", "Value", "Role"])
+    return Table(frame, "What was varied and what was fixed; every conclusion depends on the latter.", n_labels=3)
+
+
+def _show_setting(value: Any) -> str:
+    if isinstance(value, tuple):
+        return " × ".join(map(format_count, value))
+    return format_count(value) if isinstance(value, int) else str(value)
+
+
+def tabulate_published(results: Results) -> Table:
+    """Return the earlier report's numbers beside ours, and whether one more run of ours could have given them."""
+    rows = []
+    for said in results.study.published.result if results.study.published else ():
+        for metric in ("train_loss", "train_accuracy", "test_accuracy"):
+            number = getattr(said, metric)
+            if number is not None:
+                rows.append(_compare_published(results, said.learning_rate, metric, number))
+    columns = ["Learning rate", "Metric", "Published", "Ours", "Ours − published", "One more run of ours", "Reproduced"]
+    caption = (
+        "The published numbers came from one run each, so they are compared with the 95 % prediction interval for one more "
+        "run of ours. Outside it, our settings do not reproduce the number; that does not make it wrong."
+    )
+    return Table(pd.DataFrame(rows, columns=columns), caption, n_labels=2)
+
+
+def _compare_published(results: Results, rate: float, metric: str, number: float) -> list[str]:
+    values = results.values(rate, metric) if rate in results.complete_rates else pd.Series(dtype=float)
+    first = [format_rate(rate), METRICS[metric], str(quantify(number, metric))]
+    if values.empty:
+        return [*first, "missing", "", "", "not testable"]
+    unit = " points" if metric.endswith("accuracy") else ""
+    difference = f"{quantify_difference(float(values.mean()) - number, metric)}{unit}"
+    if len(values) < 2:
+        return [*first, describe_spread(values, metric), difference, "", "not testable"]
+    low, high = predict_next(values)
+    span = f"{quantify(low, metric)} to {quantify(high, metric)}"
+    return [*first, describe_spread(values, metric), difference, span, "yes" if low <= number <= high else "no"]
+
+
+def tabulate_provenance(results: Results) -> Table:
+    """Return where and with what the runs were made, as their records say."""
+    names = ("commit", "python", "cpu", "cpu_count", "platform", "device", "threads")
+    rows = [(name.replace("_", " "), _list_facts(results, name)) for name in names]
+    packages = sorted({name for facts in results.facts for name in facts.get("packages", {})})
+    rows += [
+        (name, list_words(sorted({facts["packages"][name] for facts in results.facts if name in facts.get("packages", {})})))
+        for name in packages
+    ]
+    record = next(iter(results.records.values()))
+    rows += [(f"SHA-256 of {name}", f"{digest[:16]}…") for name, digest in record.identity.data.items()]
+    return Table(pd.DataFrame(rows, columns=["Fact", "Value"]), "How the runs were made, from their records.", n_labels=2)
+
+
+def _list_facts(results: Results, name: str) -> str:
+    values = [facts.get(name) for facts in results.facts]
+    dirty = any(facts.get("dirty") for facts in results.facts)
+    shown = list_words(sorted({"unknown" if value is None else str(value) for value in values}))
+    return f"{shown}, with changes not committed" if name == "commit" and dirty else shown

@@ -1,0 +1,71 @@
+"""Summary notebook -> one HTML file, with the tables and findings beside it; each file appears whole or not at all."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbconvert import HTMLExporter
+from traitlets.config import Config
+
+from lrreport import LrreportError
+from lrreport.record import replace_file
+from lrreport.report.narrative import ask_everything
+from lrreport.report.results import Results, load_results
+from lrreport.report.tables import tabulate_results
+from lrreport.study import REPOSITORY
+
+SUMMARY_NOTEBOOK = REPOSITORY / "notebooks" / "summary.ipynb"
+TEMPLATE = Path(__file__).parent / "template"
+Execute = Callable[[Path, Path, dict[str, Any]], None]
+
+
+def render_report(folder: Path, execute: Execute) -> Path:
+    """Write the report on the study that `folder` describes and return its page.
+
+    `execute(notebook, output, parameters)` runs a notebook. Raises LrreportError if it fails.
+    """
+    results = load_results(folder)
+    summary = folder / "summary.ipynb"
+    execute(SUMMARY_NOTEBOOK, summary, {"folder": str(folder)})
+    write_takeaways(results, folder)
+    page = folder / "report.html"
+    replace_file(page, export_html(summary, results.study.title).encode())
+    return page
+
+
+def write_takeaways(results: Results, folder: Path) -> None:
+    """Write results.csv, findings.json, table.md and table.tex: the numbers of the report, to take away."""
+    table = tabulate_results(results)
+    findings = json.dumps([one.to_json() for one in ask_everything(results)], indent=1, ensure_ascii=False)
+    texts = {
+        "results.csv": results.runs.to_csv(index=False),
+        "findings.json": findings + "\n",
+        "table.md": table.to_markdown(),
+        "table.tex": table.to_latex(),
+    }
+    for name, text in texts.items():
+        replace_file(folder / name, text.encode())
+
+
+def export_html(notebook: Path, title: str) -> str:
+    """Return an executed notebook as one page that asks no network for anything."""
+    try:
+        nb = nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]
+    except (OSError, ValueError) as err:
+        raise LrreportError(f"{notebook}: cannot be read as a notebook ({err})") from err
+    exporter = HTMLExporter(
+        config=Config({"HTMLExporter": {"template_name": "template", "extra_template_basedirs": [str(TEMPLATE.parent)]}}),
+    )
+    html, _ = exporter.from_notebook_node(nb, resources={"report_title": title, "headings": find_headings(nb)})
+    return str(html)
+
+
+def find_headings(nb: Any) -> list[dict[str, str]]:
+    """Return the second-level headings of a notebook's Markdown: text and anchor, for the table of contents."""
+    lines = [line for cell in nb.cells if cell.cell_type == "markdown" for line in cell.source.splitlines()]
+    texts = [line.removeprefix("## ").strip() for line in lines if line.startswith("## ")]
+    return [{"text": text, "anchor": text.replace(" ", "-")} for text in texts]
+
+

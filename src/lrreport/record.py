@@ -101,6 +101,14 @@ def save_record(folder: Path, record: RunRecord, arrays: Mapping[str, Any]) -> R
     return record
 
 
+def keep_record(folder: str, record: RunRecord, arrays: Mapping[str, Any]) -> str:
+    """Save a run into `folder`, where a study asked for it, and say where it went; without a folder keep nothing."""
+    if not folder:
+        return "Not kept: run_dir is empty."
+    save_record(Path(folder), record, arrays)
+    return f"Kept as run {record.identity.key}."
+
+
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file that appears whole or not at all, even if the machine stops."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")

@@ -5,7 +5,9 @@ from html import escape
 from itertools import combinations
 
 from lrreport.report.claims import VOCABULARY, Claim, ask
+from lrreport.report.claims.claim import list_rates
 from lrreport.report.claims.differences import rank_rates
+from lrreport.report.formats import count_nouns, format_count, format_rate
 from lrreport.report.results import Results
 
 DETAILED_RATES = 6  # with more, each rate is compared with the leading one only
@@ -13,29 +15,73 @@ DETAILED_RATES = 6  # with more, each rate is compared with the leading one only
 
 @dataclass(frozen=True)
 class Narrative:
-    """Claims shown as sentences, each with its verdict, and its rule to unfold; `headings` stand before them."""
+    """Claims shown as sentences, each with its verdict and its rule to unfold; or, without any, why there are none.
+
+    `asserted` are the words of an earlier report, one for each claim.
+    """
 
     claims: tuple[Claim, ...]
-    headings: tuple[str, ...] = ()
+    title: str = ""
+    asserted: tuple[str, ...] = ()
+    empty: str = ""
 
     def __repr__(self) -> str:
-        return "\n".join(self._lead(place) + f"[{one.verdict}] {one.sentence}" for place, one in enumerate(self.claims))
-
-    def _lead(self, place: int) -> str:
-        return f"{self.headings[place]}: " if self.headings else ""
+        asserted = self.asserted or ("",) * len(self.claims)
+        lines = [f"{said} [{one.verdict}] {one.sentence}".strip() for said, one in zip(asserted, self.claims, strict=True)]
+        return "\n".join([*filter(None, [self.title]), *(lines or [self.empty])])
 
     def _repr_html_(self) -> str:
-        items = [self._show(place, one) for place, one in enumerate(self.claims)]
-        return f'<ul class="claims">\n{"".join(items)}</ul>'
+        title = f"<h3>{escape(self.title)}</h3>\n" if self.title else ""
+        if not self.claims:
+            return f"{title}<p>{escape(self.empty)}</p>"
+        asserted = self.asserted or ("",) * len(self.claims)
+        items = "".join(_show_claim(one, said) for one, said in zip(self.claims, asserted, strict=True))
+        return f'{title}<ul class="claims">\n{items}</ul>'
 
-    def _show(self, place: int, one: Claim) -> str:
-        heading = f"<p class=\"asserted\">{escape(self.headings[place])}</p>" if self.headings else ""
-        kind = one.verdict.replace(" ", "-")
-        rule = f"<details><summary>Rule</summary><p>{escape(one.rule)}</p></details>" if one.rule else ""
-        return (
-            f'<li class="claim {kind}">{heading}<p><span class="verdict">{one.verdict}</span> '
-            f"{escape(one.sentence)}</p>{rule}</li>\n"
-        )
+
+def _show_claim(one: Claim, asserted: str) -> str:
+    said = f'<p class="asserted">{escape(asserted)}</p>' if asserted else ""
+    rule = f"<details><summary>Rule</summary><p>{escape(one.rule)}</p></details>" if one.rule else ""
+    verdict = f'<span class="verdict">{one.verdict}</span>'
+    kind = one.verdict.replace(" ", "-")
+    return f'<li class="claim {kind}">{said}<p>{verdict} {escape(one.sentence)}</p>{rule}</li>\n'
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """Narratives one after the other."""
+
+    parts: tuple[Narrative, ...]
+
+    def __repr__(self) -> str:
+        return "\n\n".join(map(repr, self.parts))
+
+    def _repr_html_(self) -> str:
+        return "\n".join(part._repr_html_() for part in self.parts)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer of a report in a sentence or two, for its beginning and for the last line in a terminal."""
+
+    text: str
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_html_(self) -> str:
+        return f'<p class="answer">{escape(self.text)}</p>'
+
+
+def answer(results: Results) -> Answer:
+    """Return the conclusion, and first of all which runs are missing."""
+    missing = f"Without {list_rates(results.missing)}, whose run is missing: " if results.missing else ""
+    return Answer(f"{missing}{VOCABULARY['choice'](results).sentence}")
+
+
+def observe_rates(results: Results) -> Chapter:
+    """Return what the results say of each rate by itself."""
+    return Chapter(tuple(observe_rate(results, rate) for rate in results.rates))
 
 
 def observe_rate(results: Results, rate: float) -> Narrative:
@@ -45,13 +91,14 @@ def observe_rate(results: Results, rate: float) -> Narrative:
         questions = ("learns", "trains_stably")
     if rate not in results.complete_rates:
         questions = ("trains_stably",)
-    return Narrative(tuple(VOCABULARY[name](results, rate) for name in questions))
+    claims = tuple(VOCABULARY[name](results, rate) for name in questions)
+    return Narrative(claims, title=f"Learning rate {format_rate(rate)}")
 
 
 def compare_rates(results: Results) -> Narrative:
     """Return how the rates differ on validation: accuracy, loss, pace and smoothness."""
     if len(results.complete_rates) < 2:
-        return Narrative(())
+        return Narrative((), empty="There are no two rates whose runs completed, so nothing can be compared.")
     order = rank_rates(results, "val_accuracy", sign=1)
     pairs = list(combinations(order, 2)) if len(order) <= DETAILED_RATES else [(order[0], rate) for rate in order[1:]]
     if len(results.study.vary.seed) == 1:
@@ -76,21 +123,33 @@ def conclude(results: Results) -> Narrative:
     return Narrative((VOCABULARY["choice"](results), VOCABULARY["edge_of_range"](results)))
 
 
+def state_conditions(results: Results) -> Answer:
+    """Return what the conclusions depend on."""
+    study, record = results.study, next(iter(results.records.values()))
+    sizes = record.split_sizes
+    return Answer(
+        f"All this holds for one network, {' × '.join(map(format_count, study.fixed.hidden_sizes))} hidden units, "
+        f"{study.fixed.optimizer.capitalize()} and batches of {format_count(study.fixed.batch_size)}, after "
+        f"{count_nouns(study.fixed.epochs, 'epoch')} on {format_count(sizes['train'])} images of {study.fixed.dataset}, "
+        f"compared on {format_count(sizes['validation'])} held-out images and "
+        f"{count_nouns(len(study.vary.seed), 'seed')}. Another budget or split may rank the rates otherwise."
+    )
+
+
 def check_published(results: Results) -> Narrative:
     """Return what our results say of each claim of the earlier report that the study names."""
     if results.study.published is None:
-        return Narrative(())
+        return Narrative((), empty="This study names no earlier report.")
     published = results.study.published.claim
     claims = [ask(results, one) for one in published]
     claims = [
         replace(one, sentence=f"{one.sentence} {said.remark}".strip()) for one, said in zip(claims, published, strict=True)
     ]
-    headings = tuple(f"({place}) {one.says}" for place, one in enumerate(published, start=1))
-    return Narrative(tuple(claims), headings)
+    asserted = tuple(f"({place}) {one.says}" for place, one in enumerate(published, start=1))
+    return Narrative(tuple(claims), asserted=asserted)
 
 
 def ask_everything(results: Results) -> list[Claim]:
     """Return every claim of the report, in its order."""
-    parts = [observe_rate(results, rate) for rate in results.rates]
-    parts += [compare_rates(results), conclude(results), check_published(results)]
+    parts = [*observe_rates(results).parts, compare_rates(results), conclude(results), check_published(results)]
     return [one for part in parts for one in part.claims]

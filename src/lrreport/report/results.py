@@ -11,7 +11,7 @@ import pandas as pd
 
 from lrreport import LrreportError
 from lrreport.record import RunRecord, SeedResult, load_arrays, load_record
-from lrreport.study import REPOSITORY, Study, parse_study
+from lrreport.study import REPOSITORY, Fixed, Study, parse_study
 
 REFERENCE = REPOSITORY / "outputs" / "reference"
 CONTENTS = "study.json"  # the study that a folder answers, and where the runs are
@@ -134,3 +134,11 @@ def load_results(folder: Path | str = "") -> Results:
     if not records:
         raise LrreportError(f"{place / CONTENTS}: no run of this study is there; run lrreport report to make them")
     return Results(study, records, folders)
+
+
+def wrap_record(record: RunRecord) -> Results:
+    """Return the results of a single record, as a study of its one learning rate."""
+    settings = {name: value for name, value in record.identity.parameters.items() if name in Fixed.model_fields}
+    vary = {"learning_rate": [record.learning_rate], "seed": record.identity.parameters["seeds"]}
+    study = parse_study({"name": "one-run", "vary": vary, "fixed": settings}, "record")
+    return Results(study, {record.learning_rate: record}, {})

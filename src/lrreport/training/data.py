@@ -96,6 +96,11 @@ def hold_out(labels: Tensor, size: int, seed: int) -> Tensor:
     return mask
 
 
+def pick_examples(split: Split, per_class: int) -> Tensor:
+    """Return the places of the first `per_class` images of each class, class by class: (n_classes · per_class,)."""
+    return torch.cat([torch.nonzero(split.labels == label)[:per_class, 0] for label in split.labels.unique()])
+
+
 def _read_array(path: Path, digest: str, offset: int) -> "np.ndarray[tuple[int], np.dtype[np.uint8]]":
     """Return the bytes of an IDX file behind its header, as a copy that torch may write to."""
     return np.frombuffer(read_idx(path, digest), dtype=np.uint8, offset=offset).copy()

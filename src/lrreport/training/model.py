@@ -24,3 +24,8 @@ def make_network(sizes: Sequence[int], generator: Generator) -> nn.Sequential:
 def count_parameters(network: nn.Module) -> int:
     """Return how many numbers training can change."""
     return sum(parameter.numel() for parameter in network.parameters())
+
+
+def describe_layers(network: nn.Sequential) -> list[dict[str, object]]:
+    """Return a row for each layer: what it is and how many numbers in it training can change."""
+    return [{"layer": str(layer), "parameters": count_parameters(layer)} for layer in network]

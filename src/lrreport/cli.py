@@ -1,12 +1,151 @@
 """The command line: it parses and forwards, nothing more."""
 
 import argparse
-import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+import tempfile
+import traceback
+from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn
 
 from lrreport import LrreportError, __version__
 from lrreport.study import REPOSITORY, Study, load_study
+
+DEFAULT_STUDY = "studies/fashion_mnist.toml"
+EPILOG = """\
+examples:
+  lrreport report                                              the default study
+  lrreport report studies/quick.toml                           a study of seconds, without any network
+  lrreport report --learning-rates 0.01 0.001 --epochs 10      the default study with other settings
+  lrreport status                                              which runs are there, and why others would be made again
+"""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="lrreport",
+        description="How does the learning rate change what a model learns? Run the study, write the report.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"lrreport {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    report = commands.add_parser("report", help="make the missing runs of a study, then its report")
+    add_study(report)
+    report.add_argument("--jobs", type=count, metavar="N", help="runs at once (default: one more than there are cores)")
+    report.add_argument("--keep-going", action="store_true", help="make the report from the runs that succeeded")
+
+    status = commands.add_parser("status", help="say for each run whether it is there, missing or stale, and why")
+    add_study(status)
+
+    data = commands.add_parser("data", help="find, fetch and verify the data of a study")
+    add_study(data)
+
+    notebooks = commands.add_parser("notebooks", help="execute the committed notebooks again and refresh the reference")
+    notebooks.add_argument("--outputs", type=Path, default=REPOSITORY / "outputs", help=argparse.SUPPRESS)
+    return parser
+
+
+def add_study(parser: argparse.ArgumentParser) -> None:
+    """Add what every command about a study takes: its file, and settings that replace the file's."""
+    parser.add_argument("study", nargs="?", default=DEFAULT_STUDY, help="study file (default: %(default)s)")
+    parser.add_argument(
+        "--learning-rates", nargs="+", metavar="RATE", help="positive rates, such as 0.01 0.001 (default: the file's)"
+    )
+    parser.add_argument("--seeds", nargs="+", metavar="SEED", help="whole numbers from 0 on; each repeats every rate")
+    parser.add_argument("--epochs", metavar="N", help="passes over the training images")
+    parser.add_argument("--device", help="auto, cpu or cuda")
+    parser.add_argument("--name", help="name of the report's folder (default: the study's, marked if settings changed)")
+    parser.add_argument(
+        "--outputs", type=Path, default=REPOSITORY / "outputs", metavar="DIR", help="where runs and reports are kept"
+    )
+    parser.add_argument("--data-root", type=Path, metavar="DIR", help="where data files are kept (or $LRREPORT_DATA)")
+
+
+def read_study(arguments: argparse.Namespace) -> Study:
+    """Return the study that the arguments name, with their settings in place of the file's."""
+    return load_study(arguments.study).changed(
+        name=arguments.name,
+        learning_rate=split_numbers(arguments.learning_rates, float, "--learning-rates"),
+        seed=split_numbers(arguments.seeds, int, "--seeds"),
+        epochs=None if arguments.epochs is None else read_number(arguments.epochs, int, "--epochs"),
+        device=arguments.device,
+    )
+
+
+def split_numbers(words: Sequence[str] | None, kind: type[float], option: str) -> list[float] | None:
+    """Return the numbers in words that may hold several, separated by blanks or commas; None for no words."""
+    if words is None:
+        return None
+    return [read_number(text, kind, option) for text in " ".join(words).replace(",", " ").split()]
+
+
+def read_number(text: str, kind: type[float], option: str) -> float:
+    """Return a number, or raise LrreportError that names the option."""
+    try:
+        return kind(text)
+    except ValueError as err:
+        what = "a whole number, such as 5" if kind is int else "a number, such as 0.001"
+        raise LrreportError(f"{option}: {text!r} is not {what}") from err
+
+
+def count(text: str) -> int:
+    """Return a whole number from 1 on; for argparse."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status: 0, 1 for failed runs, 2 for bad input, 130 or 143 when stopped."""
+    parsed = make_parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        return run_command(parsed)
+    except LrreportError as err:
+        print(f"lrreport: {err}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nlrreport: stopped; finished runs are kept, the same command goes on from there", file=sys.stderr)
+        return 130
+    except Exception as err:
+        with tempfile.NamedTemporaryFile("w", prefix="lrreport-", suffix=".log", delete=False) as log:
+            traceback.print_exc(file=log)
+        print(f"lrreport: unexpected {type(err).__name__}: {err}; see {log.name}", file=sys.stderr)
+        return 1
+
+
+def run_command(parsed: argparse.Namespace) -> int:
+    """Forward to what a command does; bad input is told from a failure by its exit status, 2."""
+    from lrreport import workflow
+
+    if parsed.command == "notebooks":
+        from lrreport.refresh import refresh_notebooks
+
+        return refresh_notebooks(load_study(DEFAULT_STUDY), parsed.outputs)
+    try:
+        study = read_study(parsed)
+    except LrreportError as err:
+        print(f"lrreport: {err}", file=sys.stderr)
+        return 2
+    if parsed.data_root is not None:
+        workflow.use_data_root(parsed.data_root)
+    if parsed.command == "data":
+        return workflow.fetch_data(study)
+    work = workflow.Workflow(study, parsed.outputs.resolve())
+    if parsed.command == "status":
+        return workflow.print_status(work)
+    return work.report(parsed.jobs, parsed.keep_going)
+
+
+def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    print("lrreport: stopped; finished runs are kept, the same command goes on from there", file=sys.stderr)
+    sys.exit(128 + number)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

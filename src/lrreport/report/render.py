@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from traitlets.config import Config
 
 from lrreport import LrreportError
 from lrreport.record import replace_file
-from lrreport.report.narrative import ask_everything
+from lrreport.report import narrative
+from lrreport.report.freshness import FINDINGS, PAGE
 from lrreport.report.results import Results, load_results
 from lrreport.report.tables import tabulate_results
 from lrreport.study import REPOSITORY
@@ -21,27 +23,29 @@ TEMPLATE = Path(__file__).parent / "template"
 Execute = Callable[[Path, Path, dict[str, Any]], None]
 
 
-def render_report(folder: Path, execute: Execute) -> Path:
-    """Write the report on the study that `folder` describes and return its page.
+def render_report(folder: Path, execute: Execute) -> str:
+    """Write the report on the study that `folder` describes, and return its answer.
 
     `execute(notebook, output, parameters)` runs a notebook. Raises LrreportError if it fails.
     """
     results = load_results(folder)
     summary = folder / "summary.ipynb"
-    execute(SUMMARY_NOTEBOOK, summary, {"folder": str(folder)})
-    write_takeaways(results, folder)
-    page = folder / "report.html"
-    replace_file(page, export_html(summary, results.study.title).encode())
-    return page
+    with ThreadPoolExecutor(1) as pool:
+        executed = pool.submit(execute, SUMMARY_NOTEBOOK, summary, {"folder": str(folder)})
+        write_takeaways(results, folder)  # while the kernel starts
+        executed.result()
+    replace_file(folder / PAGE, export_html(summary, results.study.title).encode())
+    return narrative.answer(results).text
 
 
 def write_takeaways(results: Results, folder: Path) -> None:
     """Write results.csv, findings.json, table.md and table.tex: the numbers of the report, to take away."""
     table = tabulate_results(results)
-    findings = json.dumps([one.to_json() for one in ask_everything(results)], indent=1, ensure_ascii=False)
+    claims = [one.to_json() for one in narrative.ask_everything(results)]
+    findings = {"answer": narrative.answer(results).text, "claims": claims}
     texts = {
         "results.csv": results.runs.to_csv(index=False),
-        "findings.json": findings + "\n",
+        FINDINGS: json.dumps(findings, indent=1, ensure_ascii=False) + "\n",
         "table.md": table.to_markdown(),
         "table.tex": table.to_latex(),
     }

@@ -11,10 +11,10 @@ import pandas as pd
 
 from lrreport import LrreportError
 from lrreport.record import RunRecord, SeedResult, load_arrays, load_record
+from lrreport.report.freshness import CONTENTS
 from lrreport.study import REPOSITORY, Fixed, Study, parse_study
 
 REFERENCE = REPOSITORY / "outputs" / "reference"
-CONTENTS = "study.json"  # the study that a folder answers, and where the runs are
 
 
 @dataclass(frozen=True)
@@ -107,12 +107,6 @@ def _summarise_seed(rate: float, seed: SeedResult) -> dict[str, Any]:
         "test_accuracy": seed.test.accuracy if seed.test else nan,
         "cpu_seconds": sum(row.cpu_seconds for row in seed.epochs),
     }
-
-
-def describe_contents(study: Study, folders: dict[float, str]) -> str:
-    """Return the text of a folder's study.json: the study, and the folder of each rate's run relative to it."""
-    runs = [{"learning_rate": rate, "folder": folder} for rate, folder in folders.items()]
-    return json.dumps({"study": study.model_dump(mode="json", exclude_none=True), "runs": runs}, indent=1) + "\n"
 
 
 def load_results(folder: Path | str = "") -> Results:

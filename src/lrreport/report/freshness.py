@@ -1,0 +1,36 @@
+"""What a report is made from, and whether it is up to date; told without importing what makes it."""
+
+import hashlib
+import json
+from pathlib import Path
+
+from lrreport.study import REPOSITORY, Study
+
+CONTENTS = "study.json"  # the study that a folder answers, and where the runs are
+FINDINGS, FINGERPRINT, PAGE = "findings.json", ".made-from", "report.html"
+SOURCES = {".py", ".j2", ".css", ".js", ".json"}
+
+
+def describe_contents(study: Study, folders: dict[float, str]) -> str:
+    """Return the text of a study.json: the study, and the folder of each rate's run relative to the file."""
+    runs = [{"learning_rate": rate, "folder": folder} for rate, folder in folders.items()]
+    return json.dumps({"study": study.model_dump(mode="json", exclude_none=True), "runs": runs}, indent=1) + "\n"
+
+
+def fingerprint(contents: str, records: list[Path]) -> str:
+    """Return the SHA-256 of all that a report is made from: its study, its records, our code and the lock."""
+    sources = [path for path in sorted((REPOSITORY / "src" / "lrreport").rglob("*")) if path.suffix in SOURCES]
+    digest = hashlib.sha256(contents.encode())
+    for path in [*records, *sources, REPOSITORY / "notebooks" / "summary.ipynb", REPOSITORY / "requirements.lock"]:
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def read_answer(folder: Path, made_from: str) -> str | None:
+    """Return the answer of the report in `folder` if it was made from just this, else None."""
+    try:
+        if (folder / FINGERPRINT).read_text(encoding="utf-8") != made_from or not (folder / PAGE).exists():
+            return None
+        return str(json.loads((folder / FINDINGS).read_text(encoding="utf-8"))["answer"])
+    except (OSError, ValueError, KeyError):
+        return None

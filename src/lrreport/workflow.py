@@ -1,0 +1,109 @@
+"""What each command does, from a study to what is printed; the wings meet here."""
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from lrreport.provenance import identify
+from lrreport.record import RECORD, replace_file
+from lrreport.report import freshness
+from lrreport.study import Study
+from lrreport.sweep.execute import execute
+from lrreport.sweep.run import Run, Sweep
+from lrreport.sweep.store import RunState, Store, make_folder
+from lrreport.training.files import DIGESTS, verify_files
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """A study, and the folder where all that is made of it is kept."""
+
+    study: Study
+    outputs: Path
+
+    @property
+    def store(self) -> Store:
+        """The runs of all studies."""
+        return Store(self.outputs / "runs")
+
+    @property
+    def folder(self) -> Path:
+        """The folder of this study's report."""
+        return self.outputs / self.study.name
+
+    @property
+    def runs(self) -> list[Run]:
+        """The runs of the study."""
+        digests = DIGESTS[self.study.fixed.dataset]
+        return [Run(parameters, identify(parameters, digests)) for parameters in self.study.runs()]
+
+    def inspect(self) -> list[RunState]:
+        """Return the state of each run."""
+        return self.store.inspect([run.identity for run in self.runs])
+
+    def report(self, n_jobs: int | None = None, keep_going: bool = False) -> int:
+        """Make the missing runs, then the report; print the answer and the page's path. Returns the exit status."""
+        runs = self.runs
+        if not all(self.store.has(run.identity) for run in runs):
+            self._check_published()
+            verify_files(self.study.fixed.dataset)
+        failures = Sweep(self.store, self.folder / "failed").run_all(runs, n_jobs)
+        for rate, error in failures.items():
+            print(f"lrreport: learning rate {rate:g} failed: {error}", file=sys.stderr)
+        done = [run for run in runs if run.parameters.learning_rate not in failures]
+        if failures and not (keep_going and done):
+            hint = "" if keep_going else "; --keep-going makes a report without them"
+            print(f"lrreport: {len(failures)} of {len(runs)} runs failed, the others are kept{hint}", file=sys.stderr)
+            return 1
+        answer = self._render(done)
+        print(answer)
+        print(self.folder / freshness.PAGE)
+        return 1 if failures else 0
+
+    def _check_published(self) -> None:
+        """Raise LrreportError for a published claim that cannot be asked, before anything is started."""
+        if self.study.published is not None:
+            from lrreport.report.claims import check_claim
+
+            for claim in self.study.published.claim:
+                check_claim(claim, self.study.vary.learning_rate)
+
+    def _render(self, runs: list[Run]) -> str:
+        """Make the report from these runs unless it is up to date; return its answer."""
+        contents = self.describe(runs)
+        made_from = freshness.fingerprint(contents, [self.store.folder(run.identity) / RECORD for run in runs])
+        answer = freshness.read_answer(self.folder, made_from)
+        if answer is None:
+            from lrreport.report.render import render_report
+
+            make_folder(self.folder)
+            replace_file(self.folder / freshness.CONTENTS, contents.encode())
+            answer = render_report(self.folder, execute)
+            replace_file(self.folder / freshness.FINGERPRINT, made_from.encode())
+        return answer
+
+    def describe(self, runs: list[Run]) -> str:
+        """Return the text of the folder's study.json: the study, and where each run is relative to it."""
+        folders = {run.parameters.learning_rate: f"../runs/{run.identity.key}" for run in runs}
+        return freshness.describe_contents(self.study, folders)
+
+
+def print_status(workflow: Workflow) -> int:
+    """Print a line for each run of the study: fresh, missing, or stale and why."""
+    for state in workflow.inspect():
+        reason = f" ({state.reason})" if state.reason else ""
+        print(f"{state.identity.parameters['learning_rate']:<10g} {state.status}{reason}")
+    return 0
+
+
+def fetch_data(study: Study) -> int:
+    """Find, fetch and verify the study's data files, and print where they are."""
+    paths = verify_files(study.fixed.dataset)
+    print(f"{study.fixed.dataset}: {len(paths)} files verified in {next(iter(paths.values())).parent}")
+    return 0
+
+
+def use_data_root(folder: Path) -> None:
+    """Let this process and the kernels that it starts keep the data in `folder`."""
+    os.environ["LRREPORT_DATA"] = str(folder.resolve())

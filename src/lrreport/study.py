@@ -70,9 +70,7 @@ class Fixed(Settings):
     optimizer: Literal["adam"] = Field(default="adam", description='give "adam"')
     batch_size: Count = Field(default=64, description="give a whole number from 1 on, such as 64")
     epochs: Count = Field(default=5, description="give a whole number from 1 on, such as 5")
-    validation_size: Count = Field(
-        default=5000, description="give how many training images to hold out, such as 5000"
-    )
+    validation_size: Count = Field(default=5000, description="give how many training images to hold out, such as 5000")
     split_seed: Seed = Field(default=0, description="give a whole number from 0 on")
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description='give "auto", "cpu" or "cuda"')
 

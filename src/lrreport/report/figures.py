@@ -167,7 +167,9 @@ def _draw_curve(axis: Axes, curves: pd.DataFrame, color: Any, style: str, label:
         axis.fill_between(mean.index, trained.min(axis=1), trained.max(axis=1), color=color, alpha=0.15, linewidth=0)
 
 
-def draw_images(images: Any, names: Sequence[str], alt: str, n_columns: int = 10, values: tuple[float, float] = (-1, 1)) -> Picture:
+def draw_images(
+    images: Any, names: Sequence[str], alt: str, n_columns: int = 10, values: tuple[float, float] = (-1, 1)
+) -> Picture:
     """Draw images (n, height, width) in a grid, each with its name."""
     n_rows = -(-len(images) // n_columns)
     with mpl.rc_context(STYLE | {"axes.grid": False}):

@@ -27,7 +27,9 @@ class Narrative:
 
     def __repr__(self) -> str:
         asserted = self.asserted or ("",) * len(self.claims)
-        lines = [f"{said} [{one.verdict}] {one.sentence}".strip() for said, one in zip(asserted, self.claims, strict=True)]
+        lines = [
+            f"{said} [{one.verdict}] {one.sentence}".strip() for said, one in zip(asserted, self.claims, strict=True)
+        ]
         return "\n".join([*filter(None, [self.title]), *(lines or [self.empty])])
 
     def _repr_html_(self) -> str:
@@ -143,7 +145,8 @@ def check_published(results: Results) -> Narrative:
     published = results.study.published.claim
     claims = [ask(results, one) for one in published]
     claims = [
-        replace(one, sentence=f"{one.sentence} {said.remark}".strip()) for one, said in zip(claims, published, strict=True)
+        replace(one, sentence=f"{one.sentence} {said.remark}".strip())
+        for one, said in zip(claims, published, strict=True)
     ]
     asserted = tuple(f"({place}) {one.says}" for place, one in enumerate(published, start=1))
     return Narrative(tuple(claims), asserted=asserted)

@@ -36,7 +36,9 @@ def check_reference(record: RunRecord, arrays: Mapping[str, Any], folder: Path =
     reference = load_results(folder)
     settings = [one.identity.parameters for one in reference.records.values()]
     if record.identity.parameters not in settings:
-        return Table(pd.DataFrame(columns=columns), "No reference run has these settings, so there is nothing to compare.")
+        return Table(
+            pd.DataFrame(columns=columns), "No reference run has these settings, so there is nothing to compare."
+        )
     distances = measure_distances(wrap_record(record), arrays, reference)
     rows = [
         (name, f"{limit:g}", "yes" if distances[name] <= limit else f"no: {distances[name]:.6f} apart")

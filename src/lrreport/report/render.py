@@ -60,7 +60,9 @@ def export_html(notebook: Path, title: str) -> str:
     except (OSError, ValueError) as err:
         raise LrreportError(f"{notebook}: cannot be read as a notebook ({err})") from err
     exporter = HTMLExporter(
-        config=Config({"HTMLExporter": {"template_name": "template", "extra_template_basedirs": [str(TEMPLATE.parent)]}}),
+        config=Config(
+            {"HTMLExporter": {"template_name": "template", "extra_template_basedirs": [str(TEMPLATE.parent)]}}
+        ),
     )
     html, _ = exporter.from_notebook_node(nb, resources={"report_title": title, "headings": find_headings(nb)})
     return str(html)
@@ -71,5 +73,3 @@ def find_headings(nb: Any) -> list[dict[str, str]]:
     lines = [line for cell in nb.cells if cell.cell_type == "markdown" for line in cell.source.splitlines()]
     texts = [line.removeprefix("## ").strip() for line in lines if line.startswith("## ")]
     return [{"text": text, "anchor": text.replace(" ", "-")} for text in texts]
-
-

@@ -54,7 +54,9 @@ class Results:
         `train_*` are the running means of the last epoch, `val_*` its end, `final_train_*` and `test_*` the
         evaluations with fixed weights after it; `cpu_seconds` is the sum over the epochs.
         """
-        rows = [_summarise_seed(record.learning_rate, seed) for record in self.records.values() for seed in record.seeds]
+        rows = [
+            _summarise_seed(record.learning_rate, seed) for record in self.records.values() for seed in record.seeds
+        ]
         return pd.DataFrame(rows)
 
     @cached_property

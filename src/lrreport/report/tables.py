@@ -76,7 +76,12 @@ def _escape(text: Any) -> str:
 
 def _escape_latex(text: Any) -> str:
     special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    special |= {char: f"\\{char}" for char in "&%$#_{}"} | {"±": r"$\pm$", MINUS: "$-$", "×": r"$\times$", "→": r"$\to$"}
+    special |= {char: f"\\{char}" for char in "&%$#_{}"} | {
+        "±": r"$\pm$",
+        MINUS: "$-$",
+        "×": r"$\times$",
+        "→": r"$\to$",
+    }
     return "".join(special.get(char, char) for char in str(text))
 
 
@@ -126,8 +131,12 @@ def tabulate_differences(results: Results, metric: str = "val_accuracy") -> Tabl
                 "Seeds": format_count(asked.n),
             }
         )
-    caption = f"Paired differences of the {METRICS[metric]}; intervals are unadjusted, p-values are for all pairs together."
-    return Table(pd.DataFrame(rows, columns=["Pair", f"Difference ({unit})", "95 % interval", "p (Holm)", "Seeds"]), caption)
+    caption = (
+        f"Paired differences of the {METRICS[metric]}; intervals are unadjusted, p-values are for all pairs together."
+    )
+    return Table(
+        pd.DataFrame(rows, columns=["Pair", f"Difference ({unit})", "95 % interval", "p (Holm)", "Seeds"]), caption
+    )
 
 
 def _pair(low: float, high: float, metric: str) -> str:
@@ -187,12 +196,19 @@ def tabulate_provenance(results: Results) -> Table:
     rows = [(name.replace("_", " "), _list_facts(results, name)) for name in names]
     packages = sorted({name for facts in results.facts for name in facts.get("packages", {})})
     rows += [
-        (name, list_words(sorted({facts["packages"][name] for facts in results.facts if name in facts.get("packages", {})})))
+        (
+            name,
+            list_words(
+                sorted({facts["packages"][name] for facts in results.facts if name in facts.get("packages", {})})
+            ),
+        )
         for name in packages
     ]
     record = next(iter(results.records.values()))
     rows += [(f"SHA-256 of {name}", f"{digest[:16]}…") for name, digest in record.identity.data.items()]
-    return Table(pd.DataFrame(rows, columns=["Fact", "Value"]), "How the runs were made, from their records.", n_labels=2)
+    return Table(
+        pd.DataFrame(rows, columns=["Fact", "Value"]), "How the runs were made, from their records.", n_labels=2
+    )
 
 
 def _list_facts(results: Results, name: str) -> str:

@@ -62,7 +62,9 @@ def refuse_unknown_parameters(notebook: Path, parameters: dict[str, Any]) -> Non
 def make_environment() -> dict[str, str]:
     """Return our environment less what could let a user's own settings change a result."""
     ours = {
-        name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "IPYTHON", "PYTHON", "MPL"))
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("JUPYTER", "IPYTHON", "PYTHON", "MPL"))
     }
     return ours | {"PYTHONNOUSERSITE": "1", "MPLBACKEND": "agg", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
 

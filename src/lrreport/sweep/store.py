@@ -89,7 +89,9 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as err:
-        raise LrreportError(f"{folder}: cannot make this folder ({err.strerror}); choose another with --outputs") from err
+        raise LrreportError(
+            f"{folder}: cannot make this folder ({err.strerror}); choose another with --outputs"
+        ) from err
 
 
 def compare_identities(old: Identity, new: Identity) -> list[str]:

@@ -149,9 +149,7 @@ def _judge_last_fall(results: Results, name: str, rate: float, rule: str) -> Cla
     else:
         opening = "Whether {rate} still improves at the end is undecided:"
     sentence = f"{opening} {moved} {interval}.".format_map(evidence)
-    return Claim(
-        name, arguments, verdict, sentence, rule, fall.n, fall.mean, fall.low, fall.high, "nats", evidence
-    )
+    return Claim(name, arguments, verdict, sentence, rule, fall.n, fall.mean, fall.low, fall.high, "nats", evidence)
 
 
 @claim
@@ -194,9 +192,7 @@ def _judge_overfitting(results: Results, name: str, rate: float) -> Claim:
     }
     sentence = f"{_say_overfitting(rise, margin.value)} {_say_gap(gap)}".format_map(evidence)
     verdict = _decide(rise.low > 0, rise.high < margin.value)
-    return Claim(
-        name, arguments, verdict, sentence, rule, rise.n, rise.mean, rise.low, rise.high, "nats", evidence
-    )
+    return Claim(name, arguments, verdict, sentence, rule, rise.n, rise.mean, rise.low, rise.high, "nats", evidence)
 
 
 def _say_overfitting(rise: Estimate, margin: float) -> str:
@@ -220,4 +216,3 @@ def _say_gap(gap: Estimate) -> str:
 
 def _decide(supported: bool, contradicted: bool) -> Verdict:
     return "supported" if supported else "contradicted" if contradicted else "not distinguishable"
-

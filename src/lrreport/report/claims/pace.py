@@ -25,7 +25,9 @@ STABLE_RULE = (
     "Paired t test over seeds at 0.05 on the logarithm of the roughness: the mean over the inner epochs of the distance "
     "of the validation loss from the middle of its neighbours."
 )
-MOST_STABLE_RULE = f"{STABLE_RULE} Supported if it is smoother than every other rate; contradicted if another is (Holm)."
+MOST_STABLE_RULE = (
+    f"{STABLE_RULE} Supported if it is smoother than every other rate; contradicted if another is (Holm)."
+)
 
 
 def measure_arrival(results: Results, unit: str = "epochs") -> pd.DataFrame:

@@ -29,7 +29,9 @@ def edge_of_range(results: Results) -> Claim:
     added += [rate for rate in (_round(highest * 3), _round(highest * 10)) if highest in unbeaten]
     ends = [rate for rate in (highest, lowest) if rate in unbeaten]
     n = len(results.study.vary.seed)
-    evidence = {"n": Quantity(n, "count")} | {f"rate_{place}": Quantity(rate, "rate") for place, rate in enumerate(results.rates)}
+    evidence = {"n": Quantity(n, "count")} | {
+        f"rate_{place}": Quantity(rate, "rate") for place, rate in enumerate(results.rates)
+    }
     evidence |= {f"added_{place}": Quantity(rate, "rate") for place, rate in enumerate(added)}
     if not ends:
         text = (
@@ -64,9 +66,7 @@ def choice(results: Results) -> Claim:
         return not_testable("choice", {}, "training diverged at every rate", CHOICE_RULE)
     if len(results.rates) == 1:
         return _describe_only(results, results.rates[0])
-    chosen, *rivals = sorted(
-        results.complete_rates, key=lambda rate: -float(results.values(rate, METRIC).mean())
-    )
+    chosen, *rivals = sorted(results.complete_rates, key=lambda rate: -float(results.values(rate, METRIC).mean()))
     validation, test = (estimate_mean(results.values(chosen, metric)) for metric in (METRIC, "test_accuracy"))
     evidence = {
         "rate": Quantity(chosen, "rate"),
@@ -86,7 +86,9 @@ def choice(results: Results) -> Claim:
     scores = "{validation} on validation, and on test {test} (95 % interval {low} to {high}, n = {n})"
     if not rivals:
         text = f"Only {{rate}} trained to the end: {scores}."
-        return Claim("choice", {}, "not testable", text.format_map(evidence), CHOICE_RULE, validation.n, evidence=evidence)
+        return Claim(
+            "choice", {}, "not testable", text.format_map(evidence), CHOICE_RULE, validation.n, evidence=evidence
+        )
     if len(unbeaten) == 1:
         text = f"Choose {{rate}}: of the {{n_rates}} rates tried it has the highest validation accuracy, {scores}."
         verdict = "supported"

@@ -1,0 +1,49 @@
+# Each target forwards to the `lrreport` command; `make` alone lists them.
+.DEFAULT_GOAL := help
+.PHONY: help setup data report lab test test-slow check notebooks lock clean
+SHELL := /bin/sh
+PYTHON ?= python3
+STUDY ?= studies/fashion_mnist.toml
+BIN := .venv/bin
+
+# A value as one word of the shell, whatever it contains.
+quote = '$(subst ','\'',$(1))'
+option = $(if $($(1)),$(2)=$(call quote,$($(1))))
+STUDY_ARGUMENTS = $(call quote,$(STUDY)) $(call option,LRS,--learning-rates) $(call option,SEEDS,--seeds) \
+  $(call option,EPOCHS,--epochs) $(call option,DEVICE,--device) $(call option,NAME,--name)
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' Makefile
+
+setup: ## build .venv from requirements.lock, if it is not up to date
+	@$(PYTHON) src/lrreport/setup_venv.py
+
+data: setup ## find, fetch and verify the data of STUDY
+	@$(BIN)/lrreport data $(call quote,$(STUDY))
+
+report: setup ## make the report on STUDY; also LRS="0.01 0.001" SEEDS="0 1" EPOCHS=10 JOBS=2 DEVICE=cpu NAME=mine
+	@$(BIN)/lrreport report $(STUDY_ARGUMENTS) $(call option,JOBS,--jobs)
+
+lab: setup ## open the notebooks in JupyterLab
+	@$(BIN)/jupyter lab --notebook-dir=notebooks
+
+test: setup ## run the tests, the notebooks included (under 5 minutes)
+	@$(BIN)/pytest -n 2 --nbval --nbval-current-env tests notebooks/train.ipynb notebooks/summary.ipynb
+
+test-slow: setup ## run the slow tests: faults, browser, whole studies
+	@$(BIN)/pytest -m slow tests
+
+check: setup ## lint, formatting and types
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+notebooks: setup ## execute the committed notebooks again and refresh outputs/reference
+	@$(BIN)/lrreport notebooks
+
+lock: ## pin the newest versions that pyproject.toml allows, in requirements.lock
+	@$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet uv && .venv-lock/bin/uv pip compile pyproject.toml \
+	  --extra dev --universal --python-version 3.11 --no-annotate --no-header --upgrade --output-file requirements.lock
+	@rm -rf .venv-lock
+
+clean: ## remove reports and caches; runs and the reference stay
+	@find outputs -mindepth 1 -maxdepth 1 ! -name runs ! -name reference -exec rm -rf {} +
+	@rm -rf .pytest_cache .ruff_cache .mypy_cache .hypothesis

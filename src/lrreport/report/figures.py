@@ -12,7 +12,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, PercentFormatter
 
 from lrreport.report.claims.claim import list_rates
 from lrreport.report.formats import format_loss, format_percent, format_rate, list_words
@@ -20,7 +20,7 @@ from lrreport.report.results import Results
 from lrreport.report.stats import estimate_mean
 
 INK, FAINT = "#010203", "#010204"  # placeholders: the reader's colour scheme decides, see _follow_scheme
-STYLE = {
+STYLE: dict[Any, Any] = {
     "axes.edgecolor": FAINT, "axes.grid": True, "axes.labelcolor": INK, "axes.spines.right": False,
     "axes.spines.top": False, "axes.titlecolor": INK, "axes.titlelocation": "left", "axes.titlesize": 11,
     "figure.facecolor": "none", "axes.facecolor": "none", "font.size": 10, "grid.alpha": 0.25, "grid.color": FAINT,
@@ -130,7 +130,7 @@ def draw_curves(results: Results) -> Picture:
                 _draw_curve(axis, results.curves(rate, f"val_{metric}"), colors[rate], "-", format_rate(rate))
                 _draw_curve(axis, results.curves(rate, f"train_{metric}"), colors[rate], "--", None)
             axis.set(title=title, xlabel="epoch")
-            axis.xaxis.get_major_locator().set_params(integer=True)
+            axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes[1].yaxis.set_major_formatter(PercentFormatter(1, decimals=None, symbol=" %"))
     limit = _limit_of_interest(results)
     if limit is not None:
@@ -197,7 +197,7 @@ def draw_seeds(epochs: pd.DataFrame, alt: str) -> Picture:
                         label=label if place == 0 else None,
                     )  # fmt: skip
             axis.set(title=title, xlabel="epoch")
-            axis.xaxis.get_major_locator().set_params(integer=True)
+            axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes[1].yaxis.set_major_formatter(PercentFormatter(1, decimals=None, symbol=" %"))
     with mpl.rc_context(STYLE):
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)

@@ -88,7 +88,7 @@ def observe_rates(results: Results) -> Chapter:
 
 def observe_rate(results: Results, rate: float) -> Narrative:
     """Return what the results say of one rate by itself."""
-    questions = ("learns", "trains_stably", "still_improving", "overfits")
+    questions: tuple[str, ...] = ("learns", "trains_stably", "still_improving", "overfits")
     if results.study.fixed.epochs == 1:
         questions = ("learns", "trains_stably")
     if rate not in results.complete_rates:

@@ -34,7 +34,7 @@ class Table:
     n_labels: int = 1
 
     def __repr__(self) -> str:
-        return self.frame.to_string(index=False)
+        return str(self.frame.to_string(index=False))
 
     def _repr_html_(self) -> str:
         kinds = ["label"] * self.n_labels + ["number"] * (len(self.frame.columns) - self.n_labels)

@@ -77,7 +77,7 @@ class Store:
         reasons = [compare_identities(old, identity) for old in kept if old.parameters["learning_rate"] == rate]
         if not reasons:
             return RunState(identity, "missing")
-        return RunState(identity, "stale", "; ".join(min(reasons, key=len)))
+        return RunState(identity, "stale", "; ".join(min(reasons, key=lambda changes: len(changes))))
 
     def load_all(self) -> list[RunRecord]:
         """Return every record kept, in the order of their keys."""

@@ -70,7 +70,7 @@ def ensure_files(
 
 
 def verify_files(dataset: str, data_root: Path | None = None, say: Say = say_on_stderr) -> dict[str, Path]:
-    """Return what `ensure_files` returns, after reading each file; one that has changed is set aside and fetched anew."""
+    """Return what `ensure_files` returns, each file read; one that has changed is set aside and fetched anew."""
     paths = ensure_files(dataset, data_root, say)
     for name, path in paths.items():
         try:

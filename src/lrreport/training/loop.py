@@ -6,9 +6,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+import torch.utils.deterministic
 from torch import Generator, Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -158,14 +160,15 @@ def computing_repeatably() -> Iterator[None]:
     """
     n_threads = torch.get_num_threads()
     deterministic = torch.are_deterministic_algorithms_enabled()
-    fills = torch.utils.deterministic.fill_uninitialized_memory
+    memory: Any = torch.utils.deterministic
+    fills = memory.fill_uninitialized_memory
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS refuses to be deterministic
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # costs a tenth of the time, and nothing reads it
+    memory.fill_uninitialized_memory = False  # costs a tenth of the time, and nothing reads it
     try:
         yield
     finally:
         torch.set_num_threads(n_threads)
         torch.use_deterministic_algorithms(deterministic)
-        torch.utils.deterministic.fill_uninitialized_memory = fills
+        memory.fill_uninitialized_memory = fills

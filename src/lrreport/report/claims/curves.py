@@ -31,7 +31,6 @@ def learns(results: Results, learning_rate: float) -> Claim:
         "margin": margin,
         "n": Quantity(estimate.n, "count"),
     }
-    ending = "ends at {mean} validation accuracy (95 % interval {low} to {high}, n = {n}), and guessing gives {chance}."
     verdict = _decide(estimate.low > chance, estimate.high < chance + margin.value)
     opening = {
         "supported": "{rate} learns",

@@ -210,7 +210,7 @@ def _describe_ratio(estimate: Estimate) -> dict[str, Quantity]:
 
 def _log_roughness(results: Results, rate: float) -> "pd.Series[float]":
     roughness = measure_roughness(results.curves(rate, "val_loss"))
-    return np.log(roughness.clip(lower=1e-12))  # type: ignore[no-any-return]  # a straight line has a roughness of 0
+    return np.log(roughness.clip(lower=1e-12))  # a straight line has a roughness of 0
 
 
 def _without_others(results: Results, rate: float) -> str:

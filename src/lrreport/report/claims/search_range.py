@@ -1,6 +1,6 @@
 """Claims about the whole search: is the best rate inside the range tried, and which rate to choose?"""
 
-from lrreport.report.claims.claim import Claim, claim, list_rates, not_testable, quantify, why_untestable
+from lrreport.report.claims.claim import Claim, Verdict, claim, list_rates, not_testable, quantify, why_untestable
 from lrreport.report.claims.differences import find_unbeaten
 from lrreport.report.formats import Quantity, count_nouns, format_rate
 from lrreport.report.results import Results
@@ -91,7 +91,7 @@ def choice(results: Results) -> Claim:
         )
     if len(unbeaten) == 1:
         text = f"Choose {{rate}}: of the {{n_rates}} rates tried it has the highest validation accuracy, {scores}."
-        verdict = "supported"
+        verdict: Verdict = "supported"
     else:
         text = (
             f"No single rate is the best: {list_rates(unbeaten)} cannot be told apart on validation accuracy. "

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from statsmodels.stats.power import TTestPower
 
 ALPHA = 0.05
 POWER = 0.80
-Vector = Sequence[float] | np.ndarray[Any, Any] | pd.Series
+Vector: TypeAlias = Sequence[float] | np.ndarray[Any, Any] | pd.Series
 
 
 @dataclass(frozen=True)

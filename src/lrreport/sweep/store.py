@@ -74,10 +74,12 @@ class Store:
         if self.has(identity):
             return RunState(identity, "fresh")
         rate = identity.parameters["learning_rate"]
-        reasons = [compare_identities(old, identity) for old in kept if old.parameters["learning_rate"] == rate]
+        reasons: list[list[str]] = [
+            compare_identities(old, identity) for old in kept if old.parameters["learning_rate"] == rate
+        ]
         if not reasons:
             return RunState(identity, "missing")
-        return RunState(identity, "stale", "; ".join(min(reasons, key=lambda changes: len(changes))))
+        return RunState(identity, "stale", "; ".join(min(reasons, key=len)))
 
     def load_all(self) -> list[RunRecord]:
         """Return every record kept, in the order of their keys."""

@@ -188,6 +188,8 @@ def parse_settings(model: type[M], settings: dict[str, Any], place: str) -> M:
         return model.model_validate(settings)
     except ValidationError as err:
         errors = err.errors(include_url=False)
+        # A list with a wrong item is also reported as too short, which it is not.
+        errors = [error for error in errors if error["type"] != "too_short"] or errors
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         raise LrreportError(f"{place}: {_describe(model, errors[0])}{more}") from err
 

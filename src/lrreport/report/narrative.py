@@ -28,7 +28,7 @@ class Narrative:
     def __repr__(self) -> str:
         asserted = self.asserted or ("",) * len(self.claims)
         lines = [
-            f"{said} [{one.verdict}] {one.sentence}".strip() for said, one in zip(asserted, self.claims, strict=True)
+            f"{said} [{_name_verdict(one)}] {one.sentence}".strip() for said, one in zip(asserted, self.claims, strict=True)
         ]
         return "\n".join([*filter(None, [self.title]), *(lines or [self.empty])])
 
@@ -44,9 +44,14 @@ class Narrative:
 def _show_claim(one: Claim, asserted: str) -> str:
     said = f'<p class="asserted">{escape(asserted)}</p>' if asserted else ""
     rule = f"<details><summary>Rule</summary><p>{escape(one.rule)}</p></details>" if one.rule else ""
-    verdict = f'<span class="verdict">{one.verdict}</span>'
+    verdict = f'<span class="verdict">{_name_verdict(one)}</span>'
     kind = one.verdict.replace(" ", "-")
     return f'<li class="claim {kind}">{said}<p>{verdict} {escape(one.sentence)}</p>{rule}</li>\n'
+
+
+def _name_verdict(one: Claim) -> str:
+    """Return a verdict with the claim that it is about, since a sentence alone may state the opposite of its claim."""
+    return f"“{one.name.replace('_', ' ')}”: {one.verdict}"
 
 
 @dataclass(frozen=True)

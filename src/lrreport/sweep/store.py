@@ -79,7 +79,7 @@ class Store:
         ]
         if not reasons:
             return RunState(identity, "missing")
-        return RunState(identity, "stale", "; ".join(min(reasons, key=len)))
+        return RunState(identity, "stale", "; ".join(sorted(reasons, key=len)[0]))
 
     def load_all(self) -> list[RunRecord]:
         """Return every record kept, in the order of their keys."""

@@ -83,9 +83,9 @@ def choice(results: Results) -> Claim:
         return Claim("choice", {}, "not testable", text.format_map(evidence), CHOICE_RULE, 1, evidence=evidence)
     evidence |= {"low": quantify(test.low, METRIC), "high": quantify(test.high, METRIC)}
     unbeaten = find_unbeaten(results, METRIC, sign=1)
-    scores = "{validation} on validation, and on test {test} (95 % interval {low} to {high}, n = {n})"
+    scores = "{validation}, and reaches {test} on test (95 % interval {low} to {high}, n = {n})"
     if not rivals:
-        text = f"Only {{rate}} trained to the end: {scores}."
+        text = f"Only {{rate}} trained to the end; its validation accuracy is {scores}."
         return Claim(
             "choice", {}, "not testable", text.format_map(evidence), CHOICE_RULE, validation.n, evidence=evidence
         )

@@ -1,0 +1,82 @@
+"""Study files: what is read, and the one line that says what is wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from lrreport import LrreportError
+from lrreport.study import Parameters, load_study, parse_study
+
+VARY = {"learning_rate": [0.1]}
+
+
+def test_every_study_of_the_repository_loads(repository: Path) -> None:
+    studies = {path.stem: load_study(path) for path in (repository / "studies").glob("*.toml")}
+    assert set(studies) == {"fashion_mnist", "quick", "wide", "longer"}
+    assert all(study.name == stem for stem, study in studies.items())
+
+
+def test_default_study_has_the_published_numbers_and_claims() -> None:
+    published = load_study("studies/fashion_mnist.toml").published
+    assert published is not None
+    numbers = {one.learning_rate: (one.train_loss, one.train_accuracy, one.test_accuracy) for one in published.result}
+    assert numbers == {
+        0.001: (0.32107, 0.8845, 0.8700),
+        0.0005: (0.31332, 0.8812, 0.8658),
+        0.0001: (0.4112, 0.8538, 0.8407),
+    }
+    assert len(published.claim) == 15
+
+
+def test_a_run_has_one_rate_and_all_seeds_in_order() -> None:
+    study = parse_study({"name": "x", "vary": {"learning_rate": [0.1, 0.01], "seed": [3, 1]}}, "here")
+    assert [(run.learning_rate, run.seeds) for run in study.runs()] == [(0.1, (1, 3)), (0.01, (1, 3))]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"vary": {"learning_rate": [0]}}, "vary.learning_rate = 0: input should be greater than 0; give distinct positive learning rates, such as [0.001, 0.0001]"),
+        ({"vary": {"learning_rate": [float("nan")]}}, "vary.learning_rate = nan: input should be a finite number; give distinct positive learning rates, such as [0.001, 0.0001]"),
+        ({"vary": {"learning_rate": [True]}}, "vary.learning_rate = True: input should be a valid number; give distinct positive learning rates, such as [0.001, 0.0001]"),
+        ({"vary": {"learning_rate": [0.1, 0.1]}}, "vary.learning_rate = (0.1, 0.1): 0.1 appears twice; give distinct positive learning rates, such as [0.001, 0.0001]"),
+        ({"vary": {"learning_rate": []}}, "vary.learning_rate = []: tuple should have at least 1 item after validation, not 0; give distinct positive learning rates, such as [0.001, 0.0001]"),
+        ({}, "vary is missing; add a table [vary] with learning_rate = [0.001, 0.0001]"),
+        ({"vary": VARY, "fixed": {"epochs": 0}}, "fixed.epochs = 0: input should be greater than or equal to 1; give a whole number from 1 on, such as 5"),
+        ({"vary": VARY, "fixed": {"epochz": 1}}, "unknown key fixed.epochz; did you mean epochs?"),
+        ({"vary": VARY, "colour": 1}, "unknown key colour; the keys here are name, title, vary, fixed, margins, published"),
+        ({"vary": VARY, "name": "runs"}, "name = 'runs': 'runs' is a folder that lrreport keeps for itself; use letters, digits, '.', '_', '+' and '-' (not 'runs' or 'reference')"),
+        ({"vary": VARY, "published": {"title": "t", "result": [{"learning_rate": 0.1, "loss": 1}]}}, "unknown key published.result.loss; did you mean train_loss?"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said_in_one_line(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(LrreportError) as error:
+        parse_study({"name": "x", **settings}, "my.toml")
+    assert str(error.value) == f"my.toml: {message}"
+
+
+def test_a_file_that_is_missing_or_no_toml_is_named(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.toml"
+    broken.write_text("[vary\n")
+    with pytest.raises(LrreportError, match=r"broken\.toml: not a TOML file: .*line 1"):
+        load_study(broken)
+    with pytest.raises(LrreportError, match=r"nowhere\.toml: cannot read the study .*studies/quick\.toml"):
+        load_study(tmp_path / "nowhere.toml")
+
+
+def test_changed_settings_get_a_name_of_their_own() -> None:
+    study = load_study("studies/quick.toml")
+    assert study.changed() == study
+    longer = study.changed(epochs=7)
+    assert longer.fixed.epochs == 7
+    assert longer.name.startswith("quick-")
+    assert longer.name != study.changed(epochs=8).name
+    assert study.changed(epochs=7, name="mine").name == "mine"
+    with pytest.raises(LrreportError, match="command line: fixed.epochs = 0: "):
+        study.changed(epochs=0)
+
+
+def test_parameters_of_a_run_hold_every_fixed_setting() -> None:
+    study = load_study("studies/fashion_mnist.toml")
+    run = next(study.runs())
+    assert run == Parameters(learning_rate=0.001, seeds=(0, 1, 2, 3, 4), **study.fixed.model_dump())

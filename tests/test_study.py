@@ -39,14 +39,14 @@ def test_a_run_has_one_rate_and_all_seeds_in_order() -> None:
         ({"vary": {"learning_rate": [0]}}, "vary.learning_rate = 0: input should be greater than 0; give distinct positive learning rates, such as [0.001, 0.0001]"),
         ({"vary": {"learning_rate": [float("nan")]}}, "vary.learning_rate = nan: input should be a finite number; give distinct positive learning rates, such as [0.001, 0.0001]"),
         ({"vary": {"learning_rate": [True]}}, "vary.learning_rate = True: input should be a valid number; give distinct positive learning rates, such as [0.001, 0.0001]"),
-        ({"vary": {"learning_rate": [0.1, 0.1]}}, "vary.learning_rate = (0.1, 0.1): 0.1 appears twice; give distinct positive learning rates, such as [0.001, 0.0001]"),
+        ({"vary": {"learning_rate": [0.1, 0.1]}}, "vary.learning_rate = [0.1, 0.1]: 0.1 appears twice; give distinct positive learning rates, such as [0.001, 0.0001]"),
         ({"vary": {"learning_rate": []}}, "vary.learning_rate = []: tuple should have at least 1 item after validation, not 0; give distinct positive learning rates, such as [0.001, 0.0001]"),
         ({}, "vary is missing; add a table [vary] with learning_rate = [0.001, 0.0001]"),
         ({"vary": VARY, "fixed": {"epochs": 0}}, "fixed.epochs = 0: input should be greater than or equal to 1; give a whole number from 1 on, such as 5"),
         ({"vary": VARY, "fixed": {"epochz": 1}}, "unknown key fixed.epochz; did you mean epochs?"),
         ({"vary": VARY, "colour": 1}, "unknown key colour; the keys here are name, title, vary, fixed, margins, published"),
         ({"vary": VARY, "name": "runs"}, "name = 'runs': 'runs' is a folder that lrreport keeps for itself; use letters, digits, '.', '_', '+' and '-' (not 'runs' or 'reference')"),
-        ({"vary": VARY, "published": {"title": "t", "result": [{"learning_rate": 0.1, "loss": 1}]}}, "unknown key published.result.loss; did you mean train_loss?"),
+        ({"vary": VARY, "published": {"title": "t", "result": [{"learning_rate": 0.1, "loss": 1}]}}, "unknown key published.result.loss; the keys here are learning_rate, train_loss, train_accuracy, test_accuracy"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_in_one_line(settings: dict[str, object], message: str) -> None:

@@ -1,0 +1,91 @@
+"""Statistics against closed forms, published worked examples and second routes."""
+
+import math
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats as scipy_stats
+
+from lrreport.report import stats
+
+# Student (1908), The Probable Error of a Mean, Biometrika 6: additional hours of sleep for ten patients with a second
+# drug over a first; he gives a mean of 1.58 and, in today's terms, t = 4.06.
+SLEEP = [1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4]
+
+
+def test_interval_and_p_of_students_own_example() -> None:
+    estimate = stats.estimate_mean(SLEEP)
+    assert estimate.mean == pytest.approx(1.58)
+    assert estimate.sd == pytest.approx(1.2300, abs=1e-4)
+    assert (estimate.low, estimate.high) == pytest.approx((0.7001, 2.4599), abs=1e-4)
+    assert estimate.p == pytest.approx(0.002833, abs=1e-6)
+
+
+def test_interval_by_hand() -> None:
+    estimate = stats.estimate_mean([1.0, 2.0, 3.0])
+    half = scipy_stats.t.ppf(0.975, 2) * 1.0 / math.sqrt(3)
+    assert (estimate.low, estimate.high) == pytest.approx((2 - half, 2 + half))
+
+
+def test_one_value_and_equal_values_have_no_test() -> None:
+    one, equal = stats.estimate_mean([3.0]), stats.estimate_mean([2.0, 2.0])
+    assert (one.mean, one.n) == (3.0, 1)
+    assert all(map(math.isnan, (one.low, one.p, equal.p)))
+    assert (equal.low, equal.high, equal.sd) == (2.0, 2.0, 0.0)
+
+
+def test_t_agrees_with_sign_flips_for_eight_pairs() -> None:
+    values = np.array([0.9, 1.6, -0.3, 0.7, 1.1, 0.2, 1.4, -0.5])
+    flips = [abs(float(np.mean(values * signs))) for signs in product([1, -1], repeat=8)]
+    exact = np.mean([one >= abs(values.mean()) - 1e-12 for one in flips])
+    assert stats.estimate_mean(values).p == pytest.approx(exact, abs=0.02)
+
+
+def test_holm_by_hand() -> None:
+    # Holm (1979): sorted p times the number of tests not yet rejected, never falling.
+    assert stats.adjust_holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert stats.adjust_holm([0.01, float("nan")]) == pytest.approx([0.02, 1.0])
+    assert stats.adjust_holm([]) == []
+
+
+@pytest.mark.parametrize("n", [3, 5, 10])
+def test_power_by_the_noncentral_t(n: int) -> None:
+    detectable = stats.find_detectable(1.0, n)
+    critical = scipy_stats.t.ppf(0.975, n - 1)
+    shift = detectable * math.sqrt(n)
+    power = scipy_stats.nct.sf(critical, n - 1, shift) + scipy_stats.nct.cdf(-critical, n - 1, shift)
+    assert power == pytest.approx(0.8, abs=1e-4)
+    assert stats.find_n_needed(detectable, 1.0) in (n, n + 1)
+
+
+def test_many_are_needed_for_little() -> None:
+    assert stats.find_n_needed(0.5, 1.0) == 34  # Cohen's tables: d = 0.5, paired, two-sided 0.05, power 0.80
+    assert stats.find_n_needed(0.001, 1.0) == math.inf
+
+
+def test_prediction_interval_by_hand() -> None:
+    low, high = stats.predict_next([1.0, 2.0, 3.0])
+    half = scipy_stats.t.ppf(0.975, 2) * math.sqrt(1 + 1 / 3)
+    assert (low, high) == pytest.approx((2 - half, 2 + half))
+
+
+def test_roughness_is_the_distance_from_the_middle_of_the_neighbours() -> None:
+    curves = pd.DataFrame({0: [9.0, 1.0, 3.0, 2.0], 1: [9.0, 4.0, 3.0, 2.0]})
+    assert stats.measure_roughness(curves).to_dict() == {0: 1.5, 1: 0.0}
+
+
+def test_rise_from_best_asks_the_other_seeds() -> None:
+    curves = pd.DataFrame({0: [9.0, 1.0, 2.0], 1: [9.0, 3.0, 1.0], 2: [9.0, 3.0, 1.0]})
+    # The others of seed 0 are best at epoch 2, the last; those of seeds 1 and 2 are best there on average too.
+    assert stats.measure_rise_from_best(curves).to_dict() == {0: 0.0, 1: 2.0 - 2.0, 2: 0.0}
+    curves = pd.DataFrame({0: [9.0, 1.0, 1.5], 1: [9.0, 1.0, 2.0], 2: [9.0, 1.2, 1.1]})
+    assert stats.measure_rise_from_best(curves).to_dict() == pytest.approx({0: 0.5, 1: 1.0, 2: -0.1})
+
+
+@pytest.mark.parametrize(
+    ("level", "when"), [(0.05, 0.0), (0.5, 0.5), (0.9, 1.0), (0.95, 2.5), (1.0, 3.0), (1.1, math.nan)]
+)
+def test_crossing_interpolates(level: float, when: float) -> None:
+    assert stats.find_crossing([0.1, 0.9, 0.9, 1.0], level) == pytest.approx(when, nan_ok=True)

@@ -60,7 +60,7 @@ def make_results() -> Callable[..., Results]:
 
     def make(curves: Curves, **settings: Any) -> Results:
         n_seeds = max(len(seeds) for seeds in curves.values())
-        epochs = max(len(curve) for seeds in curves.values() for curve in seeds)
+        epochs = max(1, *(len(curve) for seeds in curves.values() for curve in seeds), 1)
         study = make_study(list(curves), range(n_seeds), epochs, **settings)
         records = {}
         for parameters in study.runs():

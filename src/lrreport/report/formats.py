@@ -39,7 +39,7 @@ def format_p(p: float) -> str:
 
 def format_count(count: float) -> str:
     """Return a whole number with thousands separated: 55000 → "55,000"."""
-    return f"{int(count):,}"
+    return f"{int(count):,}" if math.isfinite(count) else "∞"
 
 
 def format_decimal(value: float) -> str:

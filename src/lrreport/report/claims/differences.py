@@ -176,6 +176,9 @@ def _lead(results: Results, name: str, rate: float, metric: str, sign: int) -> C
         return not_testable(name, arguments, reason, BEST_RULE)
     values = results.values(rate, metric)
     leads = {other: estimate_mean(sign * (values - results.values(other, metric))) for other in others}
+    if not all(map(has_spread, leads.values())):
+        reason = f"{METRICS[metric]} differs by the same amount in every seed, so there is no spread to judge it by"
+        return not_testable(name, arguments, reason, BEST_RULE)
     adjusted = dict(zip(leads, adjust_holm([lead.p for lead in leads.values()]), strict=True))
     beaten_by = [other for other in others if adjusted[other] < ALPHA and leads[other].mean < 0]
     nearest = min(others, key=lambda other: leads[other].mean)
@@ -211,9 +214,8 @@ def _lead(results: Results, name: str, rate: float, metric: str, sign: int) -> C
         )
     else:
         text = _say_undecided(results, metric, sign, extreme)
-        if has_spread(estimate):
-            evidence |= describe_power(estimate, metric)
-            text += f" Against {{nearest}} the difference is {{difference}} {unit}. {say_power(metric, evidence)}"
+        evidence |= describe_power(estimate, metric)
+        text += f" Against {{nearest}} the difference is {{difference}} {unit}. {say_power(metric, evidence)}"
     return Claim(
         name, arguments, verdict, text.format_map(evidence), BEST_RULE, estimate.n,
         estimate.mean, estimate.low, estimate.high, unit, evidence,

@@ -1,0 +1,369 @@
+"""Each claim: frames that bring out its verdicts, and the sentences a reader gets."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from lrreport import LrreportError
+from lrreport.report import narrative, tables
+from lrreport.report.claims import VOCABULARY, Claim, ask, check_claim
+from lrreport.report.results import Results, load_results
+from lrreport.study import PublishedClaim
+
+Make = Callable[..., Results]
+# Seeds whose last epochs differ a little, so that there is a spread: (loss, accuracy) of each epoch.
+JITTER = (0.0, 0.001, -0.002, 0.003, -0.001)
+
+
+def falling(
+    loss: float, accuracy: float, fall: float = 0.1, seeds: int = 5, epochs: int = 4
+) -> list[list[tuple[float, float]]]:
+    """Curves that end at a loss and an accuracy, falling by the same amount in each epoch."""
+    return [
+        [(loss + jitter + fall * (epochs - epoch), accuracy - jitter - 0.02 * (epochs - epoch)) for epoch in range(1, epochs + 1)]
+        for jitter in JITTER[:seeds]
+    ]  # fmt: skip
+
+
+def shifted(curves: list[list[tuple[float, float]]], by: tuple[float, ...]) -> list[list[tuple[float, float]]]:
+    """The same curves, each seed's accuracy moved by its own amount."""
+    return [[(loss, accuracy + one) for loss, accuracy in curve] for curve, one in zip(curves, by, strict=True)]
+
+
+def ask_one(results: Results, name: str, *arguments: Any) -> Claim:
+    return VOCABULARY[name](results, *arguments)
+
+
+SPREAD = (0.001, -0.001, 0.002, 0.0, -0.002)
+
+
+@pytest.fixture
+def apart(make_results: Make) -> Results:
+    """0.1 ends 5 points above 0.01, and 0.001 another 5 below."""
+    base = falling(0.5, 0.80)
+    return make_results(
+        {
+            0.1: shifted(base, tuple(0.05 + one for one in SPREAD)),
+            0.01: base,
+            0.001: shifted(falling(0.7, 0.80), tuple(one - 0.05 for one in SPREAD[::-1])),
+        }
+    )
+
+
+@pytest.fixture
+def together(make_results: Make) -> Results:
+    """Two rates whose difference is smaller than its spread."""
+    base = falling(0.5, 0.80)
+    return make_results({0.1: shifted(base, (0.01, -0.01, 0.02, -0.02, 0.005)), 0.01: base})
+
+
+def test_differences_are_supported_contradicted_or_neither(apart: Results, together: Results) -> None:
+    assert ask_one(apart, "higher", 0.1, 0.01, "val_accuracy").verdict == "supported"
+    assert ask_one(apart, "higher", 0.01, 0.1, "val_accuracy").verdict == "contradicted"
+    assert ask_one(apart, "lower", 0.01, 0.1, "val_accuracy").verdict == "supported"
+    assert ask_one(together, "higher", 0.1, 0.01, "val_accuracy").verdict == "not distinguishable"
+
+
+def test_swapping_two_rates_swaps_the_effect(apart: Results) -> None:
+    one, other = (
+        ask_one(apart, "higher", 0.1, 0.01, "val_accuracy"),
+        ask_one(apart, "higher", 0.01, 0.1, "val_accuracy"),
+    )
+    assert one.effect == pytest.approx(-other.effect)
+    assert (one.low, one.high) == pytest.approx((-other.high, -other.low))
+
+
+def test_sentences_of_a_difference(apart: Results, together: Results) -> None:
+    sentence = ask_one(apart, "higher", 0.1, 0.01, "val_accuracy").sentence
+    assert sentence == (
+        "The validation accuracy of 0.1 ends 5.00 points above that of 0.01 "
+        "(95 % interval 4.80 to 5.20 points, n = 5, p < 0.001)."
+    )
+    undecided = ask_one(together, "higher", 0.1, 0.01, "val_accuracy").sentence
+    assert undecided.startswith(
+        "On validation accuracy, 0.1 and 0.01 cannot be told apart: their means lie 0.10 points apart (95 % interval "
+    )
+    assert "With 5 seeds the smallest difference seen with 80 % power is " in undecided
+    assert not re.search(r"\b(same|equal|no effect)\b", undecided)
+
+
+def test_one_pair_more_makes_the_p_larger_but_not_the_interval(make_results: Make) -> None:
+    base = falling(0.5, 0.80)
+    near = shifted(base, (0.004, 0.001, 0.007, 0.002, 0.005))
+    two = make_results({0.1: near, 0.01: base})
+    three = make_results({0.1: near, 0.01: base, 0.001: shifted(base, (0.01, -0.01, 0.02, -0.02, 0.005))})
+    a, b = (ask_one(results, "higher", 0.1, 0.01, "val_accuracy") for results in (two, three))
+    assert (a.low, a.high) == pytest.approx((b.low, b.high))
+    assert b.evidence["p"].value == pytest.approx(3 * a.evidence["p"].value)
+    assert (a.verdict, b.verdict) == ("supported", "not distinguishable")
+    assert "The interval by itself leaves out 0, but it does not allow for the 3 pairs compared." in b.sentence
+
+
+@pytest.mark.parametrize(
+    ("by", "verdict"),
+    [(0.002, "supported"), (0.02, "contradicted"), (0.005, "not distinguishable"), (-0.002, "contradicted")],
+)
+def test_slightly_is_a_margin(make_results: Make, by: float, verdict: str) -> None:
+    base = falling(0.5, 0.80)
+    spread = tuple(by + one / 4 for one in SPREAD)
+    results = make_results({0.1: shifted(base, spread), 0.01: base})
+    assert ask_one(results, "slightly_higher", 0.1, 0.01, "val_accuracy").verdict == verdict
+    mirrored = {"contradicted": "contradicted" if by > 0 else "supported", "supported": "contradicted"}
+    assert ask_one(results, "slightly_lower", 0.1, 0.01, "val_accuracy").verdict == mirrored.get(
+        verdict, "contradicted"
+    )
+
+
+def test_best_beats_every_other_and_worst_loses_to_each(apart: Results, together: Results) -> None:
+    verdicts = {rate: ask_one(apart, "best", rate, "val_accuracy").verdict for rate in apart.rates}
+    assert verdicts == {0.1: "supported", 0.01: "contradicted", 0.001: "contradicted"}
+    verdicts = {rate: ask_one(apart, "worst", rate, "val_accuracy").verdict for rate in apart.rates}
+    assert verdicts == {0.1: "contradicted", 0.01: "contradicted", 0.001: "supported"}
+    assert ask_one(together, "best", 0.1, "val_accuracy").verdict == "not distinguishable"
+    assert ask_one(apart, "worst", 0.001, "val_loss").verdict == "not testable"  # differs by the same in every seed
+
+
+def test_best_on_a_loss_is_the_lowest(make_results: Make) -> None:
+    low = [
+        [(loss + one, accuracy) for loss, accuracy in curve]
+        for curve, one in zip(falling(0.3, 0.8), SPREAD, strict=True)
+    ]
+    results = make_results({0.1: low, 0.01: falling(0.5, 0.8)})
+    assert ask_one(results, "best", 0.1, "val_loss").verdict == "supported"
+    assert ask_one(results, "worst", 0.01, "val_loss").verdict == "supported"
+    assert ask_one(results, "best", 0.01, "val_loss").verdict == "contradicted"
+
+
+def with_last_step(change: float, spread: float) -> list[list[tuple[float, float]]]:
+    """Curves whose loss changes by about `change` in the last epoch."""
+    return [
+        [(0.6, 0.7), (0.5, 0.8), (0.5 + change + spread * place, 0.8 + place / 1000)] for place in (-2, -1, 0, 1, 2)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "spread", "improving", "level", "opening"),
+    [
+        (-0.1, 0.001, "supported", "contradicted", "0.1 is still improving at the end:"),
+        (
+            -0.005,
+            0.0005,
+            "supported",
+            "supported",
+            "0.1 is still improving, but by less than the margin of 0.0100 nats:",
+        ),
+        (0.0, 0.001, "contradicted", "supported", "0.1 has levelled off at the end:"),
+        (0.1, 0.001, "contradicted", "contradicted", "0.1 is getting worse at the end:"),
+        (
+            0.0,
+            0.05,
+            "not distinguishable",
+            "not distinguishable",
+            "Whether 0.1 still improves at the end is undecided:",
+        ),
+    ],
+)
+def test_the_last_epoch(
+    make_results: Make, change: float, spread: float, improving: str, level: str, opening: str
+) -> None:
+    results = make_results({0.1: with_last_step(change, spread)})
+    assert ask_one(results, "still_improving", 0.1).verdict == improving
+    assert ask_one(results, "levelled_off", 0.1).verdict == level
+    assert ask_one(results, "levelled_off", 0.1).sentence.startswith(opening)
+
+
+@pytest.mark.parametrize(
+    ("change", "spread", "verdict", "opening"),
+    [
+        (0.1, 0.001, "supported", "0.1 overfits: "),
+        (0.005, 0.0002, "supported", "0.1 overfits, by less than the margin of 0.0100 nats: "),
+        (-0.1, 0.001, "contradicted", "0.1 does not overfit: "),
+        (0.01, 0.01, "not distinguishable", "Whether 0.1 overfits is undecided: "),
+    ],
+)
+def test_overfitting(make_results: Make, change: float, spread: float, verdict: str, opening: str) -> None:
+    results = make_results({0.1: with_last_step(change, spread)})
+    asked, opposite = ask_one(results, "overfits", 0.1), ask_one(results, "does_not_overfit", 0.1)
+    assert asked.verdict == verdict
+    assert asked.sentence.startswith(opening)
+    assert opposite.verdict == {"supported": "contradicted", "contradicted": "supported"}.get(verdict, verdict)
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "verdict"),
+    [(0.8, "supported"), (0.1, "contradicted"), (0.05, "contradicted"), (0.103, "not distinguishable")],
+)
+def test_learning_is_better_than_guessing(make_results: Make, accuracy: float, verdict: str) -> None:
+    curves = [[(2.0, accuracy + one * (0.1 if accuracy < 0.101 else 2.5))] for one in SPREAD]
+    assert ask_one(make_results({0.1: curves}), "learns", 0.1).verdict == verdict
+
+
+def test_training_is_stable_unless_a_loss_rises_or_a_seed_diverges(make_results: Make) -> None:
+    stable = ask_one(make_results({0.1: with_last_step(0.001, 0.0)}), "trains_stably", 0.1)
+    assert stable.verdict == "supported"
+    assert "never rose by more than 0.0010 nats" in stable.sentence
+    rising = ask_one(make_results({0.1: with_last_step(0.02, 0.0)}), "trains_stably", 0.1)
+    assert rising.verdict == "contradicted"
+    assert "for 5 of 5 seeds the validation loss rose" in rising.sentence
+    diverged = ask_one(make_results({0.1: [*with_last_step(-0.1, 0.0), []]}), "trains_stably", 0.1)
+    assert diverged.sentence == "Training at 0.1 diverged for 1 of 6 seeds."
+
+
+def test_sooner_and_slowest(make_results: Make) -> None:
+    fast = [[(0.5, 0.8 + one), (0.5, 0.85)] for one in SPREAD]
+    slow = [[(0.6, 0.5 + one), (0.5, 0.8)] for one in SPREAD]
+    results = make_results({0.1: fast, 0.01: slow})
+    assert ask_one(results, "sooner", 0.1, 0.01).verdict == "supported"
+    assert ask_one(results, "sooner", 0.01, 0.1).verdict == "contradicted"
+    assert ask_one(results, "slowest", 0.01).verdict == "supported"
+    assert ask_one(results, "slowest", 0.1).verdict == "contradicted"
+    # 0.1 reaches 0.80 at about epoch 1, by a line from the untrained 0.1; 0.01 at its last.
+    assert "after 1.0 against 2.0 epochs" in ask_one(results, "sooner", 0.1, 0.01).sentence
+    assert "1.0 against 2.0 CPU seconds" in ask_one(results, "sooner", 0.1, 0.01).sentence
+
+
+def test_smoother_curves_are_more_stable(make_results: Make) -> None:
+    def bent(by: float) -> list[list[tuple[float, float]]]:
+        return [[(0.6, 0.7), (0.5 + by * (1 + one * 100), 0.75), (0.4, 0.8 + one)] for one in SPREAD]
+
+    rough = [[(0.6, 0.7), (0.5 + 0.1 * (1 - one * 40), 0.75), (0.4, 0.8 + one)] for one in SPREAD]
+    results = make_results({0.1: rough, 0.01: bent(0.01)})
+    assert ask_one(results, "more_stable", 0.01, 0.1).verdict == "supported"
+    assert ask_one(results, "more_stable", 0.1, 0.01).verdict == "contradicted"
+    assert ask_one(results, "most_stable", 0.01).verdict == "supported"
+    assert ask_one(results, "most_stable", 0.1).verdict == "contradicted"
+    short = make_results({0.1: falling(0.5, 0.8, epochs=2), 0.01: falling(0.6, 0.8, epochs=2)})
+    assert ask_one(short, "more_stable", 0.1, 0.01).sentence == "Not testable: roughness takes at least 3 epochs."
+
+
+def test_the_edge_of_the_range_names_the_rates_to_add(apart: Results, make_results: Make) -> None:
+    edge = ask_one(apart, "edge_of_range")
+    assert edge.verdict == "supported"
+    assert edge.sentence == (
+        "The range tried may be too narrow: 0.1, at the highest end of it, may be the best. "
+        'To look further: make report LRS="1 0.3 0.1 0.01 0.001"'
+    )
+    base = falling(0.5, 0.80)
+    down = tuple(one - 0.05 for one in SPREAD)
+    inside = make_results({0.1: shifted(base, down), 0.01: base, 0.001: shifted(base, down)})
+    assert ask_one(inside, "edge_of_range").verdict == "contradicted"
+
+
+def test_the_choice(apart: Results, together: Results) -> None:
+    assert ask_one(apart, "choice").sentence.startswith(
+        "Choose 0.1: of the 3 rates tried it has the highest validation accuracy, 84.98 %, and reaches 84.98 % on test"
+    )
+    undecided = ask_one(together, "choice")
+    assert undecided.verdict == "not distinguishable"
+    assert undecided.sentence.startswith("No single rate is the best: 0.1 and 0.01 cannot be told apart")
+
+
+def test_degenerate_studies_say_why_nothing_can_be_told(make_results: Make) -> None:
+    one_seed = make_results({0.1: falling(0.5, 0.8, seeds=1), 0.01: falling(0.6, 0.7, seeds=1)})
+    assert ask_one(one_seed, "higher", 0.1, 0.01, "val_accuracy").sentence == (
+        "Not testable: there is 1 seed only, and telling a difference from chance takes 2 or more."
+    )
+    assert "one seed cannot tell a difference from chance" in ask_one(one_seed, "choice").sentence
+    one_rate = make_results({0.1: falling(0.5, 0.8)})
+    assert "with one rate there is nothing to choose from" in ask_one(one_rate, "choice").sentence
+    assert ask_one(one_rate, "edge_of_range").verdict == "not testable"
+    assert ask_one(one_rate, "best", 0.1, "val_accuracy").sentence == (
+        "Not testable: there is no other rate to compare it with."
+    )
+    diverged = make_results({0.1: [[], []], 0.01: [[], []]})
+    assert ask_one(diverged, "choice").sentence == "Not testable: training diverged at every rate."
+    assert ask_one(diverged, "higher", 0.1, 0.01, "val_loss").sentence == (
+        "Not testable: training diverged at 0.1 and 0.01."
+    )
+    ties = make_results({0.1: falling(0.5, 0.8), 0.01: falling(0.5, 0.8)})
+    assert ask_one(ties, "higher", 0.1, 0.01, "val_accuracy").verdict == "not testable"
+
+
+@pytest.mark.parametrize(
+    "curves",
+    [
+        {0.1: falling(0.5, 0.8, seeds=1)},
+        {0.1: falling(0.5, 0.8, seeds=2, epochs=1), 0.01: falling(0.6, 0.7, seeds=2, epochs=1)},
+        {0.1: [[], []], 0.01: [[], []]},
+        {0.1: [[], falling(0.5, 0.8)[0]], 0.01: falling(0.6, 0.7, seeds=2)},
+        {0.1: falling(0.5, 0.8), 0.01: falling(0.5, 0.8)},
+        {1 / 10**place: shifted(falling(0.5, 0.8), SPREAD[place % 5 :] + SPREAD[: place % 5]) for place in range(12)},
+    ],
+)
+def test_every_study_can_be_told(make_results: Make, curves: Any) -> None:
+    results = make_results(curves)
+    for one in narrative.ask_everything(results):
+        assert "nan" not in one.sentence
+        assert "{" not in one.sentence
+        assert one.sentence.endswith((".", '"'))
+        json.dumps(one.to_json(), allow_nan=False)
+    shown = [narrative.answer(results), narrative.compare_rates(results), tables.tabulate_results(results)]
+    shown += [
+        tables.tabulate_differences(results),
+        narrative.state_conditions(results),
+        narrative.observe_rates(results),
+    ]
+    assert all("nan" not in repr(one) and "nan" not in one._repr_html_() for one in shown)
+
+
+def test_names_of_seeds_and_order_of_rates_change_no_verdict(make_results: Make) -> None:
+    base = falling(0.5, 0.80)
+    near = shifted(base, (0.004, 0.001, 0.007, 0.002, 0.005))
+    one = make_results({0.1: near, 0.01: base})
+    other = make_results({0.01: base[::-1], 0.1: near[::-1]})
+    for name, arguments in (("higher", (0.1, 0.01, "val_accuracy")), ("best", (0.1, "val_accuracy")), ("choice", ())):
+        assert ask_one(one, name, *arguments).sentence == ask_one(other, name, *arguments).sentence
+
+
+@pytest.mark.parametrize(
+    ("published", "message"),
+    [
+        (("nicest", {}), "no claim 'nicest'; the claims are learns, trains_stably, "),
+        (("best", {"rate": 0.1}), "best takes learning_rate, metric, not rate"),
+        (("best", {"learning_rate": 0.1, "metric": "speed"}), "no metric 'speed'; the metrics are train_loss, "),
+        (("learns", {"learning_rate": 0.7}), "the study has no learning rate 0.7; it has 0.1, 0.01"),
+    ],
+)
+def test_a_published_claim_that_cannot_be_asked_is_refused(published: tuple[str, dict[str, Any]], message: str) -> None:
+    with pytest.raises(LrreportError) as error:
+        check_claim(PublishedClaim(says="so", claim=published[0], arguments=published[1]), [0.1, 0.01])
+    assert str(error.value).startswith(f"published claim 'so': {message}")
+
+
+def test_a_published_claim_about_a_missing_run_is_not_testable(together: Results) -> None:
+    del together.records[0.01]
+    asked = ask(together, PublishedClaim(says="so", claim="learns", arguments={"learning_rate": 0.01}))
+    assert asked.sentence == "Not testable: there is no run at 0.01."
+    assert narrative.answer(together).text.startswith("Without 0.01, whose run is missing: ")
+
+
+def test_every_number_of_the_reference_in_prose_is_among_its_findings() -> None:
+    results = load_results()
+    for one in narrative.ask_everything(results):
+        known = " ".join(map(str, one.evidence.values())) + " 95 % 80 % 1"
+        known += (
+            " " + " ".join(str(value) for value in one.evidence["n"].__dict__.values()) if "n" in one.evidence else ""
+        )
+        for number in re.findall(r"−?\d[\d,.]*\d|\d", one.sentence):
+            assert number.lstrip("−") in known.replace("−", ""), f"{number} in {one.sentence!r} is not among {known}"
+
+
+def test_findings_of_the_reference_about_the_earlier_report() -> None:
+    """What five seeds decide, and what they leave open."""
+    results = load_results()
+    asked = {int(said[1:].partition(")")[0]): one.verdict for one, said in zip(
+        narrative.check_published(results).claims, narrative.check_published(results).asserted, strict=True)}  # fmt: skip
+    assert len(asked) == 15
+    assert asked[1] == asked[4] == "not distinguishable"
+    assert asked[7] == "contradicted"
+    assert asked[9] == asked[10] == asked[11] == asked[12] == "supported"
+    means = results.runs.groupby("learning_rate")[["train_loss", "train_accuracy", "test_accuracy"]].mean()
+    assert results.study.published is not None
+    for said in results.study.published.result:
+        ours = means.loc[said.learning_rate]
+        assert abs(ours.train_loss - said.train_loss) < 0.03
+        assert abs(ours.train_accuracy - said.train_accuracy) < 0.01
+        assert abs(ours.test_accuracy - said.test_accuracy) < 0.01

@@ -129,6 +129,9 @@ def run_command(parsed: argparse.Namespace) -> int:
         return refresh_notebooks(load_study(DEFAULT_STUDY), parsed.outputs)
     try:
         study = read_study(parsed)
+        work = workflow.Workflow(study, parsed.outputs.resolve())
+        if parsed.command == "report":
+            work.check_published()
     except LrreportError as err:
         print(f"lrreport: {err}", file=sys.stderr)
         return 2
@@ -136,7 +139,6 @@ def run_command(parsed: argparse.Namespace) -> int:
         workflow.use_data_root(parsed.data_root)
     if parsed.command == "data":
         return workflow.fetch_data(study)
-    work = workflow.Workflow(study, parsed.outputs.resolve())
     if parsed.command == "status":
         return workflow.print_status(work)
     return work.report(parsed.jobs, parsed.keep_going)

@@ -46,7 +46,6 @@ class Workflow:
         """Make the missing runs, then the report; print the answer and the page's path. Returns the exit status."""
         runs = self.runs
         if not all(self.store.has(run.identity) for run in runs):
-            self._check_published()
             verify_files(self.study.fixed.dataset)
         failures = Sweep(self.store, self.folder / "failed").run_all(runs, n_jobs)
         for rate, error in failures.items():
@@ -61,9 +60,9 @@ class Workflow:
         print(self.folder / freshness.PAGE)
         return 1 if failures else 0
 
-    def _check_published(self) -> None:
-        """Raise LrreportError for a published claim that cannot be asked, before anything is started."""
-        if self.study.published is not None:
+    def check_published(self) -> None:
+        """Raise LrreportError for a published claim that cannot be asked, before any run is made for it."""
+        if self.study.published is not None and any(state.status != "fresh" for state in self.inspect()):
             from lrreport.report.claims import check_claim
 
             for claim in self.study.published.claim:

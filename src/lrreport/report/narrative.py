@@ -28,7 +28,8 @@ class Narrative:
     def __repr__(self) -> str:
         asserted = self.asserted or ("",) * len(self.claims)
         lines = [
-            f"{said} [{_name_verdict(one)}] {one.sentence}".strip() for said, one in zip(asserted, self.claims, strict=True)
+            f"{said} [{_name_verdict(one)}] {one.sentence}".strip()
+            for said, one in zip(asserted, self.claims, strict=True)
         ]
         return "\n".join([*filter(None, [self.title]), *(lines or [self.empty])])
 

@@ -17,7 +17,7 @@ from lrreport.study import REPOSITORY, Fixed, Study, parse_study
 REFERENCE = REPOSITORY / "outputs" / "reference"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # compared by identity, so that what is computed from it can be cached
 class Results:
     """The records of a study, by learning rate in the study's order.
 

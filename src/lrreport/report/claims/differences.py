@@ -1,6 +1,7 @@
 """Claims about where rates end: whether one differs from another, and which is best or worst."""
 
 from dataclasses import replace
+from functools import lru_cache
 from itertools import combinations
 
 from lrreport.report.claims.claim import (
@@ -69,15 +70,13 @@ def worst(results: Results, learning_rate: float, metric: str) -> Claim:
 
 def _compare(results: Results, name: str, rate: float, than: float, metric: str, sign: int) -> Claim:
     arguments = {"learning_rate": rate, "than": than, "metric": metric}
-    pairs = list(combinations(results.complete_rates, 2))
-    rule = PAIRED_RULE.format(pairs=count_nouns(len(pairs), "pair"))
+    n_pairs = len(results.complete_rates) * (len(results.complete_rates) - 1) // 2
+    rule = PAIRED_RULE.format(pairs=count_nouns(n_pairs, "pair"))
     reason = why_untestable(results, [rate, than])
     if reason:
         return not_testable(name, arguments, reason, rule)
-    values = {one: results.values(one, metric) for one in results.complete_rates}
-    tests = {frozenset(pair): estimate_mean(values[pair[0]] - values[pair[1]]) for pair in pairs}
-    adjusted = dict(zip(tests, adjust_holm([test.p for test in tests.values()]), strict=True))
-    estimate, p = estimate_mean(values[rate] - values[than]), adjusted[frozenset((rate, than))]
+    estimate = estimate_mean(results.values(rate, metric) - results.values(than, metric))
+    p = adjust_pairs(results, metric)[frozenset((rate, than))]
     if not has_spread(estimate):
         reason = f"{METRICS[metric]} differs by the same amount in every seed, so there is no spread to judge it by"
         return not_testable(name, arguments, reason, rule)
@@ -92,13 +91,23 @@ def _compare(results: Results, name: str, rate: float, than: float, metric: str,
         "high": quantify_difference(estimate.high, metric),
         "n": Quantity(estimate.n, "count"),
         "p": Quantity(p, "p"),
-        "pairs": Quantity(len(pairs), "count"),
-    } | describe_power(estimate, metric)
+        "pairs": Quantity(n_pairs, "count"),
+    }
+    if p >= ALPHA:
+        evidence |= describe_power(estimate, metric)
     sentence = (_say_apart if p < ALPHA else _say_not_apart)(estimate, metric, evidence)
     return Claim(
         name, arguments, verdict, sentence.format_map(evidence), rule, estimate.n,
         estimate.mean, estimate.low, estimate.high, name_unit(metric), evidence,
     )  # fmt: skip
+
+
+@lru_cache(maxsize=16)
+def adjust_pairs(results: Results, metric: str) -> dict[frozenset[float], float]:
+    """Return the p of the paired t test of every two rates that can be compared, adjusted for all of them (Holm)."""
+    values = {rate: results.values(rate, metric) for rate in results.complete_rates}
+    tests = {frozenset(pair): estimate_mean(values[pair[0]] - values[pair[1]]) for pair in combinations(values, 2)}
+    return dict(zip(tests, adjust_holm([test.p for test in tests.values()]), strict=True))
 
 
 def _say_apart(estimate: Estimate, metric: str, evidence: dict[str, Quantity]) -> str:

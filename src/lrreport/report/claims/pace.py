@@ -1,6 +1,7 @@
 """Claims about the way there: how soon a rate reaches a level, and how smoothly its validation loss falls."""
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -30,6 +31,7 @@ MOST_STABLE_RULE = (
 )
 
 
+@lru_cache(maxsize=8)
 def measure_arrival(results: Results, unit: str = "epochs") -> pd.DataFrame:
     """Return when each rate (across) reaches, for each seed (down), the accuracy at which the slowest rate ends.
 

@@ -1,0 +1,125 @@
+"""make: what it lists, what it forwards, and how set-up fails: in one line that says what to do."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TARGETS = ["help", "setup", "data", "report", "lab", "test", "test-slow", "check", "notebooks", "lock", "clean"]
+
+
+@pytest.fixture
+def clone(repository: Path, tmp_path: Path) -> Path:
+    """The files that make needs, at a path with a blank, a quote and a letter that is not ASCII."""
+    folder = tmp_path / "a clone's földer"
+    (folder / "src/lrreport").mkdir(parents=True)
+    for name in ("Makefile", "requirements.lock", "pyproject.toml", "src/lrreport/setup_venv.py"):
+        shutil.copyfile(repository / name, folder / name)
+    return folder
+
+
+def make(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    known = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    command = ["make", "--no-print-directory", *arguments]
+    return subprocess.run(command, cwd=folder, env=known | environment, capture_output=True, text=True, check=False)
+
+
+def mark_as_set_up(folder: Path) -> None:
+    """Let .venv look finished, with a lrreport that prints its arguments."""
+    (folder / ".venv/bin").mkdir(parents=True)
+    tool = folder / ".venv/bin/lrreport"
+    tool.write_text('#!/bin/sh\nfor word in "$@"; do echo "<$word>"; done\n')
+    tool.chmod(0o755)
+    code = "import setup_venv; open(setup_venv.STAMP, 'w').write(setup_venv.describe_target())"
+    subprocess.run([sys.executable, "-c", code], cwd=folder / "src/lrreport", check=True)
+
+
+def test_make_alone_lists_the_targets_one_line_each(repository: Path) -> None:
+    lines = make(repository).stdout.splitlines()
+    assert [line.split()[0] for line in lines] == TARGETS
+
+
+def test_variables_reach_the_command_whatever_they_contain(clone: Path) -> None:
+    mark_as_set_up(clone)
+    done = make(clone, "report", "STUDY=my studies/it's; {a}.toml", "LRS=0.01 0.001", "EPOCHS=10", "SEEDS=0 1", "JOBS=2", "NAME=`x` \"y\"")  # fmt: skip
+    assert done.stdout.splitlines() == [
+        "<report>", "<my studies/it's; {a}.toml>", "<--learning-rates=0.01 0.001>", "<--seeds=0 1>", "<--epochs=10>",
+        '<--name=`x` "y">', "<--jobs=2>",
+    ]  # fmt: skip
+    assert make(clone, "report").stdout.splitlines() == ["<report>", "<studies/fashion_mnist.toml>"]
+
+
+def test_a_finished_set_up_is_not_repeated_and_a_changed_lock_is(clone: Path) -> None:
+    mark_as_set_up(clone)
+    assert make(clone, "setup").stderr == ""
+    (clone / "requirements.lock").touch()
+    assert make(clone, "setup").stderr == ""
+    with (clone / "requirements.lock").open("a") as file:
+        file.write("# changed\n")
+    done = make(
+        clone,
+        "setup",
+        PIP_INDEX_URL="http://127.0.0.1:9/",
+        PIP_CONFIG_FILE=os.devnull,
+        PIP_RETRIES="0",
+        PIP_FIND_LINKS="",
+    )
+    assert done.stderr.startswith("Setting up .venv from requirements.lock")
+
+
+def test_no_network_is_one_line(clone: Path) -> None:
+    done = make(
+        clone,
+        "setup",
+        PIP_INDEX_URL="http://127.0.0.1:9/",
+        PIP_CONFIG_FILE=os.devnull,
+        PIP_RETRIES="0",
+        PIP_FIND_LINKS="",
+    )
+    assert done.returncode == 2
+    log = clone / ".venv-setup.log"
+    assert done.stderr.splitlines()[1] == (
+        f"setup: pip cannot reach the package index; connect to a network, or set pip's index (log: {log})"
+    )
+    assert not (clone / ".venv").exists()
+
+
+def test_a_python_that_is_too_old_is_one_line(clone: Path) -> None:
+    script = clone / "src/lrreport/setup_venv.py"
+    script.write_text(script.read_text().replace("OLDEST = (3, 11)", "OLDEST = (9, 1)"))
+    done = make(clone, "setup")
+    found = "Python {}.{}".format(*sys.version_info)
+    assert done.stderr.splitlines()[0] == (
+        f"setup: {found} is too old; install Python 9.1 or newer, or name one: make PYTHON=python3.11"
+    )
+
+
+def test_set_up_has_no_syntax_that_an_old_python_cannot_parse(repository: Path) -> None:
+    source = (repository / "src/lrreport/setup_venv.py").read_text()
+    assert not re.search(r'\bf"|:=|\bmatch |\) -> ', source)
+    source.encode("ascii")
+
+
+def test_a_python_without_venv_is_one_line(clone: Path, tmp_path: Path) -> None:
+    fake = tmp_path / "python-without-venv"
+    fake.write_text(
+        f'#!/bin/sh\nif [ "$1" = -m ]; then echo No module named venv; exit 1; fi\nexec {sys.executable} "$@"\n'
+    )
+    fake.chmod(0o755)
+    script = clone / "src/lrreport/setup_venv.py"
+    script.write_text(script.read_text().replace("[sys.executable, ", f'["{fake}", '))
+    done = make(clone, "setup")
+    assert done.stderr.splitlines()[1] == (
+        f"setup: this Python cannot make virtual environments; install python3-venv (log: {clone / '.venv-setup.log'})"
+    )
+
+
+def test_clean_keeps_runs_and_the_reference(clone: Path) -> None:
+    for name in ("runs", "reference", "fashion_mnist"):
+        (clone / "outputs" / name).mkdir(parents=True)
+    assert make(clone, "clean").returncode == 0
+    assert sorted(path.name for path in (clone / "outputs").iterdir()) == ["reference", "runs"]

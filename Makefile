@@ -28,7 +28,7 @@ lab: setup ## open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab --notebook-dir=notebooks
 
 test: setup ## run the tests, the notebooks included (under 5 minutes)
-	@$(BIN)/pytest -n 2 --nbval --nbval-current-env tests notebooks/train.ipynb notebooks/summary.ipynb
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --nbval --nbval-current-env notebooks tests
 
 test-slow: setup ## run the slow tests: faults, browser, whole studies
 	@$(BIN)/pytest -m slow tests

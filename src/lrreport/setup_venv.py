@@ -44,19 +44,22 @@ def run(command):
         return subprocess.call(command, stdout=log, stderr=subprocess.STDOUT, cwd=ROOT, env=environment) == 0
 
 
-def read_log():
-    """Return what the commands printed."""
-    with open(LOG, "rb") as file:
-        return file.read().decode("utf-8", "replace")
-
-
 def install():
-    """Install the lock's versions and the package itself, in editable mode."""
+    """Install the lock's versions and the package itself, in editable mode; end with a line if that fails."""
     pip = [os.path.join(VENV, "bin", "python"), "-m", "pip", "install", "--disable-pip-version-check"]
-    locked = pip + ["--constraint", "requirements.lock"]
     # The lock constrains: of its pins only those are installed that something here needs, so a CPU build of
     # torch brings no CUDA libraries.
-    return run(locked + ["setuptools"]) and run(locked + ["--no-build-isolation", "--editable", ".[dev]"])
+    locked = pip + ["--constraint", "requirements.lock"]
+    if not run(locked + ["setuptools"]):  # small and always there, so it tells whether the index is
+        give_up("pip cannot reach the package index", "connect to a network, or set pip's index (log: %s)" % LOG)
+    if not run(locked + ["--no-build-isolation", "--editable", ".[dev]"]):
+        give_up("pip could not install the lock", "see the end of %s" % LOG)
+
+
+def give_up(problem, remedy):
+    """Remove what is half made, and end with one line."""
+    shutil.rmtree(VENV, ignore_errors=True)
+    fail(problem, remedy)
 
 
 def main():
@@ -71,14 +74,8 @@ def main():
     shutil.rmtree(VENV, ignore_errors=True)
     open(LOG, "wb").close()
     if not run([sys.executable, "-m", "venv", VENV]):
-        shutil.rmtree(VENV, ignore_errors=True)
-        fail("this Python cannot make virtual environments", "install python3-venv (log: %s)" % LOG)
-    if not install():
-        log = read_log()
-        shutil.rmtree(VENV, ignore_errors=True)
-        if "Failed to establish a new connection" in log or "No matching distribution" in log or "timed out" in log:
-            fail("pip cannot reach the package index", "connect to a network, or set pip's index (log: %s)" % LOG)
-        fail("pip could not install the lock", "see the end of %s" % LOG)
+        give_up("this Python cannot make virtual environments", "install python3-venv (log: %s)" % LOG)
+    install()
     with open(STAMP, "w") as file:  # last, so that an interrupted set-up is not taken for a finished one
         file.write(target)
     os.remove(LOG)

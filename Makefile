@@ -31,7 +31,7 @@ test: setup ## run the tests, the notebooks included (under 5 minutes)
 	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --nbval --nbval-current-env notebooks tests
 
 test-slow: setup ## run the slow tests: faults, browser, whole studies
-	@$(BIN)/pytest -m slow tests
+	@$(BIN)/pytest -n 2 --dist loadfile -m slow tests
 
 check: setup ## lint, formatting and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

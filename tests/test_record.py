@@ -57,8 +57,8 @@ def test_numbers_that_are_not_finite_are_not_recorded() -> None:
 
 
 def test_progress_counts_epochs_and_does_nothing_without_a_folder(tmp_path: Path) -> None:
-    note = mark_progress(tmp_path)
+    note = mark_progress(tmp_path, n_seeds=5)
     note()
     note()
-    assert (tmp_path / "progress").stat().st_size == 2
-    mark_progress("")()
+    assert (tmp_path / "progress").stat().st_size == 10
+    mark_progress("", n_seeds=5)()

@@ -33,7 +33,8 @@ class EpochRow(Settings):
     """One epoch; the training figures are means over the epoch while it ran, the validation ones are from its end.
 
     Row 0 is the untrained network: there all four are evaluated with fixed weights.
-    `cpu_seconds` is the process's CPU time in the training steps of that epoch.
+    `cpu_seconds` is the process's CPU time in the training steps of that epoch, divided equally over the seeds that
+    train side by side.
     """
 
     epoch: int
@@ -153,12 +154,15 @@ def load_arrays(folder: Path) -> Arrays:
         return {name: arrays[name] for name in arrays.files}
 
 
-def mark_progress(folder: Path | str) -> Callable[[], None]:
-    """Return a function that notes one finished epoch in `folder`, for whoever watches; without a folder it does nothing."""
+def mark_progress(folder: Path | str, n_seeds: int) -> Callable[[], None]:
+    """Return a function that notes in `folder` that every seed has finished an epoch, for whoever watches.
+
+    Without a folder it does nothing.
+    """
 
     def note_epoch() -> None:
         if folder:
             with (Path(folder) / PROGRESS).open("ab") as file:
-                file.write(b".")
+                file.write(b"." * n_seeds)
 
     return note_epoch

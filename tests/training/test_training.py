@@ -1,10 +1,12 @@
 """Splits, network and loop: identities, closed forms and second routes."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.nn.functional import cross_entropy
 
 from lrreport import LrreportError
@@ -50,29 +52,52 @@ def test_a_validation_size_that_classes_cannot_fill_is_refused(size: int) -> Non
     assert str(error.value) == f"validation_size = {size}: 10 classes need a multiple of 10 from 10 to 1990"
 
 
-def test_network_has_the_sizes_and_the_bounds_it_says() -> None:
-    network = model.make_network((784, 128, 64, 10), torch.Generator().manual_seed(0))
-    assert model.count_parameters(network) == 784 * 128 + 128 + 128 * 64 + 64 + 64 * 10 + 10
-    for layer, n_inputs in ((network[0], 784), (network[2], 128), (network[4], 64)):
+def fit_one(parameters: Parameters, splits: data.Splits, seed: int = 0) -> loop.Fit:
+    [fit] = loop.fit_seeds(parameters.model_copy(update={"seeds": (seed,)}), splits)
+    return fit
+
+
+def test_networks_have_the_sizes_and_the_bounds_they_say() -> None:
+    networks = model.make_networks((784, 128, 64, 10), [torch.Generator().manual_seed(seed) for seed in (0, 1)])
+    assert model.count_parameters(networks) == 784 * 128 + 128 + 128 * 64 + 64 + 64 * 10 + 10
+    assert model.describe_layers(networks)[0] == {"layer": "Linear(784 → 128)", "parameters": 784 * 128 + 128}
+    for layer, n_inputs in ((networks[0], 784), (networks[2], 128), (networks[4], 64)):
         weight = layer.weight.detach()
         assert weight.abs().max() <= n_inputs**-0.5
         assert float(weight.std()) == pytest.approx(n_inputs**-0.5 / math.sqrt(3), rel=0.1)
+        assert not torch.equal(weight[0], weight[1])
 
 
 def test_initial_weights_ignore_the_global_generator(parameters: Parameters, splits: data.Splits) -> None:
     torch.manual_seed(1)
-    one = loop.start_network(parameters, splits, loop.make_generators(3)[0])
+    one = loop.start_networks(parameters, splits, loop.make_generators(3)[:1])
     torch.manual_seed(2)
-    other = loop.start_network(parameters, splits, loop.make_generators(3)[0])
+    other = loop.start_networks(parameters, splits, loop.make_generators(3)[:1])
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
 
 
-def test_a_fit_equals_a_plain_loop(parameters: Parameters, splits: data.Splits) -> None:
-    """The same training written with nothing of ours but the seeds."""
-    fit = loop.fit(parameters, splits, seed=0)
+def copy_network(networks: nn.Sequential, place: int) -> nn.Sequential:
+    """One of the networks as PyTorch's own layers."""
+    layers: list[nn.Module] = []
+    for layer in networks:
+        if isinstance(layer, model.ParallelLinear):
+            plain = nn.Linear(*layer.sizes)
+            with torch.no_grad():
+                plain.weight.copy_(layer.weight[place].T)
+                plain.bias.copy_(layer.bias[place, 0])
+            layers.append(plain)
+        else:
+            layers.append(nn.ReLU())
+    return nn.Sequential(*layers)
+
+
+@pytest.mark.parametrize("seeds", [(0,), (3, 0)])
+def test_a_fit_equals_a_plain_loop(parameters: Parameters, splits: data.Splits, seeds: tuple[int, ...]) -> None:
+    """The same training of one network, with PyTorch's layers and loss, written with nothing of ours but the seeds."""
+    fit = loop.fit_seeds(parameters.model_copy(update={"seeds": seeds}), splits)[-1]
     torch.set_num_threads(1)
     weights, order = loop.make_generators(0)
-    network = model.make_network((784, 128, 64, 10), weights)
+    network = copy_network(loop.start_networks(parameters, splits, [weights]), 0)
     optimizer = torch.optim.Adam(network.parameters(), lr=0.001)
     losses = []
     for _ in range(2):
@@ -82,6 +107,7 @@ def test_a_fit_equals_a_plain_loop(parameters: Parameters, splits: data.Splits) 
             loss.backward()
             optimizer.step()
             losses.append(loss.item())
+    assert fit.result.seed == 0
     assert fit.step_losses.numpy() == pytest.approx(np.array(losses), rel=1e-4)
     assert len(losses) == 2 * math.ceil(1500 / 64)
     with torch.no_grad():
@@ -91,45 +117,65 @@ def test_a_fit_equals_a_plain_loop(parameters: Parameters, splits: data.Splits) 
 
 
 def test_running_means_weigh_each_image_once(parameters: Parameters, splits: data.Splits) -> None:
-    fit = loop.fit(parameters, splits, seed=0)
+    fit = fit_one(parameters, splits)
     sizes = [64] * 23 + [1500 - 23 * 64]
     first = fit.step_losses[:24].double().numpy()
     assert fit.result.epochs[1].train_loss == pytest.approx(float(np.dot(first, sizes) / 1500))
 
 
 def test_row_0_is_the_untrained_network(parameters: Parameters, splits: data.Splits) -> None:
-    fast, slow = (
-        loop.fit(parameters.model_copy(update={"learning_rate": rate}), splits, seed=0) for rate in (0.01, 0.0001)
-    )
+    fast, slow = (fit_one(parameters.model_copy(update={"learning_rate": rate}), splits) for rate in (0.01, 0.0001))
     assert fast.result.epochs[0] == slow.result.epochs[0]
     assert fast.result.epochs[0].val_loss == pytest.approx(math.log(10), abs=0.05)
     assert float(fast.step_losses[0]) == float(slow.step_losses[0])
 
 
 def test_equal_calls_give_equal_bits(parameters: Parameters, splits: data.Splits) -> None:
-    one, other = loop.fit(parameters, splits, seed=5), loop.fit(parameters, splits, seed=5)
+    one, other = fit_one(parameters, splits, seed=5), fit_one(parameters, splits, seed=5)
     assert torch.equal(one.step_losses, other.step_losses)
     assert one.result.test == other.result.test
 
 
 def test_settings_of_torch_are_given_back(parameters: Parameters, splits: data.Splits) -> None:
     before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    loop.fit(parameters, splits, seed=0)
+    fit_one(parameters, splits)
     assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == before
 
 
 def test_a_loss_that_leaves_the_numbers_ends_the_fit(parameters: Parameters, splits: data.Splits) -> None:
-    fit = loop.fit(parameters.model_copy(update={"learning_rate": 1e30}), splits, seed=0)
+    fit = fit_one(parameters.model_copy(update={"learning_rate": 1e30}), splits)
     assert fit.result.status == "diverged"
     assert fit.result.test is None
+    assert fit.test_logits is None
     assert [row.epoch for row in fit.result.epochs] == [0]
     assert fit.step_losses.isfinite().all()
     assert 0 < len(fit.step_losses) < 24
 
 
+def test_a_network_that_diverges_leaves_its_neighbours_alone(
+    parameters: Parameters, splits: data.Splits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = parameters.model_copy(update={"seeds": (1, 0)})
+    healthy = loop.fit_seeds(both, splits)[1]
+    start = loop.start_networks
+
+    def start_broken(*arguments: Any) -> nn.Sequential:
+        networks = start(*arguments)
+        networks[4].bias.data[0] = 3e38  # overflows once a step has moved it
+        networks[4].weight.data[0] = 1e38
+        return networks
+
+    monkeypatch.setattr(loop, "start_networks", start_broken)
+    broken, neighbour = loop.fit_seeds(both, splits)
+    assert broken.result.status == "diverged"
+    assert neighbour.result.status == "completed"
+    assert torch.equal(neighbour.step_losses, healthy.step_losses)
+    assert neighbour.result.test == healthy.result.test
+
+
 def test_scores_by_hand() -> None:
-    logits = torch.tensor([[0.0, 0.0], [2.0, 0.0], [0.0, 1.0]])
-    score = loop.score_logits(logits, torch.tensor([0, 0, 0]))
+    logits = torch.tensor([[[0.0, 0.0], [2.0, 0.0], [0.0, 1.0]]])
+    [score] = loop.score_logits(logits, torch.tensor([0, 0, 0]))
     assert score.accuracy == pytest.approx(2 / 3)
     expected = [math.log(2), math.log1p(math.exp(-2)), math.log1p(math.exp(1))]
     assert score.loss == pytest.approx(sum(expected) / 3)

@@ -1,9 +1,9 @@
-"""Fit one network; the loop a reader wants to see."""
+"""Fit one network for each seed, side by side; the loop a reader wants to see."""
 
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy
 from lrreport.record import EpochRow, Score, SeedResult
 from lrreport.study import Parameters
 from lrreport.training.data import Split, Splits
-from lrreport.training.model import make_network
+from lrreport.training.model import make_networks
 
 
 @dataclass(frozen=True)
@@ -33,89 +33,135 @@ class Fit:
 
 
 def fit_seeds(parameters: Parameters, splits: Splits, on_epoch: Callable[[], None] = lambda: None) -> list[Fit]:
-    """Return a fit for each seed, all at one learning rate; `on_epoch` is called after each epoch."""
-    return [fit(parameters, splits, seed, on_epoch) for seed in parameters.seeds]
+    """Train a network for each seed, all at one learning rate, and return how each of them went.
 
-
-def fit(parameters: Parameters, splits: Splits, seed: int, on_epoch: Callable[[], None] = lambda: None) -> Fit:
-    """Train one network and score it on validation after each epoch, on all three splits after the last.
-
-    The seed alone decides the initial weights and the order of the batches, so runs that differ in their
-    learning rate are paired: they start equal and see the same batches.
+    They are scored on validation after each epoch, on all three splits after the last; `on_epoch` is called after each.
+    A seed alone decides the initial weights and the order of the batches, so runs that differ in their learning rate
+    are paired: they start equal and see the same batches.
     """
-    weights, order = make_generators(seed)
     with computing_repeatably():
-        network = start_network(parameters, splits, weights)
-        optimizer = torch.optim.Adam(network.parameters(), lr=parameters.learning_rate, fused=True)
-        train, validation = score(network, splits.train), score(network, splits.validation)
-        rows, losses = [make_row(0, train, validation, 0.0)], []
+        weights, orders = zip(*map(make_generators, parameters.seeds), strict=True)
+        networks = start_networks(parameters, splits, weights)
+        optimizer = torch.optim.Adam(networks.parameters(), lr=parameters.learning_rate, fused=True)
+        untrained = make_rows(0, score(networks, splits.train), score(networks, splits.validation), 0.0)
+        histories = [[row] for row in untrained]
+        losses = []
         for epoch in range(1, parameters.epochs + 1):
             started = time.process_time()
-            step_losses, train = train_epoch(network, optimizer, splits.train, parameters.batch_size, order)
-            seconds = time.process_time() - started
+            step_losses, train = train_epoch(networks, optimizer, splits.train, parameters.batch_size, orders)
+            seconds = (time.process_time() - started) / len(histories)
             losses.append(step_losses)
-            validation = score(network, splits.validation)
+            rows = make_rows(epoch, train, score(networks, splits.validation), seconds)
+            for history, row in zip(histories, rows, strict=True):
+                if len(history) == epoch and math.isfinite(row.train_loss + row.val_loss):
+                    history.append(row)
             on_epoch()
-            if not all_finite(train, validation):
-                return Fit(SeedResult(seed=seed, status="diverged", epochs=tuple(rows)), cut_finite(losses), None)
-            rows.append(make_row(epoch, train, validation, seconds))
-        train, test_logits = score(network, splits.train), predict(network, splits.test)
-        test = score_logits(test_logits, splits.test.labels)
-        if not all_finite(train, test):
-            return Fit(SeedResult(seed=seed, status="diverged", epochs=tuple(rows)), cut_finite(losses), None)
-        result = SeedResult(
-            seed=seed, status="completed", epochs=tuple(rows), train=train, validation=validation, test=test
+            if all(len(history) <= epoch for history in histories):  # nothing is left to train
+                break
+        logits = predict(networks, splits.test)
+        final = zip(
+            score(networks, splits.train),
+            score(networks, splits.validation),
+            score_logits(logits, splits.test.labels),
+            strict=True,
         )
-        return Fit(result, torch.cat(losses), test_logits.cpu())
+    steps = torch.stack(losses, dim=1)  # (n_seeds, n_epochs, n_steps per epoch)
+    return list(map(make_fit, parameters.seeds, histories, final, steps, logits.cpu()))
 
 
 def train_epoch(
-    network: nn.Module, optimizer: torch.optim.Optimizer, split: Split, batch_size: int, order: Generator
-) -> tuple[Tensor, Score]:
+    networks: nn.Module, optimizer: torch.optim.Optimizer, split: Split, batch_size: int, orders: Sequence[Generator]
+) -> tuple[Tensor, list[Score]]:
     """Take one step for each batch of a random permutation, the last and smaller batch included.
 
-    Returns the loss at each step, before it (n_steps,) float32, and the means over all images seen.
+    Each network has a permutation of its own. Returns the losses at each step, before it (n_networks, n_steps)
+    float32, and for each network the means over all images seen.
     """
-    batches = torch.randperm(len(split), generator=order).to(split.labels.device).split(batch_size)
-    losses = torch.empty(len(batches), device=split.labels.device)
-    n_correct = torch.zeros((), dtype=torch.int64, device=split.labels.device)
-    for step, batch in enumerate(batches):
-        labels = split.labels[batch]  # (batch_size,)
-        logits = network(split.images[batch])  # (batch_size, n_classes)
-        loss = cross_entropy(logits, labels)
+    permutations = [torch.randperm(len(split), generator=order) for order in orders]
+    batches = torch.stack(permutations).to(split.labels.device).split(batch_size, dim=1)
+    losses = torch.empty(len(batches), len(orders), device=split.labels.device)
+    n_correct = torch.zeros(len(orders), dtype=torch.int64, device=split.labels.device)
+    for step, batch in enumerate(batches):  # (n_networks, batch_size)
+        labels = split.labels[batch]  # (n_networks, batch_size)
+        logits = networks(split.images[batch])  # (n_networks, batch_size, n_classes)
+        loss = measure_loss(logits, labels).mean(1)  # (n_networks,)
         optimizer.zero_grad()
-        loss.backward()
+        loss.sum().backward()  # they share no weights, so each gets the gradient of its own loss
         optimizer.step()
         losses[step] = loss.detach()
-        n_correct += (logits.argmax(1) == labels).sum()
-    losses = losses.cpu()
-    sizes = torch.tensor([len(batch) for batch in batches], dtype=torch.float64)
-    mean_loss = float(losses.double() @ sizes / len(split))
-    return losses, Score.model_construct(loss=mean_loss, accuracy=int(n_correct) / len(split))
+        n_correct += (logits.argmax(2) == labels).sum(1)
+    losses = losses.cpu().T
+    sizes = torch.tensor([batch.shape[1] for batch in batches], dtype=torch.float64)
+    means = losses.double() @ sizes / len(split)
+    return losses, make_scores(means, n_correct / len(split))
+
+
+def measure_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the cross-entropy of each prediction in nats, in the shape of the labels."""
+    return cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none").view_as(labels)
 
 
 @torch.inference_mode()
-def predict(network: nn.Module, split: Split) -> Tensor:
-    """Return the logits (n, n_classes) of a split, with fixed weights."""
-    return torch.cat([network(images) for images in split.images.split(10_000)])
+def predict(networks: nn.Module, split: Split) -> Tensor:
+    """Return the logits (n_networks, n, n_classes) of a split, with fixed weights."""
+    n_networks = len(next(networks.parameters()))
+    chunks = split.images.split(1000)  # each is copied for every network
+    return torch.cat([networks(images.expand(n_networks, -1, -1)) for images in chunks], dim=1)
 
 
-def score(network: nn.Module, split: Split) -> Score:
-    """Return the loss and accuracy of a network on a split, with fixed weights."""
-    return score_logits(predict(network, split), split.labels)
+def score(networks: nn.Module, split: Split) -> list[Score]:
+    """Return for each network its loss and accuracy on a split, with fixed weights."""
+    return score_logits(predict(networks, split), split.labels)
 
 
-def score_logits(logits: Tensor, labels: Tensor) -> Score:
-    """Return the mean cross-entropy in nats and the fraction correct; the loss may be infinite or not a number."""
-    loss = cross_entropy(logits, labels, reduction="none").double().mean()
-    accuracy = (logits.argmax(1) == labels).double().mean()
-    return Score.model_construct(loss=float(loss), accuracy=float(accuracy))
+def score_logits(logits: Tensor, labels: Tensor) -> list[Score]:
+    """Return for each network the mean cross-entropy in nats, which may be infinite or not a number, and the fraction correct."""
+    labels = labels.expand(len(logits), -1)
+    return make_scores(measure_loss(logits, labels).double().mean(1), (logits.argmax(2) == labels).double().mean(1))
 
 
-def start_network(parameters: Parameters, splits: Splits, weights: Generator) -> nn.Module:
-    """Return the untrained network for these splits, on their device."""
+def make_scores(losses: Tensor, accuracies: Tensor) -> list[Score]:
+    """Return a score for each network, whatever the numbers are."""
+    pairs = zip(losses.tolist(), accuracies.tolist(), strict=True)
+    return [Score.model_construct(loss=loss, accuracy=accuracy) for loss, accuracy in pairs]
+
+
+def make_rows(epoch: int, train: list[Score], validation: list[Score], cpu_seconds: float) -> list[EpochRow]:
+    """Return for each network the row of an epoch in its history, whatever the numbers are."""
+    return [
+        EpochRow.model_construct(
+            epoch=epoch,
+            train_loss=one.loss,
+            train_accuracy=one.accuracy,
+            val_loss=other.loss,
+            val_accuracy=other.accuracy,
+            cpu_seconds=cpu_seconds,
+        )
+        for one, other in zip(train, validation, strict=True)
+    ]
+
+
+def make_fit(seed: int, history: list[EpochRow], final: tuple[Score, ...], step_losses: Tensor, logits: Tensor) -> Fit:
+    """Return how one network went, given its loss at every step (n_epochs, n_steps per epoch) and its test logits.
+
+    It diverged if its history ends early or a final loss is not a finite number.
+    """
+    completed = len(history) == len(step_losses) + 1 and all(math.isfinite(one.loss) for one in final)
+    if not completed:
+        steps = step_losses[: len(history)].flatten()  # row 0 is untrained, so these include the epoch that broke
+        result = SeedResult(seed=seed, status="diverged", epochs=tuple(history))
+        return Fit(result, steps[: int(steps.isfinite().long().cumprod(0).sum())], None)
+    train, validation, test = final
+    result = SeedResult(
+        seed=seed, status="completed", epochs=tuple(history), train=train, validation=validation, test=test
+    )
+    return Fit(result, step_losses.flatten(), logits)
+
+
+def start_networks(parameters: Parameters, splits: Splits, weights: Sequence[Generator]) -> nn.Sequential:
+    """Return an untrained network for each generator of weights, for these splits and on their device."""
     sizes = (splits.train.images.shape[1], *parameters.hidden_sizes, len(splits.class_names))
-    return make_network(sizes, weights).to(splits.train.images.device)
+    return make_networks(sizes, weights).to(splits.train.images.device)
 
 
 def make_generators(seed: int) -> tuple[Generator, Generator]:
@@ -126,30 +172,6 @@ def make_generators(seed: int) -> tuple[Generator, Generator]:
     children = np.random.SeedSequence(seed).spawn(2)
     weights, order = (int(child.generate_state(1, np.uint64)[0] >> 1) for child in children)
     return Generator().manual_seed(weights), Generator().manual_seed(order)
-
-
-def make_row(epoch: int, train: Score, validation: Score, cpu_seconds: float) -> EpochRow:
-    """Return the row of an epoch in a history."""
-    return EpochRow(
-        epoch=epoch,
-        train_loss=train.loss,
-        train_accuracy=train.accuracy,
-        val_loss=validation.loss,
-        val_accuracy=validation.accuracy,
-        cpu_seconds=cpu_seconds,
-    )
-
-
-def all_finite(*scores: Score) -> bool:
-    """Return whether every loss is a finite number."""
-    return all(math.isfinite(score.loss) for score in scores)
-
-
-def cut_finite(losses: list[Tensor]) -> Tensor:
-    """Return the step losses before the first that is infinite or not a number."""
-    steps = torch.cat(losses)
-    broken = torch.nonzero(~steps.isfinite())
-    return steps[: int(broken[0])] if len(broken) else steps
 
 
 @contextmanager

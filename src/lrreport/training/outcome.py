@@ -12,7 +12,7 @@ from lrreport.record import Arrays, RunRecord
 from lrreport.study import Parameters
 from lrreport.training.data import Splits
 from lrreport.training.files import DIGESTS
-from lrreport.training.loop import Fit, start_network
+from lrreport.training.loop import Fit, start_networks
 from lrreport.training.model import count_parameters
 
 
@@ -23,7 +23,7 @@ def make_record(parameters: Parameters, splits: Splits, fits: Sequence[Fit]) -> 
         identity=identify(parameters, DIGESTS[parameters.dataset]),
         split_sizes=splits.sizes,
         class_names=splits.class_names,
-        n_parameters=count_parameters(start_network(parameters, splits, torch.Generator())),
+        n_parameters=count_parameters(start_networks(parameters, splits, [torch.Generator()])),
         seeds=tuple(fit.result for fit in fits),
         facts=collect_facts()
         | {

@@ -8,8 +8,7 @@ from typing import Any
 
 from lrreport.provenance import TRAINING_NOTEBOOK
 from lrreport.record import ARRAYS, RECORD, replace_file
-from lrreport.report.freshness import CONTENTS, describe_contents
-from lrreport.report.render import SUMMARY_NOTEBOOK
+from lrreport.report.freshness import CONTENTS, SUMMARY_NOTEBOOK, describe_contents
 from lrreport.report.results import REFERENCE
 from lrreport.study import Study
 from lrreport.sweep.execute import execute

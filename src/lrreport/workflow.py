@@ -2,6 +2,7 @@
 
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from lrreport.provenance import identify
 from lrreport.record import RECORD, replace_file
 from lrreport.report import freshness
 from lrreport.study import Study
-from lrreport.sweep.execute import execute
+from lrreport.sweep.execute import execute, skip_address_grammar
 from lrreport.sweep.run import Run, Sweep
 from lrreport.sweep.store import RunState, Store, make_folder
 from lrreport.training.files import DIGESTS, verify_files
@@ -74,12 +75,23 @@ class Workflow:
         made_from = freshness.fingerprint(contents, [self.store.folder(run.identity) / RECORD for run in runs])
         answer = freshness.read_answer(self.folder, made_from)
         if answer is None:
-            from lrreport.report.render import render_report
-
             make_folder(self.folder)
             replace_file(self.folder / freshness.CONTENTS, contents.encode())
-            answer = render_report(self.folder, execute)
+            answer = self._write_report()
             replace_file(self.folder / freshness.FINGERPRINT, made_from.encode())
+        return answer
+
+    def _write_report(self) -> str:
+        """Write all files of the report on what the folder's study.json says, and return its answer."""
+        parameters = {"folder": str(self.folder)}
+        with ThreadPoolExecutor(1) as pool:
+            executed = pool.submit(execute, freshness.SUMMARY_NOTEBOOK, self.folder / "summary.ipynb", parameters)
+            skip_address_grammar()
+            from lrreport.report.render import render_page, write_takeaways  # seconds, in which the kernel starts
+
+            answer = write_takeaways(self.folder)
+            executed.result()
+        render_page(self.folder)
         return answer
 
     def describe(self, runs: list[Run]) -> str:

@@ -40,9 +40,8 @@ def test_the_split_depends_on_its_seed_alone() -> None:
 
 
 def test_pixels_are_scaled_by_hand() -> None:
-    pixels = np.zeros(784, dtype=np.uint8)
-    pixels[:3] = [0, 255, 51]
-    assert data.scale_images(pixels)[0, :3].tolist() == pytest.approx([-1.0, 1.0, -0.6])
+    pixels = torch.tensor([[0, 255, 51]], dtype=torch.uint8)
+    assert data.scale_pixels(pixels)[0].tolist() == pytest.approx([-1.0, 1.0, -0.6])
 
 
 @pytest.mark.parametrize("size", [501, 5, 2000])

@@ -8,6 +8,7 @@ from lrreport.study import REPOSITORY, Study
 
 CONTENTS = "study.json"  # the study that a folder answers, and where the runs are
 FINDINGS, FINGERPRINT, PAGE = "findings.json", ".made-from", "report.html"
+SUMMARY_NOTEBOOK = REPOSITORY / "notebooks" / "summary.ipynb"
 SOURCES = {".py", ".j2", ".css", ".js", ".json"}
 
 
@@ -21,7 +22,7 @@ def fingerprint(contents: str, records: list[Path]) -> str:
     """Return the SHA-256 of all that a report is made from: its study, its records, our code and the lock."""
     sources = [path for path in sorted((REPOSITORY / "src" / "lrreport").rglob("*")) if path.suffix in SOURCES]
     digest = hashlib.sha256(contents.encode())
-    for path in [*records, *sources, REPOSITORY / "notebooks" / "summary.ipynb", REPOSITORY / "requirements.lock"]:
+    for path in [*records, *sources, SUMMARY_NOTEBOOK, REPOSITORY / "requirements.lock"]:
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 

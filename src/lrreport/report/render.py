@@ -1,8 +1,6 @@
 """Summary notebook -> one HTML file, with the tables and findings beside it; each file appears whole or not at all."""
 
 import json
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,35 +12,28 @@ from lrreport import LrreportError
 from lrreport.record import replace_file
 from lrreport.report import narrative
 from lrreport.report.freshness import FINDINGS, PAGE
-from lrreport.report.results import Results, load_results
+from lrreport.report.results import load_results
 from lrreport.report.tables import tabulate_results
-from lrreport.study import REPOSITORY
 
-SUMMARY_NOTEBOOK = REPOSITORY / "notebooks" / "summary.ipynb"
 TEMPLATE = Path(__file__).parent / "template"
-Execute = Callable[[Path, Path, dict[str, Any]], None]
 
 
-def render_report(folder: Path, execute: Execute) -> str:
-    """Write the report on the study that `folder` describes, and return its answer.
+def render_page(folder: Path) -> None:
+    """Write the page of the report, from the executed summary notebook in `folder`."""
+    title = load_results(folder).study.title
+    replace_file(folder / PAGE, export_html(folder / "summary.ipynb", title).encode())
 
-    `execute(notebook, output, parameters)` runs a notebook. Raises LrreportError if it fails.
+
+def write_takeaways(folder: Path) -> str:
+    """Write results.csv, findings.json, table.md and table.tex: the numbers of the report, to take away.
+
+    Returns the answer of the report on the study that `folder` describes.
     """
     results = load_results(folder)
-    summary = folder / "summary.ipynb"
-    with ThreadPoolExecutor(1) as pool:
-        executed = pool.submit(execute, SUMMARY_NOTEBOOK, summary, {"folder": str(folder)})
-        write_takeaways(results, folder)  # while the kernel starts
-        executed.result()
-    replace_file(folder / PAGE, export_html(summary, results.study.title).encode())
-    return narrative.answer(results).text
-
-
-def write_takeaways(results: Results, folder: Path) -> None:
-    """Write results.csv, findings.json, table.md and table.tex: the numbers of the report, to take away."""
     table = tabulate_results(results)
     claims = [one.to_json() for one in narrative.ask_everything(results)]
-    findings = {"answer": narrative.answer(results).text, "claims": claims}
+    answer = narrative.answer(results).text
+    findings = {"answer": answer, "claims": claims}
     texts = {
         "results.csv": results.runs.to_csv(index=False),
         FINDINGS: json.dumps(findings, indent=1, ensure_ascii=False) + "\n",
@@ -51,6 +42,7 @@ def write_takeaways(results: Results, folder: Path) -> None:
     }
     for name, text in texts.items():
         replace_file(folder / name, text.encode())
+    return answer
 
 
 def export_html(notebook: Path, title: str) -> str:

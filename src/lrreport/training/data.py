@@ -14,6 +14,7 @@ CLASS_NAMES = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
 )  # fmt: skip
 IMAGE_SHAPE = (28, 28)
+N_PIXELS = 28 * 28
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,8 @@ def load_splits(dataset: str, validation_size: int, split_seed: int, data_root: 
     """
     paths = ensure_files(dataset, data_root)
     digests = DIGESTS[dataset]
-    images, test_images = (
-        scale_images(_read_array(paths[name], digests[name], offset=16))
+    pixels, test_pixels = (
+        torch.from_numpy(_read_array(paths[name], digests[name], offset=16)).reshape(-1, N_PIXELS)
         for name in ("train-images-idx3-ubyte", "t10k-images-idx3-ubyte")
     )
     labels, test_labels = (
@@ -67,15 +68,15 @@ def load_splits(dataset: str, validation_size: int, split_seed: int, data_root: 
     )
     held_out = hold_out(labels, validation_size, split_seed)
     return Splits(
-        train=Split(images[~held_out], labels[~held_out]),
-        validation=Split(images[held_out], labels[held_out]),
-        test=Split(test_images, test_labels),
+        train=Split(scale_pixels(pixels[~held_out]), labels[~held_out]),
+        validation=Split(scale_pixels(pixels[held_out]), labels[held_out]),
+        test=Split(scale_pixels(test_pixels), test_labels),
     )
 
 
-def scale_images(pixels: "np.ndarray[tuple[int], np.dtype[np.uint8]]") -> Tensor:
-    """Return pixels 0 … 255 as images (n, 784) with values in [-1, 1]."""
-    return torch.from_numpy(pixels).reshape(-1, IMAGE_SHAPE[0] * IMAGE_SHAPE[1]).float().div_(127.5).sub_(1)
+def scale_pixels(pixels: Tensor) -> Tensor:
+    """Return pixels 0 … 255 (n, 784) as float32 values in [-1, 1]."""
+    return pixels.float().div_(127.5).sub_(1)
 
 
 def hold_out(labels: Tensor, size: int, seed: int) -> Tensor:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from lrreport.report import narrative, results
+
 NOTEBOOKS = ("train.ipynb", "summary.ipynb")
 
 
@@ -43,6 +45,11 @@ def test_every_figure_states_its_message(repository: Path, name: str) -> None:
     figures = [out for out in outputs if "image/svg+xml" in out.get("data", {})]
     assert figures
     assert all(len(out["metadata"]["image/svg+xml"]["alt"]) > 30 for out in figures)
+
+
+def test_the_readme_quotes_the_answer_of_the_reference(repository: Path) -> None:
+    answer = narrative.answer(results.load_results()).text
+    assert f"    {answer}\n" in (repository / "README.md").read_text()
 
 
 def check(folder: Path, name: str) -> subprocess.CompletedProcess[str]:

@@ -36,8 +36,8 @@ test-slow: setup ## run the slow tests: faults, browser, whole studies
 check: setup ## lint, formatting and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
-notebooks: setup ## execute the committed notebooks again and refresh outputs/reference
-	@$(BIN)/lrreport notebooks
+notebooks: setup ## execute the committed notebooks again and refresh the reference and the pictures
+	@$(BIN)/lrreport notebooks && $(BIN)/python .github/take_pictures.py
 
 lock: ## pin the newest versions that pyproject.toml allows, in requirements.lock
 	@$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet uv && .venv-lock/bin/uv pip compile pyproject.toml \

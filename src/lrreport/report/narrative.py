@@ -69,22 +69,23 @@ class Chapter:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """The answer of a report in a sentence or two, for its beginning and for the last line in a terminal."""
+class Paragraph:
+    """A paragraph of its own; `style` is its class in the page."""
 
     text: str
+    style: str = ""
 
     def __repr__(self) -> str:
         return self.text
 
     def _repr_html_(self) -> str:
-        return f'<p class="answer">{escape(self.text)}</p>'
+        return f'<p class="{self.style}">{escape(self.text)}</p>' if self.style else f"<p>{escape(self.text)}</p>"
 
 
-def answer(results: Results) -> Answer:
+def answer(results: Results) -> Paragraph:
     """Return the conclusion, and first of all which runs are missing."""
     missing = f"Without {list_rates(results.missing)}, whose run is missing: " if results.missing else ""
-    return Answer(f"{missing}{VOCABULARY['choice'](results).sentence}")
+    return Paragraph(f"{missing}{VOCABULARY['choice'](results).sentence}", style="answer")
 
 
 def observe_rates(results: Results) -> Chapter:
@@ -131,11 +132,11 @@ def conclude(results: Results) -> Narrative:
     return Narrative((VOCABULARY["choice"](results), VOCABULARY["edge_of_range"](results)))
 
 
-def state_conditions(results: Results) -> Answer:
+def state_conditions(results: Results) -> Paragraph:
     """Return what the conclusions depend on."""
     study, record = results.study, next(iter(results.records.values()))
     sizes = record.split_sizes
-    return Answer(
+    return Paragraph(
         f"All this holds for one network, {' × '.join(map(format_count, study.fixed.hidden_sizes))} hidden units, "
         f"{study.fixed.optimizer.capitalize()} and batches of {format_count(study.fixed.batch_size)}, after "
         f"{count_nouns(study.fixed.epochs, 'epoch')} on {format_count(sizes['train'])} images of {study.fixed.dataset}, "

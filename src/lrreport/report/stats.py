@@ -1,8 +1,9 @@
 """Intervals, paired comparisons, power, and what a curve of validation loss says of itself."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -51,6 +52,15 @@ def adjust_holm(p_values: Sequence[float]) -> list[float]:
     if not p_values:
         return []
     return [float(p) for p in multipletests(np.nan_to_num(p_values, nan=1.0), method="holm")[1]]
+
+
+def adjust_pairs(values: Mapping[float, Vector]) -> dict[frozenset[float], float]:
+    """Return the p of the paired t test of every two keys, adjusted for all of them (Holm); values are in one order."""
+    tests = {
+        frozenset(pair): estimate_mean(np.subtract(values[pair[0]], values[pair[1]])).p
+        for pair in combinations(values, 2)
+    }
+    return dict(zip(tests, adjust_holm(list(tests.values())), strict=True))
 
 
 def find_detectable(sd: float, n: int) -> float:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from lrreport import LrreportError
 from lrreport.report.formats import Quantity, count_nouns, format_rate, list_words
 from lrreport.report.results import Results
-from lrreport.report.stats import Estimate
+from lrreport.report.stats import ALPHA, Estimate, adjust_holm
 from lrreport.study import PublishedClaim
 
 Verdict = Literal["supported", "contradicted", "not distinguishable", "not testable"]
@@ -122,6 +122,11 @@ def list_rates(rates: Sequence[float]) -> str:
     return list_words([format_rate(rate) for rate in rates])
 
 
+def quantify_rates(name: str, rates: Sequence[float]) -> dict[str, Quantity]:
+    """Return rates that a sentence lists as its evidence, numbered under one name."""
+    return {f"{name}_{place}": Quantity(rate, "rate") for place, rate in enumerate(rates, start=1)}
+
+
 def quantify(value: float, metric: str) -> Quantity:
     """Return a value of a metric as it is written."""
     return Quantity(value, "percent" if metric.endswith("accuracy") else "loss")
@@ -140,6 +145,34 @@ def name_unit(metric: str) -> str:
 def find_margin(results: Results, metric: str) -> float:
     """Return what the study counts as small on a metric."""
     return results.study.margins.accuracy if metric.endswith("accuracy") else results.study.margins.loss
+
+
+def decide_lead(leads: dict[float, Estimate]) -> tuple[Verdict, list[float]]:
+    """Return the verdict on leading every other rate, and the rates that lead instead.
+
+    Supported if each lead is told from 0 by itself: all of them must be, so nothing has to be adjusted (Berger's
+    intersection-union test, 1982). Contradicted if any rate leads instead, adjusted for their number (Holm).
+    """
+    adjusted = dict(zip(leads, adjust_holm([lead.p for lead in leads.values()]), strict=True))
+    ahead = [rate for rate, lead in leads.items() if adjusted[rate] < ALPHA and lead.mean < 0]
+    if ahead:
+        return "contradicted", ahead
+    if all(lead.p < ALPHA and lead.mean > 0 for lead in leads.values()):
+        return "supported", []
+    return "not distinguishable", []
+
+
+def note_pairs(estimate: Estimate, p: float) -> str:
+    """Return what to add to a sentence whose interval leaves out 0 although the adjusted p does not tell it from 0."""
+    if p < ALPHA or not (estimate.low > 0 or estimate.high < 0):
+        return ""
+    return " The interval by itself leaves out 0, but it does not allow for the {pairs} pairs compared."
+
+
+def count_pairs(results: Results) -> int:
+    """Return how many pairs of rates can be compared."""
+    n = len(results.complete_rates)
+    return n * (n - 1) // 2
 
 
 def has_spread(estimate: Estimate) -> bool:

@@ -2,25 +2,28 @@
 
 from dataclasses import replace
 from functools import lru_cache
-from itertools import combinations
 
 from lrreport.report.claims.claim import (
     METRICS,
     Claim,
     Verdict,
     claim,
+    count_pairs,
+    decide_lead,
     find_margin,
     has_spread,
     list_rates,
     name_unit,
     not_testable,
+    note_pairs,
     quantify,
     quantify_difference,
+    quantify_rates,
     why_untestable,
 )
 from lrreport.report.formats import Quantity, count_nouns
 from lrreport.report.results import Results
-from lrreport.report.stats import ALPHA, Estimate, adjust_holm, estimate_mean, find_detectable, find_n_needed
+from lrreport.report.stats import ALPHA, Estimate, adjust_pairs, estimate_mean, find_detectable, find_n_needed
 
 PAIRED_RULE = (
     "Paired t test over seeds at 0.05, two-sided; p-values are adjusted for all {pairs} of rates (Holm), "
@@ -70,13 +73,13 @@ def worst(results: Results, learning_rate: float, metric: str) -> Claim:
 
 def _compare(results: Results, name: str, rate: float, than: float, metric: str, sign: int) -> Claim:
     arguments = {"learning_rate": rate, "than": than, "metric": metric}
-    n_pairs = len(results.complete_rates) * (len(results.complete_rates) - 1) // 2
+    n_pairs = count_pairs(results)
     rule = PAIRED_RULE.format(pairs=count_nouns(n_pairs, "pair"))
     reason = why_untestable(results, [rate, than])
     if reason:
         return not_testable(name, arguments, reason, rule)
     estimate = estimate_mean(results.values(rate, metric) - results.values(than, metric))
-    p = adjust_pairs(results, metric)[frozenset((rate, than))]
+    p = adjust_metric(results, metric)[frozenset((rate, than))]
     if not has_spread(estimate):
         reason = f"{METRICS[metric]} differs by the same amount in every seed, so there is no spread to judge it by"
         return not_testable(name, arguments, reason, rule)
@@ -95,7 +98,7 @@ def _compare(results: Results, name: str, rate: float, than: float, metric: str,
     }
     if p >= ALPHA:
         evidence |= describe_power(estimate, metric)
-    sentence = (_say_apart if p < ALPHA else _say_not_apart)(estimate, metric, evidence)
+    sentence = _say_apart(estimate, metric) if p < ALPHA else _say_not_apart(estimate, metric, evidence)
     return Claim(
         name, arguments, verdict, sentence.format_map(evidence), rule, estimate.n,
         estimate.mean, estimate.low, estimate.high, name_unit(metric), evidence,
@@ -103,14 +106,12 @@ def _compare(results: Results, name: str, rate: float, than: float, metric: str,
 
 
 @lru_cache(maxsize=16)
-def adjust_pairs(results: Results, metric: str) -> dict[frozenset[float], float]:
+def adjust_metric(results: Results, metric: str) -> dict[frozenset[float], float]:
     """Return the p of the paired t test of every two rates that can be compared, adjusted for all of them (Holm)."""
-    values = {rate: results.values(rate, metric) for rate in results.complete_rates}
-    tests = {frozenset(pair): estimate_mean(values[pair[0]] - values[pair[1]]) for pair in combinations(values, 2)}
-    return dict(zip(tests, adjust_holm([test.p for test in tests.values()]), strict=True))
+    return adjust_pairs({rate: results.values(rate, metric) for rate in results.complete_rates})
 
 
-def _say_apart(estimate: Estimate, metric: str, evidence: dict[str, Quantity]) -> str:
+def _say_apart(estimate: Estimate, metric: str) -> str:
     side = "above" if estimate.mean > 0 else "below"
     unit = name_unit(metric)
     return (
@@ -125,9 +126,7 @@ def _say_not_apart(estimate: Estimate, metric: str, evidence: dict[str, Quantity
         f"On {METRICS[metric]}, {{rate}} and {{than}} cannot be told apart: their means lie {{difference}} {unit} apart "
         f"(95 % interval {{low}} to {{high}} {unit}, n = {{n}}, p {{p}})."
     )
-    if not estimate.low <= 0 <= estimate.high:
-        text += " The interval by itself leaves out 0, but it does not allow for the {pairs} pairs compared."
-    return f"{text} {say_power(metric, evidence)}"
+    return f"{text}{note_pairs(estimate, evidence['p'].value)} {say_power(metric, evidence)}"
 
 
 def describe_power(estimate: Estimate, metric: str) -> dict[str, Quantity]:
@@ -188,14 +187,8 @@ def _lead(results: Results, name: str, rate: float, metric: str, sign: int) -> C
     if not all(map(has_spread, leads.values())):
         reason = f"{METRICS[metric]} differs by the same amount in every seed, so there is no spread to judge it by"
         return not_testable(name, arguments, reason, BEST_RULE)
-    adjusted = dict(zip(leads, adjust_holm([lead.p for lead in leads.values()]), strict=True))
-    beaten_by = [other for other in others if adjusted[other] < ALPHA and leads[other].mean < 0]
+    verdict, beaten_by = decide_lead(leads)
     nearest = min(others, key=lambda other: leads[other].mean)
-    verdict: Verdict = "not distinguishable"
-    if beaten_by:
-        verdict = "contradicted"
-    elif all(lead.p < ALPHA and lead.mean > 0 for lead in leads.values()):
-        verdict = "supported"
     estimate = leads[nearest]
     evidence = {
         "rate": Quantity(rate, "rate"),
@@ -206,6 +199,7 @@ def _lead(results: Results, name: str, rate: float, metric: str, sign: int) -> C
         "high": quantify_difference(estimate.high, metric),
         "n": Quantity(estimate.n, "count"),
         "others": Quantity(len(others), "count"),
+        **quantify_rates("beaten_by", beaten_by),
     }
     extreme = ("highest" if sign > 0 else "lowest") + f" {METRICS[metric]}"
     unit = name_unit(metric)
@@ -222,17 +216,13 @@ def _lead(results: Results, name: str, rate: float, metric: str, sign: int) -> C
             f"(95 % interval of {{rate}} minus {{nearest}} in that direction {{low}} to {{high}} {unit}, n = {{n}})."
         )
     else:
-        text = _say_undecided(results, metric, sign, extreme)
-        evidence |= describe_power(estimate, metric)
+        unbeaten = find_unbeaten(results, metric, sign)
+        text = f"Which rate has the {extreme} is undecided among {list_rates(unbeaten)}."
+        if len(unbeaten) == 1:
+            text = f"{list_rates(unbeaten)} has the {extreme}."
+        evidence |= quantify_rates("unbeaten", unbeaten) | describe_power(estimate, metric)
         text += f" Against {{nearest}} the difference is {{difference}} {unit}. {say_power(metric, evidence)}"
     return Claim(
         name, arguments, verdict, text.format_map(evidence), BEST_RULE, estimate.n,
         estimate.mean, estimate.low, estimate.high, unit, evidence,
     )  # fmt: skip
-
-
-def _say_undecided(results: Results, metric: str, sign: int, extreme: str) -> str:
-    unbeaten = find_unbeaten(results, metric, sign)
-    if len(unbeaten) == 1:
-        return f"{list_rates(unbeaten)} has the {extreme}."
-    return f"Which rate has the {extreme} is undecided among {list_rates(unbeaten)}."

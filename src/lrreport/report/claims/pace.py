@@ -10,24 +10,37 @@ from lrreport.report.claims.claim import (
     Claim,
     Verdict,
     claim,
+    count_pairs,
+    decide_lead,
     has_spread,
     not_testable,
+    note_pairs,
     quantify,
     why_untestable,
 )
 from lrreport.report.formats import Quantity
 from lrreport.report.results import Results
-from lrreport.report.stats import ALPHA, Estimate, adjust_holm, estimate_mean, find_crossing, measure_roughness
+from lrreport.report.stats import ALPHA, Estimate, adjust_pairs, estimate_mean, find_crossing, measure_roughness
 
 LEVEL = "the validation accuracy at which the slowest rate ends, seed by seed (straight lines between epochs)"
-SOONER_RULE = f"Paired t test over seeds at 0.05 on the epochs needed to reach {LEVEL}."
-SLOWEST_RULE = f"{SOONER_RULE} Supported if it is later than every other rate; contradicted if another is later (Holm)."
+ARRIVAL_RULE = f"Paired t test over seeds at 0.05 on the epochs needed to reach {LEVEL}"
+SOONER_RULE = (
+    f"{ARRIVAL_RULE}; p-values are adjusted for all pairs of rates (Holm), the interval is the unadjusted 95 % one."
+)
+SLOWEST_RULE = (
+    f"{ARRIVAL_RULE}. Supported if it is later than every other rate; contradicted if another is later (Holm)."
+)
+ROUGHNESS = (
+    "the logarithm of the roughness, the mean over the inner epochs of the distance of the validation loss from the "
+    "middle of its neighbours"
+)
 STABLE_RULE = (
-    "Paired t test over seeds at 0.05 on the logarithm of the roughness: the mean over the inner epochs of the distance "
-    "of the validation loss from the middle of its neighbours."
+    f"Paired t test over seeds at 0.05 on {ROUGHNESS}; p-values are adjusted for all pairs of rates (Holm), the interval "
+    "is the unadjusted 95 % one."
 )
 MOST_STABLE_RULE = (
-    f"{STABLE_RULE} Supported if it is smoother than every other rate; contradicted if another is (Holm)."
+    f"Paired t test over seeds at 0.05 on {ROUGHNESS}. "
+    "Supported if it is smoother than every other rate; contradicted if another is (Holm)."
 )
 
 
@@ -69,10 +82,13 @@ def sooner(results: Results, learning_rate: float, than: float) -> Claim:
     if not has_spread(lead):
         reason = "both take the same time in every seed" if lead.mean == 0 else "the lead is the same in every seed"
         return not_testable("sooner", arguments, reason, SOONER_RULE)
-    verdict = _decide_paired(lead)
+    p = adjust_pairs(arrivals.to_dict("series"))[frozenset((learning_rate, than))]
+    verdict = _decide_paired(lead, p)
     evidence = {
         "rate": Quantity(learning_rate, "rate"),
         "than": Quantity(than, "rate"),
+        "p": Quantity(p, "p"),
+        "pairs": Quantity(count_pairs(results), "count"),
         "level": quantify(_mean_level(results), "val_accuracy"),
         "epochs": Quantity(float(arrivals[learning_rate].mean()), "epochs"),
         "than_epochs": Quantity(float(arrivals[than].mean()), "epochs"),
@@ -88,7 +104,7 @@ def sooner(results: Results, learning_rate: float, than: float) -> Claim:
         opening = "Which of {rate} and {than} first reaches {level} validation accuracy is undecided"
     text = (
         f"{opening}: after {{epochs}} against {{than_epochs}} epochs (95 % interval of the lead {{low}} to {{high}}, "
-        "n = {n}), and {seconds} against {than_seconds} CPU seconds of training."
+        f"n = {{n}}, p {{p}}), and {{seconds}} against {{than_seconds}} CPU seconds of training.{note_pairs(lead, p)}"
     )
     return Claim(
         "sooner", arguments, verdict, text.format_map(evidence), SOONER_RULE, lead.n,
@@ -112,7 +128,9 @@ def slowest(results: Results, learning_rate: float) -> Claim:
     leads = {
         rate: estimate_mean(arrivals[learning_rate] - arrivals[rate]) for rate in arrivals if rate != learning_rate
     }
-    verdict, nearest, estimate = _decide_lead(leads)
+    verdict, _ = decide_lead(leads)
+    nearest = min(leads, key=lambda rate: leads[rate].mean)
+    estimate = leads[nearest]
     evidence = {
         "rate": Quantity(learning_rate, "rate"),
         "nearest": Quantity(nearest, "rate"),
@@ -145,14 +163,17 @@ def more_stable(results: Results, learning_rate: float, than: float) -> Claim:
     reason = why_untestable(results, [learning_rate, than]) or _without_inner_epochs(results)
     if reason:
         return not_testable("more_stable", arguments, reason, STABLE_RULE)
-    rough, smooth = _log_roughness(results, than), _log_roughness(results, learning_rate)
-    estimate = estimate_mean(rough - smooth)
+    roughness = {rate: _log_roughness(results, rate) for rate in results.complete_rates}
+    estimate = estimate_mean(roughness[than] - roughness[learning_rate])
     if not has_spread(estimate):
         return not_testable("more_stable", arguments, "their roughness has no spread over seeds", STABLE_RULE)
-    verdict = _decide_paired(estimate)
+    p = adjust_pairs(roughness)[frozenset((learning_rate, than))]
+    verdict = _decide_paired(estimate, p)
     evidence = {
         "rate": Quantity(learning_rate, "rate"),
         "than": Quantity(than, "rate"),
+        "p": Quantity(p, "p"),
+        "pairs": Quantity(count_pairs(results), "count"),
         **_describe_ratio(estimate),
     }
     opening = {
@@ -162,7 +183,8 @@ def more_stable(results: Results, learning_rate: float, than: float) -> Claim:
             "Which of {rate} and {than} has the smoother validation loss is undecided: {than} is {ratio} times as rough"
         ),
     }[verdict]
-    sentence = f"{opening} (95 % interval {{low}} to {{high}}, n = {{n}}).".format_map(evidence)
+    text = f"{opening} (95 % interval {{low}} to {{high}}, n = {{n}}, p {{p}}).{note_pairs(estimate, p)}"
+    sentence = text.format_map(evidence)
     return Claim(
         "more_stable", arguments, verdict, sentence, STABLE_RULE, estimate.n,
         math.exp(estimate.mean), math.exp(estimate.low), math.exp(estimate.high), "ratio", evidence,
@@ -183,7 +205,9 @@ def most_stable(results: Results, learning_rate: float) -> Claim:
     smooth = _log_roughness(results, learning_rate)
     others = [rate for rate in results.complete_rates if rate != learning_rate]
     leads = {rate: estimate_mean(_log_roughness(results, rate) - smooth) for rate in others}
-    verdict, nearest, estimate = _decide_lead(leads)
+    verdict, _ = decide_lead(leads)
+    nearest = min(leads, key=lambda rate: leads[rate].mean)
+    estimate = leads[nearest]
     evidence = {
         "rate": Quantity(learning_rate, "rate"),
         "nearest": Quantity(nearest, "rate"),
@@ -223,18 +247,7 @@ def _without_inner_epochs(results: Results) -> str:
     return "" if results.study.fixed.epochs >= 3 else "roughness takes at least 3 epochs"
 
 
-def _decide_paired(lead: Estimate) -> Verdict:
-    if not lead.p < ALPHA:
+def _decide_paired(lead: Estimate, p: float) -> Verdict:
+    if not p < ALPHA:
         return "not distinguishable"
     return "supported" if lead.mean > 0 else "contradicted"
-
-
-def _decide_lead(leads: dict[float, Estimate]) -> tuple[Verdict, float, Estimate]:
-    """Return the verdict on leading every other rate, the nearest of them, and the lead over it."""
-    adjusted = dict(zip(leads, adjust_holm([lead.p for lead in leads.values()]), strict=True))
-    nearest = min(leads, key=lambda rate: leads[rate].mean)
-    if any(adjusted[rate] < ALPHA and lead.mean < 0 for rate, lead in leads.items()):
-        return "contradicted", nearest, leads[nearest]
-    if all(lead.p < ALPHA and lead.mean > 0 for lead in leads.values()):
-        return "supported", nearest, leads[nearest]
-    return "not distinguishable", nearest, leads[nearest]

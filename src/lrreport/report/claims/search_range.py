@@ -1,6 +1,15 @@
 """Claims about the whole search: is the best rate inside the range tried, and which rate to choose?"""
 
-from lrreport.report.claims.claim import Claim, Verdict, claim, list_rates, not_testable, quantify, why_untestable
+from lrreport.report.claims.claim import (
+    Claim,
+    Verdict,
+    claim,
+    list_rates,
+    not_testable,
+    quantify,
+    quantify_rates,
+    why_untestable,
+)
 from lrreport.report.claims.differences import find_unbeaten
 from lrreport.report.formats import Quantity, count_nouns, format_rate
 from lrreport.report.results import Results
@@ -29,10 +38,8 @@ def edge_of_range(results: Results) -> Claim:
     added += [rate for rate in (_round(highest * 3), _round(highest * 10)) if highest in unbeaten]
     ends = [rate for rate in (highest, lowest) if rate in unbeaten]
     n = len(results.study.vary.seed)
-    evidence = {"n": Quantity(n, "count")} | {
-        f"rate_{place}": Quantity(rate, "rate") for place, rate in enumerate(results.rates)
-    }
-    evidence |= {f"added_{place}": Quantity(rate, "rate") for place, rate in enumerate(added)}
+    evidence = {"n": Quantity(n, "count"), **quantify_rates("rate", results.study.vary.learning_rate)}
+    evidence |= quantify_rates("added", added)
     if not ends:
         text = (
             f"The best rate lies inside the range tried: neither {format_rate(lowest)} nor {format_rate(highest)} "
@@ -83,6 +90,7 @@ def choice(results: Results) -> Claim:
         return Claim("choice", {}, "not testable", text.format_map(evidence), CHOICE_RULE, 1, evidence=evidence)
     evidence |= {"low": quantify(test.low, METRIC), "high": quantify(test.high, METRIC)}
     unbeaten = find_unbeaten(results, METRIC, sign=1)
+    evidence |= quantify_rates("unbeaten", unbeaten)
     scores = "{validation}, and reaches {test} on test (95 % interval {low} to {high}, n = {n})"
     if not rivals:
         text = f"Only {{rate}} trained to the end; its validation accuracy is {scores}."

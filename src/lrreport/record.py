@@ -62,12 +62,15 @@ class SeedResult(Settings):
 class RunRecord(Settings):
     """One run of the training notebook: one learning rate, all its seeds.
 
+    `equal_images` counts byte-equal images: in one split (how many repeat an earlier one), and in two, such as
+    "train and test" (how many of the second are also in the first).
     `facts` says where and with what the run was made; it decides nothing and equality tests leave it out.
     """
 
     schema_version: int = SCHEMA_VERSION
     identity: Identity
     split_sizes: dict[str, int]
+    equal_images: dict[str, int] = {}
     class_names: tuple[str, ...]
     n_parameters: int
     seeds: tuple[SeedResult, ...]

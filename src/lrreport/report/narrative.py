@@ -7,7 +7,7 @@ from itertools import combinations
 from lrreport.report.claims import VOCABULARY, Claim, ask
 from lrreport.report.claims.claim import list_rates
 from lrreport.report.claims.differences import rank_rates
-from lrreport.report.formats import count_nouns, format_count, format_rate
+from lrreport.report.formats import count_nouns, format_count, format_rate, list_words
 from lrreport.report.results import Results
 
 DETAILED_RATES = 6  # with more, each rate is compared with the leading one only
@@ -104,20 +104,25 @@ def observe_rate(results: Results, rate: float) -> Narrative:
     return Narrative(claims, title=f"Learning rate {format_rate(rate)}")
 
 
+def check_search(results: Results) -> Narrative:
+    """Return whether every run finished, and whether the best rate lies inside the range tried."""
+    return Narrative((VOCABULARY["all_finished"](results), VOCABULARY["edge_of_range"](results)))
+
+
 def compare_rates(results: Results) -> Narrative:
-    """Return how the rates differ on validation: accuracy, loss, pace and smoothness."""
+    """Return how the rates differ on validation: pace, smoothness, accuracy, loss, and whether these two agree."""
     if len(results.complete_rates) < 2:
         return Narrative((), empty="There are no two rates whose runs completed, so nothing can be compared.")
     order = rank_rates(results, "val_accuracy", sign=1)
     pairs = list(combinations(order, 2)) if len(order) <= DETAILED_RATES else [(order[0], rate) for rate in order[1:]]
     if len(results.study.vary.seed) == 1:
         pairs = pairs[:1]  # one seed cannot compare any two: once said is enough
-    claims = [_ask_either_way(results, "higher", pair, metric="val_accuracy") for pair in pairs]
-    claims += [_ask_either_way(results, "lower", pair, metric="val_loss") for pair in pairs]
-    claims += [_ask_either_way(results, "sooner", pair) for pair in pairs]
+    claims = [_ask_either_way(results, "sooner", pair) for pair in pairs]
     if results.study.fixed.epochs >= 3:
         claims += [_ask_either_way(results, "more_stable", pair) for pair in pairs]
-    return Narrative(tuple(claims))
+    claims += [_ask_either_way(results, "higher", pair, metric="val_accuracy") for pair in pairs]
+    claims += [_ask_either_way(results, "lower", pair, metric="val_loss") for pair in pairs]
+    return Narrative((*claims, VOCABULARY["loss_ranks_as_accuracy"](results)))
 
 
 def _ask_either_way(results: Results, name: str, pair: tuple[float, float], **arguments: str) -> Claim:
@@ -128,8 +133,8 @@ def _ask_either_way(results: Results, name: str, pair: tuple[float, float], **ar
 
 
 def conclude(results: Results) -> Narrative:
-    """Return the choice, and whether the range tried was wide enough."""
-    return Narrative((VOCABULARY["choice"](results), VOCABULARY["edge_of_range"](results)))
+    """Return the choice."""
+    return Narrative((VOCABULARY["choice"](results),))
 
 
 def state_conditions(results: Results) -> Paragraph:
@@ -143,6 +148,36 @@ def state_conditions(results: Results) -> Paragraph:
         f"compared on {format_count(sizes['validation'])} held-out images and "
         f"{count_nouns(len(study.vary.seed), 'seed')}. Another budget or split may rank the rates otherwise."
     )
+
+
+def describe_data(results: Results) -> Paragraph:
+    """Return how many images there are, and whether any occurs more than once."""
+    record = next(iter(results.records.values()))
+    counts = [
+        f"{format_count(size)} for {name.replace('train', 'training')}" for name, size in record.split_sizes.items()
+    ]
+    text = f"There are {list_words(counts)} images."
+    if record.equal_images:
+        text += f" Compared byte by byte, {_say_equal_images(record.equal_images)}."
+    return Paragraph(text)
+
+
+def _say_equal_images(counts: dict[str, int]) -> str:
+    within = {name: count for name, count in counts.items() if count and " and " not in name}
+    between = {name: count for name, count in counts.items() if count and " and " in name}
+    if not within and not between:
+        return "no two of them are equal, neither within a split nor between splits"
+    found = [
+        f"{count_nouns(count, 'image')} of {name} {_repeat(count)} another of it" for name, count in within.items()
+    ]
+    for name, count in between.items():
+        first, _, second = name.partition(" and ")
+        found.append(f"{count_nouns(count, 'image')} of {second} {_repeat(count)} one of {first}")
+    return list_words(found)
+
+
+def _repeat(count: int) -> str:
+    return "repeats" if count == 1 else "repeat"
 
 
 def check_published(results: Results) -> Narrative:
@@ -161,5 +196,11 @@ def check_published(results: Results) -> Narrative:
 
 def ask_everything(results: Results) -> list[Claim]:
     """Return every claim of the report, in its order."""
-    parts = [*observe_rates(results).parts, compare_rates(results), conclude(results), check_published(results)]
+    parts = [
+        check_search(results),
+        *observe_rates(results).parts,
+        compare_rates(results),
+        conclude(results),
+        check_published(results),
+    ]
     return [one for part in parts for one in part.claims]

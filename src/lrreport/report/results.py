@@ -90,6 +90,17 @@ class Results:
         arrays = load_arrays(self.folders[rate])
         return {seed.seed: arrays[f"step_losses_{seed.seed}"] for seed in self.records[rate].seeds}
 
+    def confusions(self, rate: float) -> np.ndarray[Any, Any]:
+        """Return how many test images of each class (down) were taken for each (across), by seed: (n_seeds, n, n).
+
+        Seeds that diverged made no predictions and are left out.
+        """
+        arrays, n = load_arrays(self.folders[rate]), len(self.records[rate].class_names)
+        labels = arrays["test_labels"].astype(int)
+        names = [f"test_predictions_{seed.seed}" for seed in self.records[rate].seeds if seed.status == "completed"]
+        counts = [np.bincount(labels * n + arrays[name], minlength=n * n) for name in names]
+        return np.array(counts, dtype=int).reshape(-1, n, n)
+
 
 def _summarise_seed(rate: float, seed: SeedResult) -> dict[str, Any]:
     done = seed.status == "completed"

@@ -15,6 +15,7 @@ from lrreport.report.formats import (
     format_count,
     format_decimal,
     format_p,
+    format_percent,
     format_rate,
     list_words,
 )
@@ -158,6 +159,35 @@ def _show_setting(value: Any) -> str:
     if isinstance(value, tuple):
         return " × ".join(map(format_count, value))
     return format_count(value) if isinstance(value, int) else str(value)
+
+
+def tabulate_classes(results: Results) -> Table:
+    """Return the test accuracy of each class at each rate, the mean over seeds."""
+    columns = {}
+    for rate in results.complete_rates:
+        counts = results.confusions(rate)  # (n_seeds, n_classes, n_classes)
+        accuracies = counts.diagonal(axis1=1, axis2=2) / counts.sum(axis=2)
+        columns[format_rate(rate)] = [format_percent(one) for one in accuracies.mean(axis=0)]
+    names = next(iter(results.records.values())).class_names
+    frame = pd.DataFrame({"Class": names, **columns})
+    return Table(frame, "Test accuracy of each class by learning rate, mean over seeds.")
+
+
+def tabulate_confusions(results: Results) -> Table:
+    """Return for each rate the two classes that it takes for each other most often, mean ± sd over seeds."""
+    rows = []
+    for rate in results.complete_rates:
+        counts = results.confusions(rate)
+        both = counts + counts.transpose(0, 2, 1)  # one for the other, and the other way round
+        a, b = max(combinations(range(both.shape[1]), 2), key=lambda pair: both[:, *pair].mean())
+        names, seen = results.records[rate].class_names, counts[0, [a, b]].sum()
+        share = describe_spread(pd.Series(both[:, a, b] / seen), "test_accuracy")
+        rows.append((format_rate(rate), f"{names[a]} and {names[b]}", share))
+    caption = (
+        "The two classes that each rate confuses most: which share of their test images it takes for the other of the two, "
+        "mean ± standard deviation over seeds."
+    )
+    return Table(pd.DataFrame(rows, columns=["Learning rate", "Classes", "Confused"]), caption, n_labels=2)
 
 
 def tabulate_published(results: Results) -> Table:

@@ -1,6 +1,8 @@
 """Files -> tensors: three splits, flattened and scaled, with every image in exactly one of them."""
 
+import hashlib
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +97,24 @@ def hold_out(labels: Tensor, size: int, seed: int) -> Tensor:
         members = torch.nonzero(labels == label).squeeze(1)  # (n_members,)
         mask[members[torch.randperm(len(members), generator=generator)[:per_class]]] = True
     return mask
+
+
+def count_equal_images(splits: Splits) -> dict[str, int]:
+    """Return how many images repeat an earlier one of their split, and how many of a later split one of an earlier.
+
+    The keys are names of splits, or two of them joined by " and ".
+    """
+    parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+    digests = {name: [_digest_image(image) for image in part.images.cpu().numpy()] for name, part in parts.items()}
+    counts = {name: len(found) - len(set(found)) for name, found in digests.items()}
+    for one, other in combinations(digests, 2):
+        known = set(digests[one])
+        counts[f"{one} and {other}"] = sum(digest in known for digest in digests[other])
+    return counts
+
+
+def _digest_image(image: "np.ndarray[tuple[int], np.dtype[np.float32]]") -> bytes:
+    return hashlib.blake2b(image.tobytes(), digest_size=16).digest()
 
 
 def pick_examples(split: Split, per_class: int) -> Tensor:

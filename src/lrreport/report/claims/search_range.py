@@ -1,29 +1,109 @@
-"""Claims about the whole search: is the best rate inside the range tried, and which rate to choose?"""
+"""Claims about the whole search: did it finish, was it wide enough, do its metrics agree, and which rate to choose?"""
 
 from lrreport.report.claims.claim import (
     Claim,
     Verdict,
     claim,
+    count_pairs,
     list_rates,
     not_testable,
     quantify,
     quantify_rates,
     why_untestable,
 )
-from lrreport.report.claims.differences import find_unbeaten
+from lrreport.report.claims.differences import adjust_metric, find_unbeaten
 from lrreport.report.formats import Quantity, count_nouns, format_rate
 from lrreport.report.results import Results
-from lrreport.report.stats import estimate_mean
+from lrreport.report.stats import ALPHA, estimate_mean
 
 METRIC = "val_accuracy"  # rates are compared and chosen on validation; test decides nothing
 EDGE_RULE = (
     "Supported if the lowest or highest rate tried is among those that the leading rate does not beat on validation "
     "accuracy in a paired t test over seeds at 0.05."
 )
+RANKS_RULE = (
+    "Of the pairs of rates that a paired t test over seeds at 0.05, adjusted for all pairs (Holm), tells apart on validation "
+    "loss and on validation accuracy: supported if the better by accuracy has the lower loss in each, contradicted if not."
+)
 CHOICE_RULE = (
     "The rate with the highest mean validation accuracy; supported if it beats every other rate, each in a paired "
     "t test over seeds at 0.05. Test accuracy is read once, after the choice."
 )
+
+
+@claim
+def all_finished(results: Results) -> Claim:
+    """Every run of the study trained to its last epoch."""
+    rule = "Supported if the run of every learning rate is there and none of its seeds diverged."
+    statuses = results.runs.groupby("learning_rate", sort=False).status
+    diverged = statuses.apply(lambda status: int((status == "diverged").sum()))
+    broken = [rate for rate in results.rates if diverged[rate]]
+    evidence = {
+        "n": Quantity(len(results.runs), "count"),
+        "n_rates": Quantity(len(results.rates), "count"),
+        "n_diverged": Quantity(int(diverged.sum()), "count"),
+        **quantify_rates("diverged", broken),
+        **quantify_rates("missing", results.missing),
+    }
+    n_runs, n_rates = count_nouns(len(results.runs), "training run"), count_nouns(len(results.rates), "learning rate")
+    text = f"{'All ' if len(results.runs) > 1 else 'The '}{n_runs} finished, at {n_rates}."
+    if broken:
+        text = (
+            f"{evidence['n_diverged']} of {n_runs} diverged: at {list_rates(broken)}. "
+            "A rate with a seed that diverged is left out of all comparisons."
+        )
+    if results.missing:
+        text += f" There is no run at {list_rates(results.missing)}."
+    verdict: Verdict = "contradicted" if broken or results.missing else "supported"
+    return Claim("all_finished", {}, verdict, text, rule, len(results.runs), evidence=evidence)
+
+
+@claim
+def loss_ranks_as_accuracy(results: Results) -> Claim:
+    """Validation loss puts the rates into the same order as validation accuracy does."""
+    name = "loss_ranks_as_accuracy"
+    reason = _why_no_choice(results, n_rates=2)
+    if reason:
+        return not_testable(name, {}, reason, RANKS_RULE)
+    accuracy, loss = (adjust_metric(results, metric) for metric in (METRIC, "val_loss"))
+    told_apart = [tuple(pair) for pair in accuracy if accuracy[pair] < ALPHA and loss[pair] < ALPHA]
+    apart = [(a, b) if _leads(results, METRIC, a, b) else (b, a) for a, b in told_apart]
+    against = [(a, b) for a, b in apart if _leads(results, "val_loss", a, b)]
+    n_pairs = count_pairs(results)
+    evidence = {
+        "n": Quantity(len(results.study.vary.seed), "count"),
+        "n_pairs": Quantity(n_pairs, "count"),
+        "n_apart": Quantity(len(apart), "count"),
+        "n_against": Quantity(len(against), "count"),
+    }
+    pairs = count_nouns(n_pairs, "pair")
+    verdict: Verdict = "supported"
+    if against:
+        verdict, (a, b) = "contradicted", against[0]
+        evidence |= {"rate": Quantity(a, "rate"), "than": Quantity(b, "rate")}
+        text = (
+            f"Loss and accuracy disagree: {{rate}} ends with the higher validation accuracy and also with the higher validation "
+            f"loss than {{than}}, one of {{n_against}} such among {pairs} of rates."
+        )
+    elif not apart:
+        verdict = "not distinguishable"
+        text = f"Whether loss ranks the rates as accuracy does is undecided: of {pairs} none is told apart on both."
+    elif len(apart) == n_pairs:
+        which = "the only pair" if n_pairs == 1 else f"all {pairs}"
+        text = f"Validation loss ranks the rates as validation accuracy does: {which} of rates told apart on both, in one order."
+    else:
+        text = (
+            "Validation loss ranks the rates as validation accuracy does, as far as can be told: of {n_pairs} pairs of "
+            "rates {n_apart} "
+            f"{'is' if len(apart) == 1 else 'are'} told apart on both, in one order."
+        )
+    return Claim(
+        name, {}, verdict, text.format_map(evidence), RANKS_RULE, len(results.study.vary.seed), evidence=evidence
+    )
+
+
+def _leads(results: Results, metric: str, rate: float, than: float) -> bool:
+    return float(results.values(rate, metric).mean()) > float(results.values(than, metric).mean())
 
 
 @claim

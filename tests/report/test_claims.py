@@ -3,8 +3,10 @@
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from lrreport import LrreportError
@@ -307,6 +309,84 @@ def test_every_study_can_be_told(make_results: Make, curves: Any) -> None:
         narrative.observe_rates(results),
     ]
     assert all("nan" not in repr(one) and "nan" not in one._repr_html_() for one in shown)
+
+
+def test_a_study_whose_runs_all_finished_says_so(apart: Results, make_results: Make) -> None:
+    asked = ask_one(apart, "all_finished")
+    assert (asked.verdict, asked.sentence) == (
+        "supported",
+        "All 15 training runs finished, at 3 learning rates.",
+    )
+    broken = make_results({10.0: [[], *falling(0.5, 0.8, seeds=2)], 0.1: falling(0.5, 0.8, seeds=3)})
+    del broken.records[0.1]
+    asked = ask_one(broken, "all_finished")
+    assert (asked.verdict, asked.sentence) == (
+        "contradicted",
+        "1 of 3 training runs diverged: at 10. A rate with a seed that diverged is left out of all comparisons. "
+        "There is no run at 0.1.",
+    )
+
+
+def test_loss_and_accuracy_agree_or_not(apart: Results, together: Results, make_results: Make) -> None:
+    name = "loss_ranks_as_accuracy"
+    agree = make_results(
+        {
+            0.1: shifted(falling(0.3, 0.80), tuple(0.05 + one for one in SPREAD)),
+            0.01: [[(loss + 0.01 * one, accuracy) for loss, accuracy in curve] for one, curve in enumerate(falling(0.5, 0.80))],
+        }
+    )  # fmt: skip
+    assert ask_one(agree, name).sentence == (
+        "Validation loss ranks the rates as validation accuracy does: the only pair of rates told apart on both, in one order."
+    )
+    assert ask_one(agree, name).verdict == "supported"
+    disagree = make_results(
+        {
+            0.1: shifted(falling(0.7, 0.80), tuple(0.05 + one for one in SPREAD)),
+            0.01: [[(loss + 0.01 * one, accuracy) for loss, accuracy in curve] for one, curve in enumerate(falling(0.5, 0.80))],
+        }
+    )  # fmt: skip
+    asked = ask_one(disagree, name)
+    assert (asked.verdict, asked.sentence) == (
+        "contradicted",
+        "Loss and accuracy disagree: 0.1 ends with the higher validation accuracy than 0.01, but also with the higher "
+        "validation loss.",
+    )
+    assert ask_one(together, name).verdict == "not distinguishable"
+    assert (
+        ask_one(make_results({0.1: falling(0.5, 0.8, seeds=1), 0.01: falling(0.5, 0.7, seeds=1)}), name).verdict
+        == "not testable"
+    )
+
+
+def test_equal_images_in_words(apart: Results) -> None:
+    def say(counts: dict[str, int]) -> str:
+        record = apart.records[0.1].model_copy(update={"equal_images": counts})
+        return narrative.describe_data(Results(apart.study, {0.1: record}, {})).text
+
+    start = "There are 1,500 for training, 500 for validation and 1,000 for test images."
+    none = {"train": 0, "train and test": 0}
+    assert say({}) == start
+    assert say(none) == (
+        f"{start} Compared byte by byte, no two of them are equal, neither within a split nor between splits."
+    )
+    assert say(none | {"train": 1, "train and test": 2}) == (
+        f"{start} Compared byte by byte, 1 image of train repeats another of it and 2 images of test repeat one of train."
+    )
+
+
+def test_confusions_by_hand(make_results: Make, tmp_path: Path) -> None:
+    """Of two classes with two images each, one seed takes one of class 0 for class 1, the other takes none."""
+    made = make_results({0.1: falling(0.5, 0.8, seeds=2)})
+    labels = np.array([0, 0, 1, 1, *range(2, 10)], dtype=np.uint8)
+    wrong = labels.copy()
+    wrong[0] = 1
+    np.savez_compressed(
+        tmp_path / "arrays.npz", test_labels=labels, test_predictions_0=wrong, test_predictions_1=labels
+    )
+    results = Results(made.study, made.records, {0.1: tmp_path})
+    assert results.confusions(0.1)[:, 0, :2].tolist() == [[1, 1], [2, 0]]
+    assert tables.tabulate_confusions(results).frame.to_numpy().tolist() == [["0.1", "a and b", "12.50 ± 17.68 %"]]
+    assert tables.tabulate_classes(results).frame["0.1"].tolist()[:2] == ["75.00 %", "100.00 %"]
 
 
 def test_names_of_seeds_and_order_of_rates_change_no_verdict(make_results: Make) -> None:

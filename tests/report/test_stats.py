@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats as scipy_stats
+from statsmodels.stats.multitest import multipletests
 
 from lrreport.report import stats
 
@@ -27,6 +28,13 @@ def test_interval_by_hand() -> None:
     estimate = stats.estimate_mean([1.0, 2.0, 3.0])
     half = scipy_stats.t.ppf(0.975, 2) * 1.0 / math.sqrt(3)
     assert (estimate.low, estimate.high) == pytest.approx((2 - half, 2 + half))
+
+
+def test_interval_and_p_agree_with_scipys_own_test() -> None:
+    for values in (SLEEP, [1.0, 2.0, 3.5], [-0.2, 0.1, 0.05, -0.3, 0.2, 0.01]):
+        estimate, test = stats.estimate_mean(values), scipy_stats.ttest_1samp(values, 0.0)
+        assert estimate.p == pytest.approx(float(test.pvalue), rel=1e-9)
+        assert (estimate.low, estimate.high) == pytest.approx(tuple(test.confidence_interval(0.95)), rel=1e-9)
 
 
 def test_one_value_and_equal_values_have_no_test() -> None:
@@ -50,6 +58,19 @@ def test_holm_by_hand() -> None:
     assert stats.adjust_holm([]) == []
 
 
+def test_holm_agrees_with_statsmodels() -> None:
+    p = np.random.default_rng(0).uniform(0, 0.2, 30)
+    assert stats.adjust_holm(p) == pytest.approx(list(multipletests(p, method="holm")[1]))
+
+
+def test_pairs_are_adjusted_together() -> None:
+    values = {1.0: [1.0, 2.0, 3.0], 2.0: [1.5, 2.4, 3.7], 3.0: [0.0, 5.0, 1.0]}
+    pairs = [(1.0, 2.0), (1.0, 3.0), (2.0, 3.0)]
+    p = [float(scipy_stats.ttest_rel(values[a], values[b]).pvalue) for a, b in pairs]
+    expected = dict(zip(map(frozenset, pairs), multipletests(p, method="holm")[1], strict=True))
+    assert stats.adjust_pairs(values) == pytest.approx(expected)
+
+
 @pytest.mark.parametrize("n", [3, 5, 10])
 def test_power_by_the_noncentral_t(n: int) -> None:
     detectable = stats.find_detectable(1.0, n)
@@ -62,7 +83,15 @@ def test_power_by_the_noncentral_t(n: int) -> None:
 
 def test_many_are_needed_for_little() -> None:
     assert stats.find_n_needed(0.5, 1.0) == 34  # Cohen's tables: d = 0.5, paired, two-sided 0.05, power 0.80
-    assert stats.find_n_needed(0.001, 1.0) == math.inf
+    assert stats.find_n_needed(0.01, 1.0) == math.inf
+
+
+@pytest.mark.parametrize("n_tests", [1, 3, 55])
+def test_what_is_detectable_needs_just_these_seeds(n_tests: int) -> None:
+    for n in (3, 5, 10):
+        detectable = stats.find_detectable(2.0, n, n_tests)
+        assert stats.find_n_needed(detectable * 1.0001, 2.0, n_tests) == n
+        assert stats.find_n_needed(detectable * 0.9999, 2.0, n_tests) == n + 1
 
 
 def test_prediction_interval_by_hand() -> None:

@@ -44,6 +44,21 @@ def test_pixels_are_scaled_by_hand() -> None:
     assert data.scale_pixels(pixels)[0].tolist() == pytest.approx([-1.0, 1.0, -0.6])
 
 
+def test_equal_images_are_counted_within_and_between_splits() -> None:
+    rows = torch.eye(4)
+    labels = torch.zeros(4, dtype=torch.int64)
+    one = data.Split(rows[[0, 0, 0, 1]], labels)
+    made = data.Splits(one, data.Split(rows[[1, 2]], labels[:2]), data.Split(rows[[3, 0, 0]], labels[:3]))
+    assert data.count_equal_images(made) == {
+        "train": 2,
+        "validation": 0,
+        "test": 1,
+        "train and validation": 1,
+        "train and test": 2,
+        "validation and test": 0,
+    }
+
+
 @pytest.mark.parametrize("size", [501, 5, 2000])
 def test_a_validation_size_that_classes_cannot_fill_is_refused(size: int) -> None:
     with pytest.raises(LrreportError) as error:

@@ -23,7 +23,7 @@ from lrreport.report.claims.claim import (
 )
 from lrreport.report.formats import Quantity, count_nouns
 from lrreport.report.results import Results
-from lrreport.report.stats import ALPHA, Estimate, adjust_pairs, estimate_mean, find_detectable, find_n_needed
+from lrreport.report.stats import ALPHA, MANY, Estimate, adjust_pairs, estimate_mean, find_detectable, find_n_needed
 
 PAIRED_RULE = (
     "Paired t test over seeds at 0.05, two-sided; p-values are adjusted for all {pairs} of rates (Holm), "
@@ -97,7 +97,7 @@ def _compare(results: Results, name: str, rate: float, than: float, metric: str,
         "pairs": Quantity(n_pairs, "count"),
     }
     if p >= ALPHA:
-        evidence |= describe_power(estimate, metric)
+        evidence |= describe_power(estimate, metric, n_pairs)
     sentence = _say_apart(estimate, metric) if p < ALPHA else _say_not_apart(estimate, metric, evidence)
     return Claim(
         name, arguments, verdict, sentence.format_map(evidence), rule, estimate.n,
@@ -129,17 +129,17 @@ def _say_not_apart(estimate: Estimate, metric: str, evidence: dict[str, Quantity
     return f"{text}{note_pairs(estimate, evidence['p'].value)} {say_power(metric, evidence)}"
 
 
-def describe_power(estimate: Estimate, metric: str) -> dict[str, Quantity]:
+def describe_power(estimate: Estimate, metric: str, n_tests: int = 1) -> dict[str, Quantity]:
     """Return the smallest difference that this many seeds see with 80 % power, and how many would see ours."""
     return {
-        "detectable": quantify_difference(find_detectable(estimate.sd, estimate.n), metric),
-        "n_needed": Quantity(find_n_needed(estimate.mean, estimate.sd), "count"),
+        "detectable": quantify_difference(find_detectable(estimate.sd, estimate.n, n_tests), metric),
+        "n_needed": Quantity(find_n_needed(estimate.mean, estimate.sd, n_tests), "count"),
     }
 
 
 def say_power(metric: str, evidence: dict[str, Quantity]) -> str:
     """Return what a study of this size could see, as a template for its evidence."""
-    needed = "about {n_needed}" if evidence["n_needed"].value <= 1000 else "more than a thousand"
+    needed = "about {n_needed}" if evidence["n_needed"].value <= MANY else "more than a thousand"
     return (
         f"With {{n}} seeds the smallest difference seen with 80 % power is {{detectable}} {name_unit(metric)}; "
         f"one as large as observed here would take {needed} seeds."

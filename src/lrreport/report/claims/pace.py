@@ -61,6 +61,25 @@ def measure_arrival(results: Results, unit: str = "epochs") -> pd.DataFrame:
     return frame if unit == "epochs" else _convert_to_seconds(results, frame)
 
 
+@lru_cache(maxsize=8)
+def adjust_arrivals(results: Results) -> dict[frozenset[float], float]:
+    """Return the p of the paired t test of every two rates' epochs to the level, adjusted for all of them (Holm)."""
+    return adjust_pairs(measure_arrival(results).to_dict("series"))
+
+
+@lru_cache(maxsize=8)
+def measure_log_roughness(results: Results) -> pd.DataFrame:
+    """Return the logarithm of the roughness of each rate (across) and seed (down)."""
+    frame = pd.DataFrame({rate: measure_roughness(results.curves(rate, "val_loss")) for rate in results.complete_rates})
+    return np.log(frame.clip(lower=1e-12))  # a straight line has a roughness of 0
+
+
+@lru_cache(maxsize=8)
+def adjust_roughness(results: Results) -> dict[frozenset[float], float]:
+    """Return the p of the paired t test of every two rates' logarithms of roughness, adjusted for all (Holm)."""
+    return adjust_pairs(measure_log_roughness(results).to_dict("series"))
+
+
 def _convert_to_seconds(results: Results, arrivals: pd.DataFrame) -> pd.DataFrame:
     seconds = arrivals.copy()
     for rate in arrivals:
@@ -82,7 +101,7 @@ def sooner(results: Results, learning_rate: float, than: float) -> Claim:
     if not has_spread(lead):
         reason = "both take the same time in every seed" if lead.mean == 0 else "the lead is the same in every seed"
         return not_testable("sooner", arguments, reason, SOONER_RULE)
-    p = adjust_pairs(arrivals.to_dict("series"))[frozenset((learning_rate, than))]
+    p = adjust_arrivals(results)[frozenset((learning_rate, than))]
     verdict = _decide_paired(lead, p)
     evidence = {
         "rate": Quantity(learning_rate, "rate"),
@@ -112,6 +131,7 @@ def sooner(results: Results, learning_rate: float, than: float) -> Claim:
     )  # fmt: skip
 
 
+@lru_cache(maxsize=8)
 def _mean_level(results: Results) -> float:
     ends = pd.DataFrame({rate: results.values(rate, "val_accuracy") for rate in results.complete_rates})
     return float(ends.min(axis=1).mean())
@@ -163,11 +183,11 @@ def more_stable(results: Results, learning_rate: float, than: float) -> Claim:
     reason = why_untestable(results, [learning_rate, than]) or _without_inner_epochs(results)
     if reason:
         return not_testable("more_stable", arguments, reason, STABLE_RULE)
-    roughness = {rate: _log_roughness(results, rate) for rate in results.complete_rates}
+    roughness = measure_log_roughness(results)
     estimate = estimate_mean(roughness[than] - roughness[learning_rate])
     if not has_spread(estimate):
         return not_testable("more_stable", arguments, "their roughness has no spread over seeds", STABLE_RULE)
-    p = adjust_pairs(roughness)[frozenset((learning_rate, than))]
+    p = adjust_roughness(results)[frozenset((learning_rate, than))]
     verdict = _decide_paired(estimate, p)
     evidence = {
         "rate": Quantity(learning_rate, "rate"),
@@ -202,9 +222,10 @@ def most_stable(results: Results, learning_rate: float) -> Claim:
     )
     if reason:
         return not_testable("most_stable", arguments, reason, MOST_STABLE_RULE)
-    smooth = _log_roughness(results, learning_rate)
-    others = [rate for rate in results.complete_rates if rate != learning_rate]
-    leads = {rate: estimate_mean(_log_roughness(results, rate) - smooth) for rate in others}
+    roughness = measure_log_roughness(results)
+    leads = {
+        rate: estimate_mean(roughness[rate] - roughness[learning_rate]) for rate in roughness if rate != learning_rate
+    }
     verdict, _ = decide_lead(leads)
     nearest = min(leads, key=lambda rate: leads[rate].mean)
     estimate = leads[nearest]
@@ -232,11 +253,6 @@ def _describe_ratio(estimate: Estimate) -> dict[str, Quantity]:
         "high": Quantity(math.exp(estimate.high), "ratio"),
         "n": Quantity(estimate.n, "count"),
     }
-
-
-def _log_roughness(results: Results, rate: float) -> "pd.Series[float]":
-    roughness = measure_roughness(results.curves(rate, "val_loss"))
-    return np.log(roughness.clip(lower=1e-12))  # a straight line has a roughness of 0
 
 
 def _without_others(results: Results, rate: float) -> str:

@@ -82,8 +82,8 @@ def loss_ranks_as_accuracy(results: Results) -> Claim:
         verdict, (a, b) = "contradicted", against[0]
         evidence |= {"rate": Quantity(a, "rate"), "than": Quantity(b, "rate")}
         text = (
-            f"Loss and accuracy disagree: {{rate}} ends with the higher validation accuracy and also with the higher validation "
-            f"loss than {{than}}, one of {{n_against}} such among {pairs} of rates."
+            "Loss and accuracy disagree: {rate} ends with the higher validation accuracy than {than}, but also with the "
+            "higher validation loss" + ("." if len(against) == 1 else f", as in {{n_against}} of {pairs} of rates.")
         )
     elif not apart:
         verdict = "not distinguishable"

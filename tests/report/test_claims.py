@@ -101,7 +101,7 @@ def test_one_pair_more_makes_the_p_larger_but_not_the_interval(make_results: Mak
     assert (a.low, a.high) == pytest.approx((b.low, b.high))
     assert b.evidence["p"].value == pytest.approx(3 * a.evidence["p"].value)
     assert (a.verdict, b.verdict) == ("supported", "not distinguishable")
-    assert "The interval by itself leaves out 0, but it does not allow for the 3 pairs compared." in b.sentence
+    assert "The interval by itself would tell them apart, but it does not allow for the 3 pairs compared." in b.sentence
 
 
 @pytest.mark.parametrize(
@@ -358,12 +358,32 @@ def test_loss_and_accuracy_agree_or_not(apart: Results, together: Results, make_
     )
 
 
+def guessing(seeds: int = 5, epochs: int = 4) -> list[list[tuple[float, float]]]:
+    return [[(2.31 + jitter * epoch, 0.1 + jitter / 100) for epoch in range(epochs)] for jitter in JITTER[:seeds]]
+
+
+def test_a_rate_that_does_not_learn_is_said_to_and_compared_with_none(make_results: Make) -> None:
+    base = falling(0.5, 0.80)
+    results = make_results({1.0: guessing(), 0.1: shifted(base, SPREAD), 0.01: base})
+    compared = narrative.compare_rates(results).claims
+    assert {one.name for one in compared} >= {"higher", "lower", "sooner"}
+    assert not any(1.0 in one.arguments.values() for one in compared)
+    assert [one.name for one in narrative.observe_rate(results, 1.0).claims] == ["learns", "trains_stably"]
+    assert ask_one(results, "sooner", 0.1, 1.0).sentence == (
+        "Not testable: training at 1 ends no better than guessing."
+    )
+    none = make_results({1.0: guessing(), 10.0: guessing()})
+    assert narrative.answer(none).text == ("Not testable: no rate tried learns, each ends no better than guessing.")
+    assert ask_one(none, "edge_of_range").verdict == "not testable"
+    assert not narrative.compare_rates(none).claims
+
+
 def test_equal_images_in_words(apart: Results) -> None:
     def say(counts: dict[str, int]) -> str:
         record = apart.records[0.1].model_copy(update={"equal_images": counts})
         return narrative.describe_data(Results(apart.study, {0.1: record}, {})).text
 
-    start = "There are 1,500 for training, 500 for validation and 1,000 for test images."
+    start = "The network learns from 1,500 images, 500 compare the rates and 1,000 test it at the end."
     none = {"train": 0, "train and test": 0}
     assert say({}) == start
     assert say(none) == (

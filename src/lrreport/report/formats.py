@@ -33,8 +33,11 @@ def format_rate(rate: float) -> str:
 
 
 def format_p(p: float) -> str:
-    """Return a probability with its sign of comparison: "= 0.031", "< 0.001"."""
-    return "< 0.001" if p < 0.001 else f"= {p:.3f}" if p < 0.9995 else "> 0.999"
+    """Return a probability with its sign of comparison: "= 0.031", "< 0.001"; near 0.05 with a digit more."""
+    if p < 0.001:
+        return "< 0.001"
+    digits = 4 if f"{p:.3f}" == "0.050" else 3
+    return f"= {p:.{digits}f}" if p < 0.9995 else "> 0.999"
 
 
 def format_count(count: float) -> str:

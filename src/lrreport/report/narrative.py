@@ -2,15 +2,14 @@
 
 from dataclasses import dataclass, replace
 from html import escape
-from itertools import combinations
 
 from lrreport.report.claims import VOCABULARY, Claim, ask
-from lrreport.report.claims.claim import list_rates
-from lrreport.report.claims.differences import rank_rates
+from lrreport.report.claims.claim import find_learning, list_rates
+from lrreport.report.claims.differences import choose_pairs
 from lrreport.report.formats import count_nouns, format_count, format_rate, list_words
 from lrreport.report.results import Results
 
-DETAILED_RATES = 6  # with more, each rate is compared with the leading one only
+DATASET_NAMES = {"fashion_mnist": "Fashion-MNIST", "sample": "the sample of Fashion-MNIST"}
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Narrative:
     def _repr_html_(self) -> str:
         title = f"<h3>{escape(self.title)}</h3>\n" if self.title else ""
         if not self.claims:
-            return f"{title}<p>{escape(self.empty)}</p>"
+            return f"{title}<p>{escape(self.empty)}</p>" if self.empty else title
         asserted = self.asserted or ("",) * len(self.claims)
         items = "".join(_show_claim(one, said) for one, said in zip(self.claims, asserted, strict=True))
         return f'{title}<ul class="claims">\n{items}</ul>'
@@ -98,6 +97,8 @@ def observe_rate(results: Results, rate: float) -> Narrative:
     questions: tuple[str, ...] = ("learns", "trains_stably", "still_improving", "overfits")
     if results.study.fixed.epochs == 1:
         questions = ("learns", "trains_stably")
+    if rate not in find_learning(results):
+        questions = ("learns", "trains_stably")
     if rate not in results.complete_rates:
         questions = ("trains_stably",)
     claims = tuple(VOCABULARY[name](results, rate) for name in questions)
@@ -111,10 +112,11 @@ def check_search(results: Results) -> Narrative:
 
 def compare_rates(results: Results) -> Narrative:
     """Return how the rates differ on validation: pace, smoothness, accuracy, loss, and whether these two agree."""
-    if len(results.complete_rates) < 2:
-        return Narrative((), empty="There are no two rates whose runs completed, so nothing can be compared.")
-    order = rank_rates(results, "val_accuracy", sign=1)
-    pairs = list(combinations(order, 2)) if len(order) <= DETAILED_RATES else [(order[0], rate) for rate in order[1:]]
+    pairs = choose_pairs(results)
+    if not pairs:
+        return Narrative(
+            (), empty="There are no two rates that trained to the end and learnt, so nothing can be compared."
+        )
     if len(results.study.vary.seed) == 1:
         pairs = pairs[:1]  # one seed cannot compare any two: once said is enough
     claims = [_ask_either_way(results, "sooner", pair) for pair in pairs]
@@ -140,23 +142,21 @@ def conclude(results: Results) -> Narrative:
 def state_conditions(results: Results) -> Paragraph:
     """Return what the conclusions depend on."""
     study, record = results.study, next(iter(results.records.values()))
-    sizes = record.split_sizes
+    sizes, dataset = record.split_sizes, DATASET_NAMES[study.fixed.dataset]
     return Paragraph(
         f"All this holds for one network, {' × '.join(map(format_count, study.fixed.hidden_sizes))} hidden units, "
         f"{study.fixed.optimizer.capitalize()} and batches of {format_count(study.fixed.batch_size)}, after "
-        f"{count_nouns(study.fixed.epochs, 'epoch')} on {format_count(sizes['train'])} images of {study.fixed.dataset}, "
-        f"compared on {format_count(sizes['validation'])} held-out images and "
-        f"{count_nouns(len(study.vary.seed), 'seed')}. Another budget or split may rank the rates otherwise."
+        f"{count_nouns(study.fixed.epochs, 'epoch')} on {format_count(sizes['train'])} images of {dataset}, "
+        f"compared on {format_count(sizes['validation'])} held-out images with "
+        f"{count_nouns(len(study.vary.seed), 'seed')} a rate. Another budget or split may rank the rates otherwise."
     )
 
 
 def describe_data(results: Results) -> Paragraph:
     """Return how many images there are, and whether any occurs more than once."""
     record = next(iter(results.records.values()))
-    counts = [
-        f"{format_count(size)} for {name.replace('train', 'training')}" for name, size in record.split_sizes.items()
-    ]
-    text = f"There are {list_words(counts)} images."
+    train, validation, test = (format_count(record.split_sizes[name]) for name in ("train", "validation", "test"))
+    text = f"The network learns from {train} images, {validation} compare the rates and {test} test it at the end."
     if record.equal_images:
         text += f" Compared byte by byte, {_say_equal_images(record.equal_images)}."
     return Paragraph(text)
@@ -183,7 +183,7 @@ def _repeat(count: int) -> str:
 def check_published(results: Results) -> Narrative:
     """Return what our results say of each claim of the earlier report that the study names."""
     if results.study.published is None:
-        return Narrative((), empty="This study names no earlier report.")
+        return Narrative(())
     published = results.study.published.claim
     claims = [ask(results, one) for one in published]
     claims = [

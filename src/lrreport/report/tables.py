@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 
 from lrreport.report.claims import VOCABULARY
-from lrreport.report.claims.claim import METRICS, name_unit, quantify, quantify_difference
+from lrreport.report.claims.claim import METRICS, find_learning, name_unit, quantify, quantify_difference
+from lrreport.report.claims.differences import DETAILED_RATES, choose_pairs
 from lrreport.report.formats import (
     MINUS,
     format_count,
@@ -35,9 +36,13 @@ class Table:
     n_labels: int = 1
 
     def __repr__(self) -> str:
+        if self.frame.empty:
+            return self.caption
         return str(self.frame.to_string(index=False))
 
     def _repr_html_(self) -> str:
+        if self.frame.empty:
+            return f"<p>{_escape(self.caption)}</p>"
         kinds = ["label"] * self.n_labels + ["number"] * (len(self.frame.columns) - self.n_labels)
         head = "".join(
             f'<th scope="col" class="{kind}">{_escape(name)}</th>' for name, kind in zip(self.frame, kinds, strict=True)
@@ -120,7 +125,7 @@ def tabulate_differences(results: Results, metric: str = "val_accuracy") -> Tabl
     """Return a row for each pair of rates: their paired difference, its 95 % interval and the adjusted p."""
     unit = name_unit(metric)
     rows = []
-    for a, b in combinations(results.complete_rates, 2):
+    for a, b in choose_pairs(results):
         asked = VOCABULARY["higher"](results, a, b, metric)
         testable = asked.verdict != "not testable"
         rows.append(
@@ -132,8 +137,11 @@ def tabulate_differences(results: Results, metric: str = "val_accuracy") -> Tabl
                 "Seeds": format_count(asked.n),
             }
         )
+    which = (
+        "" if len(find_learning(results)) <= DETAILED_RATES else " between the leading rate and each other that learns"
+    )
     caption = (
-        f"Paired differences of the {METRICS[metric]}; intervals are unadjusted, p-values are for all pairs together."
+        f"Paired differences of the {METRICS[metric]}{which}; intervals are unadjusted, p-values allow for all pairs."
     )
     return Table(
         pd.DataFrame(rows, columns=["Pair", f"Difference ({unit})", "95 % interval", "p (Holm)", "Seeds"]), caption
@@ -164,19 +172,19 @@ def _show_setting(value: Any) -> str:
 def tabulate_classes(results: Results) -> Table:
     """Return the test accuracy of each class at each rate, the mean over seeds."""
     columns = {}
-    for rate in results.complete_rates:
+    for rate in find_learning(results):
         counts = results.confusions(rate)  # (n_seeds, n_classes, n_classes)
         accuracies = counts.diagonal(axis1=1, axis2=2) / counts.sum(axis=2)
         columns[format_rate(rate)] = [format_percent(one) for one in accuracies.mean(axis=0)]
     names = next(iter(results.records.values())).class_names
     frame = pd.DataFrame({"Class": names, **columns})
-    return Table(frame, "Test accuracy of each class by learning rate, mean over seeds.")
+    return Table(frame, "Test accuracy of each class at each learning rate that learns, mean over seeds.")
 
 
 def tabulate_confusions(results: Results) -> Table:
     """Return for each rate the two classes that it takes for each other most often, mean ± sd over seeds."""
     rows = []
-    for rate in results.complete_rates:
+    for rate in find_learning(results):
         counts = results.confusions(rate)
         both = counts + counts.transpose(0, 2, 1)  # one for the other, and the other way round
         a, b = max(combinations(range(both.shape[1]), 2), key=lambda pair: both[:, *pair].mean())
@@ -184,7 +192,7 @@ def tabulate_confusions(results: Results) -> Table:
         share = describe_spread(pd.Series(both[:, a, b] / seen), "test_accuracy")
         rows.append((format_rate(rate), f"{names[a]} and {names[b]}", share))
     caption = (
-        "The two classes that each rate confuses most: which share of their test images it takes for the other of the two, "
+        "The two classes that each rate that learns confuses most: which share of their test images it takes for the other, "
         "mean ± standard deviation over seeds."
     )
     return Table(pd.DataFrame(rows, columns=["Learning rate", "Classes", "Confused"]), caption, n_labels=2)
@@ -192,8 +200,10 @@ def tabulate_confusions(results: Results) -> Table:
 
 def tabulate_published(results: Results) -> Table:
     """Return the earlier report's numbers beside ours, and whether one more run of ours could have given them."""
+    if results.study.published is None:
+        return Table(pd.DataFrame(), "This study names no earlier report to be checked.", n_labels=0)
     rows = []
-    for said in results.study.published.result if results.study.published else ():
+    for said in results.study.published.result:
         for metric in ("train_loss", "train_accuracy", "test_accuracy"):
             number = getattr(said, metric)
             if number is not None:

@@ -117,6 +117,23 @@ def why_untestable(results: Results, rates: Sequence[float], n_needed: int = 2) 
     return ""
 
 
+def find_learning(results: Results) -> list[float]:
+    """Return the complete rates whose mean validation accuracy beats guessing by more than the margin.
+
+    How soon a rate arrives, how smoothly, and what it confuses means nothing for one that does not learn.
+    """
+    chance = 1 / len(next(iter(results.records.values())).class_names)
+    level = chance + results.study.margins.accuracy
+    return [rate for rate in results.complete_rates if results.values(rate, "val_accuracy").mean() > level]
+
+
+def why_no_way(results: Results, rates: Sequence[float]) -> str:
+    """Return why the way of these rates to their end cannot be compared, or nothing if it can."""
+    idle = [rate for rate in rates if rate not in find_learning(results)]
+    reason = why_untestable(results, rates)
+    return reason or (f"training at {list_rates(idle)} ends no better than guessing" if idle else "")
+
+
 def list_rates(rates: Sequence[float]) -> str:
     """Return rates as a list in a sentence."""
     return list_words([format_rate(rate) for rate in rates])
@@ -163,10 +180,10 @@ def decide_lead(leads: dict[float, Estimate]) -> tuple[Verdict, list[float]]:
 
 
 def note_pairs(estimate: Estimate, p: float) -> str:
-    """Return what to add to a sentence whose interval leaves out 0 although the adjusted p does not tell it from 0."""
+    """Return what to add to a sentence whose interval leaves out 0 although the adjusted p does not."""
     if p < ALPHA or not (estimate.low > 0 or estimate.high < 0):
         return ""
-    return " The interval by itself leaves out 0, but it does not allow for the {pairs} pairs compared."
+    return " The interval by itself would tell them apart, but it does not allow for the {pairs} pairs compared."
 
 
 def count_pairs(results: Results) -> int:

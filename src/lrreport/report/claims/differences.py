@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import lru_cache
+from itertools import combinations
 
 from lrreport.report.claims.claim import (
     METRICS,
@@ -10,6 +11,7 @@ from lrreport.report.claims.claim import (
     claim,
     count_pairs,
     decide_lead,
+    find_learning,
     find_margin,
     has_spread,
     list_rates,
@@ -25,6 +27,7 @@ from lrreport.report.formats import Quantity, count_nouns
 from lrreport.report.results import Results
 from lrreport.report.stats import ALPHA, MANY, Estimate, adjust_pairs, estimate_mean, find_detectable, find_n_needed
 
+DETAILED_RATES = 6  # with more, each rate is compared with the leading one only
 PAIRED_RULE = (
     "Paired t test over seeds at 0.05, two-sided; p-values are adjusted for all {pairs} of rates (Holm), "
     "the interval is the unadjusted 95 % one."
@@ -167,6 +170,15 @@ def _limit(results: Results, plain: Claim, metric: str) -> Claim:
 def rank_rates(results: Results, metric: str, sign: int) -> list[float]:
     """Return the rates that can be compared, by mean, the one with the highest sign · mean first."""
     return sorted(results.complete_rates, key=lambda rate: -sign * float(results.values(rate, metric).mean()))
+
+
+def choose_pairs(results: Results) -> list[tuple[float, float]]:
+    """Return the pairs of rates that a report compares in words, the better on validation accuracy first.
+
+    With many rates these are the pairs of the leading one only; a rate that does not learn is in none.
+    """
+    order = [rate for rate in rank_rates(results, "val_accuracy", sign=1) if rate in find_learning(results)]
+    return list(combinations(order, 2)) if len(order) <= DETAILED_RATES else [(order[0], rate) for rate in order[1:]]
 
 
 def find_unbeaten(results: Results, metric: str, sign: int) -> list[float]:

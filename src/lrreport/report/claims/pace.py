@@ -10,19 +10,21 @@ from lrreport.report.claims.claim import (
     Claim,
     Verdict,
     claim,
-    count_pairs,
     decide_lead,
+    find_learning,
     has_spread,
     not_testable,
     note_pairs,
     quantify,
-    why_untestable,
+    why_no_way,
 )
 from lrreport.report.formats import Quantity
 from lrreport.report.results import Results
 from lrreport.report.stats import ALPHA, Estimate, adjust_pairs, estimate_mean, find_crossing, measure_roughness
 
-LEVEL = "the validation accuracy at which the slowest rate ends, seed by seed (straight lines between epochs)"
+LEVEL = (
+    "the validation accuracy at which the slowest rate that learns ends, seed by seed (straight lines between epochs)"
+)
 ARRIVAL_RULE = f"Paired t test over seeds at 0.05 on the epochs needed to reach {LEVEL}"
 SOONER_RULE = (
     f"{ARRIVAL_RULE}; p-values are adjusted for all pairs of rates (Holm), the interval is the unadjusted 95 % one."
@@ -46,11 +48,11 @@ MOST_STABLE_RULE = (
 
 @lru_cache(maxsize=8)
 def measure_arrival(results: Results, unit: str = "epochs") -> pd.DataFrame:
-    """Return when each rate (across) reaches, for each seed (down), the accuracy at which the slowest rate ends.
+    """Return when each rate (across) reaches, for each seed (down), the accuracy at which the slowest rate that learns ends.
 
     In epochs, or in CPU seconds of training.
     """
-    curves = {rate: results.curves(rate, "val_accuracy") for rate in results.complete_rates}
+    curves = {rate: results.curves(rate, "val_accuracy") for rate in find_learning(results)}
     arrivals: dict[float, dict[int, float]] = {}
     for rate, curve in curves.items():
         arrivals[rate] = {}
@@ -70,7 +72,7 @@ def adjust_arrivals(results: Results) -> dict[frozenset[float], float]:
 @lru_cache(maxsize=8)
 def measure_log_roughness(results: Results) -> pd.DataFrame:
     """Return the logarithm of the roughness of each rate (across) and seed (down)."""
-    frame = pd.DataFrame({rate: measure_roughness(results.curves(rate, "val_loss")) for rate in results.complete_rates})
+    frame = pd.DataFrame({rate: measure_roughness(results.curves(rate, "val_loss")) for rate in find_learning(results)})
     return np.log(frame.clip(lower=1e-12))  # a straight line has a roughness of 0
 
 
@@ -93,7 +95,7 @@ def _convert_to_seconds(results: Results, arrivals: pd.DataFrame) -> pd.DataFram
 def sooner(results: Results, learning_rate: float, than: float) -> Claim:
     """One rate reaches the level at which the slowest ends in fewer epochs than another."""
     arguments = {"learning_rate": learning_rate, "than": than}
-    reason = why_untestable(results, [learning_rate, than])
+    reason = why_no_way(results, [learning_rate, than])
     if reason:
         return not_testable("sooner", arguments, reason, SOONER_RULE)
     arrivals, seconds = measure_arrival(results), measure_arrival(results, "seconds")
@@ -107,7 +109,7 @@ def sooner(results: Results, learning_rate: float, than: float) -> Claim:
         "rate": Quantity(learning_rate, "rate"),
         "than": Quantity(than, "rate"),
         "p": Quantity(p, "p"),
-        "pairs": Quantity(count_pairs(results), "count"),
+        "pairs": Quantity(len(adjust_arrivals(results)), "count"),
         "level": quantify(_mean_level(results), "val_accuracy"),
         "epochs": Quantity(float(arrivals[learning_rate].mean()), "epochs"),
         "than_epochs": Quantity(float(arrivals[than].mean()), "epochs"),
@@ -133,7 +135,7 @@ def sooner(results: Results, learning_rate: float, than: float) -> Claim:
 
 @lru_cache(maxsize=8)
 def _mean_level(results: Results) -> float:
-    ends = pd.DataFrame({rate: results.values(rate, "val_accuracy") for rate in results.complete_rates})
+    ends = pd.DataFrame({rate: results.values(rate, "val_accuracy") for rate in find_learning(results)})
     return float(ends.min(axis=1).mean())
 
 
@@ -141,7 +143,7 @@ def _mean_level(results: Results) -> float:
 def slowest(results: Results, learning_rate: float) -> Claim:
     """One rate reaches the level at which the slowest ends later than every other."""
     arguments = {"learning_rate": learning_rate}
-    reason = why_untestable(results, [learning_rate]) or _without_others(results, learning_rate)
+    reason = why_no_way(results, [learning_rate]) or _without_others(results, learning_rate)
     if reason:
         return not_testable("slowest", arguments, reason, SLOWEST_RULE)
     arrivals = measure_arrival(results)
@@ -180,7 +182,7 @@ def slowest(results: Results, learning_rate: float) -> Claim:
 def more_stable(results: Results, learning_rate: float, than: float) -> Claim:
     """The validation loss of one rate is smoother than that of another."""
     arguments = {"learning_rate": learning_rate, "than": than}
-    reason = why_untestable(results, [learning_rate, than]) or _without_inner_epochs(results)
+    reason = why_no_way(results, [learning_rate, than]) or _without_inner_epochs(results)
     if reason:
         return not_testable("more_stable", arguments, reason, STABLE_RULE)
     roughness = measure_log_roughness(results)
@@ -193,7 +195,7 @@ def more_stable(results: Results, learning_rate: float, than: float) -> Claim:
         "rate": Quantity(learning_rate, "rate"),
         "than": Quantity(than, "rate"),
         "p": Quantity(p, "p"),
-        "pairs": Quantity(count_pairs(results), "count"),
+        "pairs": Quantity(len(adjust_roughness(results)), "count"),
         **_describe_ratio(estimate),
     }
     opening = {
@@ -216,7 +218,7 @@ def most_stable(results: Results, learning_rate: float) -> Claim:
     """The validation loss of one rate is smoother than that of every other."""
     arguments = {"learning_rate": learning_rate}
     reason = (
-        why_untestable(results, [learning_rate])
+        why_no_way(results, [learning_rate])
         or _without_others(results, learning_rate)
         or _without_inner_epochs(results)
     )
@@ -256,7 +258,7 @@ def _describe_ratio(estimate: Estimate) -> dict[str, Quantity]:
 
 
 def _without_others(results: Results, rate: float) -> str:
-    return "" if set(results.complete_rates) - {rate} else "there is no other rate to compare it with"
+    return "" if set(find_learning(results)) - {rate} else "there is no other rate to compare it with"
 
 
 def _without_inner_epochs(results: Results) -> str:

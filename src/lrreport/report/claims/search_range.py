@@ -5,6 +5,7 @@ from lrreport.report.claims.claim import (
     Verdict,
     claim,
     count_pairs,
+    find_learning,
     list_rates,
     not_testable,
     quantify,
@@ -143,6 +144,8 @@ def _why_no_choice(results: Results, n_rates: int) -> str:
     if len(results.complete_rates) < n_rates:
         done = count_nouns(len(results.complete_rates), "rate")
         return f"{done} completed, and this takes {n_rates}" if results.complete_rates else "no rate completed"
+    if not find_learning(results):
+        return "no rate tried learns"
     return why_untestable(results, results.complete_rates)
 
 
@@ -151,6 +154,8 @@ def choice(results: Results) -> Claim:
     """One rate is the one to choose: it has the highest validation accuracy, apart from every other."""
     if not results.complete_rates:
         return not_testable("choice", {}, "training diverged at every rate", CHOICE_RULE)
+    if not find_learning(results):
+        return not_testable("choice", {}, "no rate tried learns, each ends no better than guessing", CHOICE_RULE)
     if len(results.rates) == 1:
         return _describe_only(results, results.rates[0])
     chosen, *rivals = sorted(results.complete_rates, key=lambda rate: -float(results.values(rate, METRIC).mean()))

@@ -82,8 +82,8 @@ def replace(path: Path, old: str, new: str) -> None:
     ("name", "module", "old", "new"),
     [
         ("summary.ipynb", "report/claims/differences.py", 'side = "above" if estimate.mean > 0', 'side = "above" if estimate.mean < 0'),
-        ("summary.ipynb", "report/claims/search_range.py", "Choose {{rate}}: of the", "Take {{rate}}: of the"),
-        ("train.ipynb", "training/loop.py", "torch.optim.Adam(network.parameters(), lr=parameters.learning_rate, fused=True)", "torch.optim.SGD(network.parameters(), lr=parameters.learning_rate)"),
+        ("summary.ipynb", "report/claims/search_range.py", "No single rate is the best", "No rate is the best"),
+        ("train.ipynb", "training/loop.py", "torch.optim.Adam(networks.parameters(), lr=parameters.learning_rate, fused=True)", "torch.optim.SGD(networks.parameters(), lr=parameters.learning_rate)"),
         ("train.ipynb", "training/data.py", "div_(127.5).sub_(1)", "div_(255)"),
     ],
 )  # fmt: skip

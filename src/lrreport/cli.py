@@ -130,8 +130,8 @@ def run_command(parsed: argparse.Namespace) -> int:
     try:
         study = read_study(parsed)
         work = workflow.Workflow(study, parsed.outputs.resolve())
-        if parsed.command == "report":
-            work.check_published()
+        if parsed.command == "report" and work.has_work():
+            workflow.check_published(load_study(parsed.study))
     except LrreportError as err:
         print(f"lrreport: {err}", file=sys.stderr)
         return 2

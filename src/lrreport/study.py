@@ -9,11 +9,21 @@ from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    Strict,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from lrreport import LrreportError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+TRAINING_IMAGES = {"fashion_mnist": 60_000, "sample": 2_000}
 RESERVED_NAMES = ("runs", "reference")  # folders of outputs/ that belong to no study
 T = TypeVar("T")
 
@@ -71,6 +81,15 @@ class Fixed(Settings):
     batch_size: Count = Field(default=64, description="give a whole number from 1 on, such as 64")
     epochs: Count = Field(default=5, description="give a whole number from 1 on, such as 5")
     validation_size: Count = Field(default=5000, description="give how many training images to hold out, such as 5000")
+
+    @field_validator("validation_size")
+    @classmethod
+    def _can_be_held_out(cls, size: int, info: ValidationInfo) -> int:
+        most = TRAINING_IMAGES.get(info.data.get("dataset", ""), size + 10) - 10
+        if size % 10 or size > most:
+            raise ValueError(f"{info.data['dataset']} has ten classes, so it must be a multiple of 10 up to {most}")
+        return size
+
     split_seed: Seed = Field(default=0, description="give a whole number from 0 on")
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description='give "auto", "cpu" or "cuda"')
 

@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock
+
 from lrreport.provenance import identify
 from lrreport.record import RECORD, replace_file
 from lrreport.report import freshness
@@ -46,7 +48,7 @@ class Workflow:
     def report(self, n_jobs: int | None = None, keep_going: bool = False) -> int:
         """Make the missing runs, then the report; print the answer and the page's path. Returns the exit status."""
         runs = self.runs
-        if not all(self.store.has(run.identity) for run in runs):
+        if self.has_work():
             verify_files(self.study.fixed.dataset)
         failures = Sweep(self.store, self.folder / "failed").run_all(runs, n_jobs)
         for rate, error in failures.items():
@@ -61,24 +63,22 @@ class Workflow:
         print(self.folder / freshness.PAGE)
         return 1 if failures else 0
 
-    def check_published(self) -> None:
-        """Raise LrreportError for a published claim that cannot be asked, before any run is made for it."""
-        if self.study.published is not None and any(state.status != "fresh" for state in self.inspect()):
-            from lrreport.report.claims import check_claim
-
-            for claim in self.study.published.claim:
-                check_claim(claim, self.study.vary.learning_rate)
+    def has_work(self) -> bool:
+        """Return whether a run of the study is not kept yet."""
+        return not all(self.store.has(run.identity) for run in self.runs)
 
     def _render(self, runs: list[Run]) -> str:
         """Make the report from these runs unless it is up to date; return its answer."""
         contents = self.describe(runs)
         made_from = freshness.fingerprint(contents, [self.store.folder(run.identity) / RECORD for run in runs])
-        answer = freshness.read_answer(self.folder, made_from)
-        if answer is None:
-            make_folder(self.folder)
-            replace_file(self.folder / freshness.CONTENTS, contents.encode())
-            answer = self._write_report()
-            replace_file(self.folder / freshness.FINGERPRINT, made_from.encode())
+        make_folder(self.folder)
+        with FileLock(self.folder / ".lock"):  # somebody else may be making the same report
+            answer = freshness.read_answer(self.folder, made_from)
+            if answer is None:
+                (self.folder / freshness.FINGERPRINT).unlink(missing_ok=True)  # what follows is a mixture until it ends
+                replace_file(self.folder / freshness.CONTENTS, contents.encode())
+                answer = self._write_report()
+                replace_file(self.folder / freshness.FINGERPRINT, made_from.encode())
         return answer
 
     def _write_report(self) -> str:
@@ -98,6 +98,15 @@ class Workflow:
         """Return the text of the folder's study.json: the study, and where each run is relative to it."""
         folders = {run.parameters.learning_rate: f"../runs/{run.identity.key}" for run in runs}
         return freshness.describe_contents(self.study, folders)
+
+
+def check_published(study: Study) -> None:
+    """Raise LrreportError for a published claim of a study file that cannot be asked, before any run is made for it."""
+    if study.published is not None:
+        from lrreport.report.claims import check_claim
+
+        for claim in study.published.claim:
+            check_claim(claim, study.vary.learning_rate)
 
 
 def print_status(workflow: Workflow) -> int:

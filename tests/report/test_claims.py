@@ -181,7 +181,12 @@ def test_the_last_epoch(
     ("change", "spread", "verdict", "opening"),
     [
         (0.1, 0.001, "supported", "0.1 overfits: "),
-        (0.005, 0.0002, "supported", "0.1 overfits, by less than the margin of 0.0100 nats: "),
+        (
+            0.005,
+            0.0002,
+            "supported",
+            "0.1 overfits: its validation loss ends 0.0050 nats above that of the best epoch ",
+        ),
         (-0.1, 0.001, "contradicted", "0.1 does not overfit: "),
         (0.01, 0.01, "not distinguishable", "Whether 0.1 overfits is undecided: "),
     ],
@@ -227,18 +232,83 @@ def test_sooner_and_slowest(make_results: Make) -> None:
     assert "1.0 against 2.0 CPU seconds" in ask_one(results, "sooner", 0.1, 0.01).sentence
 
 
-def test_smoother_curves_are_more_stable(make_results: Make) -> None:
-    def bent(by: float) -> list[list[tuple[float, float]]]:
-        return [[(0.6, 0.7), (0.5 + by * (1 + one * 100), 0.75), (0.4, 0.8 + one)] for one in SPREAD]
+def test_curves_that_rise_less_are_more_stable(make_results: Make) -> None:
+    def bumping(by: float) -> list[list[tuple[float, float]]]:
+        return [[(0.5, 0.7), (0.5 + by * (1 + one * 50), 0.75), (0.4, 0.8 + one)] for one in SPREAD]
 
-    rough = [[(0.6, 0.7), (0.5 + 0.1 * (1 - one * 40), 0.75), (0.4, 0.8 + one)] for one in SPREAD]
-    results = make_results({0.1: rough, 0.01: bent(0.01)})
+    curved = [[(1.0, 0.7), (0.5 + one, 0.75), (0.4, 0.8 + one)] for one in SPREAD]  # bends, but never rises
+    results = make_results({0.1: bumping(0.09), 0.01: bumping(0.006), 0.001: curved})
     assert ask_one(results, "more_stable", 0.01, 0.1).verdict == "supported"
-    assert ask_one(results, "more_stable", 0.1, 0.01).verdict == "contradicted"
-    assert ask_one(results, "most_stable", 0.01).verdict == "supported"
+    assert ask_one(results, "more_stable", 0.1, 0.001).verdict == "contradicted"
+    assert ask_one(results, "most_stable", 0.001).verdict == "supported"
     assert ask_one(results, "most_stable", 0.1).verdict == "contradicted"
-    short = make_results({0.1: falling(0.5, 0.8, epochs=2), 0.01: falling(0.6, 0.8, epochs=2)})
-    assert ask_one(short, "more_stable", 0.1, 0.01).sentence == "Not testable: roughness takes at least 3 epochs."
+    assert ask_one(results, "most_stable", 0.1).sentence.startswith(
+        "The validation loss of 0.1 does not fall most steadily: it rises by 0.0300 nats an epoch on average, and that of 0.001 by 0.0000 "
+    )
+    smooth = make_results({0.1: curved, 0.01: curved})
+    assert ask_one(smooth, "more_stable", 0.1, 0.01).sentence == (
+        "Not testable: the validation losses of 0.1 and 0.01 never rise."
+    )
+    short = make_results({0.1: falling(0.5, 0.8, epochs=1), 0.01: falling(0.6, 0.8, epochs=1)})
+    for name in ("more_stable", "sooner"):
+        assert ask_one(short, name, 0.1, 0.01).sentence == "Not testable: the way there takes at least 2 epochs."
+
+
+def test_one_seed_that_rose_keeps_overfitting_open(make_results: Make) -> None:
+    """All mean curves are best at the last epoch, yet one seed ends well above its fourth."""
+    fine = [[(0.5 - 0.05 * epoch + jitter, 0.8) for epoch in range(4)] for jitter in JITTER]
+    fine[2][3] = (fine[2][2][0] + 0.04, 0.8)
+    asked = ask_one(make_results({0.1: fine}), "overfits", 0.1)
+    assert asked.verdict == "not distinguishable"
+    assert asked.sentence.startswith(
+        "Whether 0.1 overfits is undecided: its validation loss may end more than 0.0100 nats above that of epoch 3 "
+    )
+
+
+def test_a_rise_in_the_first_epoch_is_a_rise(make_results: Make) -> None:
+    asked = ask_one(make_results({0.1: [[(60.0, 0.2), (40.0, 0.3), (30.0, 0.4)]] * 5}), "trains_stably", 0.1)
+    assert asked.verdict == "contradicted"
+    assert "for 5 of 5 seeds the validation loss rose by more than 0.0100 nats" in asked.sentence
+
+
+def test_who_beats_a_rate_is_named_with_a_positive_difference(make_results: Make) -> None:
+    """0.1 leads on average but with a spread too wide to tell; 0.001 beats 0.01 for certain."""
+    base = falling(0.5, 0.80)
+    wide = shifted(base, (0.3, -0.2, 0.25, -0.1, 0.15))
+    results = make_results({0.1: wide, 0.01: base, 0.001: shifted(base, tuple(0.02 + one for one in SPREAD))})
+    asked = ask_one(results, "best", 0.01, "val_accuracy")
+    assert asked.verdict == "contradicted"
+    assert asked.sentence == (
+        "0.01 does not have the highest validation accuracy: 0.001 ends above it, 0.001 by 2.00 points "
+        "(95 % interval 1.80 to 2.20 points, n = 5)."
+    )
+
+
+def test_the_best_of_all_contradicts_that_another_is(make_results: Make) -> None:
+    base = falling(0.5, 0.80)
+    results = make_results(
+        {
+            0.1: shifted(base, (0.004, 0.001, 0.007, 0.002, 0.005)),
+            0.01: base,
+            0.001: shifted(base, (-0.01, -0.03, 0.0, -0.05, -0.02)),
+        }
+    )
+    assert ask_one(results, "choice").verdict == "supported"
+    assert ask_one(results, "best", 0.01, "val_accuracy").verdict == "contradicted"
+    assert (
+        "cannot be told apart when all 3 pairs are allowed for"
+        in ask_one(results, "higher", 0.1, 0.01, "val_accuracy").sentence
+    )
+
+
+def test_a_choice_says_among_which_rates(make_results: Make) -> None:
+    base = falling(0.5, 0.80)
+    results = make_results({1.0: [[], *base[1:]], 0.1: shifted(base, tuple(0.05 + one for one in SPREAD)), 0.01: base})
+    assert narrative.answer(results).text.startswith("Choose 0.1: of the 2 rates that trained to the end it has")
+    ties = make_results({0.1: falling(0.5, 0.8, seeds=1), 0.01: falling(0.6, 0.8, seeds=1)})
+    assert narrative.answer(ties).text.startswith(
+        "0.1 and 0.01 share the highest validation accuracy, 80.00 % (80.00 % on test for 0.1)"
+    )
 
 
 def test_the_edge_of_the_range_names_the_rates_to_add(apart: Results, make_results: Make) -> None:
@@ -246,7 +316,17 @@ def test_the_edge_of_the_range_names_the_rates_to_add(apart: Results, make_resul
     assert edge.verdict == "supported"
     assert edge.sentence == (
         "The range tried may be too narrow: 0.1, at the highest end of it, may be the best. "
-        'To look further: make report LRS="1 0.3 0.1 0.01 0.001"'
+        'To look further: run the same study again with LRS="1 0.3 0.1 0.01 0.001"'
+    )
+    for name, command in (
+        ("fashion_mnist", "make report LRS="),
+        ("quick", "make report STUDY=studies/quick.toml LRS="),
+    ):
+        study = apart.study.model_copy(update={"name": name})
+        assert command in ask_one(Results(study, apart.records, {}), "edge_of_range").sentence
+    records = {rate: record for rate, record in apart.records.items() if rate != 0.001}
+    assert ask_one(Results(apart.study, records, {}), "edge_of_range").sentence == (
+        "Not testable: there is no run at 0.001, an end of the range."
     )
     base = falling(0.5, 0.80)
     down = tuple(one - 0.05 for one in SPREAD)
@@ -424,6 +504,11 @@ def test_names_of_seeds_and_order_of_rates_change_no_verdict(make_results: Make)
         (("nicest", {}), "no claim 'nicest'; the claims are learns, trains_stably, "),
         (("best", {"rate": 0.1}), "best takes learning_rate, metric, not rate"),
         (("best", {"learning_rate": 0.1, "metric": "speed"}), "no metric 'speed'; the metrics are train_loss, "),
+        (
+            ("best", {"learning_rate": 0.1, "metric": ["test_loss"]}),
+            "no metric ['test_loss']; the metrics are train_loss, ",
+        ),
+        (("sooner", {"learning_rate": 0.1, "than": 0.1}), "it compares 0.1 with itself; name two learning rates"),
         (("learns", {"learning_rate": 0.7}), "the study has no learning rate 0.7; it has 0.1, 0.01"),
     ],
 )
@@ -438,6 +523,10 @@ def test_a_published_claim_about_a_missing_run_is_not_testable(together: Results
     asked = ask(together, PublishedClaim(says="so", claim="learns", arguments={"learning_rate": 0.01}))
     assert asked.sentence == "Not testable: there is no run at 0.01."
     assert narrative.answer(together).text.startswith("Without 0.01, whose run is missing: ")
+    left_out = PublishedClaim(
+        says="so", claim="higher", arguments={"learning_rate": 0.1, "than": 0.7, "metric": "test_loss"}
+    )
+    assert ask(together, left_out).sentence == "Not testable: there is no run at 0.7."
 
 
 def test_every_number_of_the_reference_in_prose_is_among_its_findings() -> None:

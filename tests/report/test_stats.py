@@ -100,9 +100,14 @@ def test_prediction_interval_by_hand() -> None:
     assert (low, high) == pytest.approx((2 - half, 2 + half))
 
 
-def test_roughness_is_the_distance_from_the_middle_of_the_neighbours() -> None:
-    curves = pd.DataFrame({0: [9.0, 1.0, 3.0, 2.0], 1: [9.0, 4.0, 3.0, 2.0]})
-    assert stats.measure_roughness(curves).to_dict() == {0: 1.5, 1: 0.0}
+def test_rises_count_and_falls_do_not() -> None:
+    curves = pd.DataFrame({0: [9.0, 1.0, 4.0, 2.0], 1: [9.0, 4.0, 3.0, 2.0]})
+    assert stats.measure_mean_rise(curves).to_dict() == {0: 1.0, 1: 0.0}
+
+
+def test_rises_from_each_earlier_epoch() -> None:
+    curves = pd.DataFrame({0: [9.0, 1.0, 4.0, 2.0]})
+    assert stats.measure_rises_from_earlier(curves)[0].to_dict() == {1: 1.0, 2: -2.0}
 
 
 def test_rise_from_best_asks_the_other_seeds() -> None:

@@ -8,6 +8,7 @@ from lrreport.study import REPOSITORY, Study
 
 CONTENTS = "study.json"  # the study that a folder answers, and where the runs are
 FINDINGS, FINGERPRINT, PAGE = "findings.json", ".made-from", "report.html"
+PRODUCTS = (PAGE, FINDINGS, "results.csv", "table.md", "table.tex", "summary.ipynb")
 SUMMARY_NOTEBOOK = REPOSITORY / "notebooks" / "summary.ipynb"
 SOURCES = {".py", ".j2", ".css", ".js", ".json"}
 
@@ -30,7 +31,9 @@ def fingerprint(contents: str, records: list[Path]) -> str:
 def read_answer(folder: Path, made_from: str) -> str | None:
     """Return the answer of the report in `folder` if it was made from just this, else None."""
     try:
-        if (folder / FINGERPRINT).read_text(encoding="utf-8") != made_from or not (folder / PAGE).exists():
+        if (folder / FINGERPRINT).read_text(encoding="utf-8") != made_from:
+            return None
+        if not all((folder / name).exists() for name in PRODUCTS):
             return None
         return str(json.loads((folder / FINDINGS).read_text(encoding="utf-8"))["answer"])
     except (OSError, ValueError, KeyError):

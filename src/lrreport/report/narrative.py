@@ -119,9 +119,9 @@ def compare_rates(results: Results) -> Narrative:
         )
     if len(results.study.vary.seed) == 1:
         pairs = pairs[:1]  # one seed cannot compare any two: once said is enough
-    claims = [_ask_either_way(results, "sooner", pair) for pair in pairs]
-    if results.study.fixed.epochs >= 3:
-        claims += [_ask_either_way(results, "more_stable", pair) for pair in pairs]
+    several = results.study.fixed.epochs > 1
+    claims = [_ask_either_way(results, "sooner", pair) for pair in pairs if several]
+    claims += [_ask_either_way(results, "more_stable", pair) for pair in pairs if several]
     claims += [_ask_either_way(results, "higher", pair, metric="val_accuracy") for pair in pairs]
     claims += [_ask_either_way(results, "lower", pair, metric="val_loss") for pair in pairs]
     return Narrative((*claims, VOCABULARY["loss_ranks_as_accuracy"](results)))
@@ -191,7 +191,7 @@ def check_published(results: Results) -> Narrative:
         for one, said in zip(claims, published, strict=True)
     ]
     asserted = tuple(f"({place}) {one.says}" for place, one in enumerate(published, start=1))
-    return Narrative(tuple(claims), asserted=asserted)
+    return Narrative(tuple(claims), title=results.study.published.title, asserted=asserted)
 
 
 def ask_everything(results: Results) -> list[Claim]:

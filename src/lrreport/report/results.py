@@ -138,6 +138,9 @@ def load_results(folder: Path | str = "") -> Results:
     for rate, record in records.items():
         if record.learning_rate != rate:
             raise LrreportError(f"{folders[rate]}: a record of learning rate {record.learning_rate:g}, not {rate:g}")
+        seeds, epochs = [seed.seed for seed in record.seeds], record.identity.parameters.get("epochs")
+        if seeds != sorted(study.vary.seed) or epochs != study.fixed.epochs:
+            raise LrreportError(f"{folders[rate]}: a record of other seeds or epochs than the study has; make it again")
     if not records:
         raise LrreportError(f"{place / CONTENTS}: no run of this study is there; run lrreport report to make them")
     return Results(study, records, folders)

@@ -106,14 +106,18 @@ def predict_next(values: Vector) -> tuple[float, float]:
     return float(estimate.mean - half), float(estimate.mean + half)
 
 
-def measure_roughness(curves: pd.DataFrame) -> "pd.Series[float]":
-    """Return for each seed the mean of |v(e) − (v(e−1) + v(e+1))/2| over the inner epochs from 1 on.
+def measure_mean_rise(curves: pd.DataFrame) -> "pd.Series[float]":
+    """Return for each seed how much its curve rises from one epoch to the next, on average; where it falls counts as 0.
 
-    `curves` has the epochs 0 … E down and the seeds across; it takes E ≥ 3, else the result is NaN.
+    `curves` has the epochs 0 … E down and the seeds across. (How far a point lies from the middle of its neighbours
+    would call a smooth but curved descent rough.)
     """
-    trained = curves.loc[1:]
-    bend = trained - (trained.shift(1) + trained.shift(-1)) / 2
-    return bend.abs().mean()
+    return curves.diff().iloc[1:].clip(lower=0).mean()
+
+
+def measure_rises_from_earlier(curves: pd.DataFrame) -> pd.DataFrame:
+    """Return the last value of each seed (across) minus its values at the earlier epochs from 1 on (down)."""
+    return curves.iloc[-1] - curves.loc[1:].iloc[:-1]
 
 
 def measure_rise_from_best(curves: pd.DataFrame) -> "pd.Series[float]":

@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -44,8 +45,10 @@ class Store:
         return FileLock(locks / f"{identity.key}.lock")
 
     def make_workspace(self, identity: Identity) -> Path:
-        """Return a new folder for a run in the making, on the file system where it will be kept."""
+        """Return a new folder for a run in the making, on the file system where it will be kept; its lock must be held."""
         make_folder(self.root)
+        for left in self.root.glob(f".{identity.key}-*"):  # by a process that was killed: we hold the run's lock
+            shutil.rmtree(left, ignore_errors=True)
         return Path(tempfile.mkdtemp(prefix=f".{identity.key}-", dir=self.root))
 
     def promote(self, workspace: Path, identity: Identity) -> Path:
@@ -82,8 +85,12 @@ class Store:
         return RunState(identity, "stale", "; ".join(sorted(reasons, key=len)[0]))
 
     def load_all(self) -> list[RunRecord]:
-        """Return every record kept, in the order of their keys."""
-        return [load_record(path.parent) for path in sorted(self.root.glob(f"[!.]*/{RECORD}"))]
+        """Return every record kept that can be read, in the order of their keys."""
+        records = []
+        for path in sorted(self.root.glob(f"[!.]*/{RECORD}")):
+            with suppress(LrreportError):  # broken, or of a newer schema: no reason to stop an unrelated study
+                records.append(load_record(path.parent))
+        return records
 
 
 def make_folder(folder: Path) -> None:

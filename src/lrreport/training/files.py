@@ -5,6 +5,7 @@ import hashlib
 import os
 import shutil
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -91,7 +92,7 @@ def read_idx(path: Path, digest: str) -> bytes:
     try:
         content = path.read_bytes()
         content = gzip.decompress(content) if path.suffix == ".gz" else content
-    except (OSError, EOFError) as err:
+    except (OSError, EOFError, zlib.error) as err:
         raise LrreportError(f"{path}: cannot be read ({err})") from err
     found = hashlib.sha256(content).hexdigest()
     if found != digest:

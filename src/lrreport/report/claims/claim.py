@@ -73,10 +73,11 @@ def claim(asker: Asker) -> Asker:
 def ask(results: Results, published: PublishedClaim) -> Claim:
     """Return what our results say of an earlier report's claim.
 
-    Raises LrreportError, listing what is valid, for a claim, an argument, a rate or a metric that does not exist.
+    A rate that was left out of the study makes it not testable. Raises LrreportError, listing what is valid, for a claim,
+    an argument or a metric that does not exist.
     """
-    check_claim(published, results.study.vary.learning_rate)
     arguments = published.arguments
+    check_claim(published, (*results.study.vary.learning_rate, *_rates_in(arguments)))
     absent = [rate for rate in _rates_in(arguments) if rate not in results.records]
     if absent:
         return not_testable(published.claim, arguments, f"there is no run at {list_rates(absent)}")
@@ -93,12 +94,19 @@ def check_claim(published: PublishedClaim, rates: Sequence[float]) -> None:
         given = ", ".join(published.arguments) or "none"
         raise LrreportError(f"{place}: {published.claim} takes {', '.join(wanted) or 'no arguments'}, not {given}")
     metric = published.arguments.get("metric", "val_loss")
-    if metric not in METRICS:
+    if not isinstance(metric, str) or metric not in METRICS:
         raise LrreportError(f"{place}: no metric {metric!r}; the metrics are {', '.join(METRICS)}")
-    for rate in _rates_in(published.arguments):
-        if rate not in rates:
-            known = ", ".join(map(format_rate, rates))
-            raise LrreportError(f"{place}: the study has no learning rate {rate!r}; it has {known}")
+    _check_rates(place, _rates_in(published.arguments), rates)
+
+
+def _check_rates(place: str, rates: list[Any], known: Sequence[float]) -> None:
+    for rate in rates:
+        if rate not in known:
+            raise LrreportError(
+                f"{place}: the study has no learning rate {rate!r}; it has {', '.join(map(format_rate, known))}"
+            )
+    if len(rates) == 2 and rates[0] == rates[1]:
+        raise LrreportError(f"{place}: it compares {rates[0]!r} with itself; name two learning rates")
 
 
 def not_testable(name: str, arguments: dict[str, Any], reason: str, rule: str = "") -> Claim:
@@ -120,7 +128,7 @@ def why_untestable(results: Results, rates: Sequence[float], n_needed: int = 2) 
 def find_learning(results: Results) -> list[float]:
     """Return the complete rates whose mean validation accuracy beats guessing by more than the margin.
 
-    How soon a rate arrives, how smoothly, and what it confuses means nothing for one that does not learn.
+    How soon a rate arrives, how steadily, and what it confuses means nothing for one that does not learn.
     """
     chance = 1 / len(next(iter(results.records.values())).class_names)
     level = chance + results.study.margins.accuracy

@@ -5,7 +5,7 @@ from dataclasses import replace
 from lrreport.report.claims.claim import Claim, Verdict, claim, not_testable, quantify, why_untestable
 from lrreport.report.formats import Quantity, count_nouns
 from lrreport.report.results import Results
-from lrreport.report.stats import Estimate, estimate_mean, measure_rise_from_best
+from lrreport.report.stats import Estimate, estimate_mean, measure_rise_from_best, measure_rises_from_earlier
 
 
 @claim
@@ -55,7 +55,7 @@ def trains_stably(results: Results, learning_rate: float) -> Claim:
     rule = f"Supported if no seed diverged and no validation loss rose by more than {margin} nats from one epoch to the next."
     seeds = results.records[learning_rate].seeds
     diverged = [seed for seed in seeds if seed.status == "diverged"]
-    rises = results.curves(learning_rate, "val_loss").loc[1:].diff().max()  # by seed; NaN with one epoch
+    rises = results.curves(learning_rate, "val_loss").diff().max()  # by seed; NaN for one that broke in epoch 1
     evidence = {
         "rate": Quantity(learning_rate, "rate"),
         "margin": margin,
@@ -168,8 +168,8 @@ def does_not_overfit(results: Results, learning_rate: float) -> Claim:
 def _judge_overfitting(results: Results, name: str, rate: float) -> Claim:
     margin = quantify(results.study.margins.loss, "val_loss")
     rule = (
-        "95 % t interval of the last validation loss minus that at the best epoch of the other seeds' mean curve: "
-        f"overfits if it lies above 0, does not if it lies below {margin} nats."
+        "95 % t intervals of the last validation loss minus an earlier one: overfits if the interval from the best epoch of "
+        f"the other seeds' mean curve lies above 0, does not if those from all earlier epochs lie below {margin} nats."
     )
     arguments = {"learning_rate": rate}
     reason = why_untestable(results, [rate], n_needed=3)
@@ -179,33 +179,33 @@ def _judge_overfitting(results: Results, name: str, rate: float) -> Claim:
         return not_testable(name, arguments, reason, rule)
     curves = results.curves(rate, "val_loss")
     rise = estimate_mean(measure_rise_from_best(curves))
+    earlier = {epoch: estimate_mean(values) for epoch, values in measure_rises_from_earlier(curves).iterrows()}
+    epoch = max(earlier, key=lambda one: earlier[one].high)  # the one that it may have risen from most
+    shown = rise if rise.low > 0 else earlier[epoch]
     gap = estimate_mean(results.values(rate, "final_train_accuracy") - results.values(rate, "val_accuracy"))
     evidence = {
         "rate": Quantity(rate, "rate"),
-        "rise": quantify(abs(rise.mean), "val_loss"),
-        "low": quantify(rise.low, "val_loss"),
-        "high": quantify(rise.high, "val_loss"),
-        "n": Quantity(rise.n, "count"),
+        "epoch": Quantity(float(epoch), "count"),
+        "rise": quantify(shown.mean, "val_loss"),
+        "low": quantify(shown.low, "val_loss"),
+        "high": quantify(shown.high, "val_loss"),
+        "n": Quantity(shown.n, "count"),
         "margin": margin,
         "gap": Quantity(abs(gap.mean), "points"),
     }
-    sentence = f"{_say_overfitting(rise, margin.value)} {_say_gap(gap)}".format_map(evidence)
-    verdict = _decide(rise.low > 0, rise.high < margin.value)
-    return Claim(name, arguments, verdict, sentence, rule, rise.n, rise.mean, rise.low, rise.high, "nats", evidence)
-
-
-def _say_overfitting(rise: Estimate, margin: float) -> str:
-    interval = "(95 % interval of the rise {low} to {high}, n = {n})"
-    if rise.sd == 0 and rise.mean == 0:
-        return "{rate} does not overfit: its validation loss is lowest at the last epoch, as the other seeds foretell (n = {n})."
-    side = "above" if rise.mean >= 0 else "below"
-    ending = f"its validation loss ends {{rise}} nats {side} that of the best epoch {interval}."
-    if rise.low > 0:
-        slight = ", by less than the margin of {margin} nats" if rise.high < margin else ""
-        return f"{{rate}} overfits{slight}: {ending}"
-    if rise.high < margin:
-        return f"{{rate}} does not overfit: {ending}"
-    return f"Whether {{rate}} overfits is undecided: {ending}"
+    verdict = _decide(rise.low > 0, earlier[epoch].high < margin.value)
+    text = {
+        "supported": "{rate} overfits: its validation loss ends {rise} nats above that of the best epoch",
+        "contradicted": "{rate} does not overfit: its validation loss ends less than {margin} nats above that of any earlier "
+        "epoch, even of epoch {epoch}",
+        "not distinguishable": "Whether {rate} overfits is undecided: its validation loss may end more than {margin} nats above "
+        "that of epoch {epoch}",
+    }[verdict]
+    text += " (95 % interval of the rise {low} to {high}, n = {n})."
+    if verdict == "supported" and rise.high < margin.value:
+        text += " The whole interval is less than the margin of {margin} nats."
+    sentence = f"{text} {_say_gap(gap)}".format_map(evidence)
+    return Claim(name, arguments, verdict, sentence, rule, shown.n, shown.mean, shown.low, shown.high, "nats", evidence)
 
 
 def _say_gap(gap: Estimate) -> str:

@@ -34,7 +34,7 @@ PAIRED_RULE = (
 )
 BEST_RULE = (
     "Supported if it beats every other rate, each in a paired t test over seeds at 0.05; "
-    "contradicted if any other rate beats it, adjusted for their number (Holm)."
+    "contradicted if any other rate beats it, adjusted for their number (Holm), or is itself the best by this rule."
 )
 
 
@@ -125,11 +125,13 @@ def _say_apart(estimate: Estimate, metric: str) -> str:
 
 def _say_not_apart(estimate: Estimate, metric: str, evidence: dict[str, Quantity]) -> str:
     unit = name_unit(metric)
+    note = note_pairs(estimate, evidence["p"].value)
+    allowing = " when all {pairs} pairs are allowed for" if note else ""
     text = (
-        f"On {METRICS[metric]}, {{rate}} and {{than}} cannot be told apart: their means lie {{difference}} {unit} apart "
-        f"(95 % interval {{low}} to {{high}} {unit}, n = {{n}}, p {{p}})."
+        f"On {METRICS[metric]}, {{rate}} and {{than}} cannot be told apart{allowing}: their means lie {{difference}} {unit} "
+        f"apart (95 % interval {{low}} to {{high}} {unit}, n = {{n}}, p {{p}})."
     )
-    return f"{text}{note_pairs(estimate, evidence['p'].value)} {say_power(metric, evidence)}"
+    return f"{text}{note} {say_power(metric, evidence)}"
 
 
 def describe_power(estimate: Estimate, metric: str, n_tests: int = 1) -> dict[str, Quantity]:
@@ -200,7 +202,10 @@ def _lead(results: Results, name: str, rate: float, metric: str, sign: int) -> C
         reason = f"{METRICS[metric]} differs by the same amount in every seed, so there is no spread to judge it by"
         return not_testable(name, arguments, reason, BEST_RULE)
     verdict, beaten_by = decide_lead(leads)
-    nearest = min(others, key=lambda other: leads[other].mean)
+    leader = find_unbeaten(results, metric, sign)
+    if verdict == "not distinguishable" and len(leader) == 1:
+        verdict, beaten_by = "contradicted", leader  # it is the best itself, told apart from each of the others
+    nearest = min(beaten_by or others, key=lambda other: abs(leads[other].mean) if beaten_by else leads[other].mean)
     estimate = leads[nearest]
     evidence = {
         "rate": Quantity(rate, "rate"),
@@ -225,14 +230,15 @@ def _lead(results: Results, name: str, rate: float, metric: str, sign: int) -> C
         text = (
             f"{{rate}} does not have the {extreme}: {list_rates(beaten_by)} {'ends' if len(beaten_by) == 1 else 'end'} "
             f"{'above' if sign > 0 else 'below'} it, {{nearest}} by {{difference}} {unit} "
-            f"(95 % interval of {{rate}} minus {{nearest}} in that direction {{low}} to {{high}} {unit}, n = {{n}})."
+            f"(95 % interval {{low}} to {{high}} {unit}, n = {{n}})."
         )
+        evidence |= {
+            "low": quantify_difference(-estimate.high, metric),
+            "high": quantify_difference(-estimate.low, metric),
+        }
     else:
-        unbeaten = find_unbeaten(results, metric, sign)
-        text = f"Which rate has the {extreme} is undecided among {list_rates(unbeaten)}."
-        if len(unbeaten) == 1:
-            text = f"{list_rates(unbeaten)} has the {extreme}."
-        evidence |= quantify_rates("unbeaten", unbeaten) | describe_power(estimate, metric)
+        text = f"Which rate has the {extreme} is undecided among {list_rates(leader)}."
+        evidence |= quantify_rates("unbeaten", leader) | describe_power(estimate, metric)
         text += f" Against {{nearest}} the difference is {{difference}} {unit}. {say_power(metric, evidence)}"
     return Claim(
         name, arguments, verdict, text.format_map(evidence), BEST_RULE, estimate.n,

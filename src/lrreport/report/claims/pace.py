@@ -1,6 +1,5 @@
-"""Claims about the way there: how soon a rate reaches a level, and how smoothly its validation loss falls."""
+"""Claims about the way there: how soon a rate reaches a level, and how steadily its validation loss falls."""
 
-import math
 from functools import lru_cache
 
 import numpy as np
@@ -13,6 +12,7 @@ from lrreport.report.claims.claim import (
     decide_lead,
     find_learning,
     has_spread,
+    list_rates,
     not_testable,
     note_pairs,
     quantify,
@@ -20,10 +20,11 @@ from lrreport.report.claims.claim import (
 )
 from lrreport.report.formats import Quantity
 from lrreport.report.results import Results
-from lrreport.report.stats import ALPHA, Estimate, adjust_pairs, estimate_mean, find_crossing, measure_roughness
+from lrreport.report.stats import ALPHA, Estimate, adjust_pairs, estimate_mean, find_crossing, measure_mean_rise
 
 LEVEL = (
-    "the validation accuracy at which the slowest rate that learns ends, seed by seed (straight lines between epochs)"
+    "the lowest validation accuracy at which a rate that learns ends, seed by seed, which all of them reach (straight lines "
+    "between epochs)"
 )
 ARRIVAL_RULE = f"Paired t test over seeds at 0.05 on the epochs needed to reach {LEVEL}"
 SOONER_RULE = (
@@ -32,23 +33,20 @@ SOONER_RULE = (
 SLOWEST_RULE = (
     f"{ARRIVAL_RULE}. Supported if it is later than every other rate; contradicted if another is later (Holm)."
 )
-ROUGHNESS = (
-    "the logarithm of the roughness, the mean over the inner epochs of the distance of the validation loss from the "
-    "middle of its neighbours"
-)
+RISES = "how much the validation loss rises from one epoch to the next, on average (a fall counts as 0)"
 STABLE_RULE = (
-    f"Paired t test over seeds at 0.05 on {ROUGHNESS}; p-values are adjusted for all pairs of rates (Holm), the interval "
+    f"Paired t test over seeds at 0.05 on {RISES}; p-values are adjusted for all pairs of rates (Holm), the interval "
     "is the unadjusted 95 % one."
 )
 MOST_STABLE_RULE = (
-    f"Paired t test over seeds at 0.05 on {ROUGHNESS}. "
-    "Supported if it is smoother than every other rate; contradicted if another is (Holm)."
+    f"Paired t test over seeds at 0.05 on {RISES}. "
+    "Supported if it rises less than that of every other rate; contradicted if another's rises less (Holm)."
 )
 
 
 @lru_cache(maxsize=8)
 def measure_arrival(results: Results, unit: str = "epochs") -> pd.DataFrame:
-    """Return when each rate (across) reaches, for each seed (down), the accuracy at which the slowest rate that learns ends.
+    """Return when each rate (across) reaches, for each seed (down), the lowest accuracy at which one that learns ends.
 
     In epochs, or in CPU seconds of training.
     """
@@ -70,16 +68,15 @@ def adjust_arrivals(results: Results) -> dict[frozenset[float], float]:
 
 
 @lru_cache(maxsize=8)
-def measure_log_roughness(results: Results) -> pd.DataFrame:
-    """Return the logarithm of the roughness of each rate (across) and seed (down)."""
-    frame = pd.DataFrame({rate: measure_roughness(results.curves(rate, "val_loss")) for rate in find_learning(results)})
-    return np.log(frame.clip(lower=1e-12))  # a straight line has a roughness of 0
+def measure_rises(results: Results) -> pd.DataFrame:
+    """Return how much the validation loss rises in an epoch, on average, for each rate (across) and seed (down)."""
+    return pd.DataFrame({rate: measure_mean_rise(results.curves(rate, "val_loss")) for rate in find_learning(results)})
 
 
 @lru_cache(maxsize=8)
-def adjust_roughness(results: Results) -> dict[frozenset[float], float]:
-    """Return the p of the paired t test of every two rates' logarithms of roughness, adjusted for all (Holm)."""
-    return adjust_pairs(measure_log_roughness(results).to_dict("series"))
+def adjust_rises(results: Results) -> dict[frozenset[float], float]:
+    """Return the p of the paired t test of every two rates' rises, adjusted for all of them (Holm)."""
+    return adjust_pairs(measure_rises(results).to_dict("series"))
 
 
 def _convert_to_seconds(results: Results, arrivals: pd.DataFrame) -> pd.DataFrame:
@@ -93,9 +90,9 @@ def _convert_to_seconds(results: Results, arrivals: pd.DataFrame) -> pd.DataFram
 
 @claim
 def sooner(results: Results, learning_rate: float, than: float) -> Claim:
-    """One rate reaches the level at which the slowest ends in fewer epochs than another."""
+    """One rate reaches a level that all reach in fewer epochs than another."""
     arguments = {"learning_rate": learning_rate, "than": than}
-    reason = why_no_way(results, [learning_rate, than])
+    reason = why_no_way(results, [learning_rate, than]) or _without_epochs(results)
     if reason:
         return not_testable("sooner", arguments, reason, SOONER_RULE)
     arrivals, seconds = measure_arrival(results), measure_arrival(results, "seconds")
@@ -120,7 +117,7 @@ def sooner(results: Results, learning_rate: float, than: float) -> Claim:
         "n": Quantity(lead.n, "count"),
     }
     how = {"supported": "sooner than", "contradicted": "later than", "not distinguishable": "about when"}[verdict]
-    opening = f"{{rate}} reaches {{level}} validation accuracy, where the slowest rate ends, {how} {{than}}"
+    opening = f"{{rate}} reaches {{level}} validation accuracy, which every rate that learns reaches, {how} {{than}}"
     if verdict == "not distinguishable":
         opening = "Which of {rate} and {than} first reaches {level} validation accuracy is undecided"
     text = (
@@ -141,9 +138,9 @@ def _mean_level(results: Results) -> float:
 
 @claim
 def slowest(results: Results, learning_rate: float) -> Claim:
-    """One rate reaches the level at which the slowest ends later than every other."""
+    """One rate reaches a level that all reach later than every other."""
     arguments = {"learning_rate": learning_rate}
-    reason = why_no_way(results, [learning_rate]) or _without_others(results, learning_rate)
+    reason = _why_no_lead(results, learning_rate)
     if reason:
         return not_testable("slowest", arguments, reason, SLOWEST_RULE)
     arrivals = measure_arrival(results)
@@ -180,89 +177,93 @@ def slowest(results: Results, learning_rate: float) -> Claim:
 
 @claim
 def more_stable(results: Results, learning_rate: float, than: float) -> Claim:
-    """The validation loss of one rate is smoother than that of another."""
+    """The validation loss of one rate rises less on its way than that of another."""
     arguments = {"learning_rate": learning_rate, "than": than}
-    reason = why_no_way(results, [learning_rate, than]) or _without_inner_epochs(results)
+    reason = why_no_way(results, [learning_rate, than]) or _without_epochs(results)
     if reason:
         return not_testable("more_stable", arguments, reason, STABLE_RULE)
-    roughness = measure_log_roughness(results)
-    estimate = estimate_mean(roughness[than] - roughness[learning_rate])
+    rises = measure_rises(results)
+    estimate = estimate_mean(rises[than] - rises[learning_rate])
     if not has_spread(estimate):
-        return not_testable("more_stable", arguments, "their roughness has no spread over seeds", STABLE_RULE)
-    p = adjust_roughness(results)[frozenset((learning_rate, than))]
+        both = f"the validation losses of {list_rates([learning_rate, than])}"
+        reason = (
+            f"{both} never rise" if not rises[[learning_rate, than]].to_numpy().any() else f"{both} rise by the same"
+        )
+        return not_testable("more_stable", arguments, reason, STABLE_RULE)
+    p = adjust_rises(results)[frozenset((learning_rate, than))]
     verdict = _decide_paired(estimate, p)
     evidence = {
         "rate": Quantity(learning_rate, "rate"),
         "than": Quantity(than, "rate"),
         "p": Quantity(p, "p"),
-        "pairs": Quantity(len(adjust_roughness(results)), "count"),
-        **_describe_ratio(estimate),
+        "pairs": Quantity(len(adjust_rises(results)), "count"),
+        "rise": quantify(float(rises[learning_rate].mean()), "val_loss"),
+        "than_rise": quantify(float(rises[than].mean()), "val_loss"),
+        "low": quantify(estimate.low, "val_loss"),
+        "high": quantify(estimate.high, "val_loss"),
+        "n": Quantity(estimate.n, "count"),
     }
     opening = {
-        "supported": "The validation loss of {rate} is smoother than that of {than}: {than} is {ratio} times as rough",
-        "contradicted": "The validation loss of {rate} is rougher than that of {than}: {than} is {ratio} times as rough",
-        "not distinguishable": (
-            "Which of {rate} and {than} has the smoother validation loss is undecided: {than} is {ratio} times as rough"
-        ),
+        "supported": "The validation loss of {rate} falls more steadily than that of {than}",
+        "contradicted": "The validation loss of {rate} falls less steadily than that of {than}",
+        "not distinguishable": "Which validation loss falls more steadily, that of {rate} or {than}, is undecided",
     }[verdict]
-    text = f"{opening} (95 % interval {{low}} to {{high}}, n = {{n}}, p {{p}}).{note_pairs(estimate, p)}"
-    sentence = text.format_map(evidence)
+    text = (
+        f"{opening}: it rises by {{rise}} against {{than_rise}} nats an epoch on average (95 % interval of the difference "
+        f"{{low}} to {{high}}, n = {{n}}, p {{p}}).{note_pairs(estimate, p)}"
+    ).replace("it rises", "they rise" if verdict == "not distinguishable" else "it rises")
     return Claim(
-        "more_stable", arguments, verdict, sentence, STABLE_RULE, estimate.n,
-        math.exp(estimate.mean), math.exp(estimate.low), math.exp(estimate.high), "ratio", evidence,
+        "more_stable", arguments, verdict, text.format_map(evidence), STABLE_RULE, estimate.n,
+        estimate.mean, estimate.low, estimate.high, "nats", evidence,
     )  # fmt: skip
 
 
 @claim
 def most_stable(results: Results, learning_rate: float) -> Claim:
-    """The validation loss of one rate is smoother than that of every other."""
+    """The validation loss of one rate rises less on its way than that of every other."""
     arguments = {"learning_rate": learning_rate}
-    reason = (
-        why_no_way(results, [learning_rate])
-        or _without_others(results, learning_rate)
-        or _without_inner_epochs(results)
-    )
+    reason = _why_no_lead(results, learning_rate)
     if reason:
         return not_testable("most_stable", arguments, reason, MOST_STABLE_RULE)
-    roughness = measure_log_roughness(results)
-    leads = {
-        rate: estimate_mean(roughness[rate] - roughness[learning_rate]) for rate in roughness if rate != learning_rate
-    }
+    rises = measure_rises(results)
+    leads = {rate: estimate_mean(rises[rate] - rises[learning_rate]) for rate in rises if rate != learning_rate}
     verdict, _ = decide_lead(leads)
     nearest = min(leads, key=lambda rate: leads[rate].mean)
     estimate = leads[nearest]
     evidence = {
         "rate": Quantity(learning_rate, "rate"),
         "nearest": Quantity(nearest, "rate"),
-        **_describe_ratio(estimate),
-    }
-    opening = {
-        "supported": "{rate} has the smoothest validation loss",
-        "contradicted": "{rate} does not have the smoothest validation loss",
-        "not distinguishable": "Whether {rate} has the smoothest validation loss is undecided",
-    }[verdict]
-    text = f"{opening}: that of {{nearest}} is {{ratio}} times as rough (95 % interval {{low}} to {{high}}, n = {{n}})."
-    return Claim(
-        "most_stable", arguments, verdict, text.format_map(evidence), MOST_STABLE_RULE, estimate.n,
-        math.exp(estimate.mean), math.exp(estimate.low), math.exp(estimate.high), "ratio", evidence,
-    )  # fmt: skip
-
-
-def _describe_ratio(estimate: Estimate) -> dict[str, Quantity]:
-    return {
-        "ratio": Quantity(math.exp(estimate.mean), "ratio"),
-        "low": Quantity(math.exp(estimate.low), "ratio"),
-        "high": Quantity(math.exp(estimate.high), "ratio"),
+        "rise": quantify(float(rises[learning_rate].mean()), "val_loss"),
+        "nearest_rise": quantify(float(rises[nearest].mean()), "val_loss"),
+        "low": quantify(estimate.low, "val_loss"),
+        "high": quantify(estimate.high, "val_loss"),
         "n": Quantity(estimate.n, "count"),
     }
+    opening = {
+        "supported": "The validation loss of {rate} falls most steadily",
+        "contradicted": "The validation loss of {rate} does not fall most steadily",
+        "not distinguishable": "Whether the validation loss of {rate} falls most steadily is undecided",
+    }[verdict]
+    text = (
+        f"{opening}: it rises by {{rise}} nats an epoch on average, and that of {{nearest}} by {{nearest_rise}} (95 % interval "
+        "of the difference {low} to {high}, n = {n})."
+    )
+    return Claim(
+        "most_stable", arguments, verdict, text.format_map(evidence), MOST_STABLE_RULE, estimate.n,
+        estimate.mean, estimate.low, estimate.high, "nats", evidence,
+    )  # fmt: skip
 
 
 def _without_others(results: Results, rate: float) -> str:
     return "" if set(find_learning(results)) - {rate} else "there is no other rate to compare it with"
 
 
-def _without_inner_epochs(results: Results) -> str:
-    return "" if results.study.fixed.epochs >= 3 else "roughness takes at least 3 epochs"
+def _without_epochs(results: Results) -> str:
+    return "" if results.study.fixed.epochs >= 2 else "the way there takes at least 2 epochs"
+
+
+def _why_no_lead(results: Results, rate: float) -> str:
+    return why_no_way(results, [rate]) or _without_others(results, rate) or _without_epochs(results)
 
 
 def _decide_paired(lead: Estimate, p: float) -> Verdict:

@@ -16,6 +16,7 @@ from lrreport.report.claims.differences import adjust_metric, find_unbeaten
 from lrreport.report.formats import Quantity, count_nouns, format_rate
 from lrreport.report.results import Results
 from lrreport.report.stats import ALPHA, estimate_mean
+from lrreport.study import REPOSITORY
 
 METRIC = "val_accuracy"  # rates are compared and chosen on validation; test decides nothing
 EDGE_RULE = (
@@ -115,6 +116,10 @@ def edge_of_range(results: Results) -> Claim:
         return not_testable("edge_of_range", {}, reason, EDGE_RULE)
     unbeaten = find_unbeaten(results, METRIC, sign=1)
     lowest, highest = min(results.study.vary.learning_rate), max(results.study.vary.learning_rate)
+    absent = [rate for rate in (lowest, highest) if rate in results.missing]
+    if absent:
+        reason = f"there is no run at {list_rates(absent)}, an end of the range"
+        return not_testable("edge_of_range", {}, reason, EDGE_RULE)
     added = [rate for rate in (_round(lowest / 3), _round(lowest / 10)) if lowest in unbeaten]
     added += [rate for rate in (_round(highest * 3), _round(highest * 10)) if highest in unbeaten]
     ends = [rate for rate in (highest, lowest) if rate in unbeaten]
@@ -126,14 +131,26 @@ def edge_of_range(results: Results) -> Claim:
             f"The best rate lies inside the range tried: neither {format_rate(lowest)} nor {format_rate(highest)} "
             "is among the rates that may be the best."
         )
+        diverged = [rate for rate in (lowest, highest) if rate not in results.complete_rates]
+        text += f" Training diverged at {list_rates(diverged)}." if diverged else ""
         return Claim("edge_of_range", {}, "contradicted", text, EDGE_RULE, n, evidence=evidence)
     which = "both ends" if len(ends) == 2 else f"the {'highest' if ends[0] == highest else 'lowest'} end"
     rates = " ".join(format_rate(rate) for rate in sorted({*results.study.vary.learning_rate, *added}, reverse=True))
     text = (
         f"The range tried may be too narrow: {list_rates(ends)}, at {which} of it, may be the best. "
-        f'To look further: make report LRS="{rates}"'
+        f"To look further: {_say_command(results, rates)}"
     )
     return Claim("edge_of_range", {}, "supported", text, EDGE_RULE, n, evidence=evidence)
+
+
+def _say_command(results: Results, rates: str) -> str:
+    """Return how to run the study with these rates; only a study of the repository has a file that we know."""
+    name = results.study.name
+    if name == "fashion_mnist":
+        return f'make report LRS="{rates}"'
+    if (REPOSITORY / "studies" / f"{name}.toml").exists():
+        return f'make report STUDY=studies/{name}.toml LRS="{rates}"'
+    return f'run the same study again with LRS="{rates}"'
 
 
 def _round(rate: float) -> float:
@@ -165,12 +182,15 @@ def choice(results: Results) -> Claim:
         "validation": quantify(validation.mean, METRIC),
         "test": quantify(test.mean, METRIC),
         "n": Quantity(validation.n, "count"),
-        "n_rates": Quantity(len(results.rates), "count"),
+        "n_rates": Quantity(len(results.complete_rates), "count"),
     }
     if validation.n < 2:
+        equal = [rate for rate in rivals if float(results.values(rate, METRIC).mean()) == validation.mean]
+        evidence |= quantify_rates("equal", equal)
         text = (
-            "{rate} has the highest validation accuracy, {validation} ({test} on test), but one seed cannot tell a "
-            "difference from chance: run more seeds before choosing."
+            f"{list_rates([chosen, *equal])} {'share' if equal else 'has'} the highest validation accuracy, {{validation}} "
+            f"({{test}} on test{' for {rate}' if equal else ''}), but one seed cannot tell a difference from chance: run more "
+            "seeds before choosing."
         )
         return Claim("choice", {}, "not testable", text.format_map(evidence), CHOICE_RULE, 1, evidence=evidence)
     evidence |= {"low": quantify(test.low, METRIC), "high": quantify(test.high, METRIC)}
@@ -183,7 +203,12 @@ def choice(results: Results) -> Claim:
             "choice", {}, "not testable", text.format_map(evidence), CHOICE_RULE, validation.n, evidence=evidence
         )
     if len(unbeaten) == 1:
-        text = f"Choose {{rate}}: of the {{n_rates}} rates tried it has the highest validation accuracy, {scores}."
+        which = (
+            "tried"
+            if len(results.complete_rates) == len(results.study.vary.learning_rate)
+            else "that trained to the end"
+        )
+        text = f"Choose {{rate}}: of the {{n_rates}} rates {which} it has the highest validation accuracy, {scores}."
         verdict: Verdict = "supported"
     else:
         text = (

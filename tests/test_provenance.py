@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
-from lrreport.provenance import digest_module, digest_notebook, identify
+from lrreport import LrreportError
+from lrreport.provenance import digest_module, digest_notebook, find_device, identify
 from lrreport.report.results import load_results
 from lrreport.study import load_study
 from lrreport.training.files import DIGESTS
@@ -48,10 +50,18 @@ def test_only_code_cells_count_in_a_notebook(tmp_path: Path) -> None:
 
 def test_device_is_not_a_parameter_but_its_type_counts() -> None:
     run = next(load_study("studies/quick.toml").runs())
-    on_cpu = run.model_copy(update={"device": "cpu"})
-    on_gpu = run.model_copy(update={"device": "cuda"})
-    assert identify(run.model_copy(update={"device": "cpu"}), {}).key == identify(on_cpu, {}).key
-    assert identify(on_gpu, {}).key != identify(on_cpu, {}).key
+    on_cpu = identify(run.model_copy(update={"device": "cpu"}), {})
+    assert "device" not in on_cpu.parameters
+    assert on_cpu.model_copy(update={"device": "cuda"}).key != on_cpu.key
+
+
+def test_a_gpu_that_is_not_there_is_one_line() -> None:
+    if torch.cuda.is_available():
+        assert find_device("cuda") == "cuda"
+        return
+    with pytest.raises(LrreportError) as error:
+        find_device("cuda")
+    assert str(error.value) == 'device = "cuda": torch finds no GPU that it can use here; set it to "auto" or "cpu"'
 
 
 def test_the_committed_reference_belongs_to_the_code() -> None:

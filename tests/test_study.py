@@ -40,7 +40,7 @@ def test_a_run_has_one_rate_and_all_seeds_in_order() -> None:
         ({"vary": {"learning_rate": [float("nan")]}}, "vary.learning_rate = nan: input should be a finite number; give distinct positive learning rates, such as [0.001, 0.0001]"),
         ({"vary": {"learning_rate": [True]}}, "vary.learning_rate = True: input should be a valid number; give distinct positive learning rates, such as [0.001, 0.0001]"),
         ({"vary": {"learning_rate": [0.1, 0.1]}}, "vary.learning_rate = [0.1, 0.1]: 0.1 appears twice; give distinct positive learning rates, such as [0.001, 0.0001]"),
-        ({"vary": {"learning_rate": []}}, "vary.learning_rate = []: tuple should have at least 1 item after validation, not 0; give distinct positive learning rates, such as [0.001, 0.0001]"),
+        ({"vary": {"learning_rate": []}}, "vary.learning_rate = []: it is empty; give distinct positive learning rates, such as [0.001, 0.0001]"),
         ({}, "vary is missing; add a table [vary] with learning_rate = [0.001, 0.0001]"),
         ({"vary": VARY, "fixed": {"epochs": 0}}, "fixed.epochs = 0: input should be greater than or equal to 1; give a whole number from 1 on, such as 5"),
         ({"vary": VARY, "fixed": {"epochz": 1}}, "unknown key fixed.epochz; did you mean epochs?"),

@@ -23,9 +23,17 @@ examples:
 """
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print what is wrong and end with status 2."""
+        self.exit(2, f"lrreport: {message}; see {self.prog} --help\n")
+
+
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="lrreport",
         description="How does the learning rate change what a model learns? Run the study, write the report.",
         epilog=EPILOG,

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from lrreport import LrreportError
 from lrreport.study import REPOSITORY, Parameters, Settings
 
 TRAINING_NOTEBOOK = REPOSITORY / "notebooks" / "train.ipynb"
@@ -50,15 +51,24 @@ def identify(parameters: Parameters, data: Mapping[str, str]) -> Identity:
 
 
 def find_device(device: str) -> str:
-    """Return "cpu" or "cuda": the type of device that a study's setting means on this machine."""
-    if device != "auto":
-        return device
-    # Asking torch costs a second of import, so it is asked only where an NVIDIA driver (WSL's too) is present.
-    if not any(Path(node).exists() for node in ("/dev/nvidiactl", "/dev/dxg")):
+    """Return "cpu" or "cuda": the type of device that a study's setting means on this machine.
+
+    Raises LrreportError for "cuda" where torch has no GPU.
+    """
+    if device == "cpu" or (device == "auto" and not _may_have_gpu()):
         return "cpu"
     import torch
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    if torch.cuda.is_available():
+        return "cuda"
+    if device == "cuda":
+        raise LrreportError('device = "cuda": torch finds no GPU that it can use here; set it to "auto" or "cpu"')
+    return "cpu"
+
+
+def _may_have_gpu() -> bool:
+    """Return whether an NVIDIA driver (WSL's too) is present: asking torch costs a second of import."""
+    return any(Path(node).exists() for node in ("/dev/nvidiactl", "/dev/dxg"))
 
 
 @cache

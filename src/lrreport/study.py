@@ -24,6 +24,10 @@ from lrreport import LrreportError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TRAINING_IMAGES = {"fashion_mnist": 60_000, "sample": 2_000}
+JARGON = {  # pydantic's words, in those of who writes a study file
+    "Input should be a valid tuple": "it should be a list",
+    "Tuple should have at least 1 item after validation, not 0": "it is empty",
+}
 RESERVED_NAMES = ("runs", "reference")  # folders of outputs/ that belong to no study
 T = TypeVar("T")
 
@@ -114,9 +118,9 @@ class PublishedResult(Settings):
     """The numbers that an earlier report gave for one learning rate; accuracies are fractions, losses nats."""
 
     learning_rate: Rate
-    train_loss: Loss | None = None
-    train_accuracy: Fraction | None = None
-    test_accuracy: Fraction | None = None
+    train_loss: Loss | None = Field(default=None, description="give nats, such as 0.32")
+    train_accuracy: Fraction | None = Field(default=None, description="give a fraction, such as 0.8845 for 88.45 %")
+    test_accuracy: Fraction | None = Field(default=None, description="give a fraction, such as 0.8700 for 87.00 %")
 
 
 class PublishedClaim(Settings):
@@ -226,6 +230,8 @@ def _describe(model: type[Settings], error: Any) -> str:
     if error["type"] == "missing":
         return f"{path} is missing{remedy}"
     problem = error["msg"].removeprefix("Value error, ")
+    for jargon, plain in JARGON.items():
+        problem = problem.replace(jargon, plain)
     return f"{path} = {_brief(error['input'])}: {problem[0].lower()}{problem[1:]}{remedy}"
 
 

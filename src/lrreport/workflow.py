@@ -48,6 +48,7 @@ class Workflow:
     def report(self, n_jobs: int | None = None, keep_going: bool = False) -> int:
         """Make the missing runs, then the report; print the answer and the page's path. Returns the exit status."""
         runs = self.runs
+        make_folder(self.folder)
         if self.has_work():
             verify_files(self.study.fixed.dataset)
         failures = Sweep(self.store, self.folder / "failed").run_all(runs, n_jobs)
@@ -71,7 +72,6 @@ class Workflow:
         """Make the report from these runs unless it is up to date; return its answer."""
         contents = self.describe(runs)
         made_from = freshness.fingerprint(contents, [self.store.folder(run.identity) / RECORD for run in runs])
-        make_folder(self.folder)
         with FileLock(self.folder / ".lock"):  # somebody else may be making the same report
             answer = freshness.read_answer(self.folder, made_from)
             if answer is None:
@@ -85,6 +85,8 @@ class Workflow:
         """Write all files of the report on what the folder's study.json says, and return its answer."""
         parameters = {"folder": str(self.folder)}
         with ThreadPoolExecutor(1) as pool:
+            if sys.stderr.isatty():
+                print("Writing the report ...", file=sys.stderr)
             executed = pool.submit(execute, freshness.SUMMARY_NOTEBOOK, self.folder / "summary.ipynb", parameters)
             skip_address_grammar()
             from lrreport.report.render import render_page, write_takeaways  # seconds, in which the kernel starts

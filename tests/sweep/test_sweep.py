@@ -83,13 +83,16 @@ def test_a_run_is_made_once_and_kept_whole(tmp_path: Path) -> None:
     assert not [out for out in outputs if out["output_type"] in ("stream", "error")]
 
 
-def test_a_failed_run_stops_no_other_and_leaves_its_notebook(tmp_path: Path) -> None:
-    good, bad = make_run(seeds=(0,), epochs=1), make_run(seeds=(0,), epochs=1, learning_rate=0.5, device="cuda")
+def test_a_failed_run_stops_no_other_and_leaves_its_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LRREPORT_DATA", "/dev/null")  # so the kernel of the second cannot keep its data anywhere
+    good, bad = make_run(seeds=(0,), epochs=1), make_run(epochs=1, learning_rate=0.5, dataset="fashion_mnist")
     store = Store(tmp_path / "runs")
     failures = Sweep(store, tmp_path / "failed").run_all([bad, good])
     notebook = tmp_path / "failed/learning_rate=0.5/train.ipynb"
     assert list(failures) == [0.5]
-    assert re.match(r"cell \d+ raised (RuntimeError|AssertionError): ", failures[0.5])  # there is no GPU
+    assert re.match(
+        r"cell \d+ raised LrreportError: /dev/null/FashionMNIST/raw: cannot keep the data there", failures[0.5]
+    )
     assert failures[0.5].endswith(f"; see {notebook}")
     assert notebook.exists()
     assert store.has(good.identity)
@@ -105,7 +108,7 @@ def test_states_of_runs_and_why_they_are_stale(tmp_path: Path, make_results: Cal
     save_record(folder, record, {})
     assert [state.status for state in store.inspect([run.identity])] == ["fresh"]
     (state,) = store.inspect([make_run(epochs=10).identity])
-    assert (state.status, state.reason) == ("stale", "epochs 5 → 10")
+    assert (state.status, state.reason) == ("missing", "the nearest that is kept differs: epochs 5 → 10")
 
 
 def test_what_changed_is_said_in_words() -> None:

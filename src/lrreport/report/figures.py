@@ -135,6 +135,7 @@ def draw_curves(results: Results) -> Picture:
     limit = _limit_of_interest(results)
     if limit is not None:
         axes[0].set_ylim(0, limit)
+        axes[0].set_title(f"Loss (nats), cut off at {limit:.1f}")
     with mpl.rc_context(STYLE):
         columns = min(6, len(results.rates))
         figure.legend(

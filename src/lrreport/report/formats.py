@@ -50,6 +50,11 @@ def format_decimal(value: float) -> str:
     return _signed(value, ".1f")
 
 
+def format_seconds(value: float) -> str:
+    """Return seconds with three digits or so: "0.05", "4.8", "120.5"."""
+    return _signed(value, ".1f" if value >= 1 else ".2f")
+
+
 def format_ratio(value: float) -> str:
     """Return a ratio: "1.84"."""
     return f"{value:.2f}" if value < 100 else f"{value:,.0f}"
@@ -70,7 +75,7 @@ FORMATS = {
     "p": format_p,
     "count": format_count,
     "epochs": format_decimal,
-    "seconds": format_decimal,
+    "seconds": format_seconds,
     "ratio": format_ratio,
 }
 

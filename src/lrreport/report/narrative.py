@@ -41,12 +41,20 @@ class Narrative:
         return f'{title}<ul class="claims">\n{items}</ul>'
 
 
+def typeset(text: str) -> str:
+    """Return a text as HTML, with no line broken between a number and its unit or sign."""
+    text = escape(text)
+    for phrase in (" %", " points", " nats", "n = ", "p = ", "p &lt; ", "p &gt; "):
+        text = text.replace(phrase, phrase.replace(" ", "&nbsp;"))
+    return text
+
+
 def _show_claim(one: Claim, asserted: str) -> str:
-    said = f'<p class="asserted">{escape(asserted)}</p>' if asserted else ""
-    rule = f"<details><summary>Rule</summary><p>{escape(one.rule)}</p></details>" if one.rule else ""
-    verdict = f'<span class="verdict">{_name_verdict(one)}</span>'
+    said = f'<p class="asserted">{typeset(asserted)}</p>' if asserted else ""
+    rule = f"<details><summary>Rule</summary><p>{typeset(one.rule)}</p></details>" if one.rule else ""
+    verdict = f'<span class="verdict">{typeset(_name_verdict(one))}</span>'
     kind = one.verdict.replace(" ", "-")
-    return f'<li class="claim {kind}">{said}<p>{verdict} {escape(one.sentence)}</p>{rule}</li>\n'
+    return f'<li class="claim {kind}">{said}<p>{verdict} {typeset(one.sentence)}</p>{rule}</li>\n'
 
 
 def _name_verdict(one: Claim) -> str:
@@ -78,7 +86,7 @@ class Paragraph:
         return self.text
 
     def _repr_html_(self) -> str:
-        return f'<p class="{self.style}">{escape(self.text)}</p>' if self.style else f"<p>{escape(self.text)}</p>"
+        return f'<p class="{self.style}">{typeset(self.text)}</p>' if self.style else f"<p>{typeset(self.text)}</p>"
 
 
 def answer(results: Results) -> Paragraph:

@@ -9,22 +9,29 @@ from typing import Any
 import pandas as pd
 
 from lrreport.report.claims import VOCABULARY
-from lrreport.report.claims.claim import METRICS, find_learning, name_unit, quantify, quantify_difference
+from lrreport.report.claims.claim import (
+    METRICS,
+    find_learning,
+    name_unit,
+    quantify,
+    quantify_difference,
+    quantify_limit,
+)
 from lrreport.report.claims.differences import DETAILED_RATES, choose_pairs
 from lrreport.report.formats import (
     MINUS,
     format_count,
-    format_decimal,
     format_p,
     format_percent,
     format_rate,
+    format_seconds,
     list_words,
 )
 from lrreport.report.results import Results
 from lrreport.report.stats import estimate_mean, predict_next
 from lrreport.study import Study
 
-RESULT_METRICS = ("train_loss", "train_accuracy", "val_accuracy", "test_accuracy")
+RESULT_METRICS = ("val_accuracy", "test_accuracy", "train_accuracy", "train_loss")
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,7 @@ class Table:
         )
         body = "".join(f"<tr>{self._show_row(list(row), kinds)}</tr>\n" for row in self.frame.itertuples(index=False))
         return (
-            f'<div class="table"><table>\n<caption>{_escape(self.caption)}</caption>\n'
+            f'<div class="table" tabindex="0"><table>\n<caption>{_escape(self.caption)}</caption>\n'
             f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table></div>"
         )
 
@@ -108,7 +115,7 @@ def tabulate_results(results: Results) -> Table:
         cells = {METRICS[one].capitalize(): describe_spread(results.values(rate, one), one) for one in RESULT_METRICS}
         seconds = results.values(rate, "cpu_seconds").mean()
         n = format_count(len(results.records[rate].seeds))
-        rows.append({"Learning rate": format_rate(rate), **cells, "CPU seconds": format_decimal(seconds), "Seeds": n})
+        rows.append({"Learning rate": format_rate(rate), **cells, "CPU seconds": format_seconds(seconds), "Seeds": n})
     rows += [
         {"Learning rate": format_rate(rate)} | {METRICS[one].capitalize(): "missing" for one in RESULT_METRICS}
         for rate in results.missing
@@ -116,7 +123,7 @@ def tabulate_results(results: Results) -> Table:
     caption = (
         "Mean ± standard deviation over seeds after the last epoch. Training figures are means over that epoch while the "
         "weights still change; validation and test are evaluated after it. Losses are in nats; CPU seconds are those of "
-        "training one seed."
+        "training one seed, the mean over those that train side by side."
     )
     return Table(pd.DataFrame(rows).fillna(""), caption)
 
@@ -134,7 +141,7 @@ def tabulate_differences(results: Results, metric: str = "val_accuracy") -> Tabl
                 f"Difference ({unit})": str(quantify_difference(asked.effect, metric)) if testable else "",
                 "95 % interval": f"{_pair(asked.low, asked.high, metric)}" if testable else "not testable",
                 "p (Holm)": format_p(asked.evidence["p"].value).removeprefix("= ") if testable else "",
-                "Seeds": format_count(asked.n),
+                "Seeds": format_count(asked.n) if testable else "",
             }
         )
     which = (
@@ -226,7 +233,7 @@ def _compare_published(results: Results, rate: float, metric: str, number: float
     if len(values) < 2:
         return [*first, describe_spread(values, metric), difference, "", "not testable"]
     low, high = predict_next(values)
-    span = f"{quantify(low, metric)} to {quantify(high, metric)}"
+    span = f"{quantify_limit(low, metric)} to {quantify_limit(high, metric)}"
     return [*first, describe_spread(values, metric), difference, span, "yes" if low <= number <= high else "no"]
 
 

@@ -17,7 +17,7 @@ from lrreport.record import RECORD, RunRecord, load_record
 
 @dataclass(frozen=True)
 class RunState:
-    """One run of a study: `fresh` if its record is kept; `stale` if only a record of other code or settings is."""
+    """One run of a study: `fresh` if its record is kept; `stale` if only a record of other code or versions is."""
 
     identity: Identity
     status: Literal["fresh", "missing", "stale"]
@@ -49,7 +49,9 @@ class Store:
         make_folder(self.root)
         for left in self.root.glob(f".{identity.key}-*"):  # by a process that was killed: we hold the run's lock
             shutil.rmtree(left, ignore_errors=True)
-        return Path(tempfile.mkdtemp(prefix=f".{identity.key}-", dir=self.root))
+        workspace = Path(tempfile.mkdtemp(prefix=f".{identity.key}-", dir=self.root))
+        workspace.chmod(0o755)  # a kept run is for everybody to read
+        return workspace
 
     def promote(self, workspace: Path, identity: Identity) -> Path:
         """Move a finished run from its workspace to where it is kept, and return that folder.
@@ -77,12 +79,14 @@ class Store:
         if self.has(identity):
             return RunState(identity, "fresh")
         rate = identity.parameters["learning_rate"]
-        reasons: list[list[str]] = [
-            compare_identities(old, identity) for old in kept if old.parameters["learning_rate"] == rate
-        ]
-        if not reasons:
+        alike = [old for old in kept if old.parameters["learning_rate"] == rate and old.data == identity.data]
+        if not alike:
             return RunState(identity, "missing")
-        return RunState(identity, "stale", "; ".join(sorted(reasons, key=len)[0]))
+        nearest = min(alike, key=lambda old: len(compare_identities(old, identity)))
+        reason = "; ".join(compare_identities(nearest, identity))
+        if nearest.parameters != identity.parameters:
+            return RunState(identity, "missing", f"the nearest that is kept differs: {reason}")
+        return RunState(identity, "stale", reason)
 
     def load_all(self) -> list[RunRecord]:
         """Return every record kept that can be read, in the order of their keys."""
@@ -94,13 +98,15 @@ class Store:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, or raise LrreportError."""
+    """Make a folder and those above it; raise LrreportError if that or writing into it is not possible."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as err:
         raise LrreportError(
             f"{folder}: cannot make this folder ({err.strerror}); choose another with --outputs"
         ) from err
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise LrreportError(f"{folder}: cannot write into this folder; choose another with --outputs")
 
 
 def compare_identities(old: Identity, new: Identity) -> list[str]:

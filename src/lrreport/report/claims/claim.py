@@ -157,6 +157,11 @@ def quantify(value: float, metric: str) -> Quantity:
     return Quantity(value, "percent" if metric.endswith("accuracy") else "loss")
 
 
+def quantify_limit(value: float, metric: str) -> Quantity:
+    """Return an end of an interval of a metric as it is written; an accuracy lies between 0 and 1."""
+    return quantify(min(max(value, 0.0), 1.0) if metric.endswith("accuracy") else value, metric)
+
+
 def quantify_difference(value: float, metric: str) -> Quantity:
     """Return a difference between values of a metric: of accuracies in points, of losses in nats."""
     return Quantity(value, "points" if metric.endswith("accuracy") else "loss")

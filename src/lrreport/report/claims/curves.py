@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
-from lrreport.report.claims.claim import Claim, Verdict, claim, not_testable, quantify, why_untestable
+from lrreport.report.claims.claim import Claim, Verdict, claim, not_testable, quantify, quantify_limit, why_untestable
 from lrreport.report.formats import Quantity, count_nouns
 from lrreport.report.results import Results
 from lrreport.report.stats import Estimate, estimate_mean, measure_rise_from_best, measure_rises_from_earlier
+
+ROUNDING = 1e-9
 
 
 @claim
@@ -25,13 +27,14 @@ def learns(results: Results, learning_rate: float) -> Claim:
     evidence = {
         "rate": Quantity(learning_rate, "rate"),
         "mean": quantify(estimate.mean, "val_accuracy"),
-        "low": quantify(estimate.low, "val_accuracy"),
-        "high": quantify(estimate.high, "val_accuracy"),
+        "low": quantify_limit(estimate.low, "val_accuracy"),
+        "high": quantify_limit(estimate.high, "val_accuracy"),
         "chance": quantify(chance, "val_accuracy"),
         "margin": margin,
         "n": Quantity(estimate.n, "count"),
     }
-    verdict = _decide(estimate.low > chance, estimate.high < chance + margin.value)
+    # Seeds that all give one class have no spread but for rounding.
+    verdict = _decide(estimate.low > chance + ROUNDING, estimate.high < chance + margin.value)
     opening = {
         "supported": "{rate} learns",
         "contradicted": "{rate} fails to learn",

@@ -9,6 +9,7 @@ from lrreport.report.claims.claim import (
     list_rates,
     not_testable,
     quantify,
+    quantify_limit,
     quantify_rates,
     why_untestable,
 )
@@ -193,12 +194,12 @@ def choice(results: Results) -> Claim:
             "seeds before choosing."
         )
         return Claim("choice", {}, "not testable", text.format_map(evidence), CHOICE_RULE, 1, evidence=evidence)
-    evidence |= {"low": quantify(test.low, METRIC), "high": quantify(test.high, METRIC)}
+    evidence |= {"low": quantify_limit(test.low, METRIC), "high": quantify_limit(test.high, METRIC)}
     unbeaten = find_unbeaten(results, METRIC, sign=1)
     evidence |= quantify_rates("unbeaten", unbeaten)
     scores = "{validation}, and reaches {test} on test (95 % interval {low} to {high}, n = {n})"
     if not rivals:
-        text = f"Only {{rate}} trained to the end; its validation accuracy is {scores}."
+        text = f"Only {{rate}} trained to the end: it has a validation accuracy of {scores}."
         return Claim(
             "choice", {}, "not testable", text.format_map(evidence), CHOICE_RULE, validation.n, evidence=evidence
         )

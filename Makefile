@@ -28,10 +28,10 @@ lab: setup ## open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab --notebook-dir=notebooks
 
 test: setup ## run the tests, the notebooks included (under 5 minutes)
-	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --nbval --nbval-current-env notebooks tests
+	@$(BIN)/lrreport data && $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --nbval --nbval-current-env notebooks tests
 
 test-slow: setup ## run the slow tests: faults, browser, whole studies
-	@$(BIN)/pytest -n 2 --dist loadfile -m slow tests
+	@$(BIN)/lrreport data && $(BIN)/pytest -n 2 --dist loadfile -m slow tests
 
 check: setup ## lint, formatting and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -5,7 +5,7 @@ from pathlib import Path
 
 WAIST = {"", "study", "record", "provenance"}
 WINGS = {
-    "training": ["fetch", "files", "data", "model", "loop", "outcome"],
+    "training": ["fetch", "files", "data", "model", "loop", "outcome", "range_test"],
     "sweep": ["store", "execute", "run"],
     "report": [
         "formats", "freshness", "results", "stats", "claims", "narrative", "tables", "figures", "reference", "render",

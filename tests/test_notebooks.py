@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from lrreport.report import narrative, results
+from lrreport.study import RangeParameters, RangeTest, load_study
 
-NOTEBOOKS = ("train.ipynb", "summary.ipynb")
+NOTEBOOKS = ("train.ipynb", "range_test.ipynb", "summary.ipynb")
 
 
 def read_cells(repository: Path, name: str) -> list[dict[str, object]]:
@@ -37,6 +38,17 @@ def test_cells_are_short_executed_and_clean(repository: Path, name: str) -> None
     text = json.dumps(notebook)
     assert str(repository) not in text
     assert os.path.expanduser("~") not in text
+
+
+def test_the_parameters_of_the_range_test_are_its_defaults(repository: Path) -> None:
+    [cell] = [
+        one for one in read_cells(repository, "range_test.ipynb") if "parameters" in one["metadata"].get("tags", ())
+    ]  # type: ignore[attr-defined]
+    given: dict[str, object] = {}
+    exec("".join(cell["source"]), given)  # type: ignore[arg-type]
+    default = load_study("studies/fashion_mnist.toml").model_copy(update={"range_test": RangeTest()}).range_parameters()
+    assert default is not None
+    assert {name: given[name] for name in RangeParameters.model_fields} == default.model_dump(mode="json")
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from lrreport import LrreportError
-from lrreport.study import REPOSITORY, Parameters, Settings
+from lrreport.study import REPOSITORY, Parameters, RangeParameters, Settings
 
 TRAINING_NOTEBOOK = REPOSITORY / "notebooks" / "train.ipynb"
 TRAINING_MODULES = ("training/data.py", "training/model.py", "training/loop.py")
+RANGE_NOTEBOOK = REPOSITORY / "notebooks" / "range_test.ipynb"
+RANGE_MODULES = (*TRAINING_MODULES, "training/range_test.py")
 PACKAGES = ("lrreport", "torch", "numpy", "pydantic", "papermill", "ipykernel")
 
 
@@ -37,12 +39,14 @@ class Identity(Settings):
         return _digest(json.dumps(self.model_dump(mode="json"), sort_keys=True))[:16]
 
 
-def identify(parameters: Parameters, data: Mapping[str, str]) -> Identity:
+def identify(parameters: Parameters | RangeParameters, data: Mapping[str, str]) -> Identity:
     """Return the identity of the run that these parameters and data (file name → digest) would give here."""
+    of_range = isinstance(parameters, RangeParameters)
+    modules, notebook = (RANGE_MODULES, RANGE_NOTEBOOK) if of_range else (TRAINING_MODULES, TRAINING_NOTEBOOK)
     return Identity(
         parameters=parameters.model_dump(mode="json", exclude={"device"}),
-        notebook=digest_notebook(TRAINING_NOTEBOOK),
-        code={module: digest_module(REPOSITORY / "src/lrreport" / module) for module in TRAINING_MODULES},
+        notebook=digest_notebook(notebook),
+        code={module: digest_module(REPOSITORY / "src/lrreport" / module) for module in modules},
         data=dict(sorted(data.items())),
         # "2.13.0+cpu" and "2.13.0" are one release: which build it was is among the facts.
         torch=importlib.metadata.version("torch").partition("+")[0],

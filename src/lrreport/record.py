@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 from pydantic import Field, ValidationError, field_validator
@@ -90,7 +90,20 @@ class RunRecord(Settings):
         return float(self.identity.parameters["learning_rate"])
 
 
-def save_record(folder: Path, record: RunRecord, arrays: Mapping[str, Any]) -> RunRecord:
+class RangeRecord(Settings):
+    """One range test: its arrays hold the rate of each step and, for each seed, the loss before it."""
+
+    schema_version: int = SCHEMA_VERSION
+    kind: Literal["range test"] = "range test"
+    identity: Identity
+    arrays: dict[str, str] = {}
+    facts: dict[str, Any] = {}
+
+
+Record = RunRecord | RangeRecord
+
+
+def save_record(folder: Path, record: Record, arrays: Mapping[str, Any]) -> Record:
     """Write a run's arrays, then its record, into `folder`; return the record with the digest of the arrays in it.
 
     The record is written last and appears whole, so a run exists if and only if its record does.
@@ -105,7 +118,7 @@ def save_record(folder: Path, record: RunRecord, arrays: Mapping[str, Any]) -> R
     return record
 
 
-def keep_record(folder: str, record: RunRecord, arrays: Mapping[str, Any]) -> str:
+def keep_record(folder: str, record: Record, arrays: Mapping[str, Any]) -> str:
     """Save a run into `folder`, where a study asked for it, and say where it went; without a folder keep nothing."""
     if not folder:
         return "Not kept: run_dir is empty."
@@ -128,9 +141,21 @@ def load_record(folder: Path) -> RunRecord:
 
     Raises LrreportError if a file is missing, cut, edited, or of a newer schema.
     """
+    return _load(folder, RunRecord)
+
+
+def load_range_record(folder: Path) -> RangeRecord:
+    """Return the record of the range test in `folder`; checks and raises as `load_record` does."""
+    return _load(folder, RangeRecord)
+
+
+M = TypeVar("M", RunRecord, RangeRecord)
+
+
+def _load(folder: Path, model: type[M]) -> M:
     path = folder / RECORD
     try:
-        record = RunRecord.model_validate_json(path.read_bytes())
+        record = model.model_validate_json(path.read_bytes())
     except OSError as err:
         raise LrreportError(f"{path}: cannot read the record ({err.strerror}); make the run again") from err
     except ValidationError as err:
@@ -151,7 +176,8 @@ def _digest_file(path: Path) -> str | None:
 
 def load_arrays(folder: Path) -> Arrays:
     """Return the arrays of a run: `step_losses_S` (n_steps,) float32 and `test_predictions_S` (n_test,) uint8 for
-    each seed S, and `test_labels` (n_test,) uint8.
+    each seed S, and `test_labels` (n_test,) uint8. Of a range test: `rates` (n_steps,) float64 and `losses`
+    (n_seeds, n_steps) float32, NaN once a network has left the finite numbers.
     """
     with np.load(folder / ARRAYS, allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays.files}

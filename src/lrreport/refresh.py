@@ -6,11 +6,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from lrreport.provenance import TRAINING_NOTEBOOK
+from lrreport.provenance import RANGE_NOTEBOOK, TRAINING_NOTEBOOK
 from lrreport.record import ARRAYS, RECORD, replace_file
 from lrreport.report.freshness import CONTENTS, SUMMARY_NOTEBOOK, describe_contents
 from lrreport.report.results import REFERENCE
-from lrreport.study import Study
+from lrreport.study import Parameters, Study
 from lrreport.sweep.execute import execute
 from lrreport.workflow import Workflow
 
@@ -18,13 +18,13 @@ KEPT_METADATA = {"tags"}
 
 
 def refresh_notebooks(study: Study, outputs: Path) -> int:
-    """Make the study's report, copy its records to the reference, and execute both notebooks at their defaults."""
+    """Make the study's report, copy its records to the reference, and execute the notebooks at their defaults."""
     work = Workflow(study, outputs)
     status = work.report()
     if status != 0:
         return status
     copy_reference(work)
-    for notebook in (TRAINING_NOTEBOOK, SUMMARY_NOTEBOOK):
+    for notebook in (TRAINING_NOTEBOOK, RANGE_NOTEBOOK, SUMMARY_NOTEBOOK):
         with TemporaryDirectory() as folder:
             executed = Path(folder) / notebook.name
             execute(notebook, executed, {})
@@ -36,7 +36,8 @@ def copy_reference(work: Workflow) -> None:
     """Replace the reference by the records of a study, without their notebooks."""
     shutil.rmtree(REFERENCE, ignore_errors=True)
     folders = {}
-    for run in work.runs:
+    for run in work.runs:  # the default study has no range test
+        assert isinstance(run.parameters, Parameters)
         target = REFERENCE / run.identity.key
         target.mkdir(parents=True)
         for name in (RECORD, ARRAYS):

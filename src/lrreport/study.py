@@ -72,8 +72,8 @@ class Vary(Settings):
     )
 
 
-class Fixed(Settings):
-    """Everything that is equal in all runs, and on which every conclusion therefore depends."""
+class Setup(Settings):
+    """The data, the network and how it is optimised, whatever it is trained for."""
 
     dataset: Literal["fashion_mnist", "sample"] = Field(
         default="fashion_mnist", description='give "fashion_mnist" or "sample"'
@@ -83,7 +83,6 @@ class Fixed(Settings):
     )
     optimizer: Literal["adam"] = Field(default="adam", description='give "adam"')
     batch_size: Count = Field(default=64, description="give a whole number from 1 on, such as 64")
-    epochs: Count = Field(default=5, description="give a whole number from 1 on, such as 5")
     validation_size: Count = Field(default=5000, description="give how many training images to hold out, such as 5000")
 
     @field_validator("validation_size")
@@ -96,6 +95,43 @@ class Fixed(Settings):
 
     split_seed: Seed = Field(default=0, description="give a whole number from 0 on")
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description='give "auto", "cpu" or "cuda"')
+
+
+class Fixed(Setup):
+    """Everything that is equal in all runs, and on which every conclusion therefore depends."""
+
+    epochs: Count = Field(default=5, description="give a whole number from 1 on, such as 5")
+
+
+class RangeTest(Settings):
+    """From which rate to which a range test goes, and in how many training steps."""
+
+    lowest: Rate = Field(default=1e-7, description="give a positive number, such as 1e-7")
+    highest: Rate = Field(default=10.0, description="give a number above the lowest rate, such as 10.0")
+    steps: Annotated[int, Strict(), Field(ge=50, le=100_000)] = Field(
+        default=500, description="give a whole number from 50 on, such as 500"
+    )
+
+    @field_validator("highest")
+    @classmethod
+    def _is_above_the_lowest(cls, highest: float, info: ValidationInfo) -> float:
+        if highest <= info.data.get("lowest", 0.0):
+            raise ValueError("it must be above the lowest rate")
+        return highest
+
+
+class RangeParameters(Setup, RangeTest):
+    """The parameters of one execution of the range test notebook."""
+
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_without_duplicates)] = Field(
+        description="give distinct whole numbers from 0 on, such as [0, 1, 2, 3, 4]"
+    )
+
+    @property
+    def rates(self) -> list[float]:
+        """The learning rate of each step, growing by the same factor."""
+        factor = self.highest / self.lowest
+        return [self.lowest * factor ** (step / (self.steps - 1)) for step in range(self.steps)]
 
 
 class Parameters(Fixed):
@@ -148,12 +184,20 @@ class Study(Settings):
     vary: Vary = Field(description="add a table [vary] with learning_rate = [0.001, 0.0001]")
     fixed: Fixed = Fixed()
     margins: Margins = Margins()
+    range_test: RangeTest | None = None
     published: Published | None = None
 
     def runs(self) -> Iterator[Parameters]:
         """Yield the parameters of each notebook run, one for each learning rate, in the study's order."""
         for rate in self.vary.learning_rate:
             yield Parameters(learning_rate=rate, seeds=tuple(sorted(self.vary.seed)), **self.fixed.model_dump())
+
+    def range_parameters(self) -> RangeParameters | None:
+        """Return the parameters of the study's range test, or None if it has none."""
+        if self.range_test is None:
+            return None
+        setup = self.fixed.model_dump(exclude={"epochs"})
+        return RangeParameters(seeds=tuple(sorted(self.vary.seed)), **setup, **self.range_test.model_dump())
 
     def changed(self, name: str | None = None, **changes: Any) -> Self:
         """Return the study with other settings, under a name of its own so that it replaces no other report.

@@ -11,7 +11,7 @@ from filelock import FileLock
 from lrreport.provenance import identify
 from lrreport.record import RECORD, replace_file
 from lrreport.report import freshness
-from lrreport.study import Study
+from lrreport.study import Parameters, RangeParameters, Study
 from lrreport.sweep.execute import execute, skip_address_grammar
 from lrreport.sweep.run import Run, Sweep
 from lrreport.sweep.store import RunState, Store, make_folder
@@ -37,13 +37,14 @@ class Workflow:
 
     @property
     def runs(self) -> list[Run]:
-        """The runs of the study."""
-        digests = DIGESTS[self.study.fixed.dataset]
-        return [Run(parameters, identify(parameters, digests)) for parameters in self.study.runs()]
+        """The runs of the study, its range test last if it has one."""
+        digests, of_range = DIGESTS[self.study.fixed.dataset], self.study.range_parameters()
+        wanted: list[Parameters | RangeParameters] = [*self.study.runs(), *([of_range] if of_range else [])]
+        return [Run(parameters, identify(parameters, digests)) for parameters in wanted]
 
     def inspect(self) -> list[RunState]:
-        """Return the state of each run."""
-        return self.store.inspect([run.identity for run in self.runs])
+        """Return the state of each run of the training notebook."""
+        return self.store.inspect([run.identity for run in self.runs if isinstance(run.parameters, Parameters)])
 
     def report(self, n_jobs: int | None = None, keep_going: bool = False) -> int:
         """Make the missing runs, then the report; print the answer and the page's path. Returns the exit status."""
@@ -52,10 +53,10 @@ class Workflow:
         if self.has_work():
             verify_files(self.study.fixed.dataset)
         failures = Sweep(self.store, self.folder / "failed").run_all(runs, n_jobs)
-        for rate, error in failures.items():
-            print(f"lrreport: learning rate {rate:g} failed: {error}", file=sys.stderr)
-        done = [run for run in runs if run.parameters.learning_rate not in failures]
-        if failures and not (keep_going and done):
+        for name, error in failures.items():
+            print(f"lrreport: {name} failed: {error}", file=sys.stderr)
+        done = [run for run in runs if run.name not in failures]
+        if failures and not (keep_going and any(isinstance(run.parameters, Parameters) for run in done)):
             hint = "" if keep_going else "; --keep-going makes a report without them"
             print(f"lrreport: {len(failures)} of {len(runs)} runs failed, the others are kept{hint}", file=sys.stderr)
             return 1
@@ -98,8 +99,10 @@ class Workflow:
 
     def describe(self, runs: list[Run]) -> str:
         """Return the text of the folder's study.json: the study, and where each run is relative to it."""
-        folders = {run.parameters.learning_rate: f"../runs/{run.identity.key}" for run in runs}
-        return freshness.describe_contents(self.study, folders)
+        places = [(run.parameters, f"../runs/{run.identity.key}") for run in runs]
+        folders = {one.learning_rate: place for one, place in places if isinstance(one, Parameters)}
+        of_range = next((place for one, place in places if isinstance(one, RangeParameters)), None)
+        return freshness.describe_contents(self.study, folders, of_range)
 
 
 def check_published(study: Study) -> None:

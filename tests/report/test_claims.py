@@ -458,6 +458,25 @@ def test_a_rate_that_does_not_learn_is_said_to_and_compared_with_none(make_resul
     assert not narrative.compare_rates(none).claims
 
 
+def fall_at(rates: "np.ndarray[Any, Any]", where: float) -> "np.ndarray[Any, Any]":
+    return 2.3 - 1.8 / (1 + np.exp(-6 * (np.log10(rates) - np.log10(where))))
+
+
+def test_a_range_test_suggests_if_its_seeds_agree() -> None:
+    rates = np.geomspace(1e-6, 10, 400)
+    agree = narrative.suggest_rate(rates, [fall_at(rates, 1e-3), fall_at(rates, 2e-3)]).text
+    assert re.fullmatch(
+        r"A range test from 0\.000001 to 10, one step at each rate, suggests about 0\.00\d: there the loss falls fastest, from "
+        r"seed to seed between 0\.00\d and 0\.00\d \(n = 2\)\.",
+        agree,
+    )
+    apart = narrative.suggest_rate(rates, [fall_at(rates, 1e-4), fall_at(rates, 1e-1)]).text
+    assert "makes no suggestion: the loss falls fastest between" in apart
+    assert apart.endswith("and its seeds disagree by more than a factor of 10 (n = 2).")
+    flat = narrative.suggest_rate(rates, [fall_at(rates, 1e-3), np.full(400, 2.3)]).text
+    assert flat.endswith("makes no suggestion: for 1 seed the loss never fell clearly (n = 2).")
+
+
 def test_equal_images_in_words(apart: Results) -> None:
     def say(counts: dict[str, int]) -> str:
         record = apart.records[0.1].model_copy(update={"equal_images": counts})

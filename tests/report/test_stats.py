@@ -118,6 +118,19 @@ def test_rise_from_best_asks_the_other_seeds() -> None:
     assert stats.measure_rise_from_best(curves).to_dict() == pytest.approx({0: 0.5, 1: 1.0, 2: -0.1})
 
 
+def test_the_steepest_rate_is_where_a_smooth_loss_falls_fastest() -> None:
+    rates = np.geomspace(1e-6, 10, 400)
+    place = np.log10(rates)
+    falling = 2.3 - 1.8 / (1 + np.exp(-6 * (place + 3)))  # half way down, and steepest, at 0.001
+    losses = np.where(place > -1, falling + 50 * (place + 1), falling)
+    assert 1e-3 < stats.find_steepest_rate(rates, losses) < 4e-3  # the moving average lags behind
+    losses[350:] = np.nan
+    assert 1e-3 < stats.find_steepest_rate(rates, losses) < 4e-3
+    assert math.isnan(stats.find_steepest_rate(rates, np.full(400, 2.3)))
+    assert math.isnan(stats.find_steepest_rate(rates, 2.3 + place - place[0]))
+    assert math.isnan(stats.find_steepest_rate(rates, np.full(400, np.nan)))
+
+
 @pytest.mark.parametrize(
     ("level", "when"), [(0.05, 0.0), (0.5, 0.5), (0.9, 1.0), (0.95, 2.5), (1.0, 3.0), (1.1, math.nan)]
 )

@@ -89,11 +89,12 @@ def test_a_failed_run_stops_no_other_and_leaves_its_notebook(tmp_path: Path, mon
     store = Store(tmp_path / "runs")
     failures = Sweep(store, tmp_path / "failed").run_all([bad, good])
     notebook = tmp_path / "failed/learning_rate=0.5/train.ipynb"
-    assert list(failures) == [0.5]
+    assert list(failures) == ["learning rate 0.5"]
     assert re.match(
-        r"cell \d+ raised LrreportError: /dev/null/FashionMNIST/raw: cannot keep the data there", failures[0.5]
+        r"cell \d+ raised LrreportError: /dev/null/FashionMNIST/raw: cannot keep the data there",
+        failures["learning rate 0.5"],
     )
-    assert failures[0.5].endswith(f"; see {notebook}")
+    assert failures["learning rate 0.5"].endswith(f"; see {notebook}")
     assert notebook.exists()
     assert store.has(good.identity)
     assert not store.has(bad.identity)

@@ -152,6 +152,32 @@ def draw_curves(results: Results) -> Picture:
     return Picture(figure, f"Loss and accuracy by epoch for {len(results.rates)} learning rates. {said}.")
 
 
+def draw_range_test(results: Results) -> Picture | None:
+    """Draw the loss of each seed while the rate grows, and where the rates of the study lie; None without a range test."""
+    curves = results.range_test
+    return None if curves is None else draw_range(curves.rates, curves.losses, results.study.vary.learning_rate)
+
+
+def draw_range(rates: Any, losses: Any, tried: Sequence[float] = ()) -> Picture:
+    """Draw the losses (n_seeds, n_steps) of a range test against the rate of each step, and the rates tried as lines."""
+    figure, [axis] = make_axes(height=3.2)
+    with mpl.rc_context(STYLE):
+        axis.set_xscale("log")
+        for one in losses:
+            axis.plot(rates, pd.Series(one).ewm(alpha=0.05).mean(), color=FAINT, linewidth=1, alpha=0.8)
+        for rate, color in color_rates(tried).items():
+            axis.axvline(rate, color=color, linewidth=1.4)
+        axis.set_ylim(0, 1.5 * float(np.nanmax(np.asarray(losses)[:, 0])))
+        axis.set(title="Training loss (nats, smoothed) while the rate grows", xlabel="learning rate (log scale)")
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_rate(value)))
+        axis.xaxis.set_minor_formatter(NullFormatter())
+    said = f"The vertical lines are the {len(tried)} rates of the study. " if tried else ""
+    span = f"from {format_rate(float(rates[0]))} to {format_rate(float(rates[-1]))}"
+    return Picture(
+        figure, f"Range test: training loss while the learning rate grows {span}, a line for each seed. {said}".strip()
+    )
+
+
 def _limit_of_interest(results: Results) -> float | None:
     """Return an upper limit for losses when some run left the scale of the untrained network, else none."""
     losses = results.epochs[["train_loss", "val_loss"]].to_numpy()

@@ -13,10 +13,11 @@ SUMMARY_NOTEBOOK = REPOSITORY / "notebooks" / "summary.ipynb"
 SOURCES = {".py", ".j2", ".css", ".js", ".json"}
 
 
-def describe_contents(study: Study, folders: dict[float, str]) -> str:
-    """Return the text of a study.json: the study, and the folder of each rate's run relative to the file."""
+def describe_contents(study: Study, folders: dict[float, str], of_range: str | None = None) -> str:
+    """Return the text of a study.json: the study, and the folders of its runs and range test relative to the file."""
     runs = [{"learning_rate": rate, "folder": folder} for rate, folder in folders.items()]
-    return json.dumps({"study": study.model_dump(mode="json", exclude_none=True), "runs": runs}, indent=1) + "\n"
+    contents = {"study": study.model_dump(mode="json", exclude_none=True), "runs": runs}
+    return json.dumps(contents | ({"range_test": of_range} if of_range else {}), indent=1) + "\n"
 
 
 def fingerprint(contents: str, records: list[Path]) -> str:

@@ -1,14 +1,18 @@
 """Which claims a report asks, in which order, and how they are shown."""
 
+import math
 from dataclasses import dataclass, replace
 from html import escape
+from typing import Any
 
 from lrreport.report.claims import VOCABULARY, Claim, ask
 from lrreport.report.claims.claim import find_learning, list_rates
 from lrreport.report.claims.differences import choose_pairs
 from lrreport.report.formats import count_nouns, format_count, format_rate, list_words
 from lrreport.report.results import Results
+from lrreport.report.stats import find_steepest_rate
 
+RANGE_AGREEMENT = 10  # seeds whose steepest rates lie further apart suggest nothing
 DATASET_NAMES = {"fashion_mnist": "Fashion-MNIST", "sample": "the sample of Fashion-MNIST"}
 
 
@@ -111,6 +115,41 @@ def observe_rate(results: Results, rate: float) -> Narrative:
         questions = ("trains_stably",)
     claims = tuple(VOCABULARY[name](results, rate) for name in questions)
     return Narrative(claims, title=f"Learning rate {format_rate(rate)}")
+
+
+def suggest_range(results: Results) -> Paragraph | None:
+    """Return the rate that the study's range test suggests, and how far its seeds agree; None for a study without one."""
+    curves = results.range_test
+    return None if curves is None else suggest_rate(curves.rates, curves.losses)
+
+
+def suggest_rate(rates: Any, losses: Any) -> Paragraph:
+    """Return the rate that a range test suggests, given the rate of each step and the losses (n_seeds, n_steps)."""
+    found = [find_steepest_rate(rates, one) for one in losses]
+    fell = sorted(rate for rate in found if rate == rate)
+    n = f"n = {format_count(len(found))}"
+    tested = (
+        f"A range test from {format_rate(float(rates[0]))} to {format_rate(float(rates[-1]))}, one step at each rate,"
+    )
+    if len(fell) < len(found):
+        still = count_nouns(len(found) - len(fell), "seed")
+        text = f"{tested} makes no suggestion: for {still} the loss never fell clearly ({n})."
+    elif fell[-1] > RANGE_AGREEMENT * fell[0]:
+        text = (
+            f"{tested} makes no suggestion: the loss falls fastest between {_round_rate(fell[0])} and {_round_rate(fell[-1])}, "
+            f"and its seeds disagree by more than a factor of {RANGE_AGREEMENT} ({n})."
+        )
+    else:
+        middle = math.exp(sum(map(math.log, fell)) / len(fell))
+        text = (
+            f"{tested} suggests about {_round_rate(middle)}: there the loss falls fastest, from seed to seed between "
+            f"{_round_rate(fell[0])} and {_round_rate(fell[-1])} ({n})."
+        )
+    return Paragraph(text)
+
+
+def _round_rate(rate: float) -> str:
+    return format_rate(float(f"{rate:.1g}"))
 
 
 def check_search(results: Results) -> Narrative:

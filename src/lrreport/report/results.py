@@ -10,11 +10,19 @@ import numpy as np
 import pandas as pd
 
 from lrreport import LrreportError
-from lrreport.record import RunRecord, SeedResult, load_arrays, load_record
+from lrreport.record import RunRecord, SeedResult, load_arrays, load_range_record, load_record
 from lrreport.report.freshness import CONTENTS
 from lrreport.study import REPOSITORY, Fixed, Study, parse_study
 
 REFERENCE = REPOSITORY / "outputs" / "reference"
+
+
+@dataclass(frozen=True)
+class RangeCurves:
+    """A range test: the rate of each step (n_steps,) and each seed's loss before it (n_seeds, n_steps), NaN at its end."""
+
+    rates: np.ndarray[Any, Any]
+    losses: np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True, eq=False)  # compared by identity, so that what is computed from it can be cached
@@ -27,6 +35,7 @@ class Results:
     study: Study
     records: dict[float, RunRecord]
     folders: dict[float, Path]
+    range_test: RangeCurves | None = None
 
     @property
     def rates(self) -> list[float]:
@@ -132,6 +141,7 @@ def load_results(folder: Path | str = "") -> Results:
         contents = json.loads((place / CONTENTS).read_text(encoding="utf-8"))
         study = parse_study(contents["study"], str(place / CONTENTS))
         folders = {float(run["learning_rate"]): place / run["folder"] for run in contents["runs"]}
+        of_range = place / contents["range_test"] if "range_test" in contents else None
     except (OSError, ValueError, KeyError, TypeError) as err:
         raise LrreportError(f"{place / CONTENTS}: cannot read it ({err}); run lrreport report to make it") from err
     records = {rate: load_record(path) for rate, path in folders.items()}
@@ -143,7 +153,14 @@ def load_results(folder: Path | str = "") -> Results:
             raise LrreportError(f"{folders[rate]}: a record of other seeds or epochs than the study has; make it again")
     if not records:
         raise LrreportError(f"{place / CONTENTS}: no run of this study is there; run lrreport report to make them")
-    return Results(study, records, folders)
+    return Results(study, records, folders, load_range_curves(of_range) if of_range else None)
+
+
+def load_range_curves(folder: Path) -> RangeCurves:
+    """Return the range test in `folder`; raises LrreportError if its record is missing or broken."""
+    load_range_record(folder)
+    arrays = load_arrays(folder)
+    return RangeCurves(arrays["rates"], arrays["losses"])
 
 
 def wrap_record(record: RunRecord) -> Results:

@@ -130,6 +130,24 @@ def measure_rise_from_best(curves: pd.DataFrame) -> "pd.Series[float]":
     return pd.Series({seed: trained[seed].iloc[-1] - trained.at[epoch, seed] for seed, epoch in best.items()})
 
 
+def find_steepest_rate(rates: Vector, losses: Vector) -> float:
+    """Return the rate at which a smoothed loss falls fastest in the logarithm of the rate; NaN if it never falls by a tenth.
+
+    The range test of Smith (2017), read at the steepest point as in fastai (Howard and Gugger, 2020): an exponential
+    moving average of 0.95 without its bias towards 0, up to its lowest point, before which it falls.
+    """
+    finite = np.asarray(losses, dtype=float)
+    finite = finite[: int(np.isfinite(finite).cumprod().sum())]
+    if len(finite) < 10:
+        return math.nan
+    smooth = pd.Series(finite).ewm(alpha=0.05).mean().to_numpy()
+    lowest = int(smooth.argmin())
+    if lowest < 5 or smooth[lowest] > 0.9 * smooth[0]:
+        return math.nan
+    slopes = np.gradient(smooth[: lowest + 1], np.log(np.asarray(rates, dtype=float)[: lowest + 1]))
+    return float(np.asarray(rates)[int(slopes.argmin())])
+
+
 def find_crossing(curve: Vector, level: float) -> float:
     """Return when a curve with values at 0, 1, 2, … first reaches a level, straight lines between; NaN if it never does."""
     values = np.asarray(curve, dtype=float)

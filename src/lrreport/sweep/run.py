@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -12,26 +12,41 @@ from threading import Event
 from tqdm import tqdm
 
 from lrreport import LrreportError
-from lrreport.provenance import TRAINING_NOTEBOOK, Identity
-from lrreport.record import PROGRESS
-from lrreport.study import Parameters
+from lrreport.provenance import RANGE_NOTEBOOK, TRAINING_NOTEBOOK, Identity
+from lrreport.record import PROGRESS, Record, load_range_record, load_record
+from lrreport.study import Parameters, RangeParameters
 from lrreport.sweep.execute import LOG, execute
 from lrreport.sweep.store import Store, make_folder
-
-NOTEBOOK = "train.ipynb"
 
 
 @dataclass(frozen=True)
 class Run:
     """What to run, and what identifies it."""
 
-    parameters: Parameters
+    parameters: Parameters | RangeParameters
     identity: Identity
 
     @property
+    def name(self) -> str:
+        """What the run is, for messages."""
+        if isinstance(self.parameters, Parameters):
+            return f"learning rate {self.parameters.learning_rate:g}"
+        return "the range test"
+
+    @property
     def n_epochs(self) -> int:
-        """Epochs over all seeds."""
-        return self.parameters.epochs * len(self.parameters.seeds)
+        """Epochs over all seeds; a range test has none to count."""
+        return self.parameters.epochs * len(self.parameters.seeds) if isinstance(self.parameters, Parameters) else 0
+
+    @property
+    def notebook(self) -> Path:
+        """The notebook to execute."""
+        return TRAINING_NOTEBOOK if isinstance(self.parameters, Parameters) else RANGE_NOTEBOOK
+
+    @property
+    def load(self) -> Callable[[Path], Record]:
+        """What loads its record."""
+        return load_record if isinstance(self.parameters, Parameters) else load_range_record
 
 
 @dataclass
@@ -43,8 +58,8 @@ class Sweep:
     stopping: Event = field(default_factory=Event)
     _epochs_done: dict[Path, int] = field(default_factory=dict)  # by workspace
 
-    def run_all(self, runs: Sequence[Run], n_jobs: int | None = None) -> dict[float, str]:
-        """Make every run that is not kept yet; return why, for each learning rate whose run failed.
+    def run_all(self, runs: Sequence[Run], n_jobs: int | None = None) -> dict[str, str]:
+        """Make every run that is not kept yet; return why, by name, for each that failed.
 
         `n_jobs` runs go on at once, by default one more than there are cores: equal runs seldom divide evenly
         over the cores, and the operating system then shares them out.
@@ -62,11 +77,11 @@ class Sweep:
                 self.stopping.set()
                 pool.shutdown(cancel_futures=True)
                 raise
-        errors = {run.parameters.learning_rate: future.exception() for future, run in futures.items()}
+        errors = {run.name: future.exception() for future, run in futures.items()}
         for error in errors.values():
             if error is not None and not isinstance(error, LrreportError):
                 raise error
-        return {rate: str(error) for rate, error in errors.items() if error is not None}
+        return {name: str(error) for name, error in errors.items() if error is not None}
 
     def run(self, run: Run) -> None:
         """Make one run, unless somebody else has just made it, and keep it."""
@@ -77,8 +92,8 @@ class Sweep:
             self._epochs_done[workspace] = 0
             try:
                 parameters = run.parameters.model_dump(mode="json") | {"run_dir": str(workspace)}
-                execute(TRAINING_NOTEBOOK, workspace / NOTEBOOK, parameters, self.stopping)
-                self.store.promote(workspace, run.identity)
+                execute(run.notebook, workspace / run.notebook.name, parameters, self.stopping)
+                self.store.promote(workspace, run.identity, run.load)
             except LrreportError as err:
                 raise LrreportError(self._leave_to_open(run, workspace, str(err))) from err
             finally:
@@ -86,9 +101,9 @@ class Sweep:
 
     def _leave_to_open(self, run: Run, workspace: Path, error: str) -> str:
         """Keep a failed run's notebook and log, and return its error with the place where they are."""
-        folder = self.failures / f"learning_rate={run.parameters.learning_rate:g}"
+        folder = self.failures / run.name.removeprefix("the ").replace("rate ", "rate=").replace(" ", "_")
         make_folder(folder)
-        for name in (NOTEBOOK, LOG):
+        for name in (run.notebook.name, LOG):
             if (workspace / name).exists():
                 shutil.copyfile(workspace / name, folder / name)
         return error.replace(str(workspace), str(folder))

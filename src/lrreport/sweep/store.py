@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from filelock import FileLock
 
 from lrreport import LrreportError
 from lrreport.provenance import Identity
-from lrreport.record import RECORD, RunRecord, load_record
+from lrreport.record import RECORD, Record, RunRecord, load_record
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,12 @@ class Store:
         workspace.chmod(0o755)  # a kept run is for everybody to read
         return workspace
 
-    def promote(self, workspace: Path, identity: Identity) -> Path:
+    def promote(self, workspace: Path, identity: Identity, load: Callable[[Path], Record] = load_record) -> Path:
         """Move a finished run from its workspace to where it is kept, and return that folder.
 
         Raises LrreportError if its record is missing, broken or of another run.
         """
-        record = load_record(workspace)
+        record = load(workspace)
         if record.identity != identity:
             changes = "; ".join(compare_identities(record.identity, identity)) or "unknown"
             raise LrreportError(f"{workspace}: the run changed while it was made ({changes}); make it again")
@@ -89,7 +90,7 @@ class Store:
         return RunState(identity, "stale", reason)
 
     def load_all(self) -> list[RunRecord]:
-        """Return every record kept that can be read, in the order of their keys."""
+        """Return the record of every run kept that can be read, in the order of their keys."""
         records = []
         for path in sorted(self.root.glob(f"[!.]*/{RECORD}")):
             with suppress(LrreportError):  # broken, or of a newer schema: no reason to stop an unrelated study

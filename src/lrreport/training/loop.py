@@ -15,7 +15,7 @@ from torch import Generator, Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from lrreport.record import EpochRow, Score, SeedResult
-from lrreport.study import Parameters
+from lrreport.study import Parameters, Setup
 from lrreport.training.data import Split, Splits
 from lrreport.training.model import make_networks
 
@@ -158,7 +158,7 @@ def make_fit(seed: int, history: list[EpochRow], final: tuple[Score, ...], step_
     return Fit(result, step_losses.flatten(), logits)
 
 
-def start_networks(parameters: Parameters, splits: Splits, weights: Sequence[Generator]) -> nn.Sequential:
+def start_networks(parameters: Setup, splits: Splits, weights: Sequence[Generator]) -> nn.Sequential:
     """Return an untrained network for each generator of weights, for these splits and on their device."""
     sizes = (splits.train.images.shape[1], *parameters.hidden_sizes, len(splits.class_names))
     return make_networks(sizes, weights).to(splits.train.images.device)

@@ -1,5 +1,6 @@
 """Whole studies from the command line to the page, in real processes and a real browser."""
 
+import html
 import json
 import os
 import re
@@ -11,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from lrreport.report import narrative
+from lrreport.report.results import load_results
 
 pytestmark = pytest.mark.slow
 CHROMIUM = shutil.which("chromium")
@@ -49,7 +53,7 @@ def test_a_report_asks_for_nothing_and_carries_its_findings(outputs: Path) -> No
     assert not re.search(r'(src|href)="(?!data:|#)', page)
     assert "default-src 'none'" in page
     answer = json.loads((outputs / "quick/findings.json").read_text())["answer"]
-    assert answer in page.replace("&nbsp;", " ")
+    assert answer in html.unescape(page).replace("\N{NO-BREAK SPACE}", " ")
     assert page.count("<img ") == page.count('alt="') == 2
     assert "nan" not in re.sub(r"base64,[^\"]*|<details class=\"code\">.*?</details>", "", page, flags=re.DOTALL)
 
@@ -196,7 +200,7 @@ def test_jupyterlab_runs_the_summary(repository: Path, browser: Any, tmp_path: P
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_role("menuitem", name=re.compile("^Run All( Cells)?$")).click()
         page.locator(".jp-RenderedSVG img, .jp-RenderedSVG svg").nth(1).wait_for(timeout=90_000)
-        page.get_by_text("Choose 0.001").first.wait_for(timeout=30_000)
+        page.get_by_text(narrative.answer(load_results()).text.partition(":")[0]).first.wait_for(timeout=30_000)
         assert page.locator('[data-mime-type="application/vnd.jupyter.stderr"]').count() == 0
         page.close()
     finally:

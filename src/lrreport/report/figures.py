@@ -124,7 +124,9 @@ def draw_curves(results: Results) -> Picture:
     """Draw loss and accuracy by epoch for each rate: training dashed, validation solid, the band from seed to seed."""
     figure, axes = make_axes(2, height=3.8)
     colors = color_rates(results.study.vary.learning_rate)
-    for axis, metric, title in zip(axes, ("loss", "accuracy"), ("Loss (nats)", "Accuracy"), strict=True):
+    limit = _limit_of_interest(results)
+    titles = ("Loss (nats)" if limit is None else f"Loss (nats), cut off at {limit:.1f}", "Accuracy")
+    for axis, metric, title in zip(axes, ("loss", "accuracy"), titles, strict=True):
         with mpl.rc_context(STYLE):
             for rate in results.rates:
                 _draw_curve(axis, results.curves(rate, f"val_{metric}"), colors[rate], "-", format_rate(rate))
@@ -132,10 +134,8 @@ def draw_curves(results: Results) -> Picture:
             axis.set(title=title, xlabel="epoch")
             axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes[1].yaxis.set_major_formatter(PercentFormatter(1, decimals=None, symbol=" %"))
-    limit = _limit_of_interest(results)
     if limit is not None:
         axes[0].set_ylim(0, limit)
-        axes[0].set_title(f"Loss (nats), cut off at {limit:.1f}")
     with mpl.rc_context(STYLE):
         columns = min(6, len(results.rates))
         figure.legend(

@@ -45,9 +45,9 @@ def format_count(count: float) -> str:
     return f"{int(count):,}" if math.isfinite(count) else "∞"
 
 
-def format_decimal(value: float) -> str:
-    """Return a number with one digit after the point: epochs, seconds."""
-    return _signed(value, ".1f")
+def format_epochs(value: float) -> str:
+    """Return a number of epochs, which may lie between two: "1.73"."""
+    return _signed(value, ".2f")
 
 
 def format_seconds(value: float) -> str:
@@ -74,7 +74,7 @@ FORMATS = {
     "rate": format_rate,
     "p": format_p,
     "count": format_count,
-    "epochs": format_decimal,
+    "epochs": format_epochs,
     "seconds": format_seconds,
     "ratio": format_ratio,
 }

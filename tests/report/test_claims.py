@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import pytest
 from lrreport import LrreportError
 from lrreport.report import narrative, tables
 from lrreport.report.claims import VOCABULARY, Claim, ask, check_claim
-from lrreport.report.results import Results, load_results
+from lrreport.report.render import collect_findings
+from lrreport.report.results import RangeCurves, Results, load_results
 from lrreport.study import PublishedClaim
 
 Make = Callable[..., Results]
@@ -228,7 +230,7 @@ def test_sooner_and_slowest(make_results: Make) -> None:
     assert ask_one(results, "slowest", 0.01).verdict == "supported"
     assert ask_one(results, "slowest", 0.1).verdict == "contradicted"
     # 0.1 reaches 0.80 at about epoch 1, by a line from the untrained 0.1; 0.01 at its last.
-    assert "after 1.0 against 2.0 epochs" in ask_one(results, "sooner", 0.1, 0.01).sentence
+    assert "after 1.01 against 2.00 epochs" in ask_one(results, "sooner", 0.1, 0.01).sentence
     assert "1.0 against 2.0 CPU seconds" in ask_one(results, "sooner", 0.1, 0.01).sentence
 
 
@@ -247,11 +249,14 @@ def test_curves_that_rise_less_are_more_stable(make_results: Make) -> None:
     )
     smooth = make_results({0.1: curved, 0.01: curved})
     assert ask_one(smooth, "more_stable", 0.1, 0.01).sentence == (
-        "Not testable: the validation losses of 0.1 and 0.01 never rise."
+        "Not testable for 0.1 against 0.01: their validation losses never rise."
     )
     short = make_results({0.1: falling(0.5, 0.8, epochs=1), 0.01: falling(0.6, 0.8, epochs=1)})
     for name in ("more_stable", "sooner"):
-        assert ask_one(short, name, 0.1, 0.01).sentence == "Not testable: the way there takes at least 2 epochs."
+        assert (
+            ask_one(short, name, 0.1, 0.01).sentence
+            == "Not testable for 0.1 against 0.01: the way there takes at least two epochs."
+        )
 
 
 def test_one_seed_that_rose_keeps_overfitting_open(make_results: Make) -> None:
@@ -346,19 +351,19 @@ def test_the_choice(apart: Results, together: Results) -> None:
 def test_degenerate_studies_say_why_nothing_can_be_told(make_results: Make) -> None:
     one_seed = make_results({0.1: falling(0.5, 0.8, seeds=1), 0.01: falling(0.6, 0.7, seeds=1)})
     assert ask_one(one_seed, "higher", 0.1, 0.01, "val_accuracy").sentence == (
-        "Not testable: there is 1 seed only, and telling a difference from chance takes 2 or more."
+        "Not testable for 0.1 against 0.01: there is one seed only, and telling a difference from chance takes two or more."
     )
     assert "one seed cannot tell a difference from chance" in ask_one(one_seed, "choice").sentence
     one_rate = make_results({0.1: falling(0.5, 0.8)})
     assert "with one rate there is nothing to choose from" in ask_one(one_rate, "choice").sentence
     assert ask_one(one_rate, "edge_of_range").verdict == "not testable"
     assert ask_one(one_rate, "best", 0.1, "val_accuracy").sentence == (
-        "Not testable: there is no other rate to compare it with."
+        "Not testable for 0.1: there is no other rate to compare it with."
     )
     diverged = make_results({0.1: [[], []], 0.01: [[], []]})
     assert ask_one(diverged, "choice").sentence == "Not testable: training diverged at every rate."
     assert ask_one(diverged, "higher", 0.1, 0.01, "val_loss").sentence == (
-        "Not testable: training diverged at 0.1 and 0.01."
+        "Not testable for 0.1 against 0.01: training diverged at 0.1 and 0.01."
     )
     ties = make_results({0.1: falling(0.5, 0.8), 0.01: falling(0.5, 0.8)})
     assert ask_one(ties, "higher", 0.1, 0.01, "val_accuracy").verdict == "not testable"
@@ -449,9 +454,7 @@ def test_a_rate_that_does_not_learn_is_said_to_and_compared_with_none(make_resul
     assert {one.name for one in compared} >= {"higher", "lower", "sooner"}
     assert not any(1.0 in one.arguments.values() for one in compared)
     assert [one.name for one in narrative.observe_rate(results, 1.0).claims] == ["learns", "trains_stably"]
-    assert ask_one(results, "sooner", 0.1, 1.0).sentence == (
-        "Not testable: training at 1 ends no better than guessing."
-    )
+    assert ask_one(results, "sooner", 0.1, 1.0).sentence == ("Not testable for 0.1 against 1: training at 1 ends no better than guessing.")
     none = make_results({1.0: guessing(), 10.0: guessing()})
     assert narrative.answer(none).text == ("Not testable: no rate tried learns, each ends no better than guessing.")
     assert ask_one(none, "edge_of_range").verdict == "not testable"
@@ -540,23 +543,39 @@ def test_a_published_claim_that_cannot_be_asked_is_refused(published: tuple[str,
 def test_a_published_claim_about_a_missing_run_is_not_testable(together: Results) -> None:
     del together.records[0.01]
     asked = ask(together, PublishedClaim(says="so", claim="learns", arguments={"learning_rate": 0.01}))
-    assert asked.sentence == "Not testable: there is no run at 0.01."
+    assert asked.sentence == "Not testable for 0.01: there is no run at 0.01."
     assert narrative.answer(together).text.startswith("Without 0.01, whose run is missing: ")
     left_out = PublishedClaim(
         says="so", claim="higher", arguments={"learning_rate": 0.1, "than": 0.7, "metric": "test_loss"}
     )
-    assert ask(together, left_out).sentence == "Not testable: there is no run at 0.7."
+    assert ask(together, left_out).sentence == "Not testable for 0.1 against 0.7: there is no run at 0.7."
 
 
-def test_every_number_of_the_reference_in_prose_is_among_its_findings() -> None:
-    results = load_results()
-    for one in narrative.ask_everything(results):
-        known = " ".join(map(str, one.evidence.values())) + " 95 % 80 % 1"
-        known += (
-            " " + " ".join(str(value) for value in one.evidence["n"].__dict__.values()) if "n" in one.evidence else ""
-        )
-        for number in re.findall(r"−?\d[\d,.]*\d|\d", one.sentence):
-            assert number.lstrip("−") in known.replace("−", ""), f"{number} in {one.sentence!r} is not among {known}"
+NUMBER = re.compile(r"\d[\d,.]*\d(?:e-?\d+)?|\d(?:e-?\d+)?")
+OF_METHOD = {"95", "80", "0.05"}  # per cent of intervals and of power, and the level of tests
+
+
+def list_numbers(text: str) -> set[str]:
+    return set(NUMBER.findall(text)) - OF_METHOD
+
+
+@pytest.mark.parametrize("study", ["reference", "range test", "apart", "together"])
+def test_prose_written_again_quotes_only_numbers_of_its_findings(study: str, apart: Results, together: Results) -> None:
+    results = {"apart": apart, "together": together}.get(study) or load_results()
+    if study == "range test":
+        rates = np.geomspace(1e-7, 10, 200)
+        losses = [2.3 - 2 / (1 + (middle / rates) ** 2) for middle in (1e-3, 2e-3, 4e-3)]
+        results = replace(results, range_test=RangeCurves(rates, np.array(losses)))
+    written = json.loads(json.dumps(collect_findings(results)))
+    claims = [
+        (one.sentence, found) for one, found in zip(narrative.ask_everything(results), written["claims"], strict=True)
+    ]
+    prose = [(one.text, written["paragraphs"][name]) for name, one in narrative.write_paragraphs(results).items()]
+    assert len(claims) > 5
+    assert len(prose) == (4 if study == "range test" else 3)
+    for text, found in claims + prose:
+        known = list_numbers(" ".join(one["text"] for one in found["evidence"].values()))
+        assert list_numbers(text) <= known, f"{text!r} quotes {list_numbers(text) - known}, not in {found['evidence']}"
 
 
 def test_findings_of_the_reference_about_the_earlier_report() -> None:

@@ -6,9 +6,9 @@ from html import escape
 from typing import Any
 
 from lrreport.report.claims import VOCABULARY, Claim, ask
-from lrreport.report.claims.claim import find_learning, list_rates
+from lrreport.report.claims.claim import find_learning, list_rates, quantify_rates
 from lrreport.report.claims.differences import choose_pairs
-from lrreport.report.formats import count_nouns, format_count, format_rate, list_words
+from lrreport.report.formats import Quantity, count_nouns, format_count, format_rate, list_words
 from lrreport.report.results import Results
 from lrreport.report.stats import find_steepest_rate
 
@@ -18,7 +18,7 @@ DATASET_NAMES = {"fashion_mnist": "Fashion-MNIST", "sample": "the sample of Fash
 
 @dataclass(frozen=True)
 class Narrative:
-    """Claims shown as sentences, each with its verdict and its rule to unfold; or, without any, why there are none.
+    """Claims shown as sentences, each with its verdict, and its rule and evidence to unfold; or why there are none.
 
     `asserted` are the words of an earlier report, one for each claim.
     """
@@ -55,10 +55,21 @@ def typeset(text: str) -> str:
 
 def _show_claim(one: Claim, asserted: str) -> str:
     said = f'<p class="asserted">{typeset(asserted)}</p>' if asserted else ""
-    rule = f"<details><summary>Rule</summary><p>{typeset(one.rule)}</p></details>" if one.rule else ""
+    rule = f"<p>{typeset(one.rule)}</p>" if one.rule else ""
+    behind = rule + _show_evidence(one.evidence)
+    unfold = f"<details><summary>Rule and evidence</summary>{behind}</details>" if behind else ""
     verdict = f'<span class="verdict">{typeset(_name_verdict(one))}</span>'
     kind = one.verdict.replace(" ", "-")
-    return f'<li class="claim {kind}">{said}<p>{verdict} {typeset(one.sentence)}</p>{rule}</li>\n'
+    return f'<li class="claim {kind}">{said}<p>{verdict} {typeset(one.sentence)}</p>{unfold}</li>\n'
+
+
+def _show_evidence(evidence: dict[str, Quantity]) -> str:
+    """Return the numbers that a sentence is made of, each under its name in findings.json."""
+    pairs = (
+        f"<div><dt>{escape(name.replace('_', ' '))}</dt><dd>{typeset(str(quantity).removeprefix('= '))}</dd></div>"
+        for name, quantity in evidence.items()
+    )
+    return f"<dl>{''.join(pairs)}</dl>" if evidence else ""
 
 
 def _name_verdict(one: Claim) -> str:
@@ -81,10 +92,15 @@ class Chapter:
 
 @dataclass(frozen=True)
 class Paragraph:
-    """A paragraph of its own; `style` is its class in the page."""
+    """A paragraph of its own; `style` is its class in the page, `evidence` holds the numbers that it quotes."""
 
     text: str
+    evidence: dict[str, Quantity]
     style: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the paragraph as plain data."""
+        return {"text": self.text, "evidence": {key: quantity.to_json() for key, quantity in self.evidence.items()}}
 
     def __repr__(self) -> str:
         return self.text
@@ -96,7 +112,9 @@ class Paragraph:
 def answer(results: Results) -> Paragraph:
     """Return the conclusion, and first of all which runs are missing."""
     missing = f"Without {list_rates(results.missing)}, whose run is missing: " if results.missing else ""
-    return Paragraph(f"{missing}{VOCABULARY['choice'](results).sentence}", style="answer")
+    chosen = VOCABULARY["choice"](results)
+    evidence = chosen.evidence | quantify_rates("missing", results.missing)
+    return Paragraph(f"{missing}{chosen.sentence}", evidence, style="answer")
 
 
 def observe_rates(results: Results) -> Chapter:
@@ -126,30 +144,36 @@ def suggest_range(results: Results) -> Paragraph | None:
 def suggest_rate(rates: Any, losses: Any) -> Paragraph:
     """Return the rate that a range test suggests, given the rate of each step and the losses (n_seeds, n_steps)."""
     found = [find_steepest_rate(rates, one) for one in losses]
-    fell = sorted(rate for rate in found if rate == rate)
-    n = f"n = {format_count(len(found))}"
-    tested = (
-        f"A range test from {format_rate(float(rates[0]))} to {format_rate(float(rates[-1]))}, one step at each rate,"
-    )
+    fell = sorted(rate for rate in found if not math.isnan(rate))
+    evidence = {
+        "first": Quantity(float(rates[0]), "rate"),
+        "last": Quantity(float(rates[-1]), "rate"),
+        "n": Quantity(len(found), "count"),
+        "n_still": Quantity(len(found) - len(fell), "count"),
+        "agreement": Quantity(RANGE_AGREEMENT, "count"),
+    }
+    if fell:
+        evidence |= {"lowest": _quantify_roughly(fell[0]), "highest": _quantify_roughly(fell[-1])}
+    text = "A range test from {first} to {last}, one step at each rate, "
     if len(fell) < len(found):
-        still = count_nouns(len(found) - len(fell), "seed")
-        text = f"{tested} makes no suggestion: for {still} the loss never fell clearly ({n})."
+        seeds = count_nouns(len(found) - len(fell), "seed")
+        text += f"makes no suggestion: for {seeds} the loss never fell clearly (n = {{n}})."
     elif fell[-1] > RANGE_AGREEMENT * fell[0]:
-        text = (
-            f"{tested} makes no suggestion: the loss falls fastest between {_round_rate(fell[0])} and {_round_rate(fell[-1])}, "
-            f"and its seeds disagree by more than a factor of {RANGE_AGREEMENT} ({n})."
+        text += (
+            "makes no suggestion: the loss falls fastest between {lowest} and {highest}, and its seeds disagree by more than "
+            "a factor of {agreement} (n = {n})."
         )
     else:
-        middle = math.exp(sum(map(math.log, fell)) / len(fell))
-        text = (
-            f"{tested} suggests about {_round_rate(middle)}: there the loss falls fastest, from seed to seed between "
-            f"{_round_rate(fell[0])} and {_round_rate(fell[-1])} ({n})."
+        evidence["suggestion"] = _quantify_roughly(math.exp(sum(map(math.log, fell)) / len(fell)))
+        text += (
+            "suggests about {suggestion}: there the loss falls fastest, from seed to seed between {lowest} and {highest} "
+            "(n = {n})."
         )
-    return Paragraph(text)
+    return Paragraph(text.format_map(evidence), evidence)
 
 
-def _round_rate(rate: float) -> str:
-    return format_rate(float(f"{rate:.1g}"))
+def _quantify_roughly(rate: float) -> Quantity:
+    return Quantity(float(f"{rate:.1g}"), "rate")
 
 
 def check_search(results: Results) -> Narrative:
@@ -189,24 +213,35 @@ def conclude(results: Results) -> Narrative:
 def state_conditions(results: Results) -> Paragraph:
     """Return what the conclusions depend on."""
     study, record = results.study, next(iter(results.records.values()))
-    sizes, dataset = record.split_sizes, DATASET_NAMES[study.fixed.dataset]
-    return Paragraph(
-        f"All this holds for one network, {' × '.join(map(format_count, study.fixed.hidden_sizes))} hidden units, "
-        f"{study.fixed.optimizer.capitalize()} and batches of {format_count(study.fixed.batch_size)}, after "
-        f"{count_nouns(study.fixed.epochs, 'epoch')} on {format_count(sizes['train'])} images of {dataset}, "
-        f"compared on {format_count(sizes['validation'])} held-out images with "
-        f"{count_nouns(len(study.vary.seed), 'seed')} a rate. Another budget or split may rank the rates otherwise."
+    sizes = study.fixed.hidden_sizes
+    evidence = {
+        **{f"hidden_{place}": Quantity(size, "count") for place, size in enumerate(sizes, start=1)},
+        "batch_size": Quantity(study.fixed.batch_size, "count"),
+        "epochs": Quantity(study.fixed.epochs, "count"),
+        "train": Quantity(record.split_sizes["train"], "count"),
+        "validation": Quantity(record.split_sizes["validation"], "count"),
+        "seeds": Quantity(len(study.vary.seed), "count"),
+    }
+    text = (
+        f"All this holds for one network, {' × '.join(map(format_count, sizes))} hidden units, "
+        f"{study.fixed.optimizer.capitalize()} and batches of {{batch_size}}, after "
+        f"{count_nouns(study.fixed.epochs, 'epoch')} on {{train}} images of {DATASET_NAMES[study.fixed.dataset]}, compared on "
+        f"{{validation}} held-out images with {count_nouns(len(study.vary.seed), 'seed')} a rate. "
+        "Another budget or split may rank the rates otherwise."
     )
+    return Paragraph(text.format_map(evidence), evidence)
 
 
 def describe_data(results: Results) -> Paragraph:
     """Return how many images there are, and whether any occurs more than once."""
     record = next(iter(results.records.values()))
-    train, validation, test = (format_count(record.split_sizes[name]) for name in ("train", "validation", "test"))
-    text = f"The network learns from {train} images, {validation} compare the rates and {test} test it at the end."
+    equal = {f"equal in {name}": count for name, count in record.equal_images.items()}
+    evidence = {name: Quantity(count, "count") for name, count in (record.split_sizes | equal).items()}
+    text = "The network learns from {train} images, {validation} compare the rates and {test} test it at the end."
+    text = text.format_map(evidence)
     if record.equal_images:
         text += f" Compared byte by byte, {_say_equal_images(record.equal_images)}."
-    return Paragraph(text)
+    return Paragraph(text, evidence)
 
 
 def _say_equal_images(counts: dict[str, int]) -> str:
@@ -251,3 +286,14 @@ def ask_everything(results: Results) -> list[Claim]:
         check_published(results),
     ]
     return [one for part in parts for one in part.claims]
+
+
+def write_paragraphs(results: Results) -> dict[str, Paragraph]:
+    """Return every paragraph of the report that is no claim, by what it is about."""
+    paragraphs = {
+        "answer": answer(results),
+        "data": describe_data(results),
+        "range_test": suggest_range(results),
+        "conditions": state_conditions(results),
+    }
+    return {name: paragraph for name, paragraph in paragraphs.items() if paragraph}

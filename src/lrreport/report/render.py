@@ -12,7 +12,7 @@ from lrreport import LrreportError
 from lrreport.record import replace_file
 from lrreport.report import narrative
 from lrreport.report.freshness import FINDINGS, PAGE
-from lrreport.report.results import load_results
+from lrreport.report.results import Results, load_results
 from lrreport.report.tables import tabulate_results
 
 TEMPLATE = Path(__file__).parent / "template"
@@ -31,9 +31,7 @@ def write_takeaways(folder: Path) -> str:
     """
     results = load_results(folder)
     table = tabulate_results(results)
-    claims = [one.to_json() for one in narrative.ask_everything(results)]
-    answer = narrative.answer(results).text
-    findings = {"answer": answer, "claims": claims}
+    findings = collect_findings(results)
     texts = {
         "results.csv": results.runs.to_csv(index=False),
         FINDINGS: json.dumps(findings, indent=1, ensure_ascii=False) + "\n",
@@ -42,7 +40,17 @@ def write_takeaways(folder: Path) -> str:
     }
     for name, text in texts.items():
         replace_file(folder / name, text.encode())
-    return answer
+    return str(findings["answer"])
+
+
+def collect_findings(results: Results) -> dict[str, Any]:
+    """Return the answer, every claim and every other paragraph, each with all numbers that it quotes, as plain data."""
+    paragraphs = narrative.write_paragraphs(results)
+    return {
+        "answer": paragraphs["answer"].text,
+        "claims": [one.to_json() for one in narrative.ask_everything(results)],
+        "paragraphs": {name: paragraph.to_json() for name, paragraph in paragraphs.items()},
+    }
 
 
 def export_html(notebook: Path, title: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from lrreport import LrreportError
-from lrreport.report.formats import Quantity, count_nouns, format_rate, list_words
+from lrreport.report.formats import Quantity, format_rate, list_words
 from lrreport.report.results import Results
 from lrreport.report.stats import ALPHA, Estimate, adjust_holm
 from lrreport.study import PublishedClaim
@@ -80,7 +80,7 @@ def ask(results: Results, published: PublishedClaim) -> Claim:
     check_claim(published, (*results.study.vary.learning_rate, *_rates_in(arguments)))
     absent = [rate for rate in _rates_in(arguments) if rate not in results.records]
     if absent:
-        return not_testable(published.claim, arguments, f"there is no run at {list_rates(absent)}")
+        return not_testable(published.claim, arguments, f"there is no run at {list_rates(absent)}", absent=absent)
     return VOCABULARY[published.claim](results, **arguments)
 
 
@@ -109,19 +109,28 @@ def _check_rates(place: str, rates: list[Any], known: Sequence[float]) -> None:
         raise LrreportError(f"{place}: it compares {rates[0]!r} with itself; name two learning rates")
 
 
-def not_testable(name: str, arguments: dict[str, Any], reason: str, rule: str = "") -> Claim:
-    """Return a claim that these results cannot decide, with the reason as its sentence."""
-    return Claim(name, arguments, "not testable", f"Not testable: {reason}.", rule, n=0)
+def not_testable(
+    name: str, arguments: dict[str, Any], reason: str, rule: str = "", absent: Sequence[float] = ()
+) -> Claim:
+    """Return a claim that these results cannot decide, with the reason as its sentence; `absent` are rates without a run."""
+    rates = _rates_in(arguments)
+    about = f" for {' against '.join(map(format_rate, rates))}" if rates else ""
+    evidence = quantify_rates("rate", rates) | quantify_rates("absent", absent)
+    return Claim(name, arguments, "not testable", f"Not testable{about}: {reason}.", rule, n=0, evidence=evidence)
 
 
 def why_untestable(results: Results, rates: Sequence[float], n_needed: int = 2) -> str:
     """Return why these rates cannot be judged or compared, or nothing if they can."""
     diverged = [rate for rate in rates if rate not in results.complete_rates]
     if diverged:
-        return f"training diverged at {list_rates(diverged)}"
+        where = f" at {list_rates(diverged)}" if len(rates) > 1 else ""
+        return f"training diverged{where}"
     n = min(len(results.records[rate].seeds) for rate in rates)
     if n < n_needed:
-        return f"there is {count_nouns(n, 'seed')} only, and telling a difference from chance takes {n_needed} or more"
+        there = "is one seed only" if n == 1 else "are only two seeds"
+        return (
+            f"there {there}, and telling a difference from chance takes {'two' if n_needed == 2 else 'three'} or more"
+        )
     return ""
 
 
@@ -138,8 +147,10 @@ def find_learning(results: Results) -> list[float]:
 def why_no_way(results: Results, rates: Sequence[float]) -> str:
     """Return why the way of these rates to their end cannot be compared, or nothing if it can."""
     idle = [rate for rate in rates if rate not in find_learning(results)]
-    reason = why_untestable(results, rates)
-    return reason or (f"training at {list_rates(idle)} ends no better than guessing" if idle else "")
+    if reason := why_untestable(results, rates):
+        return reason
+    where = f" at {list_rates(idle)}" if idle and len(rates) > 1 else ""
+    return f"training{where} ends no better than guessing" if idle else ""
 
 
 def list_rates(rates: Sequence[float]) -> str:

@@ -12,7 +12,6 @@ from lrreport.report.claims.claim import (
     decide_lead,
     find_learning,
     has_spread,
-    list_rates,
     not_testable,
     note_pairs,
     quantify,
@@ -185,9 +184,9 @@ def more_stable(results: Results, learning_rate: float, than: float) -> Claim:
     rises = measure_rises(results)
     estimate = estimate_mean(rises[than] - rises[learning_rate])
     if not has_spread(estimate):
-        both = f"the validation losses of {list_rates([learning_rate, than])}"
+        never = not rises[[learning_rate, than]].to_numpy().any()
         reason = (
-            f"{both} never rise" if not rises[[learning_rate, than]].to_numpy().any() else f"{both} rise by the same"
+            f"their validation losses {'never rise' if never else 'rise by amounts that differ alike in every seed'}"
         )
         return not_testable("more_stable", arguments, reason, STABLE_RULE)
     p = adjust_rises(results)[frozenset((learning_rate, than))]
@@ -259,7 +258,7 @@ def _without_others(results: Results, rate: float) -> str:
 
 
 def _without_epochs(results: Results) -> str:
-    return "" if results.study.fixed.epochs >= 2 else "the way there takes at least 2 epochs"
+    return "" if results.study.fixed.epochs >= 2 else "the way there takes at least two epochs"
 
 
 def _why_no_lead(results: Results, rate: float) -> str:

@@ -65,7 +65,7 @@ def all_finished(results: Results) -> Claim:
 def loss_ranks_as_accuracy(results: Results) -> Claim:
     """Validation loss puts the rates into the same order as validation accuracy does."""
     name = "loss_ranks_as_accuracy"
-    reason = _why_no_choice(results, n_rates=2)
+    reason = _why_no_comparison(results)
     if reason:
         return not_testable(name, {}, reason, RANKS_RULE)
     accuracy, loss = (adjust_metric(results, metric) for metric in (METRIC, "val_loss"))
@@ -112,7 +112,7 @@ def _leads(results: Results, metric: str, rate: float, than: float) -> bool:
 @claim
 def edge_of_range(results: Results) -> Claim:
     """A rate that may be the best lies at an end of the range tried, so better ones may lie outside."""
-    reason = _why_no_choice(results, n_rates=2)
+    reason = _why_no_comparison(results)
     if reason:
         return not_testable("edge_of_range", {}, reason, EDGE_RULE)
     unbeaten = find_unbeaten(results, METRIC, sign=1)
@@ -120,7 +120,7 @@ def edge_of_range(results: Results) -> Claim:
     absent = [rate for rate in (lowest, highest) if rate in results.missing]
     if absent:
         reason = f"there is no run at {list_rates(absent)}, an end of the range"
-        return not_testable("edge_of_range", {}, reason, EDGE_RULE)
+        return not_testable("edge_of_range", {}, reason, EDGE_RULE, absent)
     added = [rate for rate in (_round(lowest / 3), _round(lowest / 10)) if lowest in unbeaten]
     added += [rate for rate in (_round(highest * 3), _round(highest * 10)) if highest in unbeaten]
     ends = [rate for rate in (highest, lowest) if rate in unbeaten]
@@ -158,10 +158,9 @@ def _round(rate: float) -> float:
     return float(f"{rate:.1g}")
 
 
-def _why_no_choice(results: Results, n_rates: int) -> str:
-    if len(results.complete_rates) < n_rates:
-        done = count_nouns(len(results.complete_rates), "rate")
-        return f"{done} completed, and this takes {n_rates}" if results.complete_rates else "no rate completed"
+def _why_no_comparison(results: Results) -> str:
+    if len(results.complete_rates) < 2:
+        return "only one rate trained to the end" if results.complete_rates else "no rate trained to the end"
     if not find_learning(results):
         return "no rate tried learns"
     return why_untestable(results, results.complete_rates)

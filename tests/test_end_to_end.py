@@ -95,6 +95,28 @@ def test_unusual_studies_make_a_report(tmp_path: Path, arguments: list[str], exp
     assert all("nan" not in one["sentence"] for one in findings["claims"])
 
 
+def test_a_range_test_is_shown_behind_the_grid(outputs: Path, repository: Path, tmp_path: Path) -> None:
+    study = tmp_path / "ranged.toml"
+    text = (repository / "studies/quick.toml").read_text()
+    study.write_text(f"{text}\n[range_test]\nlowest = 1e-6\nhighest = 10.0\nsteps = 300\n")
+    command = [sys.executable, "-m", "lrreport.cli", "report", str(study), "--outputs", str(outputs)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    [contents] = outputs.glob("ranged*/study.json")
+    curves = load_results(contents.parent).range_test
+    assert curves is not None
+    assert curves.losses.shape == (5, 300)
+    said = json.loads((contents.parent / "findings.json").read_text())["paragraphs"]["range_test"]
+    assert said["text"].startswith("A range test from 0.000001 to 10, one step at each rate, suggests about 0.00")
+    assert 1e-4 < said["evidence"]["suggestion"]["value"] < 1e-2
+    page = html.unescape((contents.parent / "report.html").read_text()).replace("\N{NO-BREAK SPACE}", " ")
+    assert said["text"] in page
+    assert "The vertical lines are the 3 rates of the study." in page
+    ran = {path: path.stat().st_mtime_ns for path in outputs.glob("runs/*/record.json")}
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    assert ran == {path: path.stat().st_mtime_ns for path in outputs.glob("runs/*/record.json")}
+
+
 def test_a_title_is_text_not_markup(outputs: Path, repository: Path, tmp_path: Path) -> None:
     study = tmp_path / "quick.toml"
     text = (repository / "studies/quick.toml").read_text()

@@ -454,7 +454,9 @@ def test_a_rate_that_does_not_learn_is_said_to_and_compared_with_none(make_resul
     assert {one.name for one in compared} >= {"higher", "lower", "sooner"}
     assert not any(1.0 in one.arguments.values() for one in compared)
     assert [one.name for one in narrative.observe_rate(results, 1.0).claims] == ["learns", "trains_stably"]
-    assert ask_one(results, "sooner", 0.1, 1.0).sentence == ("Not testable for 0.1 against 1: training at 1 ends no better than guessing.")
+    assert ask_one(results, "sooner", 0.1, 1.0).sentence == (
+        "Not testable for 0.1 against 1: training at 1 ends no better than guessing."
+    )
     none = make_results({1.0: guessing(), 10.0: guessing()})
     assert narrative.answer(none).text == ("Not testable: no rate tried learns, each ends no better than guessing.")
     assert ask_one(none, "edge_of_range").verdict == "not testable"

@@ -6,6 +6,11 @@ PYTHON ?= python3
 STUDY ?= studies/fashion_mnist.toml
 BIN := .venv/bin
 
+KNOWN := STUDY LRS SEEDS EPOCHS JOBS DEVICE NAME PYTHON
+GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
+UNKNOWN := $(filter-out $(KNOWN) MAKE%,$(GIVEN))
+$(if $(UNKNOWN),$(error no variable $(UNKNOWN); there are $(KNOWN)))
+
 # A value as one word of the shell, whatever it contains.
 quote = '$(subst ','\'',$(1))'
 option = $(if $($(1)),$(2)=$(call quote,$($(1))))

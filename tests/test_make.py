@@ -123,3 +123,11 @@ def test_clean_keeps_runs_and_the_reference(clone: Path) -> None:
         (clone / "outputs" / name).mkdir(parents=True)
     assert make(clone, "clean").returncode == 0
     assert sorted(path.name for path in (clone / "outputs").iterdir()) == ["reference", "runs"]
+
+
+def test_a_misspelt_variable_is_refused(clone: Path) -> None:
+    mark_as_set_up(clone)
+    done = make(clone, "report", "EPOCH=10")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert re.fullmatch(r"Makefile:\d+: \*\*\* no variable EPOCH; there are STUDY LRS .*PYTHON\.  Stop\.\n", done.stderr)

@@ -1,9 +1,6 @@
 """Frame in, Figure out; nothing is computed here but where to draw, and nothing is saved."""
 
-import io
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -11,145 +8,302 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, NullLocator, PercentFormatter
+from scipy.optimize import isotonic_regression
 
-from lrreport.report.claims.claim import list_rates
-from lrreport.report.formats import format_loss, format_percent, format_rate, list_words
+from lrreport.report.claims.claim import METRICS, list_rates, quantify, quantify_limit
+from lrreport.report.colors import FEW, Hue, color_rates
+from lrreport.report.formats import count_nouns, format_count, format_loss, format_rate
+from lrreport.report.pictures import FAINT, INK, STYLE, Picture, make_axes
 from lrreport.report.results import Results
 from lrreport.report.stats import estimate_mean
+from lrreport.report.table import Table
 
-INK, FAINT = "#010203", "#010204"  # placeholders: the reader's colour scheme decides, see _follow_scheme
-STYLE: dict[Any, Any] = {
-    "axes.edgecolor": FAINT, "axes.grid": True, "axes.labelcolor": INK, "axes.spines.right": False,
-    "axes.spines.top": False, "axes.titlecolor": INK, "axes.titlelocation": "left", "axes.titlesize": 11,
-    "figure.facecolor": "none", "axes.facecolor": "none", "font.size": 10, "grid.alpha": 0.25, "grid.color": FAINT,
-    "grid.linewidth": 0.6, "legend.frameon": False, "lines.linewidth": 1.8, "svg.fonttype": "path",
-    "svg.hashsalt": "lrreport", "text.color": INK, "xtick.color": FAINT, "xtick.labelcolor": INK,
-    "ytick.color": FAINT, "ytick.labelcolor": INK,
-}  # fmt: skip
-SCHEME = (
-    "<style>.ink{color:#1c2330}.faint{color:#6b7280}"
-    "@media(prefers-color-scheme:dark){.ink{color:#e6e9ef}.faint{color:#9aa3b2}}</style>"
-)
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure as SVG, with the text that states its message to those who do not see it."""
-
-    figure: Figure
-    alt: str
-
-    def __repr__(self) -> str:
-        return f"[Figure: {self.alt}]"
-
-    def to_svg(self) -> str:
-        """Return the figure as SVG, the same for the same figure, in ink that suits light and dark pages."""
-        stream = io.StringIO()
-        with mpl.rc_context(STYLE):
-            self.figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None}, bbox_inches="tight")
-        return _follow_scheme(stream.getvalue())
-
-    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, Any]]:
-        return {"image/svg+xml": self.to_svg(), "text/plain": repr(self)}, {"image/svg+xml": {"alt": self.alt}}
-
-
-def _follow_scheme(svg: str) -> str:
-    """Let ink be dark on light pages and light on dark ones: the placeholders become the colour of a class."""
-    for placeholder, name in ((INK, "ink"), (FAINT, "faint")):
-        svg = re.sub(rf'style="([^"]*){placeholder}', rf'class="{name}" style="\1currentColor', svg)
-    start = svg.index("<svg")
-    return svg[start:].replace("<defs>", f"{SCHEME}<defs>", 1)
-
-
-def color_rates(rates: Sequence[float]) -> dict[float, tuple[float, float, float]]:
-    """Return one colour for each rate, the same in every figure; few rates get the colour-blind palette, many a ramp."""
-    ordered = sorted(rates, reverse=True)
-    few = [color for place, color in enumerate(sns.color_palette("colorblind")) if place not in (7, 8)]  # grey, yellow
-    palette = few if len(ordered) <= len(few) else sns.color_palette("viridis", len(ordered))
-    return dict(zip(ordered, palette, strict=False))
-
-
-def make_axes(n_columns: int = 1, height: float = 3.4, width: float = 7.6, **options: Any) -> tuple[Figure, list[Axes]]:
-    """Return a figure with axes side by side, in the style of the house."""
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(width, height), layout="constrained")
-        axes = figure.subplots(1, n_columns, squeeze=False, **options)
-    return figure, list(axes[0])
+WIDE, NARROW = {"width": 7.6}, {"width": 4.0}  # inches; the narrow arrangement is for phones
+PANELS = ("train_loss", "val_loss", "train_accuracy", "val_accuracy")
+LABELLED = 6  # lines with their names at their ends; more get a legend, and more than LISTED a scale of colours
+LISTED = 16
+POINTS = 30  # rates that are drawn one by one; more are a line with a band
+TABLE_ROWS = 300  # about so many at most in the table behind a figure
+SMOOTHING = 0.05  # the share of each new step in the smoothed loss of a range test
 
 
 def draw_accuracy_by_rate(results: Results) -> Picture:
     """Draw validation and test accuracy against the learning rate: every seed a point, the mean with its interval."""
-    figure, axes = make_axes(2, sharey=True)
-    colors = color_rates(results.study.vary.learning_rate)
+    hues = color_rates(results.study.vary.learning_rate)
+    wide, narrow = (_plot_accuracies(results, hues, n_columns) for n_columns in (2, 1))
+    said = _compare_ends(results, "val_accuracy", "highest", "lowest")
+    alt = (
+        f"Two panels, validation and test accuracy against the learning rate on a log scale, every seed a point. {said}"
+    )
+    return Picture(wide, alt, said, _tabulate_estimates(results), tuple(hues.values()), narrow)
+
+
+def _plot_accuracies(results: Results, hues: Mapping[float, Hue], n_columns: int) -> Figure:
+    size = WIDE | {"height": 3.4} if n_columns == 2 else NARROW | {"height": 5.2}
+    figure, axes = make_axes(2 // n_columns, n_columns, sharey=True, **size)
     for axis, metric, title in zip(axes, ("val_accuracy", "test_accuracy"), ("Validation", "Test"), strict=True):
         with mpl.rc_context(STYLE):
             axis.set_xscale("log")
-            for rate in results.complete_rates:
-                _draw_estimate(axis, rate, results.values(rate, metric), colors[rate])
-            axis.set(title=f"{title} accuracy", xlabel="learning rate (log scale)")
+            _draw_estimates(axis, results, metric, hues)
+            _mark_diverged(axis, results, hues)
+            axis.set_title(f"{title} accuracy")
+            axis.margins(x=0.15 if len(results.rates) <= 4 else 0.07)
             _label_rates(axis, results.rates)
             axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=None, symbol=" %"))
-    means = [
-        f"{format_rate(rate)} ends at {format_percent(results.values(rate, 'val_accuracy').mean())}"
-        for rate in results.complete_rates[:12]
-    ]
-    said = f"On validation, {list_words(means)}" if means else "No rate trained to the end"
-    return Picture(figure, f"Accuracy against learning rate, every seed a point. {said}.")
+    for axis in axes[-n_columns:]:
+        axis.set_xlabel("learning rate (log scale)")
+    return figure
 
 
-def _draw_estimate(axis: Axes, rate: float, values: "pd.Series[float]", color: Any) -> None:
-    estimate = estimate_mean(values)
-    spread = rate * np.exp(np.linspace(-0.06, 0.06, len(values))) if len(values) > 1 else np.array([rate])
-    axis.plot(spread, values, "o", color=color, alpha=0.45, markersize=4, markeredgewidth=0)
-    if estimate.n > 1:
-        axis.errorbar(
-            rate * 1.17, estimate.mean, yerr=[[estimate.mean - estimate.low], [estimate.high - estimate.mean]],
-            fmt="D", color=color, markersize=5, capsize=3,
-        )  # fmt: skip
+def _draw_estimates(axis: Axes, results: Results, metric: str, hues: Mapping[float, Hue]) -> None:
+    rates = sorted(results.complete_rates)
+    jitter = _find_jitter(rates)
+    for rate in rates:
+        values = results.values(rate, metric)
+        places = rate * np.exp(np.linspace(-jitter, jitter, len(values))) if len(values) > 1 else [rate]
+        axis.plot(places, values, "o", color=hues[rate].light, alpha=0.5, markersize=4.5, markeredgewidth=0)
+    estimates = {rate: estimate_mean(results.values(rate, metric)) for rate in rates}
+    if len(rates) > POINTS:
+        ends = np.array([(one.mean, one.low, one.high) for one in estimates.values()])
+        axis.plot(rates, ends[:, 0], color=INK.light, linewidth=1.2)
+        axis.fill_between(rates, ends[:, 1], ends[:, 2], color=FAINT.light, alpha=0.25, linewidth=0)
+        return
+    for rate, one in estimates.items():
+        if one.n > 1:
+            error = [[one.mean - one.low], [one.high - one.mean]]
+            axis.errorbar(
+                rate, one.mean, error, fmt="D", color=hues[rate].light, markersize=5.5, capsize=4, linewidth=1.8
+            )
+
+
+def _find_jitter(rates: Sequence[float]) -> float:
+    """Return how far to either side, in the logarithm of the rate, the points of a rate may lie."""
+    return min(0.1, 0.2 * float(np.diff(np.log(rates)).min())) if len(rates) > 1 else 0.1
+
+
+def _mark_diverged(axis: Axes, results: Results, hues: Mapping[float, Hue]) -> None:
+    """Put a cross on the lower edge for each rate at which a seed diverged."""
+    diverged = [rate for rate in results.rates if rate not in results.complete_rates]
+    edge = axis.get_xaxis_transform()
+    for rate in diverged:
+        axis.plot(
+            rate, 0.035, "x", color=hues[rate].light, transform=edge, markersize=7, markeredgewidth=2, clip_on=False
+        )
+    if diverged:
+        middle = float(np.exp(np.mean(np.log(diverged))))
+        axis.text(middle, 0.075, "diverged", transform=edge, ha="center", fontsize=9.5, color=FAINT.light)
 
 
 def _label_rates(axis: Axes, rates: Sequence[float]) -> None:
-    shown = sorted(rates) if len(rates) <= 4 else []
-    if shown:
+    """Name the rates themselves on the axis where their names do not overlap, else round ones."""
+    shown = sorted(rates)
+    low, high = (np.log(end) for end in axis.get_xlim())
+    width = 33  # characters that fit on the axis
+    gaps = np.diff(np.log(shown)) / (high - low) * width if len(shown) > 1 else np.array([width])
+    if gaps.min() > max(len(format_rate(rate)) for rate in shown):
         axis.set_xticks(shown, [format_rate(rate) for rate in shown])
+        axis.xaxis.set_minor_locator(NullLocator())
     else:
         axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_rate(value)))
     axis.xaxis.set_minor_formatter(NullFormatter())
-    axis.margins(x=0.15)
+
+
+def _compare_ends(results: Results, metric: str, first: str, last: str) -> str:
+    """Return which rates end at the two ends of a metric; `first` is the word for its upper end, `last` for the lower."""
+    means = {rate: float(results.values(rate, metric).mean()) for rate in results.complete_rates}
+    diverged = [rate for rate in results.rates if rate not in means]
+    broken = f" Training diverged at {list_rates(diverged)}." if 0 < len(diverged) <= LISTED else ""
+    if len(diverged) > LISTED:
+        broken = f" Training diverged at {count_nouns(len(diverged), 'learning rate')}."
+    if not means:
+        return f"No learning rate trained to the end.{broken}"
+    high, low = max(means, key=lambda rate: means[rate]), min(means, key=lambda rate: means[rate])
+    unit = "" if metric.endswith("accuracy") else " nats"
+    upper, lower = (f"{quantify(means[rate], metric)}{unit}" for rate in (high, low))
+    if len(means) == 1:
+        return f"The mean {METRICS[metric]} of {format_rate(high)} ends at {upper}.{broken}"
+    return (
+        f"The mean {METRICS[metric]} ends {first} at {format_rate(high)}, {upper}, and {last} at {format_rate(low)}, {lower}."
+        f"{broken}"
+    )
+
+
+def _tabulate_estimates(results: Results) -> Table:
+    rows = []
+    for rate in results.rates:
+        cells = {"Learning rate": format_rate(rate)}
+        for metric in ("val_accuracy", "test_accuracy"):
+            name = METRICS[metric].capitalize()
+            cells |= {name: "diverged", f"{name}, 95 % interval": ""}
+            if rate in results.complete_rates:
+                one = estimate_mean(results.values(rate, metric))
+                cells[name] = str(quantify(one.mean, metric))
+                if one.n > 1:
+                    cells[f"{name}, 95 % interval"] = (
+                        f"{quantify_limit(one.low, metric)} to {quantify_limit(one.high, metric)}"
+                    )
+        rows.append(cells)
+    return Table(pd.DataFrame(rows), "Means over seeds and their 95 % intervals.")
 
 
 def draw_curves(results: Results) -> Picture:
-    """Draw loss and accuracy by epoch for each rate: training dashed, validation solid, the band from seed to seed."""
-    figure, axes = make_axes(2, height=3.8)
-    colors = color_rates(results.study.vary.learning_rate)
+    """Draw loss and accuracy by epoch, training and validation: means over seeds, bands from the lowest to the highest."""
+    hues = color_rates(results.study.vary.learning_rate)
+    wide, narrow = (_plot_curves(results, hues, n_columns) for n_columns in (2, 1))
+    said = _compare_ends(results, "val_loss", "highest", "lowest")
+    n_rates = count_nouns(len(results.rates), "learning rate")
+    alt = f"Four panels, loss and accuracy in training and on validation by epoch, for {n_rates}. {said}"
+    return Picture(wide, alt, said, _tabulate_curves(results), tuple(hues.values()), narrow)
+
+
+def _plot_curves(results: Results, hues: Mapping[float, Hue], n_columns: int) -> Figure:
+    size = WIDE | {"height": 5.6} if n_columns == 2 else NARROW | {"height": 9.0}
+    figure, axes = make_axes(4 // n_columns, n_columns, sharex=True, **size)
     limit = _limit_of_interest(results)
-    titles = ("Loss (nats)" if limit is None else f"Loss (nats), cut off at {limit:.1f}", "Accuracy")
-    for axis, metric, title in zip(axes, ("loss", "accuracy"), titles, strict=True):
+    for place, (axis, metric) in enumerate(zip(axes, PANELS, strict=True)):
+        if place % 2:
+            axis.sharey(axes[place - 1])
+            axis.tick_params(labelleft=n_columns == 1)
         with mpl.rc_context(STYLE):
             for rate in results.rates:
-                _draw_curve(axis, results.curves(rate, f"val_{metric}"), colors[rate], "-", format_rate(rate))
-                _draw_curve(axis, results.curves(rate, f"train_{metric}"), colors[rate], "--", None)
-            axis.set(title=title, xlabel="epoch")
-            axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes[1].yaxis.set_major_formatter(PercentFormatter(1, decimals=None, symbol=" %"))
+                _draw_curve(axis, results.curves(rate, metric), hues[rate], banded=len(results.rates) <= LISTED)
+            axis.set_title(_title_curves(metric, limit))
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+        if metric.endswith("accuracy"):
+            axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=None, symbol=" %"))
     if limit is not None:
         axes[0].set_ylim(0, limit)
-    with mpl.rc_context(STYLE):
-        columns = min(6, len(results.rates))
-        figure.legend(
-            *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=columns, title="learning rate"
+    for axis in axes[-n_columns:]:
+        axis.set_xlabel("epoch")
+    for axis, metric in zip(axes, PANELS, strict=True):
+        _mark_ends(axis, results, metric, hues)
+    _name_curves(figure, axes, results, hues, n_columns)
+    return figure
+
+
+def _title_curves(metric: str, limit: float | None) -> str:
+    unit = "" if metric.endswith("accuracy") else " (nats)"
+    cut = "" if metric.endswith("accuracy") or limit is None else f", cut off at {limit:.1f}"
+    return f"{METRICS[metric].capitalize()}{unit}{cut}"
+
+
+def _limit_of_interest(results: Results) -> float | None:
+    """Return an upper limit for losses when some run left the scale of the untrained network, else none."""
+    losses = results.epochs[["train_loss", "val_loss"]].to_numpy()
+    untrained = results.epochs.loc[results.epochs.epoch == 0, "val_loss"].max()
+    return 1.5 * float(untrained) if losses.max() > 2 * untrained else None
+
+
+def _draw_curve(axis: Axes, curves: pd.DataFrame, hue: Hue, banded: bool) -> None:
+    trained = curves.loc[1:] if len(curves) > 1 else curves
+    mean = trained.mean(axis=1)
+    axis.plot(
+        mean.index, mean, color=hue.light, marker="o" if len(trained) == 1 else None, linewidth=1.8 if banded else 0.9
+    )
+    if banded and trained.shape[1] > 1:
+        axis.fill_between(
+            mean.index, trained.min(axis=1), trained.max(axis=1), color=hue.light, alpha=0.18, linewidth=0
         )
-    ends = [
-        f"{format_rate(rate)} at {format_loss(results.values(rate, 'val_loss').mean())}"
-        for rate in results.complete_rates[:12]
+
+
+def _mark_ends(axis: Axes, results: Results, metric: str, hues: Mapping[float, Hue]) -> None:
+    """Put a cross where the curve of a seed that diverged breaks off."""
+    broken = results.runs[results.runs.status == "diverged"]
+    top = axis.get_ylim()[1]
+    for rate, seed in zip(broken.learning_rate, broken.seed, strict=True):
+        curve = results.curves(rate, metric)[seed].dropna()
+        axis.plot(
+            curve.index[-1],
+            min(curve.iloc[-1], top),
+            "x",
+            color=hues[rate].light,
+            markersize=6,
+            markeredgewidth=1.8,
+            clip_on=False,
+        )
+
+
+def _name_curves(
+    figure: Figure, axes: Sequence[Axes], results: Results, hues: Mapping[float, Hue], n_columns: int
+) -> None:
+    """Name the lines: at their ends if they are few, in a legend, or by a scale of colours if they are many."""
+    with mpl.rc_context(STYLE):
+        if len(results.rates) <= LABELLED:
+            for axis, metric in list(zip(axes, PANELS, strict=True))[n_columns - 1 :: n_columns]:
+                ends = {rate: results.curves(rate, metric).mean(axis=1).iloc[-1] for rate in results.rates}
+                _label_ends(axis, ends, hues)
+        elif len(results.rates) <= LISTED:
+            handles = [
+                mpl.lines.Line2D([], [], color=hues[rate].light, label=format_rate(rate))
+                for rate in sorted(results.rates)
+            ]
+            figure.legend(
+                handles=handles,
+                loc="outside lower center",
+                ncols=min(3 * n_columns, len(handles)),
+                title="learning rate",
+            )
+        else:
+            _add_scale(figure, axes, hues)
+
+
+def _label_ends(axis: Axes, ends: Mapping[float, float], hues: Mapping[float, Hue]) -> None:
+    """Write each rate beside the end of its line, moved apart until no two names overlap."""
+    low, high = axis.get_ylim()
+    order = sorted(ends, key=lambda rate: ends[rate])
+    places = [min(1.0, max(0.0, (ends[rate] - low) / (high - low))) for rate in order]
+    for rate, place in zip(order, spread_apart(places, gap=0.1), strict=True):
+        axis.text(
+            1.02,
+            place,
+            format_rate(rate),
+            transform=axis.transAxes,
+            va="center",
+            color=hues[rate].light,
+            fontweight="bold",
+            fontsize=10,
+        )
+
+
+def spread_apart(places: Sequence[float], gap: float) -> list[float]:
+    """Return ascending places moved as little as possible (least squares) to lie `gap` or more apart, in [0, 1] if they fit."""
+    steps = gap * np.arange(len(places))
+    moved = isotonic_regression(np.asarray(places) - steps).x + steps
+    return [float(one) for one in moved - min(0.0, moved[0]) - max(0.0, moved[-1] - 1)]
+
+
+def _add_scale(figure: Figure, axes: Sequence[Axes], hues: Mapping[float, Hue]) -> None:
+    rates = sorted(hues)
+    scale = ScalarMappable(LogNorm(rates[0], rates[-1]), ListedColormap([hues[rate].light for rate in rates]))
+    bar = figure.colorbar(scale, ax=list(axes), label="learning rate", aspect=40, pad=0.02)
+    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: format_rate(value)))
+    bar.ax.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _tabulate_curves(results: Results) -> Table:
+    epochs = _choose_epochs(results)
+    metrics = ("train_loss", "val_loss", "train_accuracy", "val_accuracy")
+    means = results.epochs.groupby(["learning_rate", "epoch"])[list(metrics)].mean()
+    rows = [
+        {"Learning rate": format_rate(rate), "Epoch": format_count(epoch)}
+        | {METRICS[metric].capitalize(): str(quantify(means.at[(rate, epoch), metric], metric)) for metric in metrics}
+        for rate in results.rates
+        for epoch in epochs
+        if (rate, epoch) in means.index
     ]
-    diverged = [rate for rate in results.rates if rate not in results.complete_rates]
-    said = f"The validation loss ends for {list_words(ends)} nats" if ends else "No rate trained to the end"
-    if diverged:
-        said += f"; training diverged at {list_rates(diverged)}"
-    return Picture(figure, f"Loss and accuracy by epoch for {len(results.rates)} learning rates. {said}.")
+    which = "" if len(epochs) == results.study.fixed.epochs + 1 else " at some of the epochs"
+    return Table(pd.DataFrame(rows), f"Means over seeds{which}. Losses are in nats.")
+
+
+def _choose_epochs(results: Results) -> list[int]:
+    """Return the epochs that the table shows: all, or so many evenly spaced ones that it stays short."""
+    last = results.study.fixed.epochs
+    n = max(2, min(last + 1, TABLE_ROWS // len(results.rates)))
+    return sorted({round(place) for place in np.linspace(0, last, n)})
 
 
 def draw_range_test(results: Results) -> Picture | None:
@@ -160,38 +314,54 @@ def draw_range_test(results: Results) -> Picture | None:
 
 def draw_range(rates: Any, losses: Any, tried: Sequence[float] = ()) -> Picture:
     """Draw the losses (n_seeds, n_steps) of a range test against the rate of each step, and the rates tried as lines."""
-    figure, [axis] = make_axes(height=3.2)
+    figure, [axis] = make_axes(height=3.4)
+    smooth = pd.DataFrame(np.asarray(losses).T, index=pd.Index(rates)).ewm(alpha=SMOOTHING, ignore_na=True).mean()
+    smooth = smooth.where(np.isfinite(np.asarray(losses).T))
+    hues = color_rates(tried)
     with mpl.rc_context(STYLE):
         axis.set_xscale("log")
-        for one in losses:
-            axis.plot(rates, pd.Series(one).ewm(alpha=0.05).mean(), color=FAINT, linewidth=1, alpha=0.8)
-        for rate, color in color_rates(tried).items():
-            axis.axvline(rate, color=color, linewidth=1.4)
+        for seed in smooth:
+            axis.plot(smooth.index, smooth[seed], color=FAINT.light, linewidth=1.1, alpha=0.9)
         axis.set_ylim(0, 1.5 * float(np.nanmax(np.asarray(losses)[:, 0])))
         axis.set(title="Training loss (nats, smoothed) while the rate grows", xlabel="learning rate (log scale)")
+        axis.title.set_position((0, 1))
+        _draw_tried(axis, hues)
         axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_rate(value)))
         axis.xaxis.set_minor_formatter(NullFormatter())
-    said = f"The vertical lines are the {len(tried)} rates of the study. " if tried else ""
+    mean = smooth.mean(axis=1)
+    near = format_rate(float(f"{mean.idxmin():.1g}"))
+    said = f"Over all seeds the smoothed loss is lowest, {format_loss(float(mean.min()))} nats, near {near}."
+    lines = f" Vertical lines are the {count_nouns(len(tried), 'rate')} of the study." if tried else ""
     span = f"from {format_rate(float(rates[0]))} to {format_rate(float(rates[-1]))}"
-    return Picture(
-        figure, f"Range test: training loss while the learning rate grows {span}, a line for each seed. {said}".strip()
-    )
+    alt = f"Range test: training loss while the learning rate grows {span}, a line for each seed. {said}{lines}"
+    return Picture(figure, alt, f"{said}{lines}", _tabulate_range(smooth), tuple(hues.values()))
 
 
-def _limit_of_interest(results: Results) -> float | None:
-    """Return an upper limit for losses when some run left the scale of the untrained network, else none."""
-    losses = results.epochs[["train_loss", "val_loss"]].to_numpy()
-    untrained = results.epochs.loc[results.epochs.epoch == 0, "val_loss"].max()
-    return 1.5 * float(untrained) if losses.max() > 2 * untrained else None
+def _draw_tried(axis: Axes, hues: Mapping[float, Hue]) -> None:
+    """Draw the rates tried as vertical lines, named where there is room."""
+    low, high = (np.log(end) for end in axis.get_xlim())
+    free = -np.inf
+    for rate, hue in sorted(hues.items()):
+        axis.axvline(rate, ymax=0.93, color=hue.light, linewidth=1.4)
+        place, name = (np.log(rate) - low) / (high - low), format_rate(rate)
+        half = 0.0055 * len(name)
+        if place - half > free:
+            axis.text(rate, 0.95, name, transform=axis.get_xaxis_transform(), ha="center", fontsize=9, color=hue.light)
+            free = place + half + 0.01
 
 
-def _draw_curve(axis: Axes, curves: pd.DataFrame, color: Any, style: str, label: str | None) -> None:
-    trained = curves.loc[1:] if len(curves) > 1 else curves
-    mean = trained.mean(axis=1)
-    marker = "o" if len(trained) == 1 else None
-    axis.plot(mean.index, mean, style, color=color, label=label, marker=marker)
-    if trained.shape[1] > 1:
-        axis.fill_between(mean.index, trained.min(axis=1), trained.max(axis=1), color=color, alpha=0.15, linewidth=0)
+def _tabulate_range(smooth: pd.DataFrame) -> Table:
+    every = max(1, len(smooth) // 50)
+    rows = [
+        {"Learning rate": format_rate(float(f"{rate:.3g}"))}
+        | {
+            f"Seed {place}": format_loss(value) if value == value else "diverged"
+            for place, value in enumerate(row, start=1)
+        }
+        for rate, row in zip(smooth.index[::every], smooth.to_numpy()[::every], strict=True)
+    ]
+    which = "each step" if every == 1 else f"one step of every {every}"
+    return Table(pd.DataFrame(rows), f"The smoothed training loss, in nats, at {which}, seed by seed.")
 
 
 def draw_images(
@@ -212,16 +382,15 @@ def draw_images(
 
 def draw_seeds(epochs: pd.DataFrame, alt: str) -> Picture:
     """Draw loss and accuracy by epoch, one thin line a seed; `epochs` has a row for each seed and epoch."""
-    figure, axes = make_axes(2)
-    blue, orange = sns.color_palette("colorblind")[:2]
+    figure, axes = make_axes(1, 2)
+    names = {"train": "training, mean over the epoch", "val": "validation, end of the epoch"}
     for axis, metric, title in zip(axes, ("loss", "accuracy"), ("Loss (nats)", "Accuracy"), strict=True):
         with mpl.rc_context(STYLE):
-            for part, color, style in (("train", orange, "--"), ("val", blue, "-")):
+            for (part, name), hue, style in zip(names.items(), FEW[1::-1], ("--", "-"), strict=True):
                 for place, (_, rows) in enumerate(epochs.groupby("seed")):
-                    label = {"train": "training, mean over the epoch", "val": "validation, end of the epoch"}[part]
                     axis.plot(
-                        rows.epoch, rows[f"{part}_{metric}"], style, color=color, alpha=0.7, linewidth=1.2,
-                        label=label if place == 0 else None,
+                        rows.epoch, rows[f"{part}_{metric}"], style, color=hue.light, alpha=0.75, linewidth=1.2,
+                        label=name if place == 0 else None,
                     )  # fmt: skip
             axis.set(title=title, xlabel="epoch")
             axis.xaxis.set_major_locator(MaxNLocator(integer=True))

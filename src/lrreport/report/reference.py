@@ -9,7 +9,7 @@ import pandas as pd
 
 from lrreport.record import RunRecord
 from lrreport.report.results import REFERENCE, Results, load_results, wrap_record
-from lrreport.report.tables import Table
+from lrreport.report.table import Table
 
 # One forward pass differs by rounding alone, and so do the first steps. After thousands of steps rounding has grown
 # into what another order of the batches would do, so the end is compared as a mean over the seeds: an accuracy of five

@@ -1,0 +1,73 @@
+"""A table: a frame of formatted text, shown as HTML and written as Markdown and LaTeX."""
+
+import html
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from lrreport.report.formats import MINUS
+
+
+@dataclass(frozen=True)
+class Table:
+    """A frame whose cells are text, ready to be read; numbers stand in all columns but the first `n_labels`."""
+
+    frame: pd.DataFrame
+    caption: str
+    n_labels: int = 1
+
+    def __repr__(self) -> str:
+        if self.frame.empty:
+            return self.caption
+        return str(self.frame.to_string(index=False))
+
+    def _repr_html_(self) -> str:
+        if self.frame.empty:
+            return f"<p>{_escape(self.caption)}</p>"
+        kinds = ["label"] * self.n_labels + ["number"] * (len(self.frame.columns) - self.n_labels)
+        head = "".join(
+            f'<th scope="col" class="{kind}">{_escape(name)}</th>' for name, kind in zip(self.frame, kinds, strict=True)
+        )
+        body = "".join(f"<tr>{self._show_row(list(row), kinds)}</tr>\n" for row in self.frame.itertuples(index=False))
+        return (
+            f'<div class="table" tabindex="0"><table>\n<caption>{_escape(self.caption)}</caption>\n'
+            f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table></div>"
+        )
+
+    @staticmethod
+    def _show_row(cells: list[Any], kinds: list[str]) -> str:
+        first = f'<th scope="row" class="label">{_escape(cells[0])}</th>'
+        rest = (f'<td class="{kind}">{_escape(cell)}</td>' for cell, kind in zip(cells[1:], kinds[1:], strict=True))
+        return first + "".join(rest)
+
+    def to_markdown(self) -> str:
+        """Return the table in Markdown, with pipes in cells escaped."""
+        rows = [list(self.frame.columns), [":--"] * self.n_labels + ["--:"] * (len(self.frame.columns) - self.n_labels)]
+        rows += self.frame.to_numpy().tolist()
+        lines = ("| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in rows)
+        return "\n".join(lines) + f"\n\n{self.caption}\n"
+
+    def to_latex(self) -> str:
+        """Return the table in LaTeX, for the package booktabs."""
+        columns = "l" * self.n_labels + "r" * (len(self.frame.columns) - self.n_labels)
+        rows = [" & ".join(_escape_latex(cell) for cell in row) + r" \\" for row in self.frame.to_numpy().tolist()]
+        head = " & ".join(map(_escape_latex, self.frame.columns)) + r" \\"
+        lines = [r"\begin{table}", r"\centering", rf"\caption{{{_escape_latex(self.caption)}}}"]
+        lines += [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", head, r"\midrule", *rows, r"\bottomrule"]
+        return "\n".join([*lines, r"\end{tabular}", r"\end{table}"]) + "\n"
+
+
+def _escape(text: Any) -> str:
+    return html.escape(str(text))
+
+
+def _escape_latex(text: Any) -> str:
+    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    special |= {char: f"\\{char}" for char in "&%$#_{}"} | {
+        "±": r"$\pm$",
+        MINUS: "$-$",
+        "×": r"$\times$",
+        "→": r"$\to$",
+    }
+    return "".join(special.get(char, char) for char in str(text))

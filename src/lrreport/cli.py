@@ -11,9 +11,8 @@ from types import FrameType
 from typing import NoReturn
 
 from lrreport import LrreportError, __version__
-from lrreport.study import REPOSITORY, Study, load_study
+from lrreport.study import DEFAULT_STUDY, REPOSITORY, Study, load_study
 
-DEFAULT_STUDY = "studies/fashion_mnist.toml"
 EPILOG = """\
 examples:
   lrreport report                                              the default study
@@ -46,6 +45,10 @@ def make_parser() -> argparse.ArgumentParser:
     add_study(report)
     report.add_argument("--jobs", type=count, metavar="N", help="runs at once (default: one more than there are cores)")
     report.add_argument("--keep-going", action="store_true", help="make the report from the runs that succeeded")
+
+    pdf = commands.add_parser("pdf", help="make the report of a study, then print it to report.pdf through Chromium")
+    add_study(pdf)
+    pdf.set_defaults(jobs=None, keep_going=False)
 
     status = commands.add_parser("status", help="say for each run whether it is there, missing or stale, and why")
     add_study(status)
@@ -138,7 +141,7 @@ def run_command(parsed: argparse.Namespace) -> int:
     try:
         study = read_study(parsed)
         work = workflow.Workflow(study, parsed.outputs.resolve())
-        if parsed.command == "report" and work.has_work():
+        if parsed.command in ("report", "pdf") and work.has_work():
             workflow.check_published(load_study(parsed.study))
     except LrreportError as err:
         print(f"lrreport: {err}", file=sys.stderr)
@@ -149,7 +152,10 @@ def run_command(parsed: argparse.Namespace) -> int:
         return workflow.fetch_data(study)
     if parsed.command == "status":
         return workflow.print_status(work)
-    return work.report(parsed.jobs, parsed.keep_going)
+    status = work.report(parsed.jobs, parsed.keep_going)
+    if parsed.command == "pdf" and status == 0:
+        workflow.print_pdf(work)
+    return status
 
 
 def _stop(number: int, frame: FrameType | None) -> NoReturn:

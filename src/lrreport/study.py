@@ -23,6 +23,7 @@ from pydantic import (
 from lrreport import LrreportError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+DEFAULT_STUDY = "studies/fashion_mnist.toml"
 TRAINING_IMAGES = {"fashion_mnist": 60_000, "sample": 2_000}
 JARGON = {  # pydantic's words, in those of who writes a study file
     "Input should be a valid tuple": "it should be a list",

@@ -4,6 +4,7 @@ import inspect
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 from lrreport import LrreportError
@@ -134,6 +135,7 @@ def why_untestable(results: Results, rates: Sequence[float], n_needed: int = 2) 
     return ""
 
 
+@lru_cache(maxsize=8)
 def find_learning(results: Results) -> list[float]:
     """Return the complete rates whose mean validation accuracy beats guessing by more than the margin.
 

@@ -28,6 +28,7 @@ from lrreport.report.results import Results
 from lrreport.report.stats import ALPHA, MANY, Estimate, adjust_pairs, estimate_mean, find_detectable, find_n_needed
 
 DETAILED_RATES = 6  # with more, each rate is compared with the leading one only
+SHOWN_RATES = 12  # with more, only so many of the best are told of one by one
 PAIRED_RULE = (
     "Paired t test over seeds at 0.05, two-sided; p-values are adjusted for all {pairs} of rates (Holm), "
     "the interval is the unadjusted 95 % one."
@@ -177,10 +178,15 @@ def rank_rates(results: Results, metric: str, sign: int) -> list[float]:
 def choose_pairs(results: Results) -> list[tuple[float, float]]:
     """Return the pairs of rates that a report compares in words, the better on validation accuracy first.
 
-    With many rates these are the pairs of the leading one only; a rate that does not learn is in none.
+    With many rates these are the pairs of the leading one only, and at most with the best of the others; a rate that
+    does not learn is in none.
     """
     order = [rate for rate in rank_rates(results, "val_accuracy", sign=1) if rate in find_learning(results)]
-    return list(combinations(order, 2)) if len(order) <= DETAILED_RATES else [(order[0], rate) for rate in order[1:]]
+    return (
+        list(combinations(order, 2))
+        if len(order) <= DETAILED_RATES
+        else [(order[0], rate) for rate in order[1:SHOWN_RATES]]
+    )
 
 
 def find_unbeaten(results: Results, metric: str, sign: int) -> list[float]:

@@ -50,13 +50,10 @@ def measure_arrival(results: Results, unit: str = "epochs") -> pd.DataFrame:
     In epochs, or in CPU seconds of training.
     """
     curves = {rate: results.curves(rate, "val_accuracy") for rate in find_learning(results)}
-    arrivals: dict[float, dict[int, float]] = {}
-    for rate, curve in curves.items():
-        arrivals[rate] = {}
-        for seed in curve:
-            level = min(other[seed].iloc[-1] for other in curves.values())
-            arrivals[rate][seed] = find_crossing(curve[seed], level)
-    frame = pd.DataFrame(arrivals)
+    levels = pd.DataFrame({rate: curve.iloc[-1] for rate, curve in curves.items()}).min(axis=1)
+    frame = pd.DataFrame(
+        {rate: {seed: find_crossing(curve[seed], levels[seed]) for seed in curve} for rate, curve in curves.items()}
+    )
     return frame if unit == "epochs" else _convert_to_seconds(results, frame)
 
 

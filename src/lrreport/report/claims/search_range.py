@@ -14,10 +14,10 @@ from lrreport.report.claims.claim import (
     why_untestable,
 )
 from lrreport.report.claims.differences import adjust_metric, find_unbeaten
+from lrreport.report.command import describe_command
 from lrreport.report.formats import Quantity, count_nouns, format_rate
 from lrreport.report.results import Results
 from lrreport.report.stats import ALPHA, estimate_mean
-from lrreport.study import REPOSITORY
 
 METRIC = "val_accuracy"  # rates are compared and chosen on validation; test decides nothing
 EDGE_RULE = (
@@ -70,8 +70,11 @@ def loss_ranks_as_accuracy(results: Results) -> Claim:
         return not_testable(name, {}, reason, RANKS_RULE)
     accuracy, loss = (adjust_metric(results, metric) for metric in (METRIC, "val_loss"))
     told_apart = [tuple(pair) for pair in accuracy if accuracy[pair] < ALPHA and loss[pair] < ALPHA]
-    apart = [(a, b) if _leads(results, METRIC, a, b) else (b, a) for a, b in told_apart]
-    against = [(a, b) for a, b in apart if _leads(results, "val_loss", a, b)]
+    high, lossy = (
+        {rate: float(results.values(rate, one).mean()) for rate in results.rates} for one in (METRIC, "val_loss")
+    )
+    apart = [(a, b) if high[a] > high[b] else (b, a) for a, b in told_apart]
+    against = [(a, b) for a, b in apart if lossy[a] > lossy[b]]
     n_pairs = count_pairs(results)
     evidence = {
         "n": Quantity(len(results.study.vary.seed), "count"),
@@ -105,10 +108,6 @@ def loss_ranks_as_accuracy(results: Results) -> Claim:
     )
 
 
-def _leads(results: Results, metric: str, rate: float, than: float) -> bool:
-    return float(results.values(rate, metric).mean()) > float(results.values(than, metric).mean())
-
-
 @claim
 def edge_of_range(results: Results) -> Claim:
     """A rate that may be the best lies at an end of the range tried, so better ones may lie outside."""
@@ -136,22 +135,13 @@ def edge_of_range(results: Results) -> Claim:
         text += f" Training diverged at {list_rates(diverged)}." if diverged else ""
         return Claim("edge_of_range", {}, "contradicted", text, EDGE_RULE, n, evidence=evidence)
     which = "both ends" if len(ends) == 2 else f"the {'highest' if ends[0] == highest else 'lowest'} end"
-    rates = " ".join(format_rate(rate) for rate in sorted({*results.study.vary.learning_rate, *added}, reverse=True))
+    wider = tuple(sorted({*results.study.vary.learning_rate, *added}, reverse=True))
+    command = describe_command(results.study.changed(learning_rate=wider))
     text = (
         f"The range tried may be too narrow: {list_rates(ends)}, at {which} of it, may be the best. "
-        f"To look further: {_say_command(results, rates)}"
+        f"To look further, {f'run: {command}' if command else f'add {list_rates(added)} to the study.'}"
     )
     return Claim("edge_of_range", {}, "supported", text, EDGE_RULE, n, evidence=evidence)
-
-
-def _say_command(results: Results, rates: str) -> str:
-    """Return how to run the study with these rates; only a study of the repository has a file that we know."""
-    name = results.study.name
-    if name == "fashion_mnist":
-        return f'make report LRS="{rates}"'
-    if (REPOSITORY / "studies" / f"{name}.toml").exists():
-        return f'make report STUDY=studies/{name}.toml LRS="{rates}"'
-    return f'run the same study again with LRS="{rates}"'
 
 
 def _round(rate: float) -> float:

@@ -1,6 +1,6 @@
 # Each target forwards to the `lrreport` command; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup data report lab test test-slow check notebooks lock clean
+.PHONY: help setup data report pdf lab test test-slow check notebooks lock clean
 SHELL := /bin/sh
 PYTHON ?= python3
 STUDY ?= studies/fashion_mnist.toml
@@ -28,6 +28,9 @@ data: setup ## find, fetch and verify the data of STUDY
 
 report: setup ## make the report on STUDY; also LRS="0.01 0.001" SEEDS="0 1" EPOCHS=10 JOBS=2 DEVICE=cpu NAME=mine
 	@$(BIN)/lrreport report $(STUDY_ARGUMENTS) $(call option,JOBS,--jobs)
+
+pdf: setup ## make the report on STUDY as above, and print it to report.pdf where Chromium is installed
+	@$(BIN)/lrreport pdf $(STUDY_ARGUMENTS)
 
 lab: setup ## open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab --notebook-dir=notebooks

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-TARGETS = ["help", "setup", "data", "report", "lab", "test", "test-slow", "check", "notebooks", "lock", "clean"]
+TARGETS = ["help", "setup", "data", "report", "pdf", "lab", "test", "test-slow", "check", "notebooks", "lock", "clean"]
 
 
 @pytest.fixture
@@ -130,4 +130,6 @@ def test_a_misspelt_variable_is_refused(clone: Path) -> None:
     done = make(clone, "report", "EPOCH=10")
     assert done.returncode == 2
     assert done.stdout == ""
-    assert re.fullmatch(r"Makefile:\d+: \*\*\* no variable EPOCH; there are STUDY LRS .*PYTHON\.  Stop\.\n", done.stderr)
+    assert re.fullmatch(
+        r"Makefile:\d+: \*\*\* no variable EPOCH; there are STUDY LRS .*PYTHON\.  Stop\.\n", done.stderr
+    )

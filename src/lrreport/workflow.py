@@ -105,6 +105,13 @@ class Workflow:
         return freshness.describe_contents(self.study, folders, of_range)
 
 
+def print_pdf(work: Workflow) -> None:
+    """Print the report of a study to a PDF beside it, and say where it is."""
+    from lrreport.print_pdf import print_page
+
+    print(print_page(work.folder / freshness.PAGE))
+
+
 def check_published(study: Study) -> None:
     """Raise LrreportError for a published claim of a study file that cannot be asked, before any run is made for it."""
     if study.published is not None:

@@ -1,25 +1,18 @@
-"""Whole studies from the command line to the page, in real processes and a real browser."""
+"""Whole studies from the command line to the page, in real processes."""
 
 import html
 import json
-import os
 import re
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lrreport.report import narrative
 from lrreport.report.results import load_results
 
 pytestmark = pytest.mark.slow
-CHROMIUM = shutil.which("chromium")
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
 
 
 def report(outputs: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -55,6 +48,9 @@ def test_a_report_asks_for_nothing_and_carries_its_findings(outputs: Path) -> No
     answer = json.loads((outputs / "quick/findings.json").read_text())["answer"]
     assert answer in html.unescape(page).replace("\N{NO-BREAK SPACE}", " ")
     assert page.count("<img ") == page.count('alt="') == 2
+    for name in ("accuracy", "curves"):
+        assert (outputs / f"quick/{name}.pdf").read_bytes().startswith(b"%PDF")
+        assert "<svg" in (outputs / f"quick/{name}.svg").read_text()
     assert "nan" not in re.sub(r"base64,[^\"]*|<details class=\"code\">.*?</details>", "", page, flags=re.DOTALL)
 
 
@@ -153,78 +149,3 @@ def test_the_training_notebook_runs_from_any_folder(repository: Path, tmp_path: 
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
-
-
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_in_a_browser(outputs: Path, browser: Any, width: int, scheme: str) -> None:
-    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    page = context.new_page()
-    asked: list[str] = []
-    said: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    address = (outputs / "quick/report.html").as_uri()
-    page.goto(address)
-    assert [url for url in asked if not url.startswith("data:")] == [address]
-    assert said == []
-    assert page.evaluate("document.documentElement.scrollWidth") == width
-    assert page.evaluate("[...document.images].every(image => image.naturalWidth > 0 && image.alt.length > 30)")
-    codes = page.locator("details.code")
-    assert not codes.first.is_visible()
-    page.get_by_role("button", name="Show code").click()
-    assert all(codes.nth(place).is_visible() for place in range(codes.count()))
-    page.get_by_text("Contents", exact=True).click()
-    page.get_by_role("link", name="Conclusion").click()
-    assert page.get_by_role("heading", name="Conclusion").is_visible()
-    assert page.evaluate("location.hash") == "#Conclusion"
-    context.close()
-
-
-def test_the_page_without_javascript(outputs: Path, browser: Any) -> None:
-    context = browser.new_context(java_script_enabled=False)
-    page = context.new_page()
-    page.goto((outputs / "quick/report.html").as_uri())
-    assert page.locator("table").first.is_visible()
-    assert page.locator("details.code summary").first.is_visible()
-    context.close()
-
-
-def test_jupyterlab_runs_the_summary(repository: Path, browser: Any, tmp_path: Path) -> None:
-    """Real JupyterLab on a copy of the notebook: Run All, figures visible, no error."""
-    shutil.copyfile(repository / "notebooks/summary.ipynb", tmp_path / "summary.ipynb")
-    subprocess.run([sys.executable, "-m", "nbconvert", "--clear-output", "--inplace", str(tmp_path / "summary.ipynb")],
-                   check=True, capture_output=True)  # fmt: skip
-    server = subprocess.Popen(
-        [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", "--port=0", "--IdentityProvider.token=x",
-         f"--ServerApp.root_dir={tmp_path}", f"--ServerApp.info_file={tmp_path}/info.json"],
-        stderr=subprocess.PIPE, text=True, env={**os.environ, "JUPYTER_CONFIG_DIR": str(tmp_path / "config")},
-    )  # fmt: skip
-    try:
-        assert server.stderr is not None
-        address = next(m.group(1) for line in server.stderr if (m := re.search(r"(http://127\.0\.0\.1:\d+)/lab", line)))
-        page = browser.new_page()
-        page.goto(f"{address}/lab/tree/summary.ipynb?token=x")
-        page.get_by_text("| Idle").wait_for(timeout=60_000)  # an open menu does not notice that the kernel has come
-        page.get_by_role("menuitem", name="Run", exact=True).click()
-        page.get_by_role("menuitem", name=re.compile("^Run All( Cells)?$")).click()
-        page.locator(".jp-RenderedSVG img, .jp-RenderedSVG svg").nth(1).wait_for(timeout=90_000)
-        page.get_by_text(narrative.answer(load_results()).text.partition(":")[0]).first.wait_for(timeout=30_000)
-        assert page.locator('[data-mime-type="application/vnd.jupyter.stderr"]').count() == 0
-        page.close()
-    finally:
-        server.terminate()
-        server.wait(20)

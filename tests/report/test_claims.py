@@ -8,14 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from lrreport import LrreportError
+from lrreport.record import Score
 from lrreport.report import narrative, tables
 from lrreport.report.claims import VOCABULARY, Claim, ask, check_claim
+from lrreport.report.claims.differences import choose_pairs
+from lrreport.report.claims.pace import measure_arrival
 from lrreport.report.render import collect_findings
 from lrreport.report.results import RangeCurves, Results, load_results
-from lrreport.study import PublishedClaim
+from lrreport.study import PublishedClaim, load_study
 
 Make = Callable[..., Results]
 # Seeds whose last epochs differ a little, so that there is a spread: (loss, accuracy) of each epoch.
@@ -321,14 +325,12 @@ def test_the_edge_of_the_range_names_the_rates_to_add(apart: Results, make_resul
     assert edge.verdict == "supported"
     assert edge.sentence == (
         "The range tried may be too narrow: 0.1, at the highest end of it, may be the best. "
-        'To look further: run the same study again with LRS="1 0.3 0.1 0.01 0.001"'
+        "To look further, add 0.3 and 1 to the study."
     )
-    for name, command in (
-        ("fashion_mnist", "make report LRS="),
-        ("quick", "make report STUDY=studies/quick.toml LRS="),
-    ):
-        study = apart.study.model_copy(update={"name": name})
-        assert command in ask_one(Results(study, apart.records, {}), "edge_of_range").sentence
+    for name, command in (("fashion_mnist", "make report"), ("quick", "make report STUDY=studies/quick.toml")):
+        study = load_study(f"studies/{name}.toml").changed(learning_rate=(0.1, 0.01, 0.001))
+        sentence = ask_one(Results(study, apart.records, {}), "edge_of_range").sentence
+        assert sentence.endswith(f'To look further, run: {command} LRS="1 0.3 0.1 0.01 0.001"')
     records = {rate: record for rate, record in apart.records.items() if rate != 0.001}
     assert ask_one(Results(apart.study, records, {}), "edge_of_range").sentence == (
         "Not testable: there is no run at 0.001, an end of the range."
@@ -551,6 +553,145 @@ def test_a_published_claim_about_a_missing_run_is_not_testable(together: Results
         says="so", claim="higher", arguments={"learning_rate": 0.1, "than": 0.7, "metric": "test_loss"}
     )
     assert ask(together, left_out).sentence == "Not testable for 0.1 against 0.7: there is no run at 0.7."
+
+
+def test_learning_is_measured_from_guessing(make_results: Make) -> None:
+    asked = ask_one(make_results({0.1: [[(1.0, 0.5 + one)] for one in SPREAD]}), "learns", 0.1)
+    assert asked.effect == pytest.approx(0.4)
+    assert (asked.low + asked.high) / 2 == pytest.approx(0.4)
+    one_class = ask_one(make_results({0.1: [[(2.3, 0.1)]] * 3}), "learns", 0.1)  # no spread but for rounding
+    assert one_class.verdict == "contradicted"
+
+
+def test_sentences_of_the_last_epoch_and_of_overfitting(make_results: Make) -> None:
+    falls = ask_one(make_results({0.1: with_last_step(-0.1, 0.001)}), "still_improving", 0.1)
+    assert "in epoch 3 its validation loss falls by 0.1000 nats" in falls.sentence
+    rises = ask_one(make_results({0.1: with_last_step(0.1, 0.001)}), "still_improving", 0.1)
+    assert "in epoch 3 its validation loss rises by 0.1000 nats" in rises.sentence
+    little = ask_one(make_results({0.1: with_last_step(-0.005, 0.0005)}), "levelled_off", 0.1)
+    assert (little.low + little.high) / 2 == pytest.approx(0.005)
+    slight = ask_one(make_results({0.1: with_last_step(0.005, 0.0002)}), "overfits", 0.1)
+    assert (
+        "(95 % interval of the rise 0.0046 to 0.0054, n = 5). The whole interval is less than the margin"
+        in slight.sentence
+    )
+    large = ask_one(make_results({0.1: with_last_step(0.1, 0.001)}), "overfits", 0.1)
+    assert "The whole interval" not in large.sentence
+    none = ask_one(make_results({0.1: with_last_step(-0.1, 0.001)}), "overfits", 0.1)
+    assert "The whole interval" not in none.sentence
+    assert none.effect == pytest.approx(-0.1)
+    assert "even of epoch 2 " in none.sentence
+
+
+def test_what_fell_by_more_than_the_margin_has_not_levelled_off(make_results: Make) -> None:
+    for change in (-0.1, 0.1):
+        assert (
+            ask_one(make_results({0.1: with_last_step(change, 0.001)}), "levelled_off", 0.1).verdict == "contradicted"
+        )
+    for change in (-0.008, 0.008):
+        assert ask_one(make_results({0.1: with_last_step(change, 0.0003)}), "levelled_off", 0.1).verdict == "supported"
+
+
+@pytest.mark.parametrize(("final", "gap"), [(0.9, "10.00 points above"), (0.75, "5.00 points below")])
+def test_the_gap_between_training_and_validation_has_its_side(make_results: Make, final: float, gap: str) -> None:
+    results = make_results({0.1: [[(0.6, 0.7), (0.5, 0.8)]] * 3})
+    seeds = tuple(
+        seed.model_copy(update={"train": Score(loss=0.4, accuracy=final)}) for seed in results.records[0.1].seeds
+    )
+    results.records[0.1] = results.records[0.1].model_copy(update={"seeds": seeds})
+    sentence = ask_one(Results(results.study, results.records, {}), "overfits", 0.1).sentence
+    assert sentence.endswith(f"With fixed weights its training accuracy is {gap} its validation accuracy.")
+
+
+def test_a_stable_only_seed_is_said_to_be_one(make_results: Make) -> None:
+    one = make_results({0.1: [[(0.6, 0.7), (0.5, 0.8)]]})
+    assert "its only seed has not diverged" in ask_one(one, "trains_stably", 0.1).sentence
+    two = make_results({0.1: [[(0.6, 0.7), (0.5, 0.8)]] * 2})
+    assert "none of its 2 seeds has diverged" in ask_one(two, "trains_stably", 0.1).sentence
+
+
+def test_differences_that_no_sensible_number_of_seeds_would_see(make_results: Make) -> None:
+    base = falling(0.5, 0.80)
+    tiny = make_results({0.1: shifted(base, (0.01, -0.01, 0.02, -0.02, 0.0001)), 0.01: base})
+    assert "would take more than a thousand seeds" in ask_one(tiny, "higher", 0.1, 0.01, "val_accuracy").sentence
+    some = make_results({0.1: shifted(base, (0.01, -0.01, 0.02, -0.02, 0.01)), 0.01: base})
+    assert re.search(r"would take about \d+ seeds", ask_one(some, "higher", 0.1, 0.01, "val_accuracy").sentence)
+
+
+def test_few_rates_are_compared_in_pairs_and_many_with_the_leading_one(make_results: Make) -> None:
+    six = {2.0**-place: falling(0.5, 0.5 + 0.02 * place) for place in range(6)}
+    assert len(choose_pairs(make_results(six))) == 15
+    seven = six | {2.0**-6: falling(0.5, 0.7)}
+    assert choose_pairs(make_results(seven)) == [(2.0**-6, 2.0**-place) for place in (5, 4, 3, 2, 1, 0)]
+
+
+def test_of_very_many_rates_the_best_are_told_of(make_results: Make) -> None:
+    results = make_results({2.0**-place: falling(0.5, 0.5 + 0.02 * place) for place in range(15)})
+    order = [2.0**-place for place in range(14, -1, -1)]
+    assert choose_pairs(results) == [(order[0], rate) for rate in order[1:12]]
+    told = narrative.observe_rates(results).parts
+    assert [part.claims[0].arguments["learning_rate"] for part in told[:-1]] == order[:12]
+    assert repr(told[-1]) == "Other learning rates\nThe other 3 learning rates are in the tables."
+
+
+def test_the_best_is_apart_from_the_other_or_from_every_other(apart: Results, make_results: Make) -> None:
+    assert "apart from every other rate; the nearest" in ask_one(apart, "best", 0.1, "val_accuracy").sentence
+    base = falling(0.5, 0.80)
+    two = make_results({0.1: shifted(base, tuple(0.05 + one for one in SPREAD)), 0.01: base})
+    assert "apart from the other rate; the nearest" in ask_one(two, "best", 0.1, "val_accuracy").sentence
+
+
+def test_pace_needs_another_rate_and_two_epochs(make_results: Make) -> None:
+    alone = make_results({0.1: falling(0.5, 0.8)})
+    short = make_results({0.1: falling(0.5, 0.8, epochs=1), 0.01: falling(0.6, 0.7, epochs=1)})
+    for name in ("slowest", "most_stable"):
+        assert ask_one(alone, name, 0.1).sentence == "Not testable for 0.1: there is no other rate to compare it with."
+        assert ask_one(short, name, 0.1).sentence == "Not testable for 0.1: the way there takes at least two epochs."
+
+
+def test_arrivals_without_a_spread_say_whether_they_differ(make_results: Make) -> None:
+    curves = falling(0.5, 0.8)
+    same = make_results({0.1: curves, 0.01: curves})
+    assert ask_one(same, "sooner", 0.1, 0.01).sentence.endswith("both take the same time in every seed.")
+    ahead = make_results({0.1: [[(0.5, 0.8), (0.5, 0.9)]] * 3, 0.01: [[(0.5, 0.5), (0.5, 0.8)]] * 3})
+    assert ask_one(ahead, "sooner", 0.1, 0.01).sentence.endswith("the lead is the same in every seed.")
+
+
+def test_undecided_ways_are_worded_as_questions(make_results: Make) -> None:
+    ups = ((0.8, 0.85), (0.5, 0.8), (0.6, 0.84), (0.7, 0.82), (0.75, 0.8))
+    results = make_results({
+        0.1: [[(0.5, a), (0.5 + place / 100, b)] for place, (a, b) in enumerate(ups)],
+        0.01: [[(0.5, a), (0.52 - place / 100, b)] for place, (a, b) in enumerate(ups[::-1])],
+    })  # fmt: skip
+    asked = ask_one(results, "sooner", 0.1, 0.01)
+    assert asked.sentence.startswith(
+        "Which of 0.1 and 0.01 first reaches 80.80 % validation accuracy is undecided: after "
+    )
+    steady = ask_one(results, "more_stable", 0.1, 0.01)
+    assert "is undecided: they rise by 0.0100 against 0.0030 nats an epoch on average" in steady.sentence
+    calm = make_results({0.1: [[(0.5, 0.7), (0.5 + place / 1000, 0.8)] for place in range(5)],
+                         0.01: [[(0.5, 0.7), (0.7 + place / 100, 0.8)] for place in range(5)]})  # fmt: skip
+    assert "than that of 0.01: it rises by " in ask_one(calm, "more_stable", 0.1, 0.01).sentence
+
+
+def test_seconds_to_a_level_are_not_its_epochs(make_results: Make) -> None:
+    results = make_results({0.1: falling(0.5, 0.8), 0.01: falling(0.6, 0.7)})
+    slow = results.epochs.assign(cpu_seconds=3.0 * results.epochs.epoch.clip(upper=1))
+    results.__dict__["epochs"] = slow
+    pd.testing.assert_frame_equal(measure_arrival(results, "seconds"), 3 * measure_arrival(results))
+
+
+def test_loss_and_accuracy_count_pairs_told_apart_on_both(make_results: Make) -> None:
+    base = falling(0.5, 0.80)
+    by_accuracy = make_results({0.1: shifted(base, tuple(0.05 + one for one in SPREAD)), 0.01: base})
+    assert ask_one(by_accuracy, "loss_ranks_as_accuracy").verdict == "not distinguishable"  # their losses are the same
+
+
+def test_a_run_that_is_missing_or_broken_is_enough_not_to_be_finished(apart: Results, make_results: Make) -> None:
+    broken = make_results({0.1: [[], *falling(0.5, 0.8)[1:]], 0.01: falling(0.5, 0.8)})
+    assert ask_one(broken, "all_finished").verdict == "contradicted"
+    del apart.records[0.001]
+    assert ask_one(apart, "all_finished").verdict == "contradicted"
 
 
 NUMBER = re.compile(r"\d[\d,.]*\d(?:e-?\d+)?|\d(?:e-?\d+)?")

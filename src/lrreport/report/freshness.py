@@ -8,7 +8,8 @@ from lrreport.study import REPOSITORY, Study
 
 CONTENTS = "study.json"  # the study that a folder answers, and where the runs are
 FINDINGS, FINGERPRINT, PAGE = "findings.json", ".made-from", "report.html"
-PRODUCTS = (PAGE, FINDINGS, "results.csv", "table.md", "table.tex", "summary.ipynb")
+PRODUCTS = (PAGE, FINDINGS, "results.csv", "table.md", "table.tex", "accuracy.svg", "accuracy.pdf", "curves.svg", "curves.pdf",
+            "summary.ipynb")  # fmt: skip
 SUMMARY_NOTEBOOK = REPOSITORY / "notebooks" / "summary.ipynb"
 SOURCES = {".py", ".j2", ".css", ".js", ".json"}
 

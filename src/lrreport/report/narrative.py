@@ -7,7 +7,8 @@ from typing import Any
 
 from lrreport.report.claims import VOCABULARY, Claim, ask
 from lrreport.report.claims.claim import find_learning, list_rates, quantify_rates
-from lrreport.report.claims.differences import choose_pairs
+from lrreport.report.claims.differences import SHOWN_RATES, choose_pairs, rank_rates
+from lrreport.report.command import describe_command
 from lrreport.report.formats import Quantity, count_nouns, format_count, format_rate, list_words
 from lrreport.report.results import Results
 from lrreport.report.stats import find_steepest_rate
@@ -118,8 +119,14 @@ def answer(results: Results) -> Paragraph:
 
 
 def observe_rates(results: Results) -> Chapter:
-    """Return what the results say of each rate by itself."""
-    return Chapter(tuple(observe_rate(results, rate) for rate in results.rates))
+    """Return what the results say of each rate by itself; of very many, of those that are best on validation."""
+    if len(results.rates) <= SHOWN_RATES:
+        return Chapter(tuple(observe_rate(results, rate) for rate in results.rates))
+    best = rank_rates(results, "val_accuracy", sign=1)[:SHOWN_RATES]
+    rest = f"The other {count_nouns(len(results.rates) - len(best), 'learning rate')} are in the tables."
+    return Chapter(
+        (*(observe_rate(results, rate) for rate in best), Narrative((), title="Other learning rates", empty=rest))
+    )
 
 
 def observe_rate(results: Results, rate: float) -> Narrative:
@@ -274,6 +281,29 @@ def check_published(results: Results) -> Narrative:
     ]
     asserted = tuple(f"({place}) {one.says}" for place, one in enumerate(published, start=1))
     return Narrative(tuple(claims), title=results.study.published.title, asserted=asserted)
+
+
+def write_colophon(results: Results) -> str:
+    """Return how the runs were made, in a few lines, from their records: commit, versions, data and command."""
+    commits = {
+        f"{str(facts.get('commit'))[:7]}{' with changes' if facts.get('dirty') else ''}" for facts in results.facts
+    }
+    versions = sorted(
+        {f"{name} {version}" for facts in results.facts for name, version in facts.get("packages", {}).items()}
+    )
+    pythons = sorted({f"Python {facts['python']}" for facts in results.facts if "python" in facts})
+    data = {name: digest for record in results.records.values() for name, digest in record.identity.data.items()}
+    parts = [
+        f"Runs made at commit {list_words(sorted(commits))}",
+        f"with {list_words([*pythons, *versions])}" if versions else "",
+        f"from {DATASET_NAMES[results.study.fixed.dataset]} "
+        f"(SHA-256 {list_words([f'{digest[:12]}… of {name}' for name, digest in data.items()])})"
+        if data
+        else "",
+    ]
+    command = describe_command(results.study)
+    again = f" The command that makes it all again: {command}" if command else ""
+    return f"{', '.join(filter(None, parts))}.{again}"
 
 
 def ask_everything(results: Results) -> list[Claim]:

@@ -1,6 +1,7 @@
 """Summary notebook -> one HTML file, with the tables and findings beside it; each file appears whole or not at all."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +11,29 @@ from traitlets.config import Config
 
 from lrreport import LrreportError
 from lrreport.record import replace_file
-from lrreport.report import narrative
+from lrreport.report import figures, narrative
 from lrreport.report.freshness import FINDINGS, PAGE
+from lrreport.report.pictures import Picture
 from lrreport.report.results import Results, load_results
 from lrreport.report.tables import tabulate_results
 
+FIGURES: dict[str, Callable[[Results], Picture | None]] = {
+    "accuracy": figures.draw_accuracy_by_rate,
+    "curves": figures.draw_curves,
+    "range_test": figures.draw_range_test,
+}
 TEMPLATE = Path(__file__).parent / "template"
 
 
 def render_page(folder: Path) -> None:
     """Write the page of the report, from the executed summary notebook in `folder`."""
-    title = load_results(folder).study.title
-    replace_file(folder / PAGE, export_html(folder / "summary.ipynb", title).encode())
+    results = load_results(folder)
+    page = export_html(folder / "summary.ipynb", results.study.title, narrative.write_colophon(results))
+    replace_file(folder / PAGE, page.encode())
 
 
 def write_takeaways(folder: Path) -> str:
-    """Write results.csv, findings.json, table.md and table.tex: the numbers of the report, to take away.
+    """Write results.csv, findings.json, table.md, table.tex and the figures as SVG and PDF: the report, to take away.
 
     Returns the answer of the report on the study that `folder` describes.
     """
@@ -40,6 +48,10 @@ def write_takeaways(folder: Path) -> str:
     }
     for name, text in texts.items():
         replace_file(folder / name, text.encode())
+    for name, draw in FIGURES.items():
+        if picture := draw(results):
+            for kind in ("svg", "pdf"):
+                replace_file(folder / f"{name}.{kind}", picture.to_paper(kind))
     return str(findings["answer"])
 
 
@@ -53,7 +65,7 @@ def collect_findings(results: Results) -> dict[str, Any]:
     }
 
 
-def export_html(notebook: Path, title: str) -> str:
+def export_html(notebook: Path, title: str, colophon: str) -> str:
     """Return an executed notebook as one page that asks no network for anything."""
     try:
         nb = nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]
@@ -64,7 +76,8 @@ def export_html(notebook: Path, title: str) -> str:
             {"HTMLExporter": {"template_name": "template", "extra_template_basedirs": [str(TEMPLATE.parent)]}}
         ),
     )
-    html, _ = exporter.from_notebook_node(nb, resources={"report_title": title, "headings": find_headings(nb)})
+    resources = {"report_title": title, "colophon": colophon, "headings": find_headings(nb)}
+    html, _ = exporter.from_notebook_node(nb, resources=resources)
     return str(html)
 
 

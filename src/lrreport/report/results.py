@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lrreport import LrreportError
-from lrreport.record import RunRecord, SeedResult, load_arrays, load_range_record, load_record
+from lrreport.record import EpochRow, RunRecord, SeedResult, load_arrays, load_range_record, load_record
 from lrreport.report.freshness import CONTENTS
 from lrreport.study import REPOSITORY, Fixed, Study, parse_study
 
@@ -84,15 +84,26 @@ class Results:
         """Where and with what each run was made."""
         return [record.facts for record in self.records.values()]
 
+    @cached_property
+    def _runs_by_rate(self) -> dict[float, pd.DataFrame]:
+        return {float(rate): rows.set_index("seed").sort_index() for rate, rows in self.runs.groupby("learning_rate")}
+
+    @cached_property
+    def _curves(self) -> dict[tuple[float, str], pd.DataFrame]:
+        return {
+            (float(rate), metric): rows.pivot(index="epoch", columns="seed", values=metric)
+            for rate, rows in self.epochs.groupby("learning_rate")
+            for metric in EpochRow.model_fields
+            if metric != "epoch"
+        }
+
     def values(self, rate: float, metric: str) -> "pd.Series[float]":
         """Return one metric of `runs` at one rate, by seed in ascending order."""
-        rows = self.runs[self.runs.learning_rate == rate]
-        return rows.set_index("seed")[metric].sort_index()
+        return self._runs_by_rate[rate][metric]
 
     def curves(self, rate: float, metric: str) -> pd.DataFrame:
         """Return one metric of `epochs` at one rate: epochs 0 … E down, seeds across."""
-        rows = self.epochs[self.epochs.learning_rate == rate]
-        return rows.pivot(index="epoch", columns="seed", values=metric)
+        return self._curves[rate, metric]
 
     def step_losses(self, rate: float) -> dict[int, np.ndarray[Any, Any]]:
         """Return the loss at every training step, by seed: (n_steps,) float32."""

@@ -64,8 +64,9 @@ def adjust_holm(p_values: Sequence[float]) -> list[float]:
 
 def adjust_pairs(values: Mapping[float, Vector]) -> dict[frozenset[float], float]:
     """Return the p of the paired t test of every two keys, adjusted for all of them (Holm); values are in one order."""
-    pairs = list(combinations(values, 2))
-    p_values = [estimate_mean(np.subtract(values[a], values[b])).p for a, b in pairs]
+    arrays = {key: np.asarray(one, dtype=float) for key, one in values.items()}
+    pairs = list(combinations(arrays, 2))
+    p_values = [estimate_mean(arrays[a] - arrays[b]).p for a, b in pairs]
     return dict(zip(map(frozenset, pairs), adjust_holm(p_values), strict=True))
 
 

@@ -1,0 +1,205 @@
+"""The interactive panel: curves of every run, the table of runs, and what differs between two of them."""
+
+import base64
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lrreport.record import RunRecord, SeedResult
+from lrreport.report.claims.claim import METRICS, quantify
+from lrreport.report.colors import color_rates
+from lrreport.report.formats import format_count, format_rate, format_seconds, list_words
+from lrreport.report.results import Results
+from lrreport.report.table import Table
+
+TEMPLATE = Path(__file__).parent / "template"
+SCRIPT, STYLE = "explorer.js", "explorer.css"
+N_VALUES = (
+    250_000  # of one kind that the page may hold, a megabyte each; beyond, points are drawn for several steps or epochs
+)
+BY_EPOCH = ("val_loss", "val_accuracy", "train_loss", "train_accuracy")
+OUTCOMES = ("val_accuracy", "test_accuracy", "train_accuracy", "val_loss", "test_loss", "train_loss")
+DIGITS = 12  # of a digest that tell two apart
+
+
+@dataclass(frozen=True)
+class Explorer:
+    """The panel as HTML that works in a page and in JupyterLab; without JavaScript the table of runs is left."""
+
+    data: dict[str, Any]
+    table: Table
+
+    def __repr__(self) -> str:
+        runs = self.data["runs"]
+        n_epochs, n_steps = sum(len(run["epochs"]) for run in runs), sum(run["n_steps"] for run in runs)
+        counts = (
+            f"{format_count(n)} {noun}" for n, noun in ((len(runs), "runs"), (n_epochs, "epochs"), (n_steps, "steps"))
+        )
+        return f"[Explorer: {list_words(list(counts))}]"
+
+    def _repr_html_(self) -> str:
+        style, script = ((TEMPLATE / name).read_text(encoding="utf-8") for name in (STYLE, SCRIPT))
+        data = json.dumps(self.data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+        return (
+            f'<div class="explorer">\n<style>\n{style}</style>\n<div class="panel"></div>\n'
+            f'<div class="runs">{self.table._repr_html_()}</div>\n'
+            f'<script type="application/json">{data}</script>\n<script>\n{script}</script>\n</div>'
+        )
+
+
+def explore(results: Results) -> Explorer:
+    """Return the panel on all runs of a study."""
+    return Explorer(collect_data(results), tabulate_runs(results))
+
+
+def collect_data(results: Results) -> dict[str, Any]:
+    """Return what the panel's script reads; see `pack_values` for the order of `values`.
+
+    `each` steps and `every` epochs give one point: 1 unless there are too many to keep.
+    """
+    steps = {rate: results.step_losses(rate) for rate in results.rates}
+    n_steps = sum(len(losses) for one in steps.values() for losses in one.values())
+    n_rows = len(results.epochs) * len(BY_EPOCH)
+    each = 1 if n_steps <= N_VALUES else math.ceil(3 * n_steps / N_VALUES)  # mean, lowest and highest
+    every = math.ceil(n_rows / N_VALUES)
+    runs, values = [], []
+    for place, (rate, record) in enumerate(results.records.items()):
+        for seed in record.seeds:
+            rows = _thin_rows(results, rate, seed.seed, every)
+            losses = bin_steps(steps[rate][seed.seed], each)
+            values += [rows[list(BY_EPOCH)].to_numpy().T.ravel(), losses.ravel()]
+            runs.append(
+                {
+                    "rate": place,
+                    "seed": results.study.vary.seed.index(seed.seed),
+                    "status": seed.status,
+                    "epochs": [int(one) for one in rows.epoch],
+                    "n_steps": losses.shape[1],
+                    "facts": describe_seed(results, rate, seed),
+                }
+            )
+    common, facts = describe_records(results)
+    hues = color_rates(results.study.vary.learning_rate)
+    return {
+        "rates": [
+            {"name": format_rate(rate), "light": hues[rate].light, "dark": hues[rate].dark} for rate in results.rates
+        ],
+        "seeds": list(results.study.vary.seed),
+        "steps_per_epoch": count_steps(results),
+        "each": each,
+        "every": every,
+        "limit": 1.5 * float(results.epochs.loc[results.epochs.epoch == 0, "val_loss"].max()),
+        "runs": runs,
+        "common": common,
+        "facts": facts,
+        "values": pack_values(values),
+    }
+
+
+def pack_values(values: list[np.ndarray[Any, Any]]) -> str:
+    """Return values as little-endian float32 in base64: run by run its epochs, metric by metric, then its steps."""
+    return base64.b64encode(np.concatenate([np.zeros(0), *values]).astype("<f4").tobytes()).decode()
+
+
+def bin_steps(losses: np.ndarray[Any, Any], each: int) -> np.ndarray[Any, Any]:
+    """Return the losses (1, n_steps), or of each so many steps their mean, lowest and highest (3, n_bins).
+
+    A bin is NaN where one of its steps is; an incomplete bin at the end is of the steps that are left.
+    """
+    if each == 1:
+        return losses[np.newaxis]
+    starts = np.arange(0, len(losses), each)
+    if not len(starts):
+        return np.empty((3, 0))
+    sizes = np.diff([*starts, len(losses)])
+    means = np.add.reduceat(losses.astype(float), starts) / sizes
+    return np.stack([means, np.minimum.reduceat(losses, starts), np.maximum.reduceat(losses, starts)])
+
+
+def count_steps(results: Results) -> int:
+    """Return how many steps an epoch takes; the last batch is of the images that are left."""
+    record = next(iter(results.records.values()))
+    return math.ceil(record.split_sizes["train"] / results.study.fixed.batch_size)
+
+
+def _thin_rows(results: Results, rate: float, seed: int, every: int) -> pd.DataFrame:
+    """Return the epochs of one run: every so many, and the last."""
+    rows = results.epochs[(results.epochs.learning_rate == rate) & (results.epochs.seed == seed)]
+    return rows[(rows.epoch % every == 0) | (rows.epoch == rows.epoch.max())]
+
+
+def describe_seed(results: Results, rate: float, seed: SeedResult) -> dict[str, str]:
+    """Return what one run has of its own: its rate, seed and results, as text."""
+    outcomes = {METRICS[name]: _show_outcome(results.values(rate, name)[seed.seed], name) for name in OUTCOMES}
+    return {"learning rate": format_rate(rate), "seed": str(seed.seed), "status": seed.status, **outcomes}
+
+
+def _show_outcome(value: float, metric: str) -> str:
+    return "diverged" if math.isnan(value) else str(quantify(value, metric))
+
+
+def describe_records(results: Results) -> tuple[dict[str, str], list[dict[str, str]]]:
+    """Return what all records share, and what each has of its own: parameters, code, data and environment."""
+    each = [describe_record(record) for record in results.records.values()]
+    common = {name: text for name, text in each[0].items() if all(one.get(name) == text for one in each)}
+    return common, [{name: text for name, text in one.items() if name not in common} for one in each]
+
+
+def describe_record(record: RunRecord) -> dict[str, str]:
+    """Return what decided a run and where it was made, as text under names that a reader can tell apart."""
+    identity, facts = record.identity, dict(record.facts)
+    packages = facts.pop("packages", {})
+    parameters = {name: value for name, value in identity.parameters.items() if name not in ("learning_rate", "seeds")}
+    return {
+        **{name.replace("_", " "): show_value(value) for name, value in parameters.items()},
+        "parameters of the network": format_count(record.n_parameters),
+        "code of the notebook": identity.notebook[:DIGITS],
+        **{f"code of {name}": digest[:DIGITS] for name, digest in identity.code.items()},
+        **{f"data in {name}": digest[:DIGITS] for name, digest in identity.data.items()},
+        "device": identity.device,
+        **{name.replace("_", " "): show_value(value) for name, value in facts.items() if name != "device"},
+        **{f"version of {name}": version for name, version in packages.items()},
+    }
+
+
+def show_value(value: Any) -> str:
+    """Return a setting or a fact as text."""
+    if isinstance(value, list | tuple):
+        return " × ".join(map(show_value, value))
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "unknown"}[value]
+    return (
+        format_count(value)
+        if isinstance(value, int)
+        else format_seconds(value)
+        if isinstance(value, float)
+        else str(value)
+    )
+
+
+def tabulate_runs(results: Results) -> Table:
+    """Return a row for each run: what was varied, what came out, and then what was the same in all."""
+    common, own = describe_records(results)
+    shared = {name: text for name, text in common.items() if name.replace(" ", "_") in results.study.fixed.model_dump()}
+    rows = []
+    for facts, (rate, record) in zip(own, results.records.items(), strict=True):
+        varied = {name: text for name, text in facts.items() if name.replace(" ", "_") in record.identity.parameters}
+        for seed in record.seeds:
+            described = describe_seed(results, rate, seed)
+            ends = {"epochs": format_count(seed.epochs[-1].epoch), "CPU seconds": _sum_seconds(seed)}
+            rows.append({**varied, **described, **ends, **shared})
+    frame = pd.DataFrame(rows)
+    first = ["learning rate", "seed"]
+    frame = frame[[*first, *(name for name in frame if name not in first)]]
+    frame.columns = pd.Index([name[0].upper() + name[1:] for name in frame])
+    caption = "Every run: what was varied, what came out after its last epoch, and what was the same in all."
+    return Table(frame, caption)
+
+
+def _sum_seconds(seed: SeedResult) -> str:
+    return format_seconds(sum(row.cpu_seconds for row in seed.epochs))

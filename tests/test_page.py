@@ -135,7 +135,7 @@ def test_the_contents_follow_the_reader(page: Any) -> None:
     assert current.count() == 0
     page.get_by_role("link", name="Observations").click()
     page.locator(".contents a[aria-current]", has_text="Observations").wait_for()
-    page.mouse.wheel(0, 100_000)
+    page.keyboard.press("End")
     page.locator(".contents a[aria-current]", has_text="How this was made").wait_for()
     assert current.count() == 1
 

@@ -694,6 +694,36 @@ def test_a_run_that_is_missing_or_broken_is_enough_not_to_be_finished(apart: Res
     assert ask_one(apart, "all_finished").verdict == "contradicted"
 
 
+def test_an_end_of_the_range_that_diverged_is_named(make_results: Make) -> None:
+    base = falling(0.5, 0.80)
+    down = tuple(one - 0.05 for one in SPREAD)
+    rates = {1.0: [[], *base[1:]], 0.1: shifted(base, down), 0.01: base, 0.001: shifted(base, down)}
+    assert ask_one(make_results(rates), "edge_of_range").sentence == (
+        "The best rate lies inside the range tried: neither 0.001 nor 1 is among the rates that may be the best. "
+        "Training diverged at 1."
+    )
+    del rates[1.0]
+    assert "diverged" not in ask_one(make_results(rates), "edge_of_range").sentence
+
+
+def test_of_several_pairs_one_is_told_apart_and_several_are(apart: Results, make_results: Make) -> None:
+    low, high = falling(0.3, 0.80), falling(0.7, 0.80)
+    spread = [[(loss + one, accuracy) for loss, accuracy in curve] for curve, one in zip(low, SPREAD, strict=True)]
+    up = shifted(spread, tuple(0.05 + one for one in SPREAD))
+    middle = shifted(falling(0.5, 0.80), (0.05, -0.05, 0.1, 0.0, -0.02))
+    results = make_results({0.1: up, 0.01: high, 0.001: middle})
+    text = ask_one(results, "loss_ranks_as_accuracy").sentence
+    assert text.endswith("of 3 pairs of rates 1 is told apart on both, in one order.")
+    broad = [
+        [(loss + one, acc) for loss, acc in curve] for curve, one in zip(falling(0.9, 0.75), SPREAD[::-1], strict=True)
+    ]
+    both = make_results(
+        {0.1: up, 0.01: high, 0.001: shifted(broad, (0.001, -0.002, 0.0, 0.002, -0.001)), 0.0001: middle}
+    )
+    text = ask_one(both, "loss_ranks_as_accuracy").sentence
+    assert re.search(r"of 6 pairs of rates [2-5] are told apart on both, in one order\.$", text), text
+
+
 NUMBER = re.compile(r"\d[\d,.]*\d(?:e-?\d+)?|\d(?:e-?\d+)?")
 OF_METHOD = {"95", "80", "0.05"}  # per cent of intervals and of power, and the level of tests
 

@@ -136,3 +136,17 @@ def test_the_steepest_rate_is_where_a_smooth_loss_falls_fastest() -> None:
 )
 def test_crossing_interpolates(level: float, when: float) -> None:
     assert stats.find_crossing([0.1, 0.9, 0.9, 1.0], level) == pytest.approx(when, nan_ok=True)
+
+
+def test_a_loss_that_hardly_falls_or_only_at_once_suggests_no_rate() -> None:
+    rates = np.geomspace(1e-6, 1, 100)
+    assert math.isnan(stats.find_steepest_rate(rates, np.linspace(2.3, 2.2, 100)))
+    jump = np.full(100, 50.0)
+    jump[:3] = (60, 20, 10)
+    assert math.isnan(stats.find_steepest_rate(rates, jump))
+    assert not math.isnan(stats.find_steepest_rate(rates, np.linspace(2.3, 0.5, 100)))
+
+
+def test_a_thousand_pairs_are_counted_and_more_are_not() -> None:
+    assert stats.find_n_needed(1.0001 * stats.find_detectable(1.0, 1000), 1.0) == 1000
+    assert stats.find_n_needed(0.9999 * stats.find_detectable(1.0, 1000), 1.0) == math.inf

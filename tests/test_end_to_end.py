@@ -103,7 +103,7 @@ def test_a_range_test_is_shown_behind_the_grid(outputs: Path, repository: Path, 
     assert curves is not None
     assert curves.losses.shape == (5, 300)
     said = json.loads((contents.parent / "findings.json").read_text())["paragraphs"]["range_test"]
-    assert said["text"].startswith("A range test from 0.000001 to 10, one step at each rate, suggests about 0.00")
+    assert said["text"].startswith("A range test from 0.000001 to 10.0, one step at each rate, suggests about 0.00")
     assert 1e-4 < said["evidence"]["suggestion"]["value"] < 1e-2
     page = html.unescape((contents.parent / "report.html").read_text()).replace("\N{NO-BREAK SPACE}", " ")
     assert said["text"] in page

@@ -11,6 +11,7 @@ from filelock import FileLock
 from lrreport.provenance import identify
 from lrreport.record import RECORD, replace_file
 from lrreport.report import freshness
+from lrreport.report.formats import format_rate
 from lrreport.study import Parameters, RangeParameters, Study
 from lrreport.sweep.execute import execute, skip_address_grammar
 from lrreport.sweep.run import Run, Sweep
@@ -125,7 +126,7 @@ def print_status(workflow: Workflow) -> int:
     """Print a line for each run of the study: fresh, missing, or stale and why."""
     for state in workflow.inspect():
         reason = f" ({state.reason})" if state.reason else ""
-        print(f"{state.identity.parameters['learning_rate']:<10g} {state.status}{reason}")
+        print(f"{format_rate(state.identity.parameters['learning_rate']):<10} {state.status}{reason}")
     return 0
 
 

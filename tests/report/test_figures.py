@@ -67,7 +67,7 @@ def test_captions_name_the_ends(make_results: Make) -> None:
     picture = figures.draw_accuracy_by_rate(make_results(STUDIES["two rates"]))
     assert picture.caption == "The mean validation accuracy ends highest at 0.1, 80.00 %, and lowest at 0.01, 70.00 %."
     picture = figures.draw_curves(make_results(STUDIES["one diverged"]))
-    assert picture.caption == "The mean validation loss of 0.01 ends at 0.3000 nats. Training diverged at 1."
+    assert picture.caption == "The mean validation loss of 0.01 ends at 0.3000 nats. Training diverged at 1.0."
     picture = figures.draw_curves(make_results(STUDIES["all diverged"]))
     assert picture.caption == "No learning rate trained to the end. Training diverged at 0.1 and 0.01."
 
@@ -139,7 +139,7 @@ def test_a_range_test_shows_the_rates_tried_and_its_lowest_loss() -> None:
     assert [text.get_text() for text in axis.texts] == ["0.001", "0.099"]  # 0.1 would overlap
     assert "Vertical lines are the 3 rates of the study." in picture.caption
     assert picture.alt.startswith(
-        "Range test: training loss while the learning rate grows from 1e-7 to 10, a line for each"
+        "Range test: training loss while the learning rate grows from 1e-7 to 10.0, a line for each"
     )
     assert picture.table is not None
     assert picture.table.frame.columns.tolist() == ["Learning rate", "Seed 1", "Seed 2"]

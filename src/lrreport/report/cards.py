@@ -36,7 +36,8 @@ class Card:
         )
         return (
             f'<li class="card{" leads" if self.leads else ""}" style="--light:{self.hue.light};--dark:{self.hue.dark}">'
-            f'<p class="rate">{escape(self.rate)}</p>{scores}<p class="status">{escape(self.status)}</p></li>\n'
+            f'<p class="head"><b class="rate">{escape(self.rate)}</b> <span class="status">{escape(self.status)}</span></p>'
+            f"{scores}</li>\n"
         )
 
 

@@ -1,9 +1,9 @@
 """One colour for each learning rate, the same everywhere, in a shade for light pages and one for dark pages."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
-import seaborn as sns
+from matplotlib.colors import LinearSegmentedColormap, to_hex
 
 LIGHT_PAGE, DARK_PAGE = "#ffffff", "#14171c"  # as in template/style.css
 
@@ -21,7 +21,11 @@ FEW = (
     Hue("#005c9c", "#4ba6e0"), Hue("#b86e00", "#f0ad45"), Hue("#00805e", "#1fb386"), Hue("#cf6fae", "#f7c3e6"),
     Hue("#7a1f1f", "#c0604f"), Hue("#39424e", "#8791a0"),
 )  # fmt: skip
-LIGHT_RAMP, DARK_RAMP = (0.0, 0.64), (0.4, 0.98)  # parts of a perceptual ramp that stand out from either page
+# From cool for low rates to hot for high ones.
+RAMP = (
+    Hue("#3b2a86", "#a89cf0"), Hue("#005c9c", "#4ba6e0"), Hue("#007a78", "#2fc0b4"), Hue("#5f7a00", "#b5cc4a"),
+    Hue("#b06a00", "#f0ad45"), Hue("#b03a2e", "#f0877a"), Hue("#7d1150", "#e06bb0"),
+)  # fmt: skip
 
 
 def color_rates(rates: Sequence[float]) -> dict[float, Hue]:
@@ -32,13 +36,9 @@ def color_rates(rates: Sequence[float]) -> dict[float, Hue]:
 
 
 def _ramp(n: int) -> list[Hue]:
-    ramp = sns.color_palette("plasma", as_cmap=True)
-    shades = [
-        [_to_hex(ramp(low + (high - low) * place / (n - 1))) for place in range(n)]
-        for low, high in (LIGHT_RAMP, DARK_RAMP)
-    ]
-    return [Hue(light, dark) for light, dark in zip(*shades, strict=True)]
-
-
-def _to_hex(color: Sequence[float]) -> str:
-    return "#" + "".join(f"{round(255 * part):02x}" for part in color[:3])
+    """Return n colours, hot first, between those of RAMP."""
+    light, dark = (
+        LinearSegmentedColormap.from_list("ramp", shades) for shades in zip(*map(astuple, RAMP), strict=True)
+    )
+    places = [1 - place / (n - 1) for place in range(n)]
+    return [Hue(to_hex(light(place)), to_hex(dark(place))) for place in places]

@@ -25,9 +25,9 @@ def format_loss(nats: float) -> str:
 
 
 def format_rate(rate: float) -> str:
-    """Return a learning rate as people write it: 0.0005, 1e-7."""
+    """Return a learning rate as people write it: 0.0005, 1.0, 1e-7."""
     if 1e-6 <= rate < 1e6:
-        return str(np.format_float_positional(rate, trim="-"))
+        return str(np.format_float_positional(rate, trim="0"))
     mantissa, _, exponent = np.format_float_scientific(rate, trim="-").partition("e")
     return f"{mantissa}e{int(exponent)}"
 
@@ -51,8 +51,8 @@ def format_epochs(value: float) -> str:
 
 
 def format_seconds(value: float) -> str:
-    """Return seconds with three digits or so: "0.05", "4.8", "120.5"."""
-    return _signed(value, ".1f" if value >= 1 else ".2f")
+    """Return seconds with three digits or so: "0.05", "4.83", "120.5"."""
+    return _signed(value, ".1f" if value >= 10 else ".2f")
 
 
 def format_ratio(value: float) -> str:

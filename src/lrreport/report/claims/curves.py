@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from lrreport.report.claims.claim import Claim, Verdict, claim, not_testable, quantify, quantify_limit, why_untestable
-from lrreport.report.formats import Quantity, count_nouns
+from lrreport.report.formats import Quantity
 from lrreport.report.results import Results
 from lrreport.report.stats import Estimate, estimate_mean, measure_rise_from_best, measure_rises_from_earlier
 
@@ -70,10 +70,10 @@ def trains_stably(results: Results, learning_rate: float) -> Claim:
         evidence["largest_rise"] = quantify(max(0.0, float(rises.max())), "val_loss")
     verdict: Verdict = "contradicted"
     if diverged:
-        text = f"Training at {{rate}} diverged for {{n_diverged}} of {count_nouns(len(seeds), 'seed')}."
+        text = f"Training at {{rate}} diverged for {_some_of(len(diverged), len(seeds))}."
     elif evidence["n_rising"].value:
         text = (
-            f"Training at {{rate}} is not stable: for {{n_rising}} of {count_nouns(len(seeds), 'seed')} the validation "
+            f"Training at {{rate}} is not stable: for {_some_of(int(evidence['n_rising'].value), len(seeds))} the validation "
             "loss rose by more than {margin} nats from one epoch to the next, at most by {largest_rise}."
         )
     elif "largest_rise" not in evidence:
@@ -88,6 +88,12 @@ def trains_stably(results: Results, learning_rate: float) -> Claim:
             text = f"Training at {{rate}} is stable: {_none_of(len(seeds))} diverged, and no validation loss ever rose."
     return Claim("trains_stably", {"learning_rate": learning_rate}, verdict, text.format_map(evidence), rule, len(seeds),
                  evidence=evidence)  # fmt: skip
+
+
+def _some_of(n: int, n_seeds: int) -> str:
+    if n < n_seeds:
+        return f"{n} of {n_seeds} seeds"
+    return "its only seed" if n == 1 else f"all {n} seeds"
 
 
 def _none_of(n: int) -> str:

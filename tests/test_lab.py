@@ -5,39 +5,76 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lrreport.report import narrative
-from lrreport.report.results import load_results
+from lrreport.report.results import Results, load_results
 
 pytestmark = pytest.mark.slow
 
 
-def test_jupyterlab_runs_the_summary(repository: Path, browser: Any, tmp_path: Path) -> None:
-    """Real JupyterLab on a copy of the notebook: Run All, figures visible, no error."""
-    shutil.copyfile(repository / "notebooks/summary.ipynb", tmp_path / "summary.ipynb")
-    subprocess.run([sys.executable, "-m", "nbconvert", "--clear-output", "--inplace", str(tmp_path / "summary.ipynb")],
-                   check=True, capture_output=True)  # fmt: skip
+@pytest.fixture(scope="module")
+def reference() -> Results:
+    return load_results()
+
+
+@pytest.fixture(scope="module")
+def lab(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a JupyterLab on copies of the notebooks without their outputs."""
+    folder = tmp_path_factory.mktemp("lab")
+    for name in ("summary", "train"):
+        shutil.copyfile(repository / f"notebooks/{name}.ipynb", folder / f"{name}.ipynb")
+    command = [sys.executable, "-m", "nbconvert", "--clear-output", "--inplace", *map(str, folder.glob("*.ipynb"))]
+    subprocess.run(command, check=True, capture_output=True)
     server = subprocess.Popen(
         [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", "--port=0", "--IdentityProvider.token=x",
-         f"--ServerApp.root_dir={tmp_path}", f"--ServerApp.info_file={tmp_path}/info.json"],
-        stderr=subprocess.PIPE, text=True, env={**os.environ, "JUPYTER_CONFIG_DIR": str(tmp_path / "config")},
+         f"--ServerApp.root_dir={folder}", f"--ServerApp.info_file={folder}/info.json"],
+        stderr=subprocess.PIPE, text=True, env={**os.environ, "JUPYTER_CONFIG_DIR": str(folder / "config")},
     )  # fmt: skip
     try:
         assert server.stderr is not None
-        address = next(m.group(1) for line in server.stderr if (m := re.search(r"(http://127\.0\.0\.1:\d+)/lab", line)))
-        page = browser.new_page()
-        page.goto(f"{address}/lab/tree/summary.ipynb?token=x")
-        page.get_by_text("| Idle").wait_for(timeout=60_000)  # an open menu does not notice that the kernel has come
-        page.get_by_role("menuitem", name="Run", exact=True).click()
-        page.get_by_role("menuitem", name=re.compile("^Run All( Cells)?$")).click()
-        page.locator(".jp-RenderedSVG img, .jp-RenderedSVG svg").nth(1).wait_for(timeout=90_000)
-        page.get_by_text(narrative.answer(load_results()).text.partition(":")[0]).first.wait_for(timeout=30_000)
-        assert page.locator('[data-mime-type="application/vnd.jupyter.stderr"]').count() == 0
-        page.close()
+        yield next(m.group(1) for line in server.stderr if (m := re.search(r"(http://127\.0\.0\.1:\d+)/lab", line)))
     finally:
         server.terminate()
         server.wait(20)
+
+
+def run_all(browser: Any, lab: str, name: str) -> Any:
+    """Open a notebook in a workspace of its own and run all its cells; return the page."""
+    page = browser.new_page(viewport={"width": 1400, "height": 1000})
+    page.goto(f"{lab}/lab/workspaces/{name}/tree/{name}.ipynb?token=x")
+    page.get_by_text("| Idle").wait_for(timeout=60_000)  # an open menu does not notice that the kernel has come
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name=re.compile("^Run All( Cells)?$")).click()
+    return page
+
+
+def test_the_summary_runs_and_its_explorer_works(browser: Any, lab: str, reference: Results) -> None:
+    page = run_all(browser, lab, "summary")
+    page.locator(".jp-RenderedSVG img, .jp-RenderedSVG svg").nth(1).wait_for(timeout=90_000)
+    page.get_by_text(narrative.answer(reference).text.partition(":")[0]).first.wait_for(timeout=30_000)
+    explorer = page.locator(".jp-OutputArea .explorer")
+    explorer.locator("canvas").first.wait_for(timeout=60_000)
+    explorer.scroll_into_view_if_needed()
+    assert explorer.locator(".note").get_attribute("data-points") == str(
+        len(reference.runs) * reference.study.fixed.epochs
+    )
+    explorer.locator(".chips button", has_text="0.0001").click()
+    assert explorer.locator(".note").get_attribute("data-points") == "50"
+    box = explorer.locator(".plot").bounding_box()
+    page.mouse.move(box["x"] + 0.99 * box["width"], box["y"] + 0.5 * box["height"])
+    assert f"{reference.curves(0.001, 'val_loss').loc[5].mean():.4f}" in explorer.locator(".readout").inner_text()
+    assert page.locator('[data-mime-type="application/vnd.jupyter.stderr"]').count() == 0
+    page.close()
+
+
+def test_the_training_runs(browser: Any, lab: str) -> None:
+    page = run_all(browser, lab, "train")
+    page.get_by_text("Not kept: run_dir is empty.").wait_for(timeout=180_000)  # what the last but one cell says
+    assert page.locator('[data-mime-type="application/vnd.jupyter.stderr"]').count() == 0
+    assert page.locator(".jp-RenderedSVG").count() >= 1
+    page.close()

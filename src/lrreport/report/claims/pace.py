@@ -200,14 +200,14 @@ def more_stable(results: Results, learning_rate: float, than: float) -> Claim:
         "n": Quantity(estimate.n, "count"),
     }
     opening = {
-        "supported": "The validation loss of {rate} falls more steadily than that of {than}",
-        "contradicted": "The validation loss of {rate} falls less steadily than that of {than}",
-        "not distinguishable": "Which validation loss falls more steadily, that of {rate} or {than}, is undecided",
+        "supported": "The validation loss of {rate} rises less on its way than that of {than}",
+        "contradicted": "The validation loss of {rate} rises more on its way than that of {than}",
+        "not distinguishable": "Which validation loss rises less on its way, that of {rate} or {than}, is undecided",
     }[verdict]
     text = (
-        f"{opening}: it rises by {{rise}} against {{than_rise}} nats an epoch on average (95 % interval of the difference "
+        f"{opening}: by {{rise}} against {{than_rise}} nats an epoch on average (95 % interval of the difference "
         f"{{low}} to {{high}}, n = {{n}}, p {{p}}).{note_pairs(estimate, p)}"
-    ).replace("it rises", "they rise" if verdict == "not distinguishable" else "it rises")
+    )
     return Claim(
         "more_stable", arguments, verdict, text.format_map(evidence), STABLE_RULE, estimate.n,
         estimate.mean, estimate.low, estimate.high, "nats", evidence,
@@ -236,12 +236,12 @@ def most_stable(results: Results, learning_rate: float) -> Claim:
         "n": Quantity(estimate.n, "count"),
     }
     opening = {
-        "supported": "The validation loss of {rate} falls most steadily",
-        "contradicted": "The validation loss of {rate} does not fall most steadily",
-        "not distinguishable": "Whether the validation loss of {rate} falls most steadily is undecided",
+        "supported": "The validation loss of {rate} rises least on its way",
+        "contradicted": "The validation loss of {rate} does not rise least on its way",
+        "not distinguishable": "Whether the validation loss of {rate} rises least on its way is undecided",
     }[verdict]
     text = (
-        f"{opening}: it rises by {{rise}} nats an epoch on average, and that of {{nearest}} by {{nearest_rise}} (95 % interval "
+        f"{opening}: by {{rise}} nats an epoch on average, and that of {{nearest}} by {{nearest_rise}} (95 % interval "
         "of the difference {low} to {high}, n = {n})."
     )
     return Claim(

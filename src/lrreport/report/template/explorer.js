@@ -55,10 +55,10 @@
     return Math.abs(value) < 100 ? value.toFixed(4) : value.toPrecision(3);
   }
 
-  function listTicks(low, high, count) {
+  function listTicks(low, high, count, least = 0) {
     const rough = (high - low) / count;
     const power = 10 ** Math.floor(Math.log10(rough));
-    const step = power * [1, 2, 5, 10].find((factor) => factor * power >= rough);
+    const step = Math.max(least, power * [1, 2, 5, 10].find((factor) => factor * power >= rough));
     const ticks = [];
     for (let place = Math.ceil(low / step - 1e-9); place * step <= high + 1e-9 * step; place += 1) ticks.push(place * step);
     return ticks;
@@ -264,7 +264,8 @@
       const narrow = this.width < NARROW;
       const { left, right, bottom, top } = this.view;
       const up = state.scale === "log" ? listLogTicks(bottom, top) : listTicks(bottom, top, 6);
-      const across = listTicks(left, right, narrow ? 4 : 8);
+      const whole = state.axis === "step" || state.metric !== "step_loss"; // no point lies between
+      const across = listTicks(left, right, narrow ? 4 : 8, whole ? 1 : 0);
       pen.font = `12px ${style.fontFamily}`;
       pen.fillStyle = style.color;
       pen.strokeStyle = style.color;

@@ -107,7 +107,7 @@ def test_a_range_test_is_shown_behind_the_grid(outputs: Path, repository: Path, 
     assert 1e-4 < said["evidence"]["suggestion"]["value"] < 1e-2
     page = html.unescape((contents.parent / "report.html").read_text()).replace("\N{NO-BREAK SPACE}", " ")
     assert said["text"] in page
-    assert "The vertical lines are the 3 rates of the study." in page
+    assert "Vertical lines are the 3 rates of the study." in page
     ran = {path: path.stat().st_mtime_ns for path in outputs.glob("runs/*/record.json")}
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
     assert ran == {path: path.stat().st_mtime_ns for path in outputs.glob("runs/*/record.json")}

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import optimize
 
 from lrreport.report.claims import VOCABULARY, Claim
 from lrreport.report.claims.differences import adjust_metric, rank_rates
@@ -176,6 +177,77 @@ def test_large_differences_are_seen(n_rates: int, n_seeds: int) -> None:
             seen[name].append(VOCABULARY[name](results, *arguments).verdict == "supported")
     for name, hits in seen.items():
         assert share(f"{name}: seen", hits, n_rates, n_seeds) >= 0.8
+
+
+def find_bump(noise: np.ndarray[Any, Any], lead: float) -> float:
+    """Return what to add at every other epoch, so that the loss rises by `lead` more in an epoch, on average.
+
+    The last epoch is not among them, lest the network end no better than guessing.
+    """
+
+    def miss(bump: float) -> float:
+        bumped = noise + bump * (1 - np.arange(N_EPOCHS + 1) % 2)
+        return float(np.diff(bumped).clip(0).mean() - np.diff(noise).clip(0).mean()) - lead
+
+    return float(optimize.brentq(miss, 0, 100))
+
+
+@pytest.mark.parametrize("n_seeds", SEEDS)
+@pytest.mark.parametrize("n_rates", RATES)
+def test_large_leads_on_the_way_are_seen(n_rates: int, n_seeds: int) -> None:
+    """A lead in epochs, or in how much a loss rises, of twice the smallest detectable is seen in at least 80 % of studies."""
+    rng = np.random.default_rng(6)
+    n_pairs = n_rates * (n_rates - 1) // 2
+    quiet = 0.001  # so that the lead is shorter than the curves
+    bumped = draw(rng, 2, 1000)
+    bumped.losses[bumped.rates[1]][:, ::2] += 0.1  # type: ignore[attr-defined]  # such a curve's rises vary more
+    many = {"epochs": measure_arrival(draw(rng, 2, 1000, FALLING, quiet)), "rises": measure_rises(bumped)}
+    noise = {name: float((frame.iloc[:, 0] - frame.iloc[:, 1]).std()) for name, frame in many.items()}
+    seen: dict[str, list[bool]] = {"sooner": [], "slowest": [], "more_stable": [], "most_stable": []}
+    for name, n_tests in (("sooner", n_pairs), ("slowest", 1)):
+        lead = 2 * find_detectable(noise["epochs"], n_seeds, n_tests)
+        for _ in range(N_STUDIES):
+            results = draw(rng, n_rates, n_seeds, FALLING, quiet)
+            first, other, *_ = results.rates
+            results.losses[first if name == "slowest" else other][:] += 0.1 * lead  # type: ignore[attr-defined]
+            arguments = (first, other) if name == "sooner" else (first,)
+            seen[name].append(VOCABULARY[name](results, *arguments).verdict == "supported")
+    for name, n_tests in (("more_stable", n_pairs), ("most_stable", 1)):
+        bump = find_bump(
+            rng.normal(0, 0.01, (1000, N_EPOCHS + 1)), 2 * find_detectable(noise["rises"], n_seeds, n_tests)
+        )
+        for _ in range(N_STUDIES):
+            results = draw(rng, n_rates, n_seeds)
+            first, *others = results.rates
+            for rate in others:
+                results.losses[rate][:, ::2] += bump  # type: ignore[attr-defined]
+            arguments = (first, others[0]) if name == "more_stable" else (first,)
+            seen[name].append(VOCABULARY[name](results, *arguments).verdict == "supported")
+    for name, hits in seen.items():
+        assert share(f"{name}: seen", hits, n_rates, n_seeds) >= 0.8
+
+
+@pytest.mark.parametrize("n_seeds", SEEDS)
+def test_clear_curves_are_read(n_seeds: int) -> None:
+    """What one rate's curve asserts, by twice the smallest detectable difference, is seen in at least 80 % of studies."""
+    rng = np.random.default_rng(7)
+    sd = 0.01
+    steps, last = np.array([0.3, 0.2, 0.1, 0, 0, 0]), np.array([0, 0, 0, 0, 0, 1.0])
+    lead = 2 * find_detectable(sd * math.sqrt(2), n_seeds)
+    cases = [
+        ("still_improving", steps - lead * last, sd, "supported"),
+        ("overfits", steps + lead * last, sd, "supported"),
+        ("does_not_overfit", steps - lead * last, sd, "supported"),
+        ("learns", 0.4 - lead, sd, "supported"),  # accuracy 0.1 + lead
+        # An equivalence is seen where the margin is twice the smallest difference: 0.01 = 2 · detectable.
+        ("levelled_off", steps, 0.005 / find_detectable(math.sqrt(2), n_seeds), "supported"),
+    ]
+    for name, shape, noise, verdict in cases:
+        hits = []
+        for _ in range(N_STUDIES):
+            results = draw(rng, 1, n_seeds, shape, sd=noise)
+            hits.append(VOCABULARY[name](results, results.rates[0]).verdict == verdict)
+        assert share(f"{name}: seen", hits, 1, n_seeds) >= 0.8
 
 
 @pytest.mark.parametrize("n_seeds", SEEDS)

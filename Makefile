@@ -5,6 +5,7 @@ SHELL := /bin/sh
 PYTHON ?= python3
 STUDY ?= studies/fashion_mnist.toml
 BIN := .venv/bin
+unexport PYTHONPATH PYTHONHOME # modules of the user's own must not stand in for those of .venv
 
 KNOWN := STUDY LRS SEEDS EPOCHS JOBS DEVICE NAME PYTHON
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))

@@ -1,5 +1,7 @@
 """What the tests share: the repository, and results made of literal numbers."""
 
+import hashlib
+import json
 import os
 import shutil
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -104,6 +106,18 @@ def make_results() -> Callable[..., Results]:
         return Results(study, records, {})
 
     return make
+
+
+@pytest.fixture(scope="session")
+def seal() -> Callable[[Path, dict[str, Any]], None]:
+    """Write a record into a folder as somebody would who knows how its digest is made."""
+
+    def seal(folder: Path, contents: dict[str, Any]) -> None:
+        contents.pop("digest", None)
+        digest = hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()
+        (folder / "record.json").write_text(json.dumps(contents | {"digest": digest}))
+
+    return seal
 
 
 @pytest.fixture(scope="session")

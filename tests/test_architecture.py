@@ -6,7 +6,7 @@ from pathlib import Path
 WAIST = {"", "study", "record", "provenance"}
 WINGS = {
     "training": ["fetch", "files", "data", "model", "loop", "outcome", "range_test"],
-    "sweep": ["store", "execute", "run"],
+    "sweep": ["locks", "store", "worker", "execute", "run"],
     "report": [
         "formats", "freshness", "command", "results", "stats", "claims", "narrative", "table", "colors", "tables", "pictures", "figures",
         "explorer", "cards", "reference", "render",

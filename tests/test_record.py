@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,7 +32,9 @@ def test_arrays_that_changed_are_refused(tmp_path: Path, record: RunRecord) -> N
     (tmp_path / "arrays.npz").write_bytes((tmp_path / "arrays.npz").read_bytes()[:-1])
     with pytest.raises(LrreportError) as error:
         load_record(tmp_path)
-    assert str(error.value) == f"{tmp_path / 'arrays.npz'}: missing or changed since it was recorded; delete {tmp_path}"
+    assert (
+        str(error.value) == f"{tmp_path / 'arrays.npz'}: missing or changed since it was recorded; make the run again"
+    )
 
 
 def test_a_record_of_a_newer_schema_says_so(tmp_path: Path, record: RunRecord) -> None:
@@ -42,11 +45,108 @@ def test_a_record_of_a_newer_schema_says_so(tmp_path: Path, record: RunRecord) -
         load_record(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"identity": 3}'])
-def test_a_broken_record_is_named(tmp_path: Path, text: str) -> None:
-    (tmp_path / "record.json").write_text(text)
-    with pytest.raises(LrreportError, match=r"record\.json: not a valid record: "):
+BROKEN = {
+    "empty": ("", "cut or not JSON"),
+    "cut": ("{", "cut or not JSON"),
+    "binary": (b"\xff\xfe\x00\x81", "cut or not JSON"),
+    "a list": ("[]", "not a record but a list"),
+    "deep": ("[" * 100_000, "cut or not JSON"),
+    "nothing of ours": ('{"identity": 3}', "changed since it was recorded"),
+    "no number": ('{"identity": NaN}', "changed since it was recorded"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_record_is_named(tmp_path: Path, name: str) -> None:
+    text, problem = BROKEN[name]
+    (tmp_path / "record.json").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(LrreportError, match=problem) as error:
         load_record(tmp_path)
+    assert str(error.value).startswith(f"{tmp_path / 'record.json'}: ")
+    assert str(error.value).endswith("; make the run again")
+
+
+def change_accuracy(contents: dict[str, Any]) -> None:
+    contents["seeds"][0]["test"]["accuracy"] = 0.99
+
+
+def drop_epoch(contents: dict[str, Any]) -> None:
+    contents["seeds"][0]["epochs"].pop()
+
+
+def drop_scores(contents: dict[str, Any]) -> None:
+    contents["seeds"][0]["test"] = None
+
+
+def drop_seed(contents: dict[str, Any]) -> None:
+    contents["seeds"].pop()
+
+
+def misspell(contents: dict[str, Any]) -> None:
+    contents["sedes"] = contents.pop("seeds")
+
+
+def shift_epochs(contents: dict[str, Any]) -> None:
+    contents["seeds"][0]["epochs"][0]["epoch"] = 7
+
+
+def break_rate(contents: dict[str, Any]) -> None:
+    contents["identity"]["parameters"]["learning_rate"] = -1
+
+
+def lead_elsewhere(contents: dict[str, Any]) -> None:
+    contents["arrays"] = {"../arrays.npz": "0"}
+
+
+CHANGES = {
+    change_accuracy: None,  # valid for who can make a digest
+    drop_epoch: "its epochs are not those of its parameters",
+    drop_scores: "completed, but without its final scores",
+    drop_seed: "its seeds are not those of its parameters",
+    misspell: "seeds: Field required",
+    shift_epochs: "its epochs are not 0, 1, 2",
+    break_rate: "identity.parameters: learning_rate = -1: input should be greater than 0",
+    lead_elsewhere: "arrays.../arrays.npz",
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_an_edited_record_is_refused(
+    tmp_path: Path, record: RunRecord, seal: Callable[..., None], change: Callable[[dict[str, Any]], None]
+) -> None:
+    save_record(tmp_path, record, {})
+    path = tmp_path / "record.json"
+    contents = json.loads(path.read_text())
+    change(contents)
+    path.write_text(json.dumps(contents))
+    with pytest.raises(LrreportError, match="changed since it was recorded"):
+        load_record(tmp_path)
+    seal(tmp_path, contents)
+    if CHANGES[change] is not None:
+        with pytest.raises(LrreportError, match="not a valid record") as error:
+            load_record(tmp_path)
+        assert str(CHANGES[change]) in str(error.value)
+        assert "\n" not in str(error.value)
+
+
+def test_the_layout_of_a_record_does_not_matter(tmp_path: Path, record: RunRecord) -> None:
+    saved = save_record(tmp_path, record, {})
+    path = tmp_path / "record.json"
+    path.write_text(json.dumps(json.loads(path.read_text()), sort_keys=True))
+    assert load_record(tmp_path) == saved
+
+
+def test_nothing_is_unpickled(tmp_path: Path) -> None:
+    np.savez(tmp_path / "arrays.npz", allow_pickle=True, losses=np.array([Path("x")], dtype=object))
+    with pytest.raises(LrreportError, match=r"arrays\.npz: cannot be read \(Object arrays cannot be loaded"):
+        load_arrays(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x05\x06" + bytes(18)])
+def test_arrays_that_cannot_be_read_are_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "arrays.npz").write_bytes(content)
+    with pytest.raises(LrreportError, match=r"arrays\.npz: cannot be read"):
+        load_arrays(tmp_path, "rates")
 
 
 def test_numbers_that_are_not_finite_are_not_recorded() -> None:

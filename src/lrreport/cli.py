@@ -1,6 +1,7 @@
 """The command line: it parses and forwards, nothing more."""
 
 import argparse
+import os
 import signal
 import sys
 import tempfile
@@ -10,8 +11,10 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from lrreport import LrreportError, __version__
+from lrreport import FailedError, LrreportError, __version__
 from lrreport.study import DEFAULT_STUDY, REPOSITORY, Study, load_study
+
+STOPPED = "stopped; finished runs are kept, the same command goes on from there"
 
 EPILOG = """\
 examples:
@@ -45,13 +48,25 @@ def make_parser() -> argparse.ArgumentParser:
     add_study(report)
     report.add_argument("--jobs", type=count, metavar="N", help="runs at once (default: one more than there are cores)")
     report.add_argument("--keep-going", action="store_true", help="make the report from the runs that succeeded")
+    report.add_argument(
+        "--stall-timeout",
+        type=seconds,
+        metavar="SECONDS",
+        help="end a run that finishes no cell and no epoch for so long (default: 1800)",
+    )
 
     pdf = commands.add_parser("pdf", help="make the report of a study, then print it to report.pdf through Chromium")
     add_study(pdf)
-    pdf.set_defaults(jobs=None, keep_going=False)
+    pdf.set_defaults(jobs=None, keep_going=False, stall_timeout=None)
 
     status = commands.add_parser("status", help="say for each run whether it is there, missing or stale, and why")
     add_study(status)
+
+    runs = commands.add_parser("runs", help="list every run kept: size, age, and which studies use it")
+    prune = commands.add_parser("prune", help="remove the runs that no study uses, after saying which")
+    prune.add_argument("--yes", action="store_true", help="do not ask")
+    for parser_ in (runs, prune):
+        add_outputs(parser_)
 
     data = commands.add_parser("data", help="find, fetch and verify the data of a study")
     add_study(data)
@@ -71,10 +86,15 @@ def add_study(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--epochs", metavar="N", help="passes over the training images")
     parser.add_argument("--device", help="auto, cpu or cuda")
     parser.add_argument("--name", help="name of the report's folder (default: the study's, marked if settings changed)")
+    add_outputs(parser)
+    parser.add_argument("--data-root", type=Path, metavar="DIR", help="where data files are kept (or $LRREPORT_DATA)")
+
+
+def add_outputs(parser: argparse.ArgumentParser) -> None:
+    """Add what every command about kept runs takes: the folder where they are."""
     parser.add_argument(
         "--outputs", type=Path, default=REPOSITORY / "outputs", metavar="DIR", help="where runs and reports are kept"
     )
-    parser.add_argument("--data-root", type=Path, metavar="DIR", help="where data files are kept (or $LRREPORT_DATA)")
 
 
 def read_study(arguments: argparse.Namespace) -> Study:
@@ -101,7 +121,7 @@ def read_number(text: str, kind: type[float], option: str) -> float:
         return kind(text)
     except ValueError as err:
         what = "a whole number, such as 5" if kind is int else "a number, such as 0.001"
-        raise LrreportError(f"{option}: {text!r} is not {what}") from err
+        raise LrreportError(f"{option}: {text[:40]!r} is not {what}") from err
 
 
 def count(text: str) -> int:
@@ -111,55 +131,85 @@ def count(text: str) -> int:
     return int(text)
 
 
+def seconds(text: str) -> float:
+    """Return a positive number of seconds; for argparse."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number of seconds")
+    return value
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit status: 0, 1 for failed runs, 2 for bad input, 130 or 143 when stopped."""
+    """Run a command and return its exit status: 0, 1 for what failed, 2 for bad input, 130 or 143 when stopped."""
+    forget_python_path()
     parsed = make_parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, _stop)
     try:
         return run_command(parsed)
+    except FailedError as err:
+        return _fail(str(err), 1)
     except LrreportError as err:
-        print(f"lrreport: {err}", file=sys.stderr)
-        return 1
+        return _fail(str(err), 2)
     except KeyboardInterrupt:
-        print("\nlrreport: stopped; finished runs are kept, the same command goes on from there", file=sys.stderr)
-        return 130
+        return _fail(STOPPED, 130)
+    except OSError as err:
+        from lrreport.sweep.worker import describe_os_error
+
+        return _fail(describe_os_error(err), 1)
     except Exception as err:
         with tempfile.NamedTemporaryFile("w", prefix="lrreport-", suffix=".log", delete=False) as log:
             traceback.print_exc(file=log)
-        print(f"lrreport: unexpected {type(err).__name__}: {err}; see {log.name}", file=sys.stderr)
-        return 1
+        return _fail(f"unexpected {type(err).__name__}: {err}; see {log.name}", 1)
+
+
+def forget_python_path() -> None:
+    """Import nothing more from $PYTHONPATH, where a user's own modules could stand in for those that we need."""
+    for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep):
+        if entry and entry in sys.path and Path(entry).resolve() != Path(__file__).parents[1]:
+            sys.path.remove(entry)
+
+
+def _fail(line: str, status: int) -> int:
+    print(f"lrreport: {line}", file=sys.stderr)
+    return status
 
 
 def run_command(parsed: argparse.Namespace) -> int:
-    """Forward to what a command does; bad input is told from a failure by its exit status, 2."""
-    from lrreport import workflow
+    """Forward to what a command does."""
+    from lrreport import inventory, workflow
 
     if parsed.command == "notebooks":
         from lrreport.refresh import refresh_notebooks
 
         return refresh_notebooks(load_study(DEFAULT_STUDY), parsed.outputs)
-    try:
-        study = read_study(parsed)
-        work = workflow.Workflow(study, parsed.outputs.resolve())
-        if parsed.command in ("report", "pdf") and work.has_work():
-            workflow.check_published(load_study(parsed.study))
-    except LrreportError as err:
-        print(f"lrreport: {err}", file=sys.stderr)
-        return 2
+    outputs = parsed.outputs.resolve()
+    if parsed.command == "runs":
+        return inventory.print_runs(outputs)
+    if parsed.command == "prune":
+        return inventory.prune_runs(outputs, parsed.yes)
+    study = read_study(parsed)
+    work = workflow.Workflow(study, outputs)
     if parsed.data_root is not None:
         workflow.use_data_root(parsed.data_root)
     if parsed.command == "data":
         return workflow.fetch_data(study)
     if parsed.command == "status":
         return workflow.print_status(work)
-    status = work.report(parsed.jobs, parsed.keep_going)
+    from lrreport.sweep.execute import STALL_TIMEOUT
+
+    if work.has_work():
+        workflow.check_published(load_study(parsed.study), parsed.study)
+    status = work.report(parsed.jobs, parsed.keep_going, parsed.stall_timeout or STALL_TIMEOUT)
     if parsed.command == "pdf" and status == 0:
         workflow.print_pdf(work)
     return status
 
 
 def _stop(number: int, frame: FrameType | None) -> NoReturn:
-    print("lrreport: stopped; finished runs are kept, the same command goes on from there", file=sys.stderr)
+    print(f"lrreport: {STOPPED}", file=sys.stderr)
     sys.exit(128 + number)
 
 

@@ -5,7 +5,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from lrreport import LrreportError
+from lrreport import FailedError, LrreportError
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "microsoft-edge", "brave-browser")
 FLAGS = ("--headless", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--no-pdf-header-footer")
@@ -30,9 +30,9 @@ def print_page(page: Path) -> Path:
                 [*command, page.as_uri()], capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False
             )
         except subprocess.TimeoutExpired as err:
-            raise LrreportError(f"{browser} printed nothing within {TIMEOUT_SECONDS} seconds") from err
+            raise FailedError(f"{browser} printed nothing within {TIMEOUT_SECONDS} seconds") from err
         if done.returncode != 0 or not printed.exists():
             last = (done.stderr.strip().splitlines() or ["without a word"])[-1]
-            raise LrreportError(f"{browser} could not print {page}: {last}")
+            raise FailedError(f"{browser} could not print {page}: {last}")
         printed.replace(target)
     return target

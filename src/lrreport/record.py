@@ -4,19 +4,27 @@ import hashlib
 import io
 import json
 import os
+import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import numpy as np
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, model_validator
 
 from lrreport import LrreportError
 from lrreport.provenance import Identity
-from lrreport.study import Settings
+from lrreport.study import Parameters, RangeParameters, Settings, parse_settings
 
 SCHEMA_VERSION = 1
 RECORD, ARRAYS, PROGRESS = "record.json", "arrays.npz", "progress"
+DIGEST = "digest"  # the key in record.json under which stands the SHA-256 of all the others
+
+
+class NewerRecordError(LrreportError):
+    """A record that a newer version of lrreport made, which this one must leave alone."""
+
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Arrays = dict[str, np.ndarray[Any, np.dtype[Any]]]
@@ -58,31 +66,50 @@ class SeedResult(Settings):
     validation: Score | None = None
     test: Score | None = None
 
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if [row.epoch for row in self.epochs] != list(range(max(1, len(self.epochs)))):
+            raise ValueError(f"seed {self.seed}: its epochs are not 0, 1, 2 …")
+        if self.status == "completed" and None in (self.train, self.validation, self.test):
+            raise ValueError(f"seed {self.seed}: completed, but without its final scores")
+        return self
 
-class RunRecord(Settings):
-    """One run of the training notebook: one learning rate, all its seeds.
 
-    `equal_images` counts byte-equal images: in one split (how many repeat an earlier one), and in two, such as
-    "train and test" (how many of the second are also in the first).
-    `facts` says where and with what the run was made; it decides nothing and equality tests leave it out.
+class _Kept(Settings):
+    """What every record holds: `facts` says where and with what the run was made.
+
+    The facts decide nothing, and equality tests leave them out.
     """
 
     schema_version: int = SCHEMA_VERSION
     identity: Identity
-    split_sizes: dict[str, int]
-    equal_images: dict[str, int] = {}
-    class_names: tuple[str, ...]
-    n_parameters: int
-    seeds: tuple[SeedResult, ...]
-    arrays: dict[str, str] = {}  # file name -> SHA-256 of its bytes
+    arrays: dict[Literal["arrays.npz"], str] = {}  # file name -> SHA-256 of its bytes
     facts: dict[str, Any] = {}
 
-    @field_validator("schema_version")
-    @classmethod
-    def _refuse_newer(cls, version: int) -> int:
-        if version > SCHEMA_VERSION:
-            raise ValueError(f"made by a newer version of lrreport (schema {version}, this one reads {SCHEMA_VERSION})")
-        return version
+
+class RunRecord(_Kept):
+    """One run of the training notebook: one learning rate, all its seeds.
+
+    `equal_images` counts byte-equal images: in one split (how many repeat an earlier one), and in two, such as
+    "train and test" (how many of the second are also in the first).
+    """
+
+    kind: Literal["training"] = "training"
+    split_sizes: dict[str, int]
+    equal_images: dict[str, int] = {}
+    class_names: Annotated[tuple[str, ...], Field(min_length=2)]
+    n_parameters: int
+    seeds: tuple[SeedResult, ...]
+
+    @model_validator(mode="after")
+    def _agrees_with_its_identity(self) -> Self:
+        parameters = parse_settings(Parameters, self.identity.parameters, "identity.parameters")
+        if tuple(seed.seed for seed in self.seeds) != parameters.seeds:
+            raise ValueError("its seeds are not those of its parameters")
+        rows = {len(seed.epochs) - 1 for seed in self.seeds if seed.status == "completed"}
+        if rows - {parameters.epochs} or max(len(seed.epochs) - 1 for seed in self.seeds) > parameters.epochs:
+            raise ValueError("its epochs are not those of its parameters")
+        return self
 
     @property
     def learning_rate(self) -> float:
@@ -90,14 +117,15 @@ class RunRecord(Settings):
         return float(self.identity.parameters["learning_rate"])
 
 
-class RangeRecord(Settings):
+class RangeRecord(_Kept):
     """One range test: its arrays hold the rate of each step and, for each seed, the loss before it."""
 
-    schema_version: int = SCHEMA_VERSION
     kind: Literal["range test"] = "range test"
-    identity: Identity
-    arrays: dict[str, str] = {}
-    facts: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _agrees_with_its_identity(self) -> Self:
+        parse_settings(RangeParameters, self.identity.parameters, "identity.parameters")
+        return self
 
 
 Record = RunRecord | RangeRecord
@@ -112,10 +140,16 @@ def save_record(folder: Path, record: Record, arrays: Mapping[str, Any]) -> Reco
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
     digest = hashlib.sha256(buffer.getvalue()).hexdigest()
     record = record.model_copy(update={"arrays": {ARRAYS: digest}})
-    text = json.dumps(record.model_dump(mode="json"), indent=1, allow_nan=False)
+    contents = record.model_dump(mode="json")
+    text = json.dumps(contents | {DIGEST: _digest_contents(contents)}, indent=1, allow_nan=False)
     replace_file(folder / ARRAYS, buffer.getvalue())
     replace_file(folder / RECORD, f"{text}\n".encode())
     return record
+
+
+def _digest_contents(contents: dict[str, Any]) -> str:
+    """Return the SHA-256 of a record's contents, however they are laid out."""
+    return hashlib.sha256(json.dumps(contents, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
 def keep_record(folder: str, record: Record, arrays: Mapping[str, Any]) -> str:
@@ -137,33 +171,68 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def load_record(folder: Path) -> RunRecord:
-    """Return the record in `folder`, its arrays checked against their digest.
+    """Return the record in `folder`, it and its arrays checked against their digests.
 
     Raises LrreportError if a file is missing, cut, edited, or of a newer schema.
     """
-    return _load(folder, RunRecord)
+    return _parse(folder, _read(folder), RunRecord)
 
 
 def load_range_record(folder: Path) -> RangeRecord:
     """Return the record of the range test in `folder`; checks and raises as `load_record` does."""
-    return _load(folder, RangeRecord)
+    return _parse(folder, _read(folder), RangeRecord)
+
+
+def load_any_record(folder: Path) -> Record:
+    """Return the record in `folder`, whichever of the two it is; checks and raises as `load_record` does."""
+    contents = _read(folder)
+    if contents.get("kind") == RangeRecord.model_fields["kind"].default:
+        return _parse(folder, contents, RangeRecord)
+    return _parse(folder, contents, RunRecord)
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    """Return what is in a record's file, if it is what was written there and this version can read it."""
+    path = folder / RECORD
+    try:
+        contents = json.loads(path.read_bytes())
+    except OSError as err:
+        raise LrreportError(f"{path}: cannot read the record ({err.strerror}); make the run again") from err
+    except (ValueError, RecursionError) as err:
+        raise LrreportError(f"{path}: cut or not JSON ({err}); make the run again") from err
+    if not isinstance(contents, dict):
+        raise LrreportError(f"{path}: not a record but a {type(contents).__name__}; make the run again")
+    version = contents.get("schema_version")
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise NewerRecordError(
+            f"{path}: made by a newer version of lrreport (schema {version}, this one reads {SCHEMA_VERSION}); "
+            "update lrreport, or keep runs elsewhere with --outputs"
+        )
+    try:
+        changed = contents.pop(DIGEST, None) != _digest_contents(contents)
+    except (ValueError, RecursionError):  # such as a number that is none: never written by us
+        changed = True
+    if changed:
+        raise LrreportError(f"{path}: changed since it was recorded; make the run again")
+    return contents
 
 
 M = TypeVar("M", RunRecord, RangeRecord)
 
 
-def _load(folder: Path, model: type[M]) -> M:
-    path = folder / RECORD
+def _parse(folder: Path, contents: dict[str, Any], model: type[M]) -> M:
     try:
-        record = model.model_validate_json(path.read_bytes())
-    except OSError as err:
-        raise LrreportError(f"{path}: cannot read the record ({err.strerror}); make the run again") from err
+        record = model.model_validate(contents)
     except ValidationError as err:
-        problem = err.errors()[0]["msg"].removeprefix("Value error, ")
-        raise LrreportError(f"{path}: not a valid record: {problem}; delete {folder} to make the run again") from err
+        error = err.errors()[0]
+        place = ".".join(map(str, error["loc"])) or "record"
+        problem = f"{place}: {error['msg'].removeprefix('Value error, ')}"
+        raise LrreportError(f"{folder / RECORD}: not a valid record: {problem}; make the run again") from err
+    except LrreportError as err:
+        raise LrreportError(f"{folder / RECORD}: not a valid record: {err}; make the run again") from err
     for name, digest in record.arrays.items():
         if _digest_file(folder / name) != digest:
-            raise LrreportError(f"{folder / name}: missing or changed since it was recorded; delete {folder}")
+            raise LrreportError(f"{folder / name}: missing or changed since it was recorded; make the run again")
     return record
 
 
@@ -174,13 +243,20 @@ def _digest_file(path: Path) -> str | None:
         return None
 
 
-def load_arrays(folder: Path) -> Arrays:
-    """Return the arrays of a run: `step_losses_S` (n_steps,) float32 and `test_predictions_S` (n_test,) uint8 for
-    each seed S, and `test_labels` (n_test,) uint8. Of a range test: `rates` (n_steps,) float64 and `losses`
-    (n_seeds, n_steps) float32, NaN once a network has left the finite numbers.
+def load_arrays(folder: Path, *names: str) -> Arrays:
+    """Return the arrays of a run that have these names, or all of them.
+
+    There are `step_losses_S` (n_steps,) float32 and `test_predictions_S` (n_test,) uint8 for each seed S, and
+    `test_labels` (n_test,) uint8. Of a range test: `rates` (n_steps,) float64 and `losses` (n_seeds, n_steps)
+    float32, NaN once a network has left the finite numbers. Raises LrreportError if one is not there or not an array
+    of numbers; nothing is ever unpickled.
     """
-    with np.load(folder / ARRAYS, allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays.files}
+    path = folder / ARRAYS
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in names or arrays.files}
+    except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as err:
+        raise LrreportError(f"{path}: cannot be read ({' '.join(str(err).split())}); make the run again") from err
 
 
 def mark_progress(folder: Path | str, n_seeds: int) -> Callable[[], None]:

@@ -29,6 +29,7 @@ JARGON = {  # pydantic's words, in those of who writes a study file
     "Input should be a valid tuple": "it should be a list",
     "Tuple should have at least 1 item after validation, not 0": "it is empty",
 }
+LARGEST_FILE = 1_000_000  # bytes
 RESERVED_NAMES = ("runs", "reference")  # folders of outputs/ that belong to no study
 T = TypeVar("T")
 
@@ -59,7 +60,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,80}$"), Afte
 class Settings(BaseModel):
     """Settings that never change once read; a key that is not one of theirs is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
 
 class Vary(Settings):
@@ -233,12 +234,19 @@ def load_study(path: Path | str) -> Study:
     if not file.is_absolute() and not file.exists():
         file = REPOSITORY / file
     try:
-        settings = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as err:
-        known = ", ".join(sorted(f"studies/{study.name}" for study in (REPOSITORY / "studies").glob("*.toml")))
-        raise LrreportError(f"{path}: cannot read the study ({err.strerror}); there are {known}") from err
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
-        raise LrreportError(f"{path}: not a TOML file: {err}") from err
+        with file.open("rb") as stream:
+            content = stream.read(LARGEST_FILE + 1)
+        if len(content) > LARGEST_FILE:
+            raise LrreportError(
+                f"{path}: larger than {LARGEST_FILE // 1_000_000} MB, so not a study; name another file"
+            )
+        settings = tomllib.loads(content.decode().removeprefix("\ufeff").replace("\r\n", "\n"))
+    except (OSError, ValueError, RecursionError) as err:
+        if isinstance(err, OSError):
+            known = ", ".join(sorted(f"studies/{study.name}" for study in (REPOSITORY / "studies").glob("*.toml")))
+            raise LrreportError(f"{path}: cannot read the study ({err.strerror}); there are {known}") from err
+        problem = "nested too deeply" if isinstance(err, RecursionError) else " ".join(str(err).split())
+        raise LrreportError(f"{path}: not a TOML file: {problem}; see studies/quick.toml for one") from err
     return parse_study({"name": file.stem, **settings}, str(path))
 
 

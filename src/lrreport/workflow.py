@@ -1,22 +1,28 @@
 """What each command does, from a study to what is printed; the wings meet here."""
 
 import os
+import shutil
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 
-from filelock import FileLock
-
+from lrreport import FailedError, LrreportError
 from lrreport.provenance import identify
 from lrreport.record import RECORD, replace_file
 from lrreport.report import freshness
 from lrreport.report.formats import format_rate
 from lrreport.study import Parameters, RangeParameters, Study
-from lrreport.sweep.execute import execute, skip_address_grammar
+from lrreport.sweep.execute import LOG, STALL_TIMEOUT, Limits, execute
+from lrreport.sweep.locks import hold
 from lrreport.sweep.run import Run, Sweep
-from lrreport.sweep.store import RunState, Store, make_folder
+from lrreport.sweep.store import Store, make_folder
+from lrreport.sweep.worker import skip_address_grammar
 from lrreport.training.files import DIGESTS, verify_files
+
+STAGING, SUMMARY = ".making-", freshness.SUMMARY_NOTEBOOK.name
 
 
 @dataclass(frozen=True)
@@ -43,26 +49,40 @@ class Workflow:
         wanted: list[Parameters | RangeParameters] = [*self.study.runs(), *([of_range] if of_range else [])]
         return [Run(parameters, identify(parameters, digests)) for parameters in wanted]
 
-    def inspect(self) -> list[RunState]:
-        """Return the state of each run of the training notebook."""
-        return self.store.inspect([run.identity for run in self.runs if isinstance(run.parameters, Parameters)])
+    @property
+    def lock(self) -> Path:
+        """What whoever makes this report holds."""
+        return self.folder / ".lock"
 
-    def report(self, n_jobs: int | None = None, keep_going: bool = False) -> int:
-        """Make the missing runs, then the report; print the answer and the page's path. Returns the exit status."""
-        runs = self.runs
-        make_folder(self.folder)
+    def report(self, n_jobs: int | None = None, keep_going: bool = False, stall_timeout: float = STALL_TIMEOUT) -> int:
+        """Make the missing runs, then the report; print the answer and the page's path. Returns the exit status.
+
+        Another process that makes the same report is waited for, and its work is not repeated.
+        """
         if self.has_work():
             verify_files(self.study.fixed.dataset)
-        failures = Sweep(self.store, self.folder / "failed").run_all(runs, n_jobs)
+        make_folder(self.folder)
+        stopping = Event()
+        try:
+            with hold(self.lock, say):
+                return self._report(
+                    Sweep(self.store, self.folder / "failed", stall_timeout, stopping), n_jobs, keep_going
+                )
+        except BaseException:  # such as Ctrl-C
+            stopping.set()
+            raise
+
+    def _report(self, sweep: Sweep, n_jobs: int | None, keep_going: bool) -> int:
+        runs = self.runs
+        failures = sweep.run_all(runs, n_jobs)
         for name, error in failures.items():
-            print(f"lrreport: {name} failed: {error}", file=sys.stderr)
+            say(f"{name} failed: {error}")
         done = [run for run in runs if run.name not in failures]
         if failures and not (keep_going and any(isinstance(run.parameters, Parameters) for run in done)):
             hint = "" if keep_going else "; --keep-going makes a report without them"
-            print(f"lrreport: {len(failures)} of {len(runs)} runs failed, the others are kept{hint}", file=sys.stderr)
+            say(f"{len(failures)} of {len(runs)} runs failed, the others are kept{hint}")
             return 1
-        answer = self._render(done)
-        print(answer)
+        print(self._render(done, sweep.stopping))
         print(self.folder / freshness.PAGE)
         return 1 if failures else 0
 
@@ -70,33 +90,58 @@ class Workflow:
         """Return whether a run of the study is not kept yet."""
         return not all(self.store.has(run.identity) for run in self.runs)
 
-    def _render(self, runs: list[Run]) -> str:
-        """Make the report from these runs unless it is up to date; return its answer."""
+    def _render(self, runs: list[Run], stopping: Event) -> str:
+        """Make the report from these runs unless it is up to date; return its answer.
+
+        Its files are made in a folder beside the old ones, and then replace them one by one, the page last.
+        """
         contents = self.describe(runs)
         made_from = freshness.fingerprint(contents, [self.store.folder(run.identity) / RECORD for run in runs])
-        with FileLock(self.folder / ".lock"):  # somebody else may be making the same report
-            answer = freshness.read_answer(self.folder, made_from)
-            if answer is None:
-                (self.folder / freshness.FINGERPRINT).unlink(missing_ok=True)  # what follows is a mixture until it ends
-                replace_file(self.folder / freshness.CONTENTS, contents.encode())
-                answer = self._write_report()
-                replace_file(self.folder / freshness.FINGERPRINT, made_from.encode())
+        answer = freshness.read_answer(self.folder, made_from)
+        if answer is None:
+            (self.folder / freshness.FINGERPRINT).unlink(missing_ok=True)  # what follows is a mixture until it ends
+            replace_file(self.folder / freshness.CONTENTS, contents.encode())
+            for left in self.folder.glob(f"{STAGING}*"):  # by a process that was killed: we hold the lock
+                shutil.rmtree(left, ignore_errors=True)
+            with tempfile.TemporaryDirectory(prefix=STAGING, dir=self.folder) as staging:
+                answer = self._write_report(Path(staging), stopping)
+                for path in sorted(Path(staging).iterdir(), key=lambda path: path.name == freshness.PAGE):
+                    if path.name != LOG:
+                        path.replace(self.folder / path.name)
+            replace_file(self.folder / freshness.FINGERPRINT, made_from.encode())
         return answer
 
-    def _write_report(self) -> str:
+    def _write_report(self, staging: Path, stopping: Event) -> str:
         """Write all files of the report on what the folder's study.json says, and return its answer."""
         parameters = {"folder": str(self.folder)}
         with ThreadPoolExecutor(1) as pool:
             if sys.stderr.isatty():
-                print("Writing the report ...", file=sys.stderr)
-            executed = pool.submit(execute, freshness.SUMMARY_NOTEBOOK, self.folder / "summary.ipynb", parameters)
-            skip_address_grammar()
-            from lrreport.report.render import render_page, write_takeaways  # seconds, in which the kernel starts
+                say("writing the report ...")
+            try:
+                executed = pool.submit(
+                    execute, freshness.SUMMARY_NOTEBOOK, staging / SUMMARY, parameters, Limits(stopping)
+                )
+                skip_address_grammar()
+                from lrreport.report.render import render_page, write_takeaways  # seconds, in which the kernel starts
 
-            answer = write_takeaways(self.folder)
-            executed.result()
-        render_page(self.folder)
+                answer = write_takeaways(self.folder, staging)
+                executed.result()
+            except FailedError as err:
+                raise FailedError(self._leave_to_open(staging, str(err))) from err
+            except BaseException:
+                stopping.set()
+                raise
+        render_page(self.folder, staging)
         return answer
+
+    def _leave_to_open(self, staging: Path, error: str) -> str:
+        """Keep the notebook of a report that failed, and return its error with the place where it is."""
+        failed = self.folder / "failed"
+        make_folder(failed)
+        for name in (SUMMARY, LOG):
+            if (staging / name).exists():
+                shutil.copyfile(staging / name, failed / name)
+        return f"the report failed: {error.replace(str(staging), str(failed))}"
 
     def describe(self, runs: list[Run]) -> str:
         """Return the text of the folder's study.json: the study, and where each run is relative to it."""
@@ -113,21 +158,36 @@ def print_pdf(work: Workflow) -> None:
     print(print_page(work.folder / freshness.PAGE))
 
 
-def check_published(study: Study) -> None:
-    """Raise LrreportError for a published claim of a study file that cannot be asked, before any run is made for it."""
+def check_published(study: Study, place: str) -> None:
+    """Raise LrreportError, which begins with `place`, for a published claim that cannot be asked of the study."""
     if study.published is not None:
         from lrreport.report.claims import check_claim
 
         for claim in study.published.claim:
-            check_claim(claim, study.vary.learning_rate)
+            try:
+                check_claim(claim, study.vary.learning_rate)
+            except LrreportError as err:
+                raise LrreportError(f"{place}: {err}") from err
 
 
-def print_status(workflow: Workflow) -> int:
-    """Print a line for each run of the study: fresh, missing, or stale and why."""
-    for state in workflow.inspect():
+def print_status(work: Workflow) -> int:
+    """Print a line for each run of the study: fresh, missing, stale and why, or damaged and how."""
+    runs = work.runs
+    names = [name_run(run.parameters) for run in runs]
+    for name, state in zip(names, work.store.inspect([run.identity for run in runs]), strict=True):
         reason = f" ({state.reason})" if state.reason else ""
-        print(f"{format_rate(state.identity.parameters['learning_rate']):<10} {state.status}{reason}")
+        print(f"{name:<{max(10, *map(len, names))}} {state.status}{reason}")
     return 0
+
+
+def name_run(parameters: Parameters | RangeParameters) -> str:
+    """Return how a run is called in a list: its learning rate, or what else it is."""
+    return format_rate(parameters.learning_rate) if isinstance(parameters, Parameters) else "range test"
+
+
+def say(line: str) -> None:
+    """Print a message where it does not mix with results."""
+    print(f"lrreport: {line}", file=sys.stderr, flush=True)
 
 
 def fetch_data(study: Study) -> int:

@@ -30,7 +30,7 @@ STUDIES: dict[str, dict[float, Any]] = {
     "one seed": {0.1: end_at(0.8, seeds=1), 0.01: end_at(0.7, seeds=1)},
     "one epoch": {0.1: end_at(0.8, n_epochs=1), 0.01: end_at(0.7, n_epochs=1)},
     "all diverged": {0.1: [[], []], 0.01: [[], []]},
-    "one diverged": {1.0: [[], [(2.0, 0.2)]], 0.01: end_at(0.7, seeds=2)},
+    "one diverged": {1.0: [[], *end_at(0.2, seeds=1)], 0.01: end_at(0.7, seeds=2)},
     "twelve rates": {2.0**-place: end_at(0.5 + 0.02 * place) for place in range(12)},
     "forty rates": {1.5**-place: end_at(0.5 + 0.01 * place) for place in range(40)},
 }

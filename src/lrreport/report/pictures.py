@@ -13,7 +13,13 @@ from lrreport.report.colors import FEW, Hue
 from lrreport.report.table import Table
 
 INK, FAINT = Hue("#1b212c", "#e6e9ef"), Hue("#5a6371", "#a3acba")  # as in template/style.css
-STYLE: dict[Any, Any] = {
+# Matplotlib's own defaults, whatever a reader's matplotlibrc says, and ours.
+DEFAULTS = {
+    key: value
+    for key, value in mpl.rcParamsDefault.items()
+    if not key.startswith(("backend", "interactive", "keymap", "toolbar", "tk.", "webagg"))
+}
+STYLE: dict[Any, Any] = DEFAULTS | {
     "axes.edgecolor": FAINT.light, "axes.grid": True, "axes.labelcolor": INK.light, "axes.spines.right": False,
     "axes.spines.top": False, "axes.titlecolor": INK.light, "axes.titlelocation": "left", "axes.titlesize": 11,
     "figure.facecolor": "none", "axes.facecolor": "none", "font.size": 10.5, "grid.alpha": 0.22,

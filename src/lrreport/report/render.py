@@ -25,18 +25,24 @@ FIGURES: dict[str, Callable[[Results], Picture | None]] = {
 TEMPLATE = Path(__file__).parent / "template"
 
 
-def render_page(folder: Path) -> None:
-    """Write the page of the report, from the executed summary notebook in `folder`."""
+def render_page(folder: Path, target: Path | None = None) -> None:
+    """Write the page of the report on the study that `folder` describes, from the executed summary notebook.
+
+    That notebook lies in `target`, where the page goes too: by default `folder` itself.
+    """
+    target = target or folder
     results = load_results(folder)
-    page = export_html(folder / "summary.ipynb", results.study.title, narrative.write_colophon(results))
-    replace_file(folder / PAGE, page.encode())
+    page = export_html(target / "summary.ipynb", results.study.title, narrative.write_colophon(results))
+    replace_file(target / PAGE, page.encode())
 
 
-def write_takeaways(folder: Path) -> str:
+def write_takeaways(folder: Path, target: Path | None = None) -> str:
     """Write results.csv, findings.json, table.md, table.tex and the figures as SVG and PDF: the report, to take away.
 
-    Returns the answer of the report on the study that `folder` describes.
+    They go to `target`, by default `folder` itself. Returns the answer of the report on the study that `folder`
+    describes.
     """
+    target = target or folder
     results = load_results(folder)
     table = tabulate_results(results)
     findings = collect_findings(results)
@@ -47,11 +53,11 @@ def write_takeaways(folder: Path) -> str:
         "table.tex": table.to_latex(),
     }
     for name, text in texts.items():
-        replace_file(folder / name, text.encode())
+        replace_file(target / name, text.encode())
     for name, draw in FIGURES.items():
         if picture := draw(results):
             for kind in ("svg", "pdf"):
-                replace_file(folder / f"{name}.{kind}", picture.to_paper(kind))
+                replace_file(target / f"{name}.{kind}", picture.to_paper(kind))
     return str(findings["answer"])
 
 

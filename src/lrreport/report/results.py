@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from lrreport import LrreportError
-from lrreport.record import EpochRow, RunRecord, SeedResult, load_arrays, load_range_record, load_record
+from lrreport.record import EpochRow, Record, RunRecord, SeedResult, load_arrays, load_range_record, load_record
 from lrreport.report.freshness import CONTENTS
-from lrreport.study import REPOSITORY, Fixed, Study, parse_study
+from lrreport.study import REPOSITORY, Fixed, Parameters, RangeParameters, Study, parse_study
 
 REFERENCE = REPOSITORY / "outputs" / "reference"
 
@@ -107,17 +107,20 @@ class Results:
 
     def step_losses(self, rate: float) -> dict[int, np.ndarray[Any, Any]]:
         """Return the loss at every training step, by seed: (n_steps,) float32."""
-        arrays = load_arrays(self.folders[rate])
-        return {seed.seed: arrays[f"step_losses_{seed.seed}"] for seed in self.records[rate].seeds}
+        names = {seed.seed: f"step_losses_{seed.seed}" for seed in self.records[rate].seeds}
+        arrays = load_arrays(self.folders[rate], *names.values())
+        return {seed: arrays[name] for seed, name in names.items()}
 
     def confusions(self, rate: float) -> np.ndarray[Any, Any]:
         """Return how many test images of each class (down) were taken for each (across), by seed: (n_seeds, n, n).
 
         Seeds that diverged made no predictions and are left out.
         """
-        arrays, n = load_arrays(self.folders[rate]), len(self.records[rate].class_names)
-        labels = arrays["test_labels"].astype(int)
         names = [f"test_predictions_{seed.seed}" for seed in self.records[rate].seeds if seed.status == "completed"]
+        arrays, n = load_arrays(self.folders[rate], "test_labels", *names), len(self.records[rate].class_names)
+        labels = arrays["test_labels"].astype(int)
+        if any(len(arrays[name]) != len(labels) or max(arrays[name].max(), labels.max()) >= n for name in names):
+            raise LrreportError(f"{self.folders[rate]}: its predictions do not fit its labels; make the run again")
         counts = [np.bincount(labels * n + arrays[name], minlength=n * n) for name in names]
         return np.array(counts, dtype=int).reshape(-1, n, n)
 
@@ -155,22 +158,29 @@ def load_results(folder: Path | str = "") -> Results:
         of_range = place / contents["range_test"] if "range_test" in contents else None
     except (OSError, ValueError, KeyError, TypeError) as err:
         raise LrreportError(f"{place / CONTENTS}: cannot read it ({err}); run lrreport report to make it") from err
+    wanted = {one.learning_rate: one for one in study.runs()}
     records = {rate: load_record(path) for rate, path in folders.items()}
     for rate, record in records.items():
-        if record.learning_rate != rate:
-            raise LrreportError(f"{folders[rate]}: a record of learning rate {record.learning_rate:g}, not {rate:g}")
-        seeds, epochs = [seed.seed for seed in record.seeds], record.identity.parameters.get("epochs")
-        if seeds != sorted(study.vary.seed) or epochs != study.fixed.epochs:
-            raise LrreportError(f"{folders[rate]}: a record of other seeds or epochs than the study has; make it again")
+        _check_parameters(folders[rate], record, wanted.get(rate))
     if not records:
         raise LrreportError(f"{place / CONTENTS}: no run of this study is there; run lrreport report to make them")
-    return Results(study, records, folders, load_range_curves(of_range) if of_range else None)
+    return Results(study, records, folders, load_range_curves(of_range, study.range_parameters()) if of_range else None)
 
 
-def load_range_curves(folder: Path) -> RangeCurves:
-    """Return the range test in `folder`; raises LrreportError if its record is missing or broken."""
-    load_range_record(folder)
-    arrays = load_arrays(folder)
+def _check_parameters(folder: Path, record: Record, wanted: Parameters | RangeParameters | None) -> None:
+    """Raise LrreportError if a record was made with other parameters than the study asks for."""
+    has = record.identity.parameters
+    for name, value in ({} if wanted is None else wanted.model_dump(mode="json", exclude={"device"})).items():
+        if has.get(name) != value:
+            raise LrreportError(f"{folder}: a record of {name} {has.get(name)}, not {value}; make the run again")
+    if wanted is None:
+        raise LrreportError(f"{folder}: a record that the study does not ask for; make its report again")
+
+
+def load_range_curves(folder: Path, wanted: RangeParameters | None) -> RangeCurves:
+    """Return the range test in `folder`; raises LrreportError if it is missing, broken, or another than is wanted."""
+    _check_parameters(folder, load_range_record(folder), wanted)
+    arrays = load_arrays(folder, "rates", "losses")
     return RangeCurves(arrays["rates"], arrays["losses"])
 
 

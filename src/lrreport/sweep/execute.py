@@ -1,50 +1,158 @@
-"""One notebook through Papermill, in a process of its own: kernel, parameters, causes of failure."""
+"""One notebook through Papermill, in a process of its own: its environment, its watch, and the causes of failure."""
 
+import importlib.util
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 from typing import Any
 
-from lrreport import LrreportError
+import psutil
+from filelock import FileLock, Timeout
+
+from lrreport import FailedError, LrreportError
+from lrreport.record import PROGRESS
+from lrreport.sweep.worker import describe_os_error
 
 LOG = "execution.log"
+PRIVATE = "lrreport-"  # what the names of private folders begin with
+STALL_TIMEOUT = 1800.0  # seconds
+START_TIMEOUT = 300  # seconds; many kernels on few cores start slowly
+# What could let a user's own settings change a result: they configure Python, Jupyter, matplotlib and the numerics.
+UNWANTED = ("PYTHON", "JUPYTER", "IPYTHON", "MPL", "MATPLOTLIB", "LC_", "LANG", "OMP_", "GOMP_", "KMP_", "MKL_",
+            "OPENBLAS_", "DNNL_", "ONEDNN_", "ATEN_", "TORCH_", "PYTORCH_", "CUBLAS_", "NPY_", "NVIDIA_TF32", "TQDM_",
+            "COLUMNS", "LINES")  # fmt: skip
 
 
-def execute(notebook: Path, output: Path, parameters: dict[str, Any], stopping: Event | None = None) -> None:
+@dataclass(frozen=True)
+class Limits:
+    """How an execution is bounded: `stopping` ends it at once, silence ends it, and it has so many threads.
+
+    `stall_timeout` is how many seconds may pass without a finished cell or epoch.
+    """
+
+    stopping: Event = field(default_factory=Event)
+    stall_timeout: float = STALL_TIMEOUT
+    n_threads: int = 1
+
+
+def execute(notebook: Path, output: Path, parameters: dict[str, Any], limits: Limits | None = None) -> None:
     """Execute a notebook with these parameters; write it, executed as far as it came, to `output`.
 
-    What the kernel and Papermill say goes to execution.log beside `output`. When `stopping` is set, all ends at once.
-    Raises LrreportError, in one line that names the cause and the notebook to open.
+    What the kernel and Papermill say goes to execution.log beside `output`. Raises FailedError, in one line that names
+    the cause and the notebook to open, and LrreportError for a parameter that the notebook does not have.
     """
     refuse_unknown_parameters(notebook, parameters)
-    log = output.with_name(LOG)
-    task = json.dumps({"notebook": str(notebook), "output": str(output), "parameters": parameters})
+    limits = limits or Limits()
+    try:
+        with make_private_folder() as private, output.with_name(LOG).open("wb") as log:
+            task = {"notebook": str(notebook), "output": str(output), "parameters": parameters}
+            cause = _run_worker(task | {"private": str(private), "start_timeout": START_TIMEOUT}, log, limits)
+    except OSError as err:
+        cause = describe_os_error(err)
+    if cause:
+        raise FailedError(f"{cause}; see {output} and {LOG} beside it")
+
+
+def _run_worker(task: dict[str, Any], log: Any, limits: Limits) -> str:
+    """Run the worker to its end; return why it failed, or nothing."""
+    read_end, write_end = os.pipe()
     with (
-        log.open("wb") as stream,
+        open(read_end, "rb") as causes,
         subprocess.Popen(
-            [sys.executable, "-m", "lrreport.sweep.execute"],
+            [sys.executable, "-m", "lrreport.sweep.worker"],
             stdin=subprocess.PIPE,
-            stdout=stream,
+            stdout=log,
             stderr=subprocess.STDOUT,
-            env=make_environment(),
+            env=make_environment(limits.n_threads),
+            pass_fds=[write_end],
             start_new_session=True,  # so that Ctrl-C reaches only us
         ) as process,
     ):
+        os.close(write_end)
         assert process.stdin is not None
-        process.stdin.write(f"{task}\n".encode())
-        process.stdin.flush()
-        while process.poll() is None:
-            if stopping is not None and stopping.wait(0.1):
-                process.kill()  # its kernel watches it and ends within a second
-            elif stopping is None:
-                process.wait()
-    if process.returncode != 0:
-        raise LrreportError(f"{describe_failure(process.returncode, log)}; see {output}")
+        with suppress(BrokenPipeError):  # it could not even start: its exit status says so
+            process.stdin.write(f"{json.dumps(task | {'cause': write_end})}\n".encode())
+            process.stdin.flush()
+        stalled = _watch(process, Path(task["output"]), limits)
+        if limits.stopping.is_set():
+            return "stopped"
+        said = causes.read().decode(errors="replace")
+    if stalled:
+        return f"no sign of life from it for {limits.stall_timeout:g} s (--stall-timeout), so it was ended"
+    if process.returncode != 0 and not said:
+        return f"its process was ended by {describe_end(process.returncode)}"
+    return said
+
+
+def _watch(process: "subprocess.Popen[bytes]", output: Path, limits: Limits) -> bool:
+    """Wait until the process has ended, or end it when it is to stop or has stalled; return whether it has stalled."""
+    seen, since, stalled = None, time.monotonic(), False
+    try:
+        while process.poll() is None and not stalled and not limits.stopping.wait(0.05):
+            signs = [_stat(output), _stat(output.with_name(PROGRESS))]
+            if signs != seen:
+                seen, since = signs, time.monotonic()
+            stalled = time.monotonic() - since > limits.stall_timeout
+    finally:
+        if process.poll() is None:
+            end_tree(process.pid)
+    process.wait()
+    return stalled
+
+
+def _stat(path: Path) -> tuple[int, int] | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size
+
+
+def end_tree(pid: int) -> None:
+    """Kill a process and all that it started, and wait until they have ended."""
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        family = [*process.children(recursive=True), process]
+        for one in family:
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
+        psutil.wait_procs(family[:-1], timeout=3)
+
+
+def describe_end(returncode: int) -> str:
+    """Return how a process ended: the signal's name, or its exit status."""
+    return signal.Signals(-returncode).name if returncode < 0 else f"exit status {returncode}"
+
+
+@contextmanager
+def make_private_folder() -> Iterator[Path]:
+    """Make a folder that only this user can enter, for a kernel's sockets; it is removed in the end.
+
+    Those of processes that were killed are recognised by the lock that nobody holds any more, and removed as well.
+    """
+    # The path of a Unix socket has at most 107 bytes.
+    place = Path(tempfile.gettempdir()) if len(tempfile.gettempdir()) < 70 else Path("/tmp")
+    for left in place.glob(f"{PRIVATE}*/.lock"):
+        with suppress(Timeout, OSError):
+            if time.time() - left.stat().st_mtime > 10:  # not one whose owner is about to lock it
+                with FileLock(left, timeout=0):
+                    shutil.rmtree(left.parent, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=PRIVATE, dir=place))
+    try:
+        with FileLock(folder / ".lock"):
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def refuse_unknown_parameters(notebook: Path, parameters: dict[str, Any]) -> None:
@@ -59,63 +167,18 @@ def refuse_unknown_parameters(notebook: Path, parameters: dict[str, Any]) -> Non
             raise LrreportError(f"{notebook}: no parameter {name!r}; its parameters are {', '.join(known)}")
 
 
-def make_environment() -> dict[str, str]:
-    """Return our environment less what could let a user's own settings change a result."""
-    ours = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("JUPYTER", "IPYTHON", "PYTHON", "MPL"))
-    }
-    return ours | {"PYTHONNOUSERSITE": "1", "MPLBACKEND": "agg", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
-
-
-def describe_failure(returncode: int, log: Path) -> str:
-    """Return the cause of a failed execution in one line: the log's last, or the signal that ended the process."""
-    if returncode < 0:
-        return f"its process was ended by {signal.Signals(-returncode).name}"
-    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    return lines[-1] if lines else f"its process ended with status {returncode}"
-
-
-def main() -> int:
-    """Execute the task in the first line of standard input; the last line printed is the cause of a failure."""
-    task = json.loads(sys.stdin.readline())
-    Thread(target=_end_with_parent, daemon=True).start()
-    skip_address_grammar()
-    import papermill
-    from papermill.exceptions import PapermillExecutionError
-    from traitlets.config import Config
-
-    with tempfile.TemporaryDirectory(prefix="lrr") as private:  # only this user can enter it
-        config = Path(private) / "config"
-        os.environ |= {"JUPYTER_CONFIG_DIR": str(config), "IPYTHONDIR": str(config)}
-        try:
-            papermill.execute_notebook(
-                task["notebook"],
-                task["output"],
-                task["parameters"],
-                kernel_name="python3",
-                progress_bar=False,
-                config=Config({"KernelManager": {"transport": "ipc", "ip": f"{private}/k"}}),
-            )
-        except PapermillExecutionError as err:
-            print(f"cell {err.exec_count} raised {err.ename}: {' '.join(str(err.evalue).split())}")
-        except Exception as err:
-            print(f"{type(err).__name__}: {' '.join(str(err).split())}")
-        else:
-            return 0
-    return 1
-
-
-def skip_address_grammar() -> None:
-    """Let jsonschema do without its check of web addresses, whose grammar takes two seconds of each import."""
-    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # None makes its import fail
-
-
-def _end_with_parent() -> None:
-    sys.stdin.read()  # the parent writes no more: this returns when it has ended
-    os._exit(1)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def make_environment(n_threads: int) -> dict[str, str]:
+    """Return our environment less what could let a user's own settings change a result, for so many threads."""
+    matplotlib = importlib.util.find_spec("matplotlib")
+    assert matplotlib
+    assert matplotlib.origin
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(UNWANTED)}
+    threads = {f"{name}_NUM_THREADS": str(n_threads) for name in ("OMP", "MKL", "OPENBLAS")}
+    return ours | threads | {
+        "PYTHONNOUSERSITE": "1",
+        "PYTHONUTF8": "1",
+        "LC_ALL": "C.UTF-8",
+        "MPLBACKEND": "agg",
+        "MATPLOTLIBRC": str(Path(matplotlib.origin).with_name("mpl-data") / "matplotlibrc"),
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    }  # fmt: skip

@@ -2,21 +2,25 @@
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 
+from filelock import Timeout
 from tqdm import tqdm
 
-from lrreport import LrreportError
+from lrreport import FailedError, LrreportError
 from lrreport.provenance import RANGE_NOTEBOOK, TRAINING_NOTEBOOK, Identity
-from lrreport.record import PROGRESS, Record, load_range_record, load_record
+from lrreport.record import PROGRESS
 from lrreport.study import Parameters, RangeParameters
-from lrreport.sweep.execute import LOG, execute
+from lrreport.sweep.execute import LOG, STALL_TIMEOUT, Limits, execute
+from lrreport.sweep.locks import hold
 from lrreport.sweep.store import Store, make_folder
+from lrreport.sweep.worker import describe_os_error
 
 
 @dataclass(frozen=True)
@@ -43,34 +47,37 @@ class Run:
         """The notebook to execute."""
         return TRAINING_NOTEBOOK if isinstance(self.parameters, Parameters) else RANGE_NOTEBOOK
 
-    @property
-    def load(self) -> Callable[[Path], Record]:
-        """What loads its record."""
-        return load_record if isinstance(self.parameters, Parameters) else load_range_record
-
 
 @dataclass
 class Sweep:
-    """The runs of one study on this machine; `failures` is where the notebooks of failed runs are left to open."""
+    """The runs of one study on this machine; `failures` is where the notebooks of failed runs are left to open.
+
+    `stall_timeout` is how many seconds a run may show no sign of life; setting `stopping` ends all of them at once.
+    """
 
     store: Store
     failures: Path
+    stall_timeout: float = STALL_TIMEOUT
     stopping: Event = field(default_factory=Event)
     _epochs_done: dict[Path, int] = field(default_factory=dict)  # by workspace
+    _said: set[str] = field(default_factory=set)
 
     def run_all(self, runs: Sequence[Run], n_jobs: int | None = None) -> dict[str, str]:
-        """Make every run that is not kept yet; return why, by name, for each that failed.
+        """Make every run that is not kept yet, or damaged; return why, by name, for each that failed.
 
         `n_jobs` runs go on at once, by default one more than there are cores: equal runs seldom divide evenly
         over the cores, and the operating system then shares them out.
         """
-        missing = [run for run in runs if not self.store.has(run.identity)]
+        self.store.clear_leftovers()
         shutil.rmtree(self.failures, ignore_errors=True)
+        missing = [run for run in runs if not self._is_kept(run)]
         if not missing:
             return {}
-        n_workers = min(len(missing), n_jobs or (os.cpu_count() or 1) + 1)
+        n_cores = os.cpu_count() or 1
+        n_workers = min(len(missing), n_jobs or n_cores + 1)
+        limits = Limits(self.stopping, self.stall_timeout, n_threads=max(1, n_cores // n_workers))
         with ThreadPoolExecutor(n_workers) as pool:
-            futures = {pool.submit(self.run, run): run for run in missing}
+            futures = {pool.submit(self.run, run, limits): run for run in missing}
             try:
                 self._watch(list(futures), sum(run.n_epochs for run in missing))
             except BaseException:
@@ -83,30 +90,55 @@ class Sweep:
                 raise error
         return {name: str(error) for name, error in errors.items() if error is not None}
 
-    def run(self, run: Run) -> None:
-        """Make one run, unless somebody else has just made it, and keep it."""
-        with self.store.lock(run.identity).acquire(cancel_check=self.stopping.is_set):
-            if self.store.has(run.identity) or self.stopping.is_set():
-                return
-            workspace = self.store.make_workspace(run.identity)
-            self._epochs_done[workspace] = 0
-            try:
-                parameters = run.parameters.model_dump(mode="json") | {"run_dir": str(workspace)}
-                execute(run.notebook, workspace / run.notebook.name, parameters, self.stopping)
-                self.store.promote(workspace, run.identity, run.load)
-            except LrreportError as err:
-                raise LrreportError(self._leave_to_open(run, workspace, str(err))) from err
-            finally:
-                shutil.rmtree(workspace, ignore_errors=True)
+    def run(self, run: Run, limits: Limits) -> None:
+        """Make one run, unless somebody else has just made it, and keep it; raises FailedError, naming the cause."""
+        try:
+            with hold(self.store.lock(run.identity.key), self._say, self.stopping.is_set):
+                if not self._is_kept(run) and not self.stopping.is_set():
+                    self._make(run, limits)
+        except Timeout:
+            pass  # stopped while it waited for another process
+        except OSError as err:
+            raise FailedError(describe_os_error(err)) from err
+
+    def _is_kept(self, run: Run) -> bool:
+        """Return whether the run is kept and can be used; say so if it is damaged."""
+        if not self.store.has(run.identity):
+            return False
+        damage = self.store.find_damage(run.identity)
+        if damage:
+            self._say(f"{damage.removesuffix('; make the run again')}; it is made again")
+        return not damage
+
+    def _make(self, run: Run, limits: Limits) -> None:
+        workspace = self.store.make_workspace(run.identity)
+        self._epochs_done[workspace] = 0
+        try:
+            parameters = run.parameters.model_dump(mode="json") | {"run_dir": str(workspace)}
+            execute(run.notebook, workspace / run.notebook.name, parameters, limits)
+            self.store.promote(workspace, run.identity)
+        except FailedError as err:
+            raise FailedError(self._leave_to_open(run, workspace, str(err))) from err
+        finally:
+            shutil.rmtree(workspace, ignore_errors=True)
 
     def _leave_to_open(self, run: Run, workspace: Path, error: str) -> str:
         """Keep a failed run's notebook and log, and return its error with the place where they are."""
         folder = self.failures / run.name.removeprefix("the ").replace("rate ", "rate=").replace(" ", "_")
-        make_folder(folder)
-        for name in (run.notebook.name, LOG):
-            if (workspace / name).exists():
-                shutil.copyfile(workspace / name, folder / name)
+        try:
+            make_folder(folder)
+            for name in (run.notebook.name, LOG):
+                if (workspace / name).exists():
+                    shutil.copyfile(workspace / name, folder / name)
+        except (OSError, LrreportError):  # such as on a full disk
+            return f"{error.partition('; see ')[0]}; its notebook could not be kept"
         return error.replace(str(workspace), str(folder))
+
+    def _say(self, line: str) -> None:
+        """Tell the user something, once."""
+        if line not in self._said:
+            self._said.add(line)
+            tqdm.write(f"lrreport: {line}", file=sys.stderr)
 
     def _watch(self, futures: list[Future[None]], n_epochs: int) -> None:
         """Show one bar of epochs over all runs, on a terminal only, until every run has ended."""

@@ -1,0 +1,64 @@
+"""Locks between processes: one works, the others wait and say for whom."""
+
+import json
+import os
+import shlex
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+
+@contextmanager
+def hold(path: Path, say: Callable[[str], None], cancelled: Callable[[], bool] = lambda: False) -> Iterator[None]:
+    """Hold the lock of this path; if another process does, say which, and wait until it is done or has died.
+
+    Raises filelock.Timeout when `cancelled` becomes true while it waits.
+    """
+    lock, owner = FileLock(path), path.with_suffix(".owner")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        say(f"waiting for {describe_owner(path)}")
+        lock.acquire(cancel_check=cancelled)
+    try:
+        owner.write_text(json.dumps(_describe_self()), encoding="utf-8")
+        yield
+    finally:
+        owner.unlink(missing_ok=True)
+        lock.release()
+
+
+def is_held(path: Path) -> bool:
+    """Return whether a process that is alive holds the lock of this path."""
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
+def describe_owner(path: Path) -> str:
+    """Return who holds a lock, for a message: its process, its command, and since when."""
+    try:
+        owner = json.loads(path.with_suffix(".owner").read_text(encoding="utf-8"))
+        host = "" if owner["host"] == socket.gethostname() else f" on {owner['host']}"
+        return f"process {owner['pid']}{host} ({owner['command']}, since {owner['since']})"
+    except (OSError, ValueError, KeyError, TypeError):  # it has just taken the lock, or just left it
+        return "another process"
+
+
+def _describe_self() -> dict[str, str | int]:
+    command = shlex.join([Path(sys.argv[0]).stem.replace("cli", "lrreport"), *sys.argv[1:]])
+    return {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "command": command,
+        "since": datetime.now().strftime("%H:%M:%S"),
+    }

@@ -1,0 +1,138 @@
+"""The process of its own in which Papermill executes one notebook; it ends, and its kernel with it, when its parent does."""
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import psutil
+
+OUT_OF_MEMORY = ("MemoryError", "can't allocate memory", "Cannot allocate memory", "CUDA out of memory",
+                 "failed to map segment")  # fmt: skip
+
+
+def main() -> int:
+    """Execute the task in the first line of standard input; write the cause of a failure to its descriptor `cause`."""
+    task = json.loads(sys.stdin.readline())
+    Thread(target=_end_with_parent, args=[task["private"]], daemon=True).start()
+    cause = execute_task(task)
+    os.write(task["cause"], cause.encode()[:4000])
+    return 1 if cause else 0
+
+
+def execute_task(task: dict[str, Any]) -> str:
+    """Execute a notebook with Papermill, and return in one line why that failed, or nothing."""
+    skip_address_grammar()
+    import papermill
+    from jupyter_client.manager import AsyncKernelManager
+    from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+    from traitlets.config import Config
+
+    returncode: int | None = None
+
+    class KernelManager(AsyncKernelManager):
+        """Remembers how its kernel ended."""
+
+        async def is_alive(self) -> bool:  # type: ignore[override]
+            nonlocal returncode
+            alive = await super().is_alive()
+            returncode = getattr(getattr(self.provisioner, "process", None), "returncode", returncode)
+            return bool(alive)
+
+    private = Path(task["private"])  # a folder that only this user can enter
+    n_killed = count_killed_for_memory()
+    # No configuration, kernel, start-up file or module of the user's own, nor one that lies where we were called.
+    os.environ |= {"JUPYTER_CONFIG_DIR": f"{private}/config", "JUPYTER_DATA_DIR": f"{private}/data"}
+    os.environ |= {"JUPYTER_PREFER_ENV_PATH": "1", "IPYTHONDIR": f"{private}/ipython"}
+    os.chdir(private)
+    try:
+        papermill.execute_notebook(
+            escape_braces(task["notebook"]),
+            escape_braces(task["output"]),
+            task["parameters"],
+            kernel_name="python3",
+            progress_bar=False,
+            start_timeout=task["start_timeout"],
+            iopub_timeout=task["start_timeout"],
+            kernel_manager_class=KernelManager,
+            config=Config({"KernelManager": describe_transport(private)}),
+        )
+    except PapermillExecutionError as err:
+        said = f"cell {err.exec_count} raised {err.ename}: {join_lines(err.evalue)}"
+        return f"{said}; out of memory, so run fewer at once with --jobs 1" if is_memory(said) else said
+    except DeadKernelError:
+        return describe_death(returncode, killed_for_memory=count_killed_for_memory() > n_killed)
+    except OSError as err:
+        return describe_os_error(err)
+    except Exception as err:
+        if returncode is not None:  # it ended before it answered
+            return f"its kernel did not start (exit status {returncode})"
+        return f"{type(err).__name__}: {join_lines(err)}"
+    return ""
+
+
+def describe_transport(private: Path) -> dict[str, str]:
+    """Return the settings of a kernel's connection: Unix sockets, which nobody else can open, where there are any."""
+    return {"transport": "ipc", "ip": f"{private}/k"} if os.name == "posix" else {}
+
+
+def escape_braces(path: str) -> str:
+    """Return a path as Papermill wants it, which takes what stands in braces for names of parameters."""
+    return path.replace("{", "{{").replace("}", "}}")
+
+
+def describe_death(returncode: int | None, killed_for_memory: bool) -> str:
+    """Return how a kernel died, in one line."""
+    if killed_for_memory:
+        return "its kernel was killed because memory ran out; run fewer at once with --jobs 1"
+    if returncode == -9:
+        return "its kernel was killed (SIGKILL), as systems do when memory runs out: then run fewer with --jobs 1"
+    return f"its kernel died (exit status {returncode})"
+
+
+def describe_os_error(err: OSError) -> str:
+    """Return what the system refused, in one line: place, cause and what to do."""
+    place = f"{err.filename}: " if err.filename else ""
+    remedy = "; free some space there and repeat" if err.strerror == os.strerror(28) else ""
+    return f"{place}{err.strerror or join_lines(err)}{remedy}"
+
+
+def is_memory(said: str) -> bool:
+    """Return whether an error says that memory ran out."""
+    return any(sign in said for sign in OUT_OF_MEMORY)
+
+
+def count_killed_for_memory() -> int:
+    """Return how many processes of our control group the system has killed for lack of memory, where it tells."""
+    try:
+        group = Path("/proc/self/cgroup").read_text(encoding="utf-8").strip().rpartition("::")[2]
+        events = Path(f"/sys/fs/cgroup{group}/memory.events").read_text(encoding="utf-8")
+        return int(dict(line.split() for line in events.splitlines())["oom_kill"])
+    except (OSError, ValueError, KeyError):
+        return 0
+
+
+def join_lines(text: object) -> str:
+    """Return a text in one line."""
+    return " ".join(str(text).split())
+
+
+def skip_address_grammar() -> None:
+    """Let jsonschema do without its check of web addresses, whose grammar takes two seconds of each import."""
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # None makes its import fail
+
+
+def _end_with_parent(private: str) -> None:
+    sys.stdin.read()  # the parent writes no more: this returns when it has ended
+    for process in psutil.Process().children(recursive=True):
+        process.kill()
+    shutil.rmtree(private, ignore_errors=True)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""What is listed and pruned: only runs that no study uses go, and only when that was agreed to."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lrreport.cli import main
+from lrreport.inventory import format_age, format_size, prune_runs
+
+
+@pytest.fixture
+def outputs(tmp_path: Path, write_study: Callable[..., Path]) -> Path:
+    """An outputs folder with a study of two runs, and two runs that nothing uses."""
+    write_study(tmp_path / "mine", 2, 2, 2)
+    write_study(tmp_path / "gone", 2, 2, 3)
+    (tmp_path / "gone" / "study.json").unlink()
+    return tmp_path
+
+
+def list_keys(outputs: Path) -> set[str]:
+    return {path.name for path in outputs.glob("runs/[!.]*")}
+
+
+def test_runs_are_listed_with_who_uses_them(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["runs", "--outputs", str(outputs)]) == 0
+    *lines, total = capsys.readouterr().out.splitlines()
+    assert len(lines) == 4
+    assert sum(line.endswith("sample, learning rate 1.0, 2 seeds, 2 epochs  used by mine") for line in lines) == 1
+    assert sum(line.endswith("3 epochs  used by no study") for line in lines) == 2
+    assert total.startswith("4 runs, ")
+
+
+def test_a_damaged_run_is_listed_as_such(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    key = min(list_keys(outputs))
+    (outputs / "runs" / key / "record.json").write_text("{")
+    assert main(["runs", "--outputs", str(outputs)]) == 0
+    line = capsys.readouterr().out.splitlines()[0]
+    assert f"damaged: {outputs / 'runs' / key / 'record.json'}: cut or not JSON" in line
+
+
+def test_nothing_is_pruned_without_consent(
+    outputs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = list_keys(outputs)
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    assert main(["prune", "--outputs", str(outputs)]) == 2
+    said = capsys.readouterr()
+    assert said.out.count("3 epochs") == 2
+    assert said.err.endswith("nothing removed, since nobody can be asked here; add --yes to remove them\n")
+    assert list_keys(outputs) == before
+
+
+def test_prune_removes_what_no_study_uses(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["prune", "--yes", "--outputs", str(outputs)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("Removed 2 runs that no study uses, ")
+    assert main(["runs", "--outputs", str(outputs)]) == 0
+    assert "no study" not in capsys.readouterr().out
+    assert len(list_keys(outputs)) == 2
+    assert main(["prune", "--yes", "--outputs", str(outputs)]) == 0
+    assert capsys.readouterr().out == f"Nothing to remove: every run in {outputs / 'runs'} is used.\n"
+
+
+@pytest.mark.parametrize(("answer", "left"), [("n", 4), ("", 4), ("y", 2)])
+def test_a_terminal_is_asked(outputs: Path, monkeypatch: pytest.MonkeyPatch, answer: str, left: int) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr("sys.stdin", Terminal())
+    assert prune_runs(outputs, confirmed=False, ask=lambda question: answer) == 0
+    assert len(list_keys(outputs)) == left
+
+
+def test_a_study_that_cannot_be_read_stops_the_pruning(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (outputs / "mine" / "study.json").write_text("{")
+    assert main(["prune", "--yes", "--outputs", str(outputs)]) == 2
+    assert "cannot tell which runs it uses" in capsys.readouterr().err
+    assert len(list_keys(outputs)) == 4
+
+
+def test_sizes_and_ages_are_short() -> None:
+    assert [format_size(size) for size in (0, 1234, 5_000_000)] == ["0 kB", "1 kB", "5.0 MB"]
+    assert [format_age(age) for age in (5, 90, 7200, 200_000)] == ["new", "2 min", "2 h", "2 d"]

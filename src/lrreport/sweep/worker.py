@@ -1,9 +1,11 @@
 """The process of its own in which Papermill executes one notebook; it ends, and its kernel with it, when its parent does."""
 
+import errno
 import json
 import os
 import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -70,7 +72,8 @@ def execute_task(task: dict[str, Any]) -> str:
         return describe_os_error(err)
     except Exception as err:
         if returncode is not None:  # it ended before it answered
-            return f"its kernel did not start (exit status {returncode})"
+            ended = "killed, SIGKILL" if returncode == -9 else f"exit status {returncode}"
+            return f"its kernel did not start ({ended})"
         return f"{type(err).__name__}: {join_lines(err)}"
     return ""
 
@@ -97,7 +100,9 @@ def describe_death(returncode: int | None, killed_for_memory: bool) -> str:
 def describe_os_error(err: OSError) -> str:
     """Return what the system refused, in one line: place, cause and what to do."""
     place = f"{err.filename}: " if err.filename else ""
-    remedy = "; free some space there and repeat" if err.strerror == os.strerror(28) else ""
+    remedy = "; free some space there and repeat" if err.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+    if "No usable temporary directory" in str(err):
+        remedy = "; free some space in one of them, or set TMPDIR to another folder, and repeat"
     return f"{place}{err.strerror or join_lines(err)}{remedy}"
 
 
@@ -107,13 +112,21 @@ def is_memory(said: str) -> bool:
 
 
 def count_killed_for_memory() -> int:
-    """Return how many processes of our control group the system has killed for lack of memory, where it tells."""
+    """Return how many processes of our control groups the system has killed for lack of memory, where it tells."""
     try:
-        group = Path("/proc/self/cgroup").read_text(encoding="utf-8").strip().rpartition("::")[2]
-        events = Path(f"/sys/fs/cgroup{group}/memory.events").read_text(encoding="utf-8")
-        return int(dict(line.split() for line in events.splitlines())["oom_kill"])
-    except (OSError, ValueError, KeyError):
+        groups = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()]
+    except OSError:
         return 0
+    root, count = Path("/sys/fs/cgroup"), 0
+    for _, controllers, path in groups:
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        version_1 = root / "memory" / path.lstrip("/") / "memory.oom_control"
+        version_2 = root / path.lstrip("/") / "memory.events"
+        with suppress(OSError, ValueError):
+            lines = (version_1 if controllers else version_2).read_text(encoding="utf-8").splitlines()
+            count += sum(int(number) for name, number in map(str.split, lines) if name == "oom_kill")
+    return count
 
 
 def join_lines(text: object) -> str:

@@ -4,7 +4,9 @@
 SHELL := /bin/sh
 PYTHON ?= python3
 STUDY ?= studies/fashion_mnist.toml
-BIN := .venv/bin
+# Not the scripts in .venv/bin, which do not start where the clone's path has a double quote.
+RUN := .venv/bin/python -m
+LRREPORT := $(RUN) lrreport.cli
 unexport PYTHONPATH PYTHONHOME # modules of the user's own must not stand in for those of .venv
 
 KNOWN := STUDY LRS SEEDS EPOCHS JOBS DEVICE NAME PYTHON
@@ -25,28 +27,28 @@ setup: ## build .venv from requirements.lock, if it is not up to date
 	@$(PYTHON) src/lrreport/setup_venv.py
 
 data: setup ## find, fetch and verify the data of STUDY
-	@$(BIN)/lrreport data $(call quote,$(STUDY))
+	@$(LRREPORT) data $(call quote,$(STUDY))
 
 report: setup ## make the report on STUDY; also LRS="0.01 0.001" SEEDS="0 1" EPOCHS=10 JOBS=2 DEVICE=cpu NAME=mine
-	@$(BIN)/lrreport report $(STUDY_ARGUMENTS) $(call option,JOBS,--jobs)
+	@$(LRREPORT) report $(STUDY_ARGUMENTS) $(call option,JOBS,--jobs)
 
 pdf: setup ## make the report on STUDY as above, and print it to report.pdf where Chromium is installed
-	@$(BIN)/lrreport pdf $(STUDY_ARGUMENTS)
+	@$(LRREPORT) pdf $(STUDY_ARGUMENTS)
 
 lab: setup ## open the notebooks in JupyterLab
-	@$(BIN)/jupyter lab --notebook-dir=notebooks
+	@$(RUN) jupyter lab --notebook-dir=notebooks
 
 test: setup ## run the tests, the notebooks included (under 5 minutes)
-	@$(BIN)/lrreport data && $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --nbval --nbval-current-env notebooks tests
+	@$(LRREPORT) data && $(RUN) pytest -n 2 --dist loadfile --no-loadscope-reorder --nbval --nbval-current-env notebooks tests
 
 test-slow: setup ## run the slow tests: faults, browser, whole studies
-	@$(BIN)/lrreport data && $(BIN)/pytest -n 2 --dist loadfile -m slow tests
+	@$(LRREPORT) data && $(RUN) pytest -n 2 --dist loadfile -m slow tests
 
 check: setup ## lint, formatting and types
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+	@$(RUN) ruff check . && $(RUN) ruff format --check . && $(RUN) mypy
 
 notebooks: setup ## execute the committed notebooks again and refresh the reference and the pictures
-	@$(BIN)/lrreport notebooks && $(BIN)/python .github/take_pictures.py
+	@$(LRREPORT) notebooks && $(firstword $(RUN)) .github/take_pictures.py
 
 lock: ## pin the newest versions that pyproject.toml allows, in requirements.lock
 	@$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet uv && .venv-lock/bin/uv pip compile pyproject.toml \

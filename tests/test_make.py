@@ -14,8 +14,8 @@ TARGETS = ["help", "setup", "data", "report", "pdf", "lab", "test", "test-slow",
 
 @pytest.fixture
 def clone(repository: Path, tmp_path: Path) -> Path:
-    """The files that make needs, at a path with a blank, a quote and a letter that is not ASCII."""
-    folder = tmp_path / "a clone's földer"
+    """The files that make needs, at a path with blanks, quotes, braces and a letter that is not ASCII."""
+    folder = tmp_path / 'a "clone"\'s {földer}; 100%'
     (folder / "src/lrreport").mkdir(parents=True)
     for name in ("Makefile", "requirements.lock", "pyproject.toml", "src/lrreport/setup_venv.py"):
         shutil.copyfile(repository / name, folder / name)
@@ -29,10 +29,12 @@ def make(folder: Path, *arguments: str, **environment: str) -> subprocess.Comple
 
 
 def mark_as_set_up(folder: Path) -> None:
-    """Let .venv look finished, with a lrreport that prints its arguments."""
+    """Let .venv look finished, with a Python that prints the arguments of the module it is to run."""
     (folder / ".venv/bin").mkdir(parents=True)
-    tool = folder / ".venv/bin/lrreport"
-    tool.write_text('#!/bin/sh\nfor word in "$@"; do echo "<$word>"; done\n')
+    tool = folder / ".venv/bin/python"
+    tool.write_text(
+        '#!/bin/sh\n[ "$1 $2" = "-m lrreport.cli" ] && shift 2\nfor word in "$@"; do echo "<$word>"; done\n'
+    )
     tool.chmod(0o755)
     code = "import setup_venv; open(setup_venv.STAMP, 'w').write(setup_venv.describe_target())"
     subprocess.run([sys.executable, "-c", code], cwd=folder / "src/lrreport", check=True)

@@ -50,7 +50,7 @@ def install():
     # The lock constrains: of its pins only those are installed that something here needs, so a CPU build of
     # torch brings no CUDA libraries.
     locked = pip + ["--constraint", "requirements.lock"]
-    if not run(locked + ["setuptools"]):  # small and always there, so it tells whether the index is
+    if not run(locked + ["hatchling", "editables"]):  # small, so it tells whether the index is there
         give_up("pip cannot reach the package index", "connect to a network, or set pip's index (log: %s)" % LOG)
     if not run(locked + ["--no-build-isolation", "--editable", ".[dev]"]):
         give_up("pip could not install the lock", "see the end of %s" % LOG)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from lrreport.report.results import load_results
+from lrreport.sweep.worker import escape_braces
 
 pytestmark = pytest.mark.slow
 
@@ -135,7 +136,8 @@ def test_a_title_is_text_not_markup(outputs: Path, repository: Path, tmp_path: P
 
 
 def test_the_training_notebook_runs_from_any_folder(repository: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "papermill", str(repository / "notebooks/train.ipynb"), "out.ipynb"]
+    notebook = str(repository / "notebooks/train.ipynb")
+    command = [sys.executable, "-m", "papermill", escape_braces(notebook), "out.ipynb"]
     settings = {"learning_rate": "0.003", "dataset": "sample", "validation_size": "500", "epochs": "1"}
     options = [word for item in settings.items() for word in ("-p", *item)]
     done = subprocess.run([*command, *options], cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -1,5 +1,6 @@
 """Build .venv from requirements.lock; run by the system's own Python, so it needs nothing and parses on old ones."""
 
+import glob
 import hashlib
 import os
 import shutil
@@ -54,6 +55,17 @@ def install():
         give_up("pip cannot reach the package index", "connect to a network, or set pip's index (log: %s)" % LOG)
     if not run(locked + ["--no-build-isolation", "--editable", ".[dev]"]):
         give_up("pip could not install the lock", "see the end of %s" % LOG)
+    shorten_paths()
+
+
+def shorten_paths():
+    """Let .venv find our modules by a relative path: Python reads an absolute one in the encoding of the user's locale."""
+    for name in glob.glob(os.path.join(glob.escape(VENV), "lib", "python*", "site-packages", "*.pth")):
+        with open(name, "rb") as file:
+            lines = file.read().decode("utf-8").splitlines()
+        if os.path.join(ROOT, "src") in lines:
+            with open(name, "w") as file:
+                file.write(os.path.relpath(os.path.join(ROOT, "src"), os.path.dirname(name)) + "\n")
 
 
 def give_up(problem, remedy):

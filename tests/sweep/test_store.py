@@ -79,6 +79,15 @@ def test_what_changed_is_said_in_words() -> None:
     ]
 
 
+def test_changed_data_is_said_and_another_dataset_needs_no_list_of_its_files() -> None:
+    old = identify_run()
+    edited = old.model_copy(update={"data": {**old.data, "train-labels-idx1-ubyte": "x"}})
+    assert compare_identities(old, edited) == ["data file train-labels-idx1-ubyte changed"]
+    parameters = {**old.parameters, "dataset": "fashion_mnist"}
+    other = old.model_copy(update={"data": DIGESTS["fashion_mnist"], "parameters": parameters})
+    assert compare_identities(old, other) == ["dataset sample → fashion_mnist"]
+
+
 def test_a_record_of_another_run_is_not_promoted(store: Store, make_results: Make) -> None:
     identity, other = identify_run(epochs=1, seeds=(0,)), identify_run(epochs=1, seeds=(0,), batch_size=9)
     workspace = store.make_workspace(identity)

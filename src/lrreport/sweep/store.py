@@ -192,7 +192,8 @@ def compare_identities(old: Identity, new: Identity) -> list[str]:
     if old.notebook != new.notebook:
         changes.append("the notebook's code changed")
     changes += [f"{module} changed" for module in _differing(old.code, new.code)]
-    changes += [f"data file {name} changed" for name in _differing(old.data, new.data)]
+    if old.parameters.get("dataset") == new.parameters.get("dataset"):  # another one has other files
+        changes += [f"data file {name} changed" for name in _differing(old.data, new.data)]
     return changes + _compare({"torch": old.torch, "device": old.device}, {"torch": new.torch, "device": new.device})
 
 

@@ -19,7 +19,7 @@ def main() -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         for scheme in ("light", "dark"):
-            page = browser.new_page(viewport={"width": 1080, "height": 780}, color_scheme=scheme)
+            page = browser.new_page(viewport={"width": 1080, "height": 810}, color_scheme=scheme)
             page.goto(PAGE.as_uri())
             page.screenshot(path=FOLDER / f"report-{scheme}.png")
         browser.close()

@@ -680,8 +680,16 @@ def test_undecided_ways_are_worded_as_questions(make_results: Make) -> None:
 
 def test_seconds_to_a_level_are_not_its_epochs(make_results: Make) -> None:
     results = make_results({0.1: falling(0.5, 0.8), 0.01: falling(0.6, 0.7)})
-    slow = results.epochs.assign(cpu_seconds=3.0 * results.epochs.epoch.clip(upper=1))
-    results.__dict__["epochs"] = slow
+    for rate, record in results.records.items():
+        seeds = [
+            seed.model_copy(
+                update={
+                    "epochs": tuple(row.model_copy(update={"cpu_seconds": 3 * row.cpu_seconds}) for row in seed.epochs)
+                }
+            )
+            for seed in record.seeds
+        ]
+        results.records[rate] = record.model_copy(update={"seeds": tuple(seeds)})
     pd.testing.assert_frame_equal(measure_arrival(results, "seconds"), 3 * measure_arrival(results))
 
 

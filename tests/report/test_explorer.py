@@ -21,9 +21,10 @@ def unpack(data: dict[str, Any]) -> list[dict[str, np.ndarray[Any, Any]]]:
     found, offset = [], 0
     for run in data["runs"]:
         parts = {}
+        n_epochs = len(explorer.list_epochs(run["last"], data["every"]))
         for metric in explorer.BY_EPOCH:
-            parts[metric] = values[offset : offset + len(run["epochs"])]
-            offset += len(run["epochs"])
+            parts[metric] = values[offset : offset + n_epochs]
+            offset += n_epochs
         for name in ("step_loss", "lowest", "highest") if data["each"] > 1 else ("step_loss",):
             parts[name] = values[offset : offset + run["n_steps"]]
             offset += run["n_steps"]
@@ -63,8 +64,11 @@ def test_many_steps_are_binned_and_many_epochs_thinned(
         np.testing.assert_allclose(values["step_loss"], [part.mean() for part in parts], rtol=1e-5)
         np.testing.assert_array_equal(values["lowest"], [part.min() for part in parts])
         np.testing.assert_array_equal(values["highest"], [part.max() for part in parts])
-        assert run["epochs"][0] == 0
-        assert run["epochs"][-1] == (5 if run["status"] == "diverged" else 10)
+        assert run["last"] == (5 if run["status"] == "diverged" else 10)
+        shown = explorer.list_epochs(run["last"], 2)
+        assert shown == ([0, 2, 4, 5] if run["status"] == "diverged" else [0, 2, 4, 6, 8, 10])
+        curve = results.curves(results.rates[run["rate"]], "val_loss")[data["seeds"][run["seed"]]]
+        np.testing.assert_allclose(values["val_loss"], curve[shown], rtol=1e-6)
 
 
 def test_no_steps_give_no_bins() -> None:

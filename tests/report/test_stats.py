@@ -67,8 +67,18 @@ def test_pairs_are_adjusted_together() -> None:
     values = {1.0: [1.0, 2.0, 3.0], 2.0: [1.5, 2.4, 3.7], 3.0: [0.0, 5.0, 1.0]}
     pairs = [(1.0, 2.0), (1.0, 3.0), (2.0, 3.0)]
     p = [float(scipy_stats.ttest_rel(values[a], values[b]).pvalue) for a, b in pairs]
-    expected = dict(zip(map(frozenset, pairs), multipletests(p, method="holm")[1], strict=True))
-    assert stats.adjust_pairs(values) == pytest.approx(expected)
+    adjusted = stats.adjust_pairs(values)
+    for (a, b), expected in zip(pairs, multipletests(p, method="holm")[1], strict=True):
+        assert adjusted.at[a, b] == adjusted.at[b, a] == pytest.approx(expected)
+    assert np.isnan(np.diag(adjusted)).all()
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 20])
+def test_many_tests_at_once_are_those_made_one_by_one(n: int) -> None:
+    values = np.random.default_rng(0).normal(0.3, 1, (50, n))
+    values[:2] = [[0.7], [-1e9]]  # without a spread
+    one_by_one = [stats.estimate_mean(row).p for row in values]
+    np.testing.assert_array_equal(stats.find_p_values(values), one_by_one)
 
 
 @pytest.mark.parametrize("n", [3, 5, 10])

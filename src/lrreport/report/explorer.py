@@ -19,9 +19,8 @@ from lrreport.report.table import Table
 
 TEMPLATE = Path(__file__).parent / "template"
 SCRIPT, STYLE = "explorer.js", "explorer.css"
-N_VALUES = (
-    250_000  # of one kind that the page may hold, a megabyte each; beyond, points are drawn for several steps or epochs
-)
+N_VALUES = 150_000  # of one kind that the page may hold, 0.8 MB; beyond, points stand for several steps or epochs
+MANY_RUNS = 1000  # whose table leaves out what was the same in all
 BY_EPOCH = ("val_loss", "val_accuracy", "train_loss", "train_accuracy")
 OUTCOMES = ("val_accuracy", "test_accuracy", "train_accuracy", "val_loss", "test_loss", "train_loss")
 DIGITS = 12  # of a digest that tell two apart
@@ -36,7 +35,8 @@ class Explorer:
 
     def __repr__(self) -> str:
         runs = self.data["runs"]
-        n_epochs, n_steps = sum(len(run["epochs"]) for run in runs), sum(run["n_steps"] for run in runs)
+        n_epochs = sum(len(list_epochs(run["last"], self.data["every"])) for run in runs)
+        n_steps = sum(run["n_steps"] for run in runs)
         counts = (
             f"{format_count(n)} {noun}" for n, noun in ((len(runs), "runs"), (n_epochs, "epochs"), (n_steps, "steps"))
         )
@@ -70,17 +70,17 @@ def collect_data(results: Results) -> dict[str, Any]:
     runs, values = [], []
     for place, (rate, record) in enumerate(results.records.items()):
         for seed in record.seeds:
-            rows = _thin_rows(results, rate, seed.seed, every)
-            losses = bin_steps(steps[rate][seed.seed], each)
-            values += [rows[list(BY_EPOCH)].to_numpy().T.ravel(), losses.ravel()]
+            losses, last = bin_steps(steps[rate][seed.seed], each), seed.epochs[-1].epoch
+            rows = [seed.epochs[epoch] for epoch in list_epochs(last, every)]
+            values += [np.array([getattr(row, metric) for row in rows]) for metric in BY_EPOCH]
+            values.append(losses.ravel())
             runs.append(
                 {
                     "rate": place,
                     "seed": results.study.vary.seed.index(seed.seed),
                     "status": seed.status,
-                    "epochs": [int(one) for one in rows.epoch],
+                    "last": last,
                     "n_steps": losses.shape[1],
-                    "facts": describe_seed(results, rate, seed),
                 }
             )
     common, facts = describe_records(results)
@@ -95,6 +95,7 @@ def collect_data(results: Results) -> dict[str, Any]:
         "every": every,
         "limit": 1.5 * float(results.epochs.loc[results.epochs.epoch == 0, "val_loss"].max()),
         "runs": runs,
+        "names": ["learning rate", "seed", "status", *(METRICS[name] for name in OUTCOMES)],
         "common": common,
         "facts": facts,
         "values": pack_values(values),
@@ -127,10 +128,9 @@ def count_steps(results: Results) -> int:
     return math.ceil(record.split_sizes["train"] / results.study.fixed.batch_size)
 
 
-def _thin_rows(results: Results, rate: float, seed: int, every: int) -> pd.DataFrame:
-    """Return the epochs of one run: every so many, and the last."""
-    rows = results.epochs[(results.epochs.learning_rate == rate) & (results.epochs.seed == seed)]
-    return rows[(rows.epoch % every == 0) | (rows.epoch == rows.epoch.max())]
+def list_epochs(last: int, every: int) -> list[int]:
+    """Return the epochs that are points: every so many from 0 on, and the last."""
+    return [*range(0, last, every), last]
 
 
 def describe_seed(results: Results, rate: float, seed: SeedResult) -> dict[str, str]:
@@ -192,12 +192,14 @@ def tabulate_runs(results: Results) -> Table:
         for seed in record.seeds:
             described = describe_seed(results, rate, seed)
             ends = {"epochs": format_count(seed.epochs[-1].epoch), "CPU seconds": _sum_seconds(seed)}
-            rows.append({**varied, **described, **ends, **shared})
+            rows.append({**varied, **described, **ends, **(shared if len(results.runs) <= MANY_RUNS else {})})
     frame = pd.DataFrame(rows)
     first = ["learning rate", "seed"]
     frame = frame[[*first, *(name for name in frame if name not in first)]]
     frame.columns = pd.Index([name[0].upper() + name[1:] for name in frame])
     caption = "Every run: what was varied, what came out after its last epoch, and what was the same in all."
+    if len(results.runs) > MANY_RUNS:
+        caption = "Every run: what was varied, and what came out after its last epoch."
     return Table(frame, caption)
 
 

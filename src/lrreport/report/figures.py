@@ -26,7 +26,9 @@ WIDE, NARROW = {"width": 7.6}, {"width": 4.0}  # inches; the narrow arrangement 
 PANELS = ("train_loss", "val_loss", "train_accuracy", "val_accuracy")
 LABELLED = 6  # lines with their names at their ends; more get a legend, and more than LISTED a scale of colours
 LISTED = 16
-POINTS = 30  # rates that are drawn one by one; more are a line with a band
+POINTS = 30  # rates whose intervals are drawn one by one; more are a line with a band
+MANY_POINTS = 1000  # seeds over all rates that are points; more are a band from the lowest to the highest
+CURVES = 60  # rates whose curves are drawn, and whose numbers stand in the table behind them
 TABLE_ROWS = 300  # about so many at most in the table behind a figure
 SMOOTHING = 0.05  # the share of each new step in the smoothed loss of a range test
 
@@ -36,9 +38,8 @@ def draw_accuracy_by_rate(results: Results) -> Picture:
     hues = color_rates(results.study.vary.learning_rate)
     wide, narrow = (_plot_accuracies(results, hues, n_columns) for n_columns in (2, 1))
     said = _compare_ends(results, "val_accuracy", "highest", "lowest")
-    alt = (
-        f"Two panels, validation and test accuracy against the learning rate on a log scale, every seed a point. {said}"
-    )
+    seeds = "every seed a point" if len(results.runs) <= MANY_POINTS else "a band from the lowest seed to the highest"
+    alt = f"Two panels, validation and test accuracy against the learning rate on a log scale, {seeds}. {said}"
     return Picture(wide, alt, said, _tabulate_estimates(results), tuple(hues.values()), narrow)
 
 
@@ -61,11 +62,7 @@ def _plot_accuracies(results: Results, hues: Mapping[float, Hue], n_columns: int
 
 def _draw_estimates(axis: Axes, results: Results, metric: str, hues: Mapping[float, Hue]) -> None:
     rates = sorted(results.complete_rates)
-    jitter = _find_jitter(rates)
-    for rate in rates:
-        values = results.values(rate, metric)
-        places = rate * np.exp(np.linspace(-jitter, jitter, len(values))) if len(values) > 1 else [rate]
-        axis.plot(places, values, "o", color=hues[rate].light, alpha=0.5, markersize=4.5, markeredgewidth=0)
+    _draw_seeds(axis, {rate: results.values(rate, metric) for rate in rates}, hues)
     estimates = {rate: estimate_mean(results.values(rate, metric)) for rate in rates}
     if len(rates) > POINTS:
         ends = np.array([(one.mean, one.low, one.high) for one in estimates.values()])
@@ -78,6 +75,18 @@ def _draw_estimates(axis: Axes, results: Results, metric: str, hues: Mapping[flo
             axis.errorbar(
                 rate, one.mean, error, fmt="D", color=hues[rate].light, markersize=5.5, capsize=4, linewidth=1.8
             )
+
+
+def _draw_seeds(axis: Axes, scores: Mapping[float, "pd.Series[float]"], hues: Mapping[float, Hue]) -> None:
+    """Draw every seed as a point; very many as a band."""
+    if sum(map(len, scores.values())) > MANY_POINTS:
+        ends = np.array([(values.min(), values.max()) for values in scores.values()])
+        axis.fill_between(list(scores), ends[:, 0], ends[:, 1], color=FAINT.light, alpha=0.15, linewidth=0)
+        return
+    jitter = _find_jitter(list(scores))
+    for rate, values in scores.items():
+        places = rate * np.exp(np.linspace(-jitter, jitter, len(values))) if len(values) > 1 else [rate]
+        axis.plot(places, values, "o", color=hues[rate].light, alpha=0.5, markersize=4.5, markeredgewidth=0)
 
 
 def _find_jitter(rates: Sequence[float]) -> float:
@@ -133,8 +142,8 @@ def _compare_ends(results: Results, metric: str, first: str, last: str) -> str:
 
 
 def _tabulate_estimates(results: Results) -> Table:
-    rows = []
-    for rate in results.rates:
+    rows, shown = [], pick_evenly(results.rates, TABLE_ROWS)
+    for rate in shown:
         cells = {"Learning rate": format_rate(rate)}
         for metric in ("val_accuracy", "test_accuracy"):
             name = METRICS[metric].capitalize()
@@ -147,7 +156,23 @@ def _tabulate_estimates(results: Results) -> Table:
                         f"{quantify_limit(one.low, metric)} to {quantify_limit(one.high, metric)}"
                     )
         rows.append(cells)
-    return Table(pd.DataFrame(rows), "Means over seeds and their 95 % intervals.")
+    caption = f"Means over seeds and their 95 % intervals{_say_picked(shown, results.rates)}."
+    return Table(pd.DataFrame(rows), caption)
+
+
+def pick_evenly(rates: Sequence[float], n: int) -> list[float]:
+    """Return the rates, or so many of them that lie evenly between the lowest and the highest by rank, in their order."""
+    if len(rates) <= n:
+        return list(rates)
+    ranked = sorted(rates)
+    picked = {ranked[round(place)] for place in np.linspace(0, len(rates) - 1, n)}
+    return [rate for rate in rates if rate in picked]
+
+
+def _say_picked(picked: Sequence[float], rates: Sequence[float]) -> str:
+    if len(picked) == len(rates):
+        return ""
+    return f", at {format_count(len(picked))} of the {format_count(len(rates))} learning rates, evenly spaced by rank"
 
 
 def draw_curves(results: Results) -> Picture:
@@ -156,8 +181,11 @@ def draw_curves(results: Results) -> Picture:
     wide, narrow = (_plot_curves(results, hues, n_columns) for n_columns in (2, 1))
     said = _compare_ends(results, "val_loss", "highest", "lowest")
     n_rates = count_nouns(len(results.rates), "learning rate")
+    drawn = pick_evenly(results.rates, CURVES)
     alt = f"Four panels, loss and accuracy in training and on validation by epoch, for {n_rates}. {said}"
-    return Picture(wide, alt, said, _tabulate_curves(results), tuple(hues.values()), narrow)
+    if len(drawn) < len(results.rates):
+        said = f"{said} Drawn are {format_count(len(drawn))} of the rates, evenly spaced by rank."
+    return Picture(wide, alt, said, _tabulate_curves(results), tuple(hues[rate] for rate in drawn), narrow)
 
 
 def _plot_curves(results: Results, hues: Mapping[float, Hue], n_columns: int) -> Figure:
@@ -169,7 +197,7 @@ def _plot_curves(results: Results, hues: Mapping[float, Hue], n_columns: int) ->
             axis.sharey(axes[place - 1])
             axis.tick_params(labelleft=n_columns == 1)
         with mpl.rc_context(STYLE):
-            for rate in results.rates:
+            for rate in pick_evenly(results.rates, CURVES):
                 _draw_curve(axis, results.curves(rate, metric), hues[rate], banded=len(results.rates) <= LISTED)
             axis.set_title(_title_curves(metric, limit))
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
@@ -212,7 +240,8 @@ def _draw_curve(axis: Axes, curves: pd.DataFrame, hue: Hue, banded: bool) -> Non
 
 def _mark_ends(axis: Axes, results: Results, metric: str, hues: Mapping[float, Hue]) -> None:
     """Put a cross where the curve of a seed that diverged breaks off."""
-    broken = results.runs[results.runs.status == "diverged"]
+    drawn = pick_evenly(results.rates, CURVES)
+    broken = results.runs[(results.runs.status == "diverged") & results.runs.learning_rate.isin(drawn)]
     top = axis.get_ylim()[1]
     for rate, seed in zip(broken.learning_rate, broken.seed, strict=True):
         curve = results.curves(rate, metric)[seed].dropna()
@@ -285,24 +314,26 @@ def _add_scale(figure: Figure, axes: Sequence[Axes], hues: Mapping[float, Hue]) 
 
 
 def _tabulate_curves(results: Results) -> Table:
-    epochs = _choose_epochs(results)
+    drawn = pick_evenly(results.rates, CURVES)
+    epochs = _choose_epochs(results, len(drawn))
     metrics = ("train_loss", "val_loss", "train_accuracy", "val_accuracy")
     means = results.epochs.groupby(["learning_rate", "epoch"])[list(metrics)].mean()
     rows = [
         {"Learning rate": format_rate(rate), "Epoch": format_count(epoch)}
         | {METRICS[metric].capitalize(): str(quantify(means.at[(rate, epoch), metric], metric)) for metric in metrics}
-        for rate in results.rates
+        for rate in drawn
         for epoch in epochs
         if (rate, epoch) in means.index
     ]
     which = "" if len(epochs) == results.study.fixed.epochs + 1 else " at some of the epochs"
-    return Table(pd.DataFrame(rows), f"Means over seeds{which}. Losses are in nats.")
+    caption = f"Means over seeds{which}{_say_picked(drawn, results.rates)}. Losses are in nats."
+    return Table(pd.DataFrame(rows), caption)
 
 
-def _choose_epochs(results: Results) -> list[int]:
+def _choose_epochs(results: Results, n_rates: int) -> list[int]:
     """Return the epochs that the table shows: all, or so many evenly spaced ones that it stays short."""
     last = results.study.fixed.epochs
-    n = max(2, min(last + 1, TABLE_ROWS // len(results.rates)))
+    n = max(2, min(last + 1, TABLE_ROWS // n_rates))
     return sorted({round(place) for place in np.linspace(0, last, n)})
 
 

@@ -1,7 +1,7 @@
 """Records -> tidy frames."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lrreport import LrreportError
-from lrreport.record import EpochRow, Record, RunRecord, SeedResult, load_arrays, load_range_record, load_record
+from lrreport.record import Record, RunRecord, SeedResult, load_arrays, load_range_record, load_record
 from lrreport.report.freshness import CONTENTS
 from lrreport.study import REPOSITORY, Fixed, Parameters, RangeParameters, Study, parse_study
 
@@ -36,6 +36,7 @@ class Results:
     records: dict[float, RunRecord]
     folders: dict[float, Path]
     range_test: RangeCurves | None = None
+    _curves: dict[tuple[float, str], pd.DataFrame] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def rates(self) -> list[float]:
@@ -88,21 +89,16 @@ class Results:
     def _runs_by_rate(self) -> dict[float, pd.DataFrame]:
         return {float(rate): rows.set_index("seed").sort_index() for rate, rows in self.runs.groupby("learning_rate")}
 
-    @cached_property
-    def _curves(self) -> dict[tuple[float, str], pd.DataFrame]:
-        return {
-            (float(rate), metric): rows.pivot(index="epoch", columns="seed", values=metric)
-            for rate, rows in self.epochs.groupby("learning_rate")
-            for metric in EpochRow.model_fields
-            if metric != "epoch"
-        }
-
     def values(self, rate: float, metric: str) -> "pd.Series[float]":
         """Return one metric of `runs` at one rate, by seed in ascending order."""
         return self._runs_by_rate[rate][metric]
 
     def curves(self, rate: float, metric: str) -> pd.DataFrame:
         """Return one metric of `epochs` at one rate: epochs 0 … E down, seeds across."""
+        if (rate, metric) not in self._curves:
+            seeds = sorted(self.records[rate].seeds, key=lambda seed: seed.seed)
+            columns = {seed.seed: pd.Series([getattr(row, metric) for row in seed.epochs]) for seed in seeds}
+            self._curves[rate, metric] = pd.DataFrame(columns).rename_axis(index="epoch", columns="seed")
         return self._curves[rate, metric]
 
     def step_losses(self, rate: float) -> dict[int, np.ndarray[Any, Any]]:

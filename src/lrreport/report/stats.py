@@ -5,7 +5,6 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import combinations
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -49,7 +48,7 @@ def estimate_mean(values: Vector) -> Estimate:
     return Estimate(mean, mean - half, mean + half, sd, n, 2 * float(special.stdtr(n - 1, -abs(mean) / error)))
 
 
-def adjust_holm(p_values: Sequence[float]) -> list[float]:
+def adjust_holm(p_values: Vector) -> list[float]:
     """Return p-values adjusted for their number (Holm, 1979); a NaN counts as 1.
 
     Each is multiplied by the number of those not smaller, and is no smaller than the one before it. (statsmodels has
@@ -62,12 +61,27 @@ def adjust_holm(p_values: Sequence[float]) -> list[float]:
     return [float(one) for one in adjusted]
 
 
-def adjust_pairs(values: Mapping[float, Vector]) -> dict[frozenset[float], float]:
-    """Return the p of the paired t test of every two keys, adjusted for all of them (Holm); values are in one order."""
-    arrays = {key: np.asarray(one, dtype=float) for key, one in values.items()}
-    pairs = list(combinations(arrays, 2))
-    p_values = [estimate_mean(arrays[a] - arrays[b]).p for a, b in pairs]
-    return dict(zip(map(frozenset, pairs), adjust_holm(p_values), strict=True))
+def find_p_values(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return the two-sided p of a mean of 0, for each row of values (n_rows, n) by itself; NaN as in `estimate_mean`."""
+    n = values.shape[1]
+    if n < 2:
+        return np.full(len(values), math.nan)
+    means, sds = values.mean(axis=1), values.std(axis=1, ddof=1)
+    spread = sds > 1e-12 * np.maximum(1.0, abs(means))
+    t = np.divide(-abs(means), sds / math.sqrt(n), out=np.full(len(values), math.nan), where=spread)
+    return np.asarray(2 * special.stdtr(n - 1, t))
+
+
+def adjust_pairs(values: Mapping[float, Vector]) -> pd.DataFrame:
+    """Return the p of the paired t test of every two keys (down and across), adjusted for all pairs (Holm).
+
+    The values are in one order. The diagonal is NaN.
+    """
+    arrays = np.array([np.asarray(one, dtype=float) for one in values.values()]).reshape(len(values), -1)
+    a, b = np.triu_indices(len(arrays), k=1)
+    adjusted = np.full((len(arrays), len(arrays)), math.nan)
+    adjusted[a, b] = adjusted[b, a] = adjust_holm(find_p_values(arrays[a] - arrays[b]))
+    return pd.DataFrame(adjusted, index=list(values), columns=list(values))
 
 
 def find_detectable(sd: float, n: int, n_tests: int = 1) -> float:

@@ -25,21 +25,15 @@ class Table:
     def _repr_html_(self) -> str:
         if self.frame.empty:
             return f"<p>{_escape(self.caption)}</p>"
-        kinds = ["label"] * self.n_labels + ["number"] * (len(self.frame.columns) - self.n_labels)
+        classes = [' class="label"'] * self.n_labels + [""] * (len(self.frame.columns) - self.n_labels)
         head = "".join(
-            f'<th scope="col" class="{kind}">{_escape(name)}</th>' for name, kind in zip(self.frame, kinds, strict=True)
+            f'<th scope="col"{kind}>{_escape(name)}</th>' for name, kind in zip(self.frame, classes, strict=True)
         )
-        body = "".join(f"<tr>{self._show_row(list(row), kinds)}</tr>\n" for row in self.frame.itertuples(index=False))
+        body = "".join(f"<tr>{_show_row(row, classes)}</tr>\n" for row in self.frame.itertuples(index=False, name=None))
         return (
             f'<div class="table" tabindex="0"><table>\n<caption>{_escape(self.caption)}</caption>\n'
             f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table></div>"
         )
-
-    @staticmethod
-    def _show_row(cells: list[Any], kinds: list[str]) -> str:
-        first = f'<th scope="row" class="label">{_escape(cells[0])}</th>'
-        rest = (f'<td class="{kind}">{_escape(cell)}</td>' for cell, kind in zip(cells[1:], kinds[1:], strict=True))
-        return first + "".join(rest)
 
     def to_markdown(self) -> str:
         """Return the table in Markdown, with pipes in cells escaped."""
@@ -56,6 +50,11 @@ class Table:
         lines = [r"\begin{table}", r"\centering", rf"\caption{{{_escape_latex(self.caption)}}}"]
         lines += [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", head, r"\midrule", *rows, r"\bottomrule"]
         return "\n".join([*lines, r"\end{tabular}", r"\end{table}"]) + "\n"
+
+
+def _show_row(cells: tuple[Any, ...], classes: list[str]) -> str:
+    first = f'<th scope="row" class="label">{_escape(cells[0])}</th>'
+    return first + "".join(f"<td{kind}>{_escape(cell)}</td>" for cell, kind in zip(cells[1:], classes[1:], strict=True))
 
 
 def _escape(text: Any) -> str:

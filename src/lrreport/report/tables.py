@@ -15,7 +15,7 @@ from lrreport.report.claims.claim import (
     quantify_difference,
     quantify_limit,
 )
-from lrreport.report.claims.differences import DETAILED_RATES, choose_pairs
+from lrreport.report.claims.differences import DETAILED_RATES, SHOWN_RATES, choose_pairs, rank_rates
 from lrreport.report.formats import (
     MINUS,
     format_count,
@@ -112,19 +112,33 @@ def _show_setting(value: Any) -> str:
 def tabulate_classes(results: Results) -> Table:
     """Return the test accuracy of each class at each rate, the mean over seeds."""
     columns = {}
-    for rate in find_learning(results):
+    for rate in _choose_rates(results):
         counts = results.confusions(rate)  # (n_seeds, n_classes, n_classes)
         accuracies = counts.diagonal(axis1=1, axis2=2) / counts.sum(axis=2)
         columns[format_rate(rate)] = [format_percent(one) for one in accuracies.mean(axis=0)]
     names = next(iter(results.records.values())).class_names
     frame = pd.DataFrame({"Class": names, **columns})
-    return Table(frame, "Test accuracy of each class at each learning rate that learns, mean over seeds.")
+    return Table(frame, f"Test accuracy of each class at {_name_chosen(results)}, mean over seeds.")
+
+
+def _choose_rates(results: Results) -> list[float]:
+    """Return the rates that learn, in the study's order; of very many, those that are best on validation."""
+    learning = find_learning(results)
+    if len(learning) <= SHOWN_RATES:
+        return learning
+    return [rate for rate in rank_rates(results, "val_accuracy", sign=1) if rate in set(learning)][:SHOWN_RATES]
+
+
+def _name_chosen(results: Results) -> str:
+    if len(find_learning(results)) <= SHOWN_RATES:
+        return "each learning rate that learns"
+    return f"the {SHOWN_RATES} learning rates that are best on validation"
 
 
 def tabulate_confusions(results: Results) -> Table:
     """Return for each rate the two classes that it takes for each other most often, mean ± sd over seeds."""
     rows = []
-    for rate in find_learning(results):
+    for rate in _choose_rates(results):
         counts = results.confusions(rate)
         both = counts + counts.transpose(0, 2, 1)  # one for the other, and the other way round
         a, b = max(combinations(range(both.shape[1]), 2), key=lambda pair: both[:, *pair].mean())
@@ -132,8 +146,8 @@ def tabulate_confusions(results: Results) -> Table:
         share = describe_spread(pd.Series(both[:, a, b] / seen), "test_accuracy")
         rows.append((format_rate(rate), f"{names[a]} and {names[b]}", share))
     caption = (
-        "The two classes that each rate that learns confuses most: which share of their test images it takes for the other, "
-        "mean ± standard deviation over seeds."
+        f"The two classes confused most at {_name_chosen(results)}: which share of their test images is taken for the "
+        "other, mean ± standard deviation over seeds."
     )
     return Table(pd.DataFrame(rows, columns=["Learning rate", "Classes", "Confused"]), caption, n_labels=2)
 

@@ -4,6 +4,8 @@ from dataclasses import replace
 from functools import lru_cache
 from itertools import combinations
 
+import pandas as pd
+
 from lrreport.report.claims.claim import (
     METRICS,
     Claim,
@@ -83,7 +85,7 @@ def _compare(results: Results, name: str, rate: float, than: float, metric: str,
     if reason:
         return not_testable(name, arguments, reason, rule)
     estimate = estimate_mean(results.values(rate, metric) - results.values(than, metric))
-    p = adjust_metric(results, metric)[frozenset((rate, than))]
+    p = float(adjust_metric(results, metric).at[rate, than])
     if not has_spread(estimate):
         reason = f"{METRICS[metric]} differs by the same amount in every seed, so there is no spread to judge it by"
         return not_testable(name, arguments, reason, rule)
@@ -110,7 +112,7 @@ def _compare(results: Results, name: str, rate: float, than: float, metric: str,
 
 
 @lru_cache(maxsize=16)
-def adjust_metric(results: Results, metric: str) -> dict[frozenset[float], float]:
+def adjust_metric(results: Results, metric: str) -> pd.DataFrame:
     """Return the p of the paired t test of every two rates that can be compared, adjusted for all of them (Holm)."""
     return adjust_pairs({rate: results.values(rate, metric) for rate in results.complete_rates})
 

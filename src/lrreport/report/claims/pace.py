@@ -1,6 +1,7 @@
 """Claims about the way there: how soon a rate reaches a level, and how steadily its validation loss falls."""
 
 from functools import lru_cache
+from math import comb
 
 import numpy as np
 import pandas as pd
@@ -58,7 +59,7 @@ def measure_arrival(results: Results, unit: str = "epochs") -> pd.DataFrame:
 
 
 @lru_cache(maxsize=8)
-def adjust_arrivals(results: Results) -> dict[frozenset[float], float]:
+def adjust_arrivals(results: Results) -> pd.DataFrame:
     """Return the p of the paired t test of every two rates' epochs to the level, adjusted for all of them (Holm)."""
     return adjust_pairs(measure_arrival(results).to_dict("series"))
 
@@ -70,7 +71,7 @@ def measure_rises(results: Results) -> pd.DataFrame:
 
 
 @lru_cache(maxsize=8)
-def adjust_rises(results: Results) -> dict[frozenset[float], float]:
+def adjust_rises(results: Results) -> pd.DataFrame:
     """Return the p of the paired t test of every two rates' rises, adjusted for all of them (Holm)."""
     return adjust_pairs(measure_rises(results).to_dict("series"))
 
@@ -96,13 +97,14 @@ def sooner(results: Results, learning_rate: float, than: float) -> Claim:
     if not has_spread(lead):
         reason = "both take the same time in every seed" if lead.mean == 0 else "the lead is the same in every seed"
         return not_testable("sooner", arguments, reason, SOONER_RULE)
-    p = adjust_arrivals(results)[frozenset((learning_rate, than))]
+    adjusted = adjust_arrivals(results)
+    p = float(adjusted.at[learning_rate, than])
     verdict = _decide_paired(lead, p)
     evidence = {
         "rate": Quantity(learning_rate, "rate"),
         "than": Quantity(than, "rate"),
         "p": Quantity(p, "p"),
-        "pairs": Quantity(len(adjust_arrivals(results)), "count"),
+        "pairs": Quantity(comb(len(adjusted), 2), "count"),
         "level": quantify(_mean_level(results), "val_accuracy"),
         "epochs": Quantity(float(arrivals[learning_rate].mean()), "epochs"),
         "than_epochs": Quantity(float(arrivals[than].mean()), "epochs"),
@@ -186,13 +188,14 @@ def more_stable(results: Results, learning_rate: float, than: float) -> Claim:
             f"their validation losses {'never rise' if never else 'rise by amounts that differ alike in every seed'}"
         )
         return not_testable("more_stable", arguments, reason, STABLE_RULE)
-    p = adjust_rises(results)[frozenset((learning_rate, than))]
+    adjusted = adjust_rises(results)
+    p = float(adjusted.at[learning_rate, than])
     verdict = _decide_paired(estimate, p)
     evidence = {
         "rate": Quantity(learning_rate, "rate"),
         "than": Quantity(than, "rate"),
         "p": Quantity(p, "p"),
-        "pairs": Quantity(len(adjust_rises(results)), "count"),
+        "pairs": Quantity(comb(len(adjusted), 2), "count"),
         "rise": quantify(float(rises[learning_rate].mean()), "val_loss"),
         "than_rise": quantify(float(rises[than].mean()), "val_loss"),
         "low": quantify(estimate.low, "val_loss"),

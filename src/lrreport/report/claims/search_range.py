@@ -1,5 +1,7 @@
 """Claims about the whole search: did it finish, was it wide enough, do its metrics agree, and which rate to choose?"""
 
+import numpy as np
+
 from lrreport.report.claims.claim import (
     Claim,
     Verdict,
@@ -69,11 +71,12 @@ def loss_ranks_as_accuracy(results: Results) -> Claim:
     if reason:
         return not_testable(name, {}, reason, RANKS_RULE)
     accuracy, loss = (adjust_metric(results, metric) for metric in (METRIC, "val_loss"))
-    told_apart = [tuple(pair) for pair in accuracy if accuracy[pair] < ALPHA and loss[pair] < ALPHA]
+    told_apart = np.argwhere(np.triu((accuracy < ALPHA) & (loss < ALPHA)))  # (n_apart, 2)
     high, lossy = (
         {rate: float(results.values(rate, one).mean()) for rate in results.rates} for one in (METRIC, "val_loss")
     )
-    apart = [(a, b) if high[a] > high[b] else (b, a) for a, b in told_apart]
+    pairs_apart = ((accuracy.index[i], accuracy.columns[j]) for i, j in told_apart)
+    apart = [(a, b) if high[a] > high[b] else (b, a) for a, b in pairs_apart]
     against = [(a, b) for a, b in apart if lossy[a] > lossy[b]]
     n_pairs = count_pairs(results)
     evidence = {

@@ -99,6 +99,7 @@
       let offset = 0;
       for (const run of this.runs) {
         run.values = {};
+        run.epochs = Array.from({ length: Math.ceil(run.last / this.every) }, (_, place) => place * this.every).concat(run.last);
         for (const metric of BY_EPOCH) {
           run.values[metric] = values.subarray(offset, offset + run.epochs.length);
           offset += run.epochs.length;
@@ -476,8 +477,8 @@
       this.plot = new Plot(this);
       this.note = make("p", { class: "note" });
       root.querySelector(".panel").append(this.makeControls(), this.plot.box, this.plot.spoken, this.note);
-      new RunTable(root.querySelector(".runs"));
-      root.append(makeComparison(this.runs));
+      const table = new RunTable(root.querySelector(".runs"));
+      root.append(makeComparison(this.runs, table));
       matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.plot.draw());
       this.set({});
     }
@@ -590,6 +591,11 @@
       this.filter("");
     }
 
+    /* The cells of a run, whatever the rows are sorted by now. */
+    readCells(place, names) {
+      return Object.fromEntries(names.map((name) => [name, this.rows[place].cells[this.names.indexOf(name)].textContent]));
+    }
+
     static number(text) {
       const number = parseFloat(text.replace("\u2212", "-").replace(/,/g, ""));
       return /^[\u2212\d]/.test(text) ? number : NaN;
@@ -634,19 +640,20 @@
 
   /* ---- two runs side by side ---- */
 
-  function makeComparison(runs) {
+  function makeComparison(runs, table) {
     const options = () => runs.runs.map((run, place) => make("option", { value: place }, runs.name(run)));
     const [first, second] = [0, 1].map(() => make("select", { onchange: () => show() }, ...options()));
     const body = make("div", { class: "table", tabindex: "0", role: "region", "aria-label": "What differs between the two runs" });
-    const show = () => body.replaceChildren(...compare(runs, runs.runs[first.value], runs.runs[second.value]));
+    const show = () => body.replaceChildren(...compare(runs, table, first.value, second.value));
     second.value = String(Math.max(0, runs.runs.findIndex((run) => run.rate !== runs.runs[0].rate)));
     show();
     return make("section", { class: "comparison" }, make("h3", {}, "What differs between two runs"),
       make("p", { class: "filter" }, make("label", { class: "field" }, "This run", first), make("label", { class: "field" }, "and this one", second)), body);
   }
 
-  function compare(runs, one, other) {
-    const [left, right] = [one, other].map((run) => ({ ...run.facts, ...runs.facts[run.rate], ...runs.common }));
+  function compare(runs, rows, ...places) {
+    const [one, other] = places.map((place) => runs.runs[place]);
+    const [left, right] = places.map((place) => ({ ...rows.readCells(place, runs.names), ...runs.facts[runs.runs[place].rate], ...runs.common }));
     const names = [...new Set([...Object.keys(left), ...Object.keys(right)])];
     const differing = names.filter((name) => left[name] !== right[name]);
     const same = names.filter((name) => left[name] === right[name]);

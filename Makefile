@@ -1,6 +1,6 @@
 # Each target forwards to the `lrreport` command; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup data report pdf lab test test-slow check notebooks lock clean
+.PHONY: help setup data report pdf lab test test-slow check bench notebooks lock clean
 SHELL := /bin/sh
 PYTHON ?= python3
 STUDY ?= studies/fashion_mnist.toml
@@ -46,6 +46,9 @@ test-slow: setup ## run the slow tests: faults, browser, whole studies
 
 check: setup ## lint, formatting and types
 	@$(RUN) ruff check . && $(RUN) ruff format --check . && $(RUN) mypy
+
+bench: setup ## measure how fast all this is, beside the plain way (half an hour)
+	@$(LRREPORT) bench
 
 notebooks: setup ## execute the committed notebooks again and refresh the reference and the pictures
 	@$(LRREPORT) notebooks && $(firstword $(RUN)) .github/take_pictures.py

@@ -71,6 +71,13 @@ def make_parser() -> argparse.ArgumentParser:
     data = commands.add_parser("data", help="find, fetch and verify the data of a study")
     add_study(data)
 
+    bench = commands.add_parser("bench", help="measure how fast lrreport is, beside the plain way to do the same")
+    bench.add_argument(
+        "--repetitions", type=count, default=3, metavar="N", help="readings of each (default: %(default)s)"
+    )
+    bench.add_argument("--short", action="store_true", help="measure little work once, to see that all can be measured")
+    add_outputs(bench)
+
     notebooks = commands.add_parser("notebooks", help="execute the committed notebooks again and refresh the reference")
     notebooks.add_argument("--outputs", type=Path, default=REPOSITORY / "outputs", help=argparse.SUPPRESS)
     return parser
@@ -188,6 +195,10 @@ def run_command(parsed: argparse.Namespace) -> int:
     outputs = parsed.outputs.resolve()
     if parsed.command == "runs":
         return inventory.print_runs(outputs)
+    if parsed.command == "bench":
+        from lrreport.bench.run import run_bench
+
+        return run_bench(outputs, parsed.repetitions, parsed.short)
     if parsed.command == "prune":
         return inventory.prune_runs(outputs, parsed.yes)
     study = read_study(parsed)

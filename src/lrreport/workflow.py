@@ -104,14 +104,14 @@ class Workflow:
             for left in self.folder.glob(f"{STAGING}*"):  # by a process that was killed: we hold the lock
                 shutil.rmtree(left, ignore_errors=True)
             with tempfile.TemporaryDirectory(prefix=STAGING, dir=self.folder) as staging:
-                answer = self._write_report(Path(staging), stopping)
+                answer = self.write_report(Path(staging), stopping)
                 for path in sorted(Path(staging).iterdir(), key=lambda path: path.name == freshness.PAGE):
                     if path.name != LOG:
                         path.replace(self.folder / path.name)
             replace_file(self.folder / freshness.FINGERPRINT, made_from.encode())
         return answer
 
-    def _write_report(self, staging: Path, stopping: Event) -> str:
+    def write_report(self, staging: Path, stopping: Event) -> str:
         """Write all files of the report on what the folder's study.json says, and return its answer."""
         parameters = {"folder": str(self.folder)}
         with ThreadPoolExecutor(1) as pool:

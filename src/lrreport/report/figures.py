@@ -38,9 +38,16 @@ def draw_accuracy_by_rate(results: Results) -> Picture:
     hues = color_rates(results.study.vary.learning_rate)
     wide, narrow = (_plot_accuracies(results, hues, n_columns) for n_columns in (2, 1))
     said = _compare_ends(results, "val_accuracy", "highest", "lowest")
-    seeds = "every seed a point" if len(results.runs) <= MANY_POINTS else "a band from the lowest seed to the highest"
-    alt = f"Two panels, validation and test accuracy against the learning rate on a log scale, {seeds}. {said}"
-    return Picture(wide, alt, said, _tabulate_estimates(results), tuple(hues.values()), narrow)
+    seeds = (
+        "each point is one seed"
+        if len(results.runs) <= MANY_POINTS
+        else "the wide band goes from the lowest seed to the highest"
+    )
+    means = "each diamond" if len(results.rates) <= POINTS else "the line"
+    interval = "with its 95 % interval" if len(results.rates) <= POINTS else "in the band of its 95 % interval"
+    alt = f"Two panels, validation and test accuracy against the learning rate on a log scale; {seeds}. {said}"
+    caption = f"{seeds.capitalize()}, {means} the mean over seeds {interval}. {said}"
+    return Picture(wide, alt, caption, _tabulate_estimates(results), tuple(hues.values()), narrow)
 
 
 def _plot_accuracies(results: Results, hues: Mapping[float, Hue], n_columns: int) -> Figure:
@@ -117,7 +124,7 @@ def _label_rates(axis: Axes, rates: Sequence[float]) -> None:
         axis.set_xticks(shown, [format_rate(rate) for rate in shown])
         axis.xaxis.set_minor_locator(NullLocator())
     else:
-        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_rate(value)))
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_rate(float(f"{value:.6g}"))))
     axis.xaxis.set_minor_formatter(NullFormatter())
 
 
@@ -183,9 +190,15 @@ def draw_curves(results: Results) -> Picture:
     n_rates = count_nouns(len(results.rates), "learning rate")
     drawn = pick_evenly(results.rates, CURVES)
     alt = f"Four panels, loss and accuracy in training and on validation by epoch, for {n_rates}. {said}"
+    caption = "Lines are means over seeds" + (
+        ", bands reach from the lowest seed to the highest" if len(results.rates) <= LISTED else ""
+    )
     if len(drawn) < len(results.rates):
-        said = f"{said} Drawn are {format_count(len(drawn))} of the rates, evenly spaced by rank."
-    return Picture(wide, alt, said, _tabulate_curves(results), tuple(hues[rate] for rate in drawn), narrow)
+        caption += f"; drawn are {format_count(len(drawn))} of the rates, evenly spaced by rank"
+    broken = " A cross is where training diverged." if set(drawn) - set(results.complete_rates) else ""
+    return Picture(
+        wide, alt, f"{caption}.{broken} {said}", _tabulate_curves(results), tuple(hues[rate] for rate in drawn), narrow
+    )
 
 
 def _plot_curves(results: Results, hues: Mapping[float, Hue], n_columns: int) -> Figure:
@@ -309,7 +322,7 @@ def _add_scale(figure: Figure, axes: Sequence[Axes], hues: Mapping[float, Hue]) 
     rates = sorted(hues)
     scale = ScalarMappable(LogNorm(rates[0], rates[-1]), ListedColormap([hues[rate].light for rate in rates]))
     bar = figure.colorbar(scale, ax=list(axes), label="learning rate", aspect=40, pad=0.02)
-    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: format_rate(value)))
+    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: format_rate(float(f"{value:.6g}"))))
     bar.ax.yaxis.set_minor_formatter(NullFormatter())
 
 
@@ -357,7 +370,7 @@ def draw_range(rates: Any, losses: Any, tried: Sequence[float] = ()) -> Picture:
         axis.set(title="Training loss (nats, smoothed) while the rate grows", xlabel="learning rate (log scale)")
         axis.title.set_position((0, 1))
         _draw_tried(axis, hues)
-        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_rate(value)))
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_rate(float(f"{value:.6g}"))))
         axis.xaxis.set_minor_formatter(NullFormatter())
     mean = smooth.mean(axis=1)
     near = format_rate(float(f"{mean.idxmin():.1g}"))

@@ -30,6 +30,7 @@ from lrreport.report.stats import estimate_mean, predict_next
 from lrreport.report.table import Table
 from lrreport.study import Study
 
+MANY_RATES = 50  # more are not listed one by one among the settings
 RESULT_METRICS = ("val_accuracy", "test_accuracy", "train_accuracy", "train_loss")
 
 
@@ -95,12 +96,18 @@ def _pair(low: float, high: float, metric: str) -> str:
 def tabulate_settings(study: Study) -> Table:
     """Return what the study varies and what it keeps fixed."""
     rows = [
-        ("learning rate", list_words([format_rate(rate) for rate in study.vary.learning_rate]), "varied"),
+        ("learning rate", _list_varied(study.vary.learning_rate), "varied"),
         ("seed", list_words([str(seed) for seed in study.vary.seed]), "repeats each rate"),
     ]
     rows += [(name.replace("_", " "), _show_setting(value), "fixed") for name, value in study.fixed]
     frame = pd.DataFrame(rows, columns=["Setting", "Value", "Role"])
     return Table(frame, "What was varied and what was fixed; every conclusion depends on the latter.", n_labels=3)
+
+
+def _list_varied(rates: Sequence[float]) -> str:
+    if len(rates) <= MANY_RATES:
+        return list_words([format_rate(rate) for rate in rates])
+    return f"{format_count(len(rates))} from {format_rate(min(rates))} to {format_rate(max(rates))}"
 
 
 def _show_setting(value: Any) -> str:

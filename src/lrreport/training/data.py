@@ -4,19 +4,23 @@ import hashlib
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from lrreport import LrreportError
-from lrreport.training.files import DIGESTS, ensure_files, read_idx
+from lrreport.provenance import digest_module
+from lrreport.training.cache import load_prepared
+from lrreport.training.files import DIGESTS, ensure_files, find_data_root, read_idx
 
 CLASS_NAMES = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
 )  # fmt: skip
 IMAGE_SHAPE = (28, 28)
 N_PIXELS = 28 * 28
+SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -36,11 +40,15 @@ class Split:
 
 @dataclass(frozen=True)
 class Splits:
-    """The images to learn from, those that compare learning rates, and those that decide nothing."""
+    """The images to learn from, those that compare learning rates, and those that decide nothing.
+
+    `equal_images` is what `count_equal_images` says of them.
+    """
 
     train: Split
     validation: Split
     test: Split
+    equal_images: dict[str, int]
     class_names: tuple[str, ...] = CLASS_NAMES
 
     @property
@@ -50,7 +58,7 @@ class Splits:
 
     def to(self, device: str) -> "Splits":
         """Return the splits on a device, "cpu" or "cuda"."""
-        return Splits(self.train.to(device), self.validation.to(device), self.test.to(device), self.class_names)
+        return Splits(self.train.to(device), self.validation.to(device), self.test.to(device), self.equal_images)
 
 
 def load_splits(dataset: str, validation_size: int, split_seed: int, data_root: Path | None = None) -> Splits:
@@ -58,8 +66,20 @@ def load_splits(dataset: str, validation_size: int, split_seed: int, data_root: 
 
     Raises LrreportError if the files cannot be had or the classes do not fill `validation_size` evenly.
     """
-    paths = ensure_files(dataset, data_root)
-    digests = DIGESTS[dataset]
+    paths, digests = ensure_files(dataset, data_root), DIGESTS[dataset]
+    made_from = (sorted(digests.items()), validation_size, split_seed, digest_module(Path(__file__)))
+    key = hashlib.sha256(repr(made_from).encode()).hexdigest()[:16]
+    prepared = load_prepared(
+        find_data_root(data_root) / "prepared", key, lambda: prepare(paths, digests, validation_size, split_seed)
+    )
+    train, validation, test = (Split(prepared[f"{name}_images"], prepared[f"{name}_labels"]) for name in SPLITS)
+    return Splits(train, validation, test, prepared["equal_images"])
+
+
+def prepare(
+    paths: dict[str, Path], digests: dict[str, str], validation_size: int, split_seed: int
+) -> dict[str, Tensor | dict[str, int]]:
+    """Return images and labels of each split, by name, and how many images are equal, from files with these digests."""
     pixels, test_pixels = (
         torch.from_numpy(_read_array(paths[name], digests[name], offset=16)).reshape(-1, N_PIXELS)
         for name in ("train-images-idx3-ubyte", "t10k-images-idx3-ubyte")
@@ -69,11 +89,14 @@ def load_splits(dataset: str, validation_size: int, split_seed: int, data_root: 
         for name in ("train-labels-idx1-ubyte", "t10k-labels-idx1-ubyte")
     )
     held_out = hold_out(labels, validation_size, split_seed)
-    return Splits(
-        train=Split(scale_pixels(pixels[~held_out]), labels[~held_out]),
-        validation=Split(scale_pixels(pixels[held_out]), labels[held_out]),
-        test=Split(scale_pixels(test_pixels), test_labels),
-    )
+    parts = {"train": pixels[~held_out], "validation": pixels[held_out], "test": test_pixels}
+    return {
+        "train_labels": labels[~held_out],
+        "validation_labels": labels[held_out],
+        "test_labels": test_labels,
+        "equal_images": count_equal_images(parts),
+        **{f"{name}_images": scale_pixels(part) for name, part in parts.items()},
+    }
 
 
 def scale_pixels(pixels: Tensor) -> Tensor:
@@ -99,13 +122,12 @@ def hold_out(labels: Tensor, size: int, seed: int) -> Tensor:
     return mask
 
 
-def count_equal_images(splits: Splits) -> dict[str, int]:
+def count_equal_images(parts: dict[str, Tensor]) -> dict[str, int]:
     """Return how many images repeat an earlier one of their split, and how many of a later split one of an earlier.
 
-    The keys are names of splits, or two of them joined by " and ".
+    The splits' images (n, …) are given by name; the keys are these names, or two of them joined by " and ".
     """
-    parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
-    digests = {name: [_digest_image(image) for image in part.images.cpu().numpy()] for name, part in parts.items()}
+    digests = {name: [_digest_image(image) for image in images.numpy()] for name, images in parts.items()}
     counts = {name: len(found) - len(set(found)) for name, found in digests.items()}
     for one, other in combinations(digests, 2):
         known = set(digests[one])
@@ -113,7 +135,7 @@ def count_equal_images(splits: Splits) -> dict[str, int]:
     return counts
 
 
-def _digest_image(image: "np.ndarray[tuple[int], np.dtype[np.float32]]") -> bytes:
+def _digest_image(image: "np.ndarray[Any, Any]") -> bytes:
     return hashlib.blake2b(image.tobytes(), digest_size=16).digest()
 
 

@@ -77,23 +77,23 @@ def train_epoch(
     Each network has a permutation of its own. Returns the losses at each step, before it (n_networks, n_steps)
     float32, and for each network the means over all images seen.
     """
-    permutations = [torch.randperm(len(split), generator=order) for order in orders]
-    batches = torch.stack(permutations).to(split.labels.device).split(batch_size, dim=1)
-    losses = torch.empty(len(batches), len(orders), device=split.labels.device)
-    n_correct = torch.zeros(len(orders), dtype=torch.int64, device=split.labels.device)
-    for step, batch in enumerate(batches):  # (n_networks, batch_size)
-        labels = split.labels[batch]  # (n_networks, batch_size)
+    order = torch.stack([torch.randperm(len(split), generator=one) for one in orders])  # (n_networks, n)
+    order = order.to(split.labels.device)
+    labels = split.labels[order]  # (n_networks, n)
+    losses, seen, sizes = [], [], []
+    for batch, wanted in zip(order.split(batch_size, dim=1), labels.split(batch_size, dim=1), strict=True):
         logits = networks(split.images[batch])  # (n_networks, batch_size, n_classes)
-        loss = measure_loss(logits, labels).mean(1)  # (n_networks,)
+        loss = measure_loss(logits, wanted).mean(1)  # (n_networks,)
         optimizer.zero_grad()
-        loss.sum().backward()  # they share no weights, so each gets the gradient of its own loss
+        loss.backward(torch.ones_like(loss))  # they share no weights, so each gets the gradient of its own loss
         optimizer.step()
-        losses[step] = loss.detach()
-        n_correct += (logits.argmax(2) == labels).sum(1)
-    losses = losses.cpu().T
-    sizes = torch.tensor([batch.shape[1] for batch in batches], dtype=torch.float64)
-    means = losses.double() @ sizes / len(split)
-    return losses, make_scores(means, n_correct / len(split))
+        losses.append(loss.detach())
+        seen.append(logits.detach())
+        sizes.append(batch.shape[1])
+    step_losses = torch.stack(losses, dim=1).cpu()  # (n_networks, n_steps)
+    means = step_losses.double() @ torch.tensor(sizes, dtype=torch.float64) / len(split)
+    n_correct = (torch.cat(seen, dim=1).argmax(2) == labels).sum(1)
+    return step_losses, make_scores(means, n_correct / len(split))
 
 
 def measure_loss(logits: Tensor, labels: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 from lrreport.provenance import collect_facts, identify
 from lrreport.record import Arrays, RunRecord
 from lrreport.study import Parameters
-from lrreport.training.data import Splits, count_equal_images
+from lrreport.training.data import Splits
 from lrreport.training.files import DIGESTS
 from lrreport.training.loop import Fit, start_networks
 from lrreport.training.model import count_parameters
@@ -22,7 +22,7 @@ def make_record(parameters: Parameters, splits: Splits, fits: Sequence[Fit]) -> 
     return RunRecord(
         identity=identify(parameters, DIGESTS[parameters.dataset]),
         split_sizes=splits.sizes,
-        equal_images=count_equal_images(splits),
+        equal_images=splits.equal_images,
         class_names=splits.class_names,
         n_parameters=count_parameters(start_networks(parameters, splits, [torch.Generator()])),
         seeds=tuple(fit.result for fit in fits),

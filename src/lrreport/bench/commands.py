@@ -1,0 +1,37 @@
+"""What a user waits for at the prompt: help, status, a report with nothing to do, and one after a change of wording."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from lrreport.bench.measure import Row, take_turns
+from lrreport.bench.studies import call_lrreport
+from lrreport.report.freshness import FINGERPRINT
+from lrreport.study import REPOSITORY, Study
+
+PROMPT, NOTHING, AGAIN = 0.4, 1.0, 8.0  # seconds
+RUNS = 5  # readings of what takes less than a second, for each repetition of the rest
+
+
+def measure_commands(study: Study, folder: Path, n: int) -> Iterator[Row]:
+    """Yield the rows on commands, given the folder in which `measure_studies` left a report."""
+    options = (str(folder / "outputs.toml"), "--name", study.name, "--outputs", str(folder / "outputs"))
+
+    def render_again() -> None:
+        (folder / "outputs" / study.name / FINGERPRINT).write_text("made from other words", encoding="utf-8")
+        call_lrreport("report", *options)
+
+    def do_nothing() -> None:
+        if Path(sys.executable).is_relative_to(REPOSITORY / ".venv"):
+            subprocess.run(["make", "--silent", "setup"], cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL)
+        call_lrreport("report", *options)
+
+    calls = {
+        "lrreport --help": (lambda: call_lrreport("--help"), PROMPT),
+        "lrreport status": (lambda: call_lrreport("status", *options), PROMPT),
+        "make report with nothing to do": (do_nothing, NOTHING),
+    }
+    for name, (call, target) in calls.items():
+        yield Row(name, "", "seconds", tuple(take_turns({name: call}, RUNS * n)[name]), target)
+    yield Row("report after a change of wording", "", "seconds", tuple(take_turns({"": render_again}, n)[""]), AGAIN)

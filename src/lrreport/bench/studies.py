@@ -1,0 +1,111 @@
+"""A whole study, report included, beside the plain way; several runs at once beside one by one; the overhead of a run."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from lrreport.bench.measure import Row, compare, take_turns, time_call
+from lrreport.provenance import TRAINING_NOTEBOOK
+from lrreport.study import Study
+from lrreport.sweep.execute import execute
+from lrreport.sweep.run import Sweep
+from lrreport.sweep.store import Store
+from lrreport.training.files import find_data_root
+from lrreport.workflow import Workflow
+
+PLAIN = Path(__file__).with_name("plain.ipynb")
+FASTER, PARALLEL, OVERHEAD = 10.0, 1.8, 0.25
+
+
+def measure_studies(study: Study, folder: Path, n: int, n_images: int | None = None) -> Iterator[Row]:
+    """Yield the rows on whole studies, n readings each, working in `folder`; the plain way uses the first `n_images`.
+
+    Our report is left in `folder`/outputs.
+    """
+    whole = {
+        "ours": lambda: make_report(study, folder / "outputs"),
+        "plain": lambda: make_plainly(study, folder, n_images),
+    }
+    yield compare(
+        "the whole study, report included", "one notebook after the other", "faster", take_turns(whole, n), FASTER
+    )
+    parts = {name: make_sweep(study, folder / name, n_jobs) for name, n_jobs in (("default", None), ("one", 1))}
+    several = f"all {len(study.vary.learning_rate)} runs at once"
+    cores = os.cpu_count() or 1
+    target = PARALLEL if cores == 2 else None  # what two cores can give; state it elsewhere
+    yield compare(several, "one by one", "faster", take_turns(parts, n), target)
+    shares = tuple(share_overhead(study, folder) for _ in range(n))
+    yield Row("kernel and imports", "one run by itself", "share", shares, OVERHEAD)
+
+
+def make_report(study: Study, outputs: Path) -> None:
+    """Make all runs of a study and its report, from nothing, as the command does."""
+    shutil.rmtree(outputs, ignore_errors=True)
+    write_settings(study, outputs.with_suffix(".toml"))
+    call_lrreport("report", str(outputs.with_suffix(".toml")), "--name", study.name, "--outputs", str(outputs))
+
+
+def call_lrreport(*arguments: str) -> None:
+    """Run a command of lrreport in a process of its own; raise CalledProcessError if it fails."""
+    command = [sys.executable, "-m", "lrreport.cli", *arguments]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def write_settings(study: Study, path: Path) -> None:
+    """Write what the study varies and fixes into a study file."""
+    tables = {"vary": study.vary.model_dump(mode="json"), "fixed": study.fixed.model_dump(mode="json")}
+    lines = [
+        line
+        for name, table in tables.items()
+        for line in (f"[{name}]", *(f"{k} = {json.dumps(v)}" for k, v in table.items()))
+    ]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def make_plainly(study: Study, folder: Path, n_images: int | None) -> None:
+    """Execute the plain notebook with Papermill once for each rate, one after the other, and convert each to HTML."""
+    for rate in study.vary.learning_rate:
+        executed = folder / f"plain-{rate}.ipynb"
+        parameters = {
+            "learning_rate": rate, "seeds": list(study.vary.seed), "epochs": study.fixed.epochs,
+            "data_root": str(find_data_root()), "n_images": n_images or 60_000,
+        }  # fmt: skip
+        given = [word for name, value in parameters.items() for word in ("-y", json.dumps({name: value}))]
+        run_module("papermill", str(PLAIN), str(executed), "--kernel", "python3", "--no-progress-bar", *given)
+        run_module("nbconvert", "--to", "html", str(executed))
+
+
+def run_module(*words: str) -> None:
+    """Run a Python module as a command, quietly; raise CalledProcessError if it fails."""
+    subprocess.run(
+        [sys.executable, "-m", *words], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+
+
+def make_sweep(study: Study, folder: Path, n_jobs: int | None) -> Callable[[], None]:
+    """Return the training part of a study, from nothing, so many runs at once."""
+
+    def run() -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        runs = Workflow(study, folder).runs
+        failures = Sweep(Store(folder / "runs"), folder / "failed").run_all(runs, n_jobs)
+        if failures:
+            raise RuntimeError(f"runs failed: {failures}")
+
+    return run
+
+
+def share_overhead(study: Study, folder: Path) -> float:
+    """Return which share of one run passes outside its cells and in the one that imports: Papermill, kernel, imports."""
+    parameters = next(study.runs()).model_dump(mode="json")
+    executed = folder / "one.ipynb"
+    total = time_call(lambda: execute(TRAINING_NOTEBOOK, executed, parameters))
+    cells = [cell for cell in json.loads(executed.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
+    work = [
+        cell["metadata"]["papermill"]["duration"] for cell in cells if "\nfrom lrreport" not in "".join(cell["source"])
+    ]
+    return 1 - float(sum(work)) / total

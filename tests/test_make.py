@@ -9,7 +9,21 @@ from pathlib import Path
 
 import pytest
 
-TARGETS = ["help", "setup", "data", "report", "pdf", "lab", "test", "test-slow", "check", "bench", "notebooks", "lock", "clean"]
+TARGETS = [
+    "help",
+    "setup",
+    "data",
+    "report",
+    "pdf",
+    "lab",
+    "test",
+    "test-slow",
+    "check",
+    "bench",
+    "notebooks",
+    "lock",
+    "clean",
+]
 
 
 @pytest.fixture

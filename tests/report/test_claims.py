@@ -764,12 +764,13 @@ def test_prose_written_again_quotes_only_numbers_of_its_findings(study: str, apa
 
 
 def test_findings_of_the_reference_about_the_earlier_report() -> None:
-    """What five seeds decide, and what they leave open."""
+    """What five seeds decide on any processor: the last digits of (1) and (4) tip them either way."""
     results = load_results()
     asked = {int(said[1:].partition(")")[0]): one.verdict for one, said in zip(
         narrative.check_published(results).claims, narrative.check_published(results).asserted, strict=True)}  # fmt: skip
     assert len(asked) == 15
-    assert asked[1] == asked[4] == "not distinguishable"
+    assert {asked[1], asked[4]} <= {"not distinguishable", "supported"}
+    assert asked[15] == "not distinguishable"
     assert asked[7] == "contradicted"
     assert asked[9] == asked[10] == asked[11] == asked[12] == "supported"
     means = results.runs.groupby("learning_rate")[["train_loss", "train_accuracy", "test_accuracy"]].mean()

@@ -41,7 +41,9 @@ def test_every_study_can_be_drawn_and_told(make_results: Make, name: str) -> Non
     results = make_results(STUDIES[name])
     for draw in (figures.draw_accuracy_by_rate, figures.draw_curves):
         picture = draw(results)
-        assert picture.alt.endswith(picture.caption)
+        explained, _, message = picture.caption.partition(". ")
+        assert picture.alt.endswith(message.removeprefix("A cross is where training diverged. "))
+        assert "seed" in explained
         assert not re.search(r"\bnan\b", picture.alt)
         shown, metadata = picture._repr_mimebundle_()
         assert shown["image/svg+xml"].startswith("<svg")
@@ -65,11 +67,15 @@ def test_means_and_intervals_are_drawn_over_the_points(make_results: Make) -> No
 
 def test_captions_name_the_ends(make_results: Make) -> None:
     picture = figures.draw_accuracy_by_rate(make_results(STUDIES["two rates"]))
-    assert picture.caption == "The mean validation accuracy ends highest at 0.1, 80.00 %, and lowest at 0.01, 70.00 %."
+    assert picture.caption == (
+        "Each point is one seed, each diamond the mean over seeds with its 95 % interval. "
+        "The mean validation accuracy ends highest at 0.1, 80.00 %, and lowest at 0.01, 70.00 %."
+    )
     picture = figures.draw_curves(make_results(STUDIES["one diverged"]))
-    assert picture.caption == "The mean validation loss of 0.01 ends at 0.3000 nats. Training diverged at 1.0."
+    lines = "Lines are means over seeds, bands reach from the lowest seed to the highest. A cross is where training diverged."
+    assert picture.caption == f"{lines} The mean validation loss of 0.01 ends at 0.3000 nats. Training diverged at 1.0."
     picture = figures.draw_curves(make_results(STUDIES["all diverged"]))
-    assert picture.caption == "No learning rate trained to the end. Training diverged at 0.1 and 0.01."
+    assert picture.caption == f"{lines} No learning rate trained to the end. Training diverged at 0.1 and 0.01."
 
 
 def test_diverged_rates_are_marked_and_named_once(make_results: Make) -> None:
@@ -97,6 +103,23 @@ def test_many_rates_are_a_line_with_a_band(make_results: Make) -> None:
     assert not axis.containers
     assert len(axis.collections) == 1
     assert len(axis.lines) == 41
+
+
+def test_very_many_rates_are_bands_and_some_of_their_curves(write_study: Callable[..., Path], tmp_path: Path) -> None:
+    results = load_results(write_study(tmp_path / "large", 400, 3, 2))
+    picture = figures.draw_accuracy_by_rate(results)
+    assert len(picture.figure.axes[0].collections) == 2
+    assert picture.caption.startswith(
+        "The wide band goes from the lowest seed to the highest, the line the mean over seeds"
+    )
+    assert picture.table is not None
+    assert len(picture.table.frame) == figures.TABLE_ROWS
+    assert picture.table.caption.endswith("at 300 of the 400 learning rates, evenly spaced by rank.")
+    curves = figures.draw_curves(results)
+    drawn = [line for line in curves.figure.axes[1].lines if line.get_marker() != "x"]
+    assert len(drawn) == figures.CURVES
+    assert "; drawn are 60 of the rates, evenly spaced by rank." in curves.caption
+    assert {min(results.rates), max(results.rates)} <= set(figures.pick_evenly(results.rates, 60))
 
 
 def test_names_are_spread_apart_evenly_and_stay_inside() -> None:

@@ -38,16 +38,21 @@ def draw_accuracy_by_rate(results: Results) -> Picture:
     hues = color_rates(results.study.vary.learning_rate)
     wide, narrow = (_plot_accuracies(results, hues, n_columns) for n_columns in (2, 1))
     said = _compare_ends(results, "val_accuracy", "highest", "lowest")
-    seeds = (
-        "each point is one seed"
-        if len(results.runs) <= MANY_POINTS
-        else "the wide band goes from the lowest seed to the highest"
-    )
-    means = "each diamond" if len(results.rates) <= POINTS else "the line"
-    interval = "with its 95 % interval" if len(results.rates) <= POINTS else "in the band of its 95 % interval"
-    alt = f"Two panels, validation and test accuracy against the learning rate on a log scale; {seeds}. {said}"
-    caption = f"{seeds.capitalize()}, {means} the mean over seeds {interval}. {said}"
+    alt = f"Two panels, validation and test accuracy against the learning rate on a log scale. {said}"
+    caption = f"{_explain_estimates(results)} {said}"
     return Picture(wide, alt, caption, _tabulate_estimates(results), tuple(hues.values()), narrow)
+
+
+def _explain_estimates(results: Results) -> str:
+    """Return what the marks in the figure of accuracies are."""
+    seeds = "Each point is one seed"
+    if len(results.runs) > MANY_POINTS:
+        seeds = "The wide band goes from the lowest seed to the highest"
+    if len(results.study.vary.seed) == 1:
+        return f"{seeds}."
+    if len(results.rates) > POINTS:
+        return f"{seeds}, the line the mean over seeds in the band of its 95 % interval."
+    return f"{seeds}, each diamond the mean over seeds with its 95 % interval."
 
 
 def _plot_accuracies(results: Results, hues: Mapping[float, Hue], n_columns: int) -> Figure:
@@ -190,15 +195,20 @@ def draw_curves(results: Results) -> Picture:
     n_rates = count_nouns(len(results.rates), "learning rate")
     drawn = pick_evenly(results.rates, CURVES)
     alt = f"Four panels, loss and accuracy in training and on validation by epoch, for {n_rates}. {said}"
-    caption = "Lines are means over seeds" + (
-        ", bands reach from the lowest seed to the highest" if len(results.rates) <= LISTED else ""
-    )
+    caption = f"{_explain_curves(results, drawn)} {said}"
+    return Picture(wide, alt, caption, _tabulate_curves(results), tuple(hues[rate] for rate in drawn), narrow)
+
+
+def _explain_curves(results: Results, drawn: Sequence[float]) -> str:
+    """Return what the lines in the figure of curves are."""
+    text = "Lines are means over seeds"
+    if len(results.study.vary.seed) == 1:
+        text = "Lines are single seeds"
+    elif len(results.rates) <= LISTED:
+        text += ", bands reach from the lowest seed to the highest"
     if len(drawn) < len(results.rates):
-        caption += f"; drawn are {format_count(len(drawn))} of the rates, evenly spaced by rank"
-    broken = " A cross is where training diverged." if set(drawn) - set(results.complete_rates) else ""
-    return Picture(
-        wide, alt, f"{caption}.{broken} {said}", _tabulate_curves(results), tuple(hues[rate] for rate in drawn), narrow
-    )
+        text += f"; drawn are {format_count(len(drawn))} of the rates, evenly spaced by rank"
+    return f"{text}." + (" A cross is where training diverged." if set(drawn) - set(results.complete_rates) else "")
 
 
 def _plot_curves(results: Results, hues: Mapping[float, Hue], n_columns: int) -> Figure:

@@ -7,12 +7,12 @@ import pytest
 from lrreport.report.cards import show_cards
 from lrreport.report.claims.differences import SHOWN_RATES
 from lrreport.report.results import Results, load_results
+from lrreport.report.stats import estimate_mean
 
 Make = Callable[..., Results]
 LEVEL = [[(0.5, 0.80)], [(0.5, 0.81)], [(0.5, 0.82)]]
 LOWER = [[(0.7, 0.70)], [(0.7, 0.712)], [(0.7, 0.719)]]
 GUESSING = [[(2.3, 0.10)], [(2.3, 0.101)], [(2.3, 0.099)]]
-from lrreport.report.stats import estimate_mean
 
 
 def test_cards_of_the_reference_name_the_rates_that_may_be_the_best() -> None:

@@ -5,7 +5,10 @@ from pathlib import Path
 
 WAIST = {"", "study", "record", "provenance"}
 WINGS = {
-    "training": ["fetch", "files", "cache", "data", "model", "loop", "outcome", "range_test"],
+    "training": [
+        "fetch", "files", "own_code", "datasets", "cache", "data", "check", "model", "optimizers", "build", "loop", "outcome",
+        "range_test",
+    ],
     "sweep": ["locks", "store", "worker", "execute", "run"],
     "report": [
         "formats", "freshness", "command", "results", "stats", "claims", "narrative", "table", "colors", "tables", "pictures", "figures",

@@ -71,6 +71,10 @@ def make_parser() -> argparse.ArgumentParser:
     data = commands.add_parser("data", help="find, fetch and verify the data of a study")
     add_study(data)
 
+    new = commands.add_parser("new", help="write a commented study file, to start from, into this folder")
+    new.add_argument("new_name", metavar="NAME", help="name of the study, and of its file without .toml")
+    new.add_argument("--code", action="store_true", help="also a module with data and a network of your own")
+
     bench = commands.add_parser("bench", help="measure how fast lrreport is, beside the plain way to do the same")
     bench.add_argument(
         "--repetitions", type=count, default=3, metavar="N", help="readings of each (default: %(default)s)"
@@ -192,6 +196,11 @@ def run_command(parsed: argparse.Namespace) -> int:
         from lrreport.refresh import refresh_notebooks
 
         return refresh_notebooks(load_study(DEFAULT_STUDY), parsed.outputs)
+    if parsed.command == "new":
+        from lrreport.new import write_new
+
+        print(*write_new(parsed.new_name, Path.cwd(), parsed.code), sep="\n")
+        return 0
     outputs = parsed.outputs.resolve()
     if parsed.command == "runs":
         return inventory.print_runs(outputs)

@@ -8,8 +8,9 @@ import os
 import platform
 import socket
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from lrreport import LrreportError
 from lrreport.study import REPOSITORY, Parameters, RangeParameters, Settings
 
 TRAINING_NOTEBOOK = REPOSITORY / "notebooks" / "train.ipynb"
-TRAINING_MODULES = ("training/data.py", "training/model.py", "training/loop.py")
+TRAINING_MODULES = tuple(f"training/{name}.py" for name in ("datasets", "data", "model", "optimizers", "build", "loop"))
 RANGE_NOTEBOOK = REPOSITORY / "notebooks" / "range_test.ipynb"
 RANGE_MODULES = (*TRAINING_MODULES, "training/range_test.py")
 PACKAGES = ("lrreport", "torch", "numpy", "pydantic", "papermill", "ipykernel")
@@ -39,14 +40,20 @@ class Identity(Settings):
         return _digest(json.dumps(self.model_dump(mode="json"), sort_keys=True))[:16]
 
 
-def identify(parameters: Parameters | RangeParameters, data: Mapping[str, str]) -> Identity:
-    """Return the identity of the run that these parameters and data (file name → digest) would give here."""
+def identify(
+    parameters: Parameters | RangeParameters, data: Mapping[str, str], code_folder: Path | str = ""
+) -> Identity:
+    """Return the identity of the run that these parameters and data (file name → digest) would give here.
+
+    `code_folder` is where modules of a user's own are looked for.
+    """
     of_range = isinstance(parameters, RangeParameters)
     modules, notebook = (RANGE_MODULES, RANGE_NOTEBOOK) if of_range else (TRAINING_MODULES, TRAINING_NOTEBOOK)
     return Identity(
         parameters=parameters.model_dump(mode="json", exclude={"device"}),
         notebook=digest_notebook(notebook),
-        code={module: digest_module(REPOSITORY / "src/lrreport" / module) for module in modules},
+        code={module: digest_module(REPOSITORY / "src/lrreport" / module) for module in modules}
+        | digest_own_code(parameters.imported().values(), Path(code_folder) if code_folder else None),
         data=dict(sorted(data.items())),
         # "2.13.0+cpu" and "2.13.0" are one release: which build it was is among the facts.
         torch=importlib.metadata.version("torch").partition("+")[0],
@@ -95,6 +102,61 @@ def digest_module(path: Path) -> str:
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
             node.body = node.body[1:]
     return _digest(_canonical(tree))
+
+
+def digest_own_code(paths: Iterable[str], folder: Path | None) -> dict[str, str]:
+    """Return the digests of the modules that hold these functions ("module:function"), and of those they import.
+
+    Only modules beside them count: those in `folder`, or in the same installed package. One that cannot be found or read
+    is left out, since importing it will tell why.
+    """
+    digests: dict[str, str] = {}
+    waiting = [path.partition(":")[0] for path in paths]
+    packages = {name.partition(".")[0] for name in waiting}
+    while waiting:
+        name = waiting.pop()
+        found = find_module(name, folder)
+        own = found is not None and folder is not None and found.is_relative_to(folder)
+        if name in digests or found is None or not (own or name.partition(".")[0] in packages):
+            continue
+        try:
+            digests[name] = digest_module(found)
+            tree = ast.parse(found.read_text(encoding="utf-8"))
+        except (OSError, ValueError, SyntaxError):
+            continue
+        package = name if found.name == "__init__.py" else name.rpartition(".")[0]
+        waiting += [*_list_imports(tree, package), *filter(None, [package])]
+    return digests
+
+
+def find_module(name: str, folder: Path | None) -> Path | None:
+    """Return the file of a module, looked for in a folder and then among what is installed, without importing it."""
+    top, *rest = name.split(".")
+    spec = None if folder is not None and _find_file(folder, [top, *rest]) else PathFinder.find_spec(top)
+    if spec is None:
+        return None if folder is None else _find_file(folder, [top, *rest])
+    if not rest:
+        return Path(spec.origin) if spec.origin and spec.origin.endswith(".py") else None
+    places = (_find_file(Path(place), rest) for place in spec.submodule_search_locations or ())
+    return next((place for place in places if place), None)
+
+
+def _find_file(folder: Path, parts: list[str]) -> Path | None:
+    place = folder.joinpath(*parts)
+    files = (place.with_name(f"{place.name}.py"), place / "__init__.py")
+    return next((file for file in files if file.is_file()), None)
+
+
+def _list_imports(tree: ast.AST, package: str) -> Iterator[str]:
+    """Yield the modules that a syntax tree may import; a name imported from a package may be one too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            module = ".".join([*filter(None, above), *([node.module] if node.module else [])])
+            yield module
+            yield from (f"{module}.{alias.name}" if module else alias.name for alias in node.names)
 
 
 def _canonical(node: Any) -> str:

@@ -3,8 +3,9 @@
 import difflib
 import hashlib
 import json
+import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -18,18 +19,41 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
 from lrreport import LrreportError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEFAULT_STUDY = "studies/fashion_mnist.toml"
-TRAINING_IMAGES = {"fashion_mnist": 60_000, "sample": 2_000}
+TRAINING_IMAGES = {
+    "fashion_mnist": 60_000, "mnist": 60_000, "kmnist": 60_000, "qmnist": 60_000, "cifar10": 50_000, "sample": 2_000,
+}  # fmt: skip
+DATASETS, MODELS, LOSSES = tuple(TRAINING_IMAGES), ("mlp",), ("cross_entropy",)
+OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop")
+CHOICES = {"dataset": DATASETS, "model": MODELS, "loss": LOSSES, "optimizer": OPTIMIZERS}
+IMPORT_PATH = re.compile(r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$")
+OPTIONS = {  # setting -> the setting it belongs to, and for which of its values
+    "hidden_sizes": ("model", MODELS),
+    "activation": ("model", MODELS),
+    "dropout": ("model", MODELS),
+    "label_smoothing": ("loss", LOSSES),
+    "momentum": ("optimizer", ("sgd", "rmsprop")),
+    "nesterov": ("optimizer", ("sgd",)),
+    "betas": ("optimizer", ("adam", "adamw")),
+    "alpha": ("optimizer", ("rmsprop",)),
+    "eps": ("optimizer", ("adam", "adamw", "rmsprop")),
+    "weight_decay": ("optimizer", OPTIMIZERS),
+    "step_epochs": ("schedule", ("step",)),
+    "gamma": ("schedule", ("step",)),
+    "warmup_epochs": ("schedule", ("linear_warmup",)),
+}
 JARGON = {  # pydantic's words, in those of who writes a study file
     "Input should be a valid tuple": "it should be a list",
     "Tuple should have at least 1 item after validation, not 0": "it is empty",
 }
 LARGEST_FILE = 1_000_000  # bytes
+TABLES = ("name", "title", "vary", "fixed", "margins", "range_test", "published")  # of a study file
 RESERVED_NAMES = ("runs", "reference")  # folders of outputs/ that belong to no study
 T = TypeVar("T")
 
@@ -52,9 +76,24 @@ Rate = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Strict(), Field(ge=1, le=1_000_000)]
 Seed = Annotated[int, Strict(), Field(ge=0, lt=2**63)]
 Margin = Annotated[float, Strict(), Field(gt=0, lt=1, allow_inf_nan=False)]
+Below1 = Annotated[float, Strict(), Field(ge=0, lt=1)]
+Share = Annotated[float, Strict(), Field(gt=0, le=1)]
 Fraction = Annotated[float, Strict(), Field(ge=0, le=1)]
 Loss = Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,80}$"), AfterValidator(_not_reserved)]
+
+
+Choice = Annotated[str, Field(max_length=200)]
+
+
+def _list_choices(names: Sequence[str]) -> str:
+    quoted = [f'"{name}"' for name in names]
+    return f"{', '.join(quoted[:-1])} or {quoted[-1]}" if len(quoted) > 1 else quoted[0]
+
+
+def describe_choice(names: Sequence[str]) -> str:
+    """Return the remedy for a setting that is one of these names or an import path."""
+    return f'give {_list_choices(names)}, or your own as "module:function"'
 
 
 class Settings(BaseModel):
@@ -75,28 +114,81 @@ class Vary(Settings):
 
 
 class Setup(Settings):
-    """The data, the network and how it is optimised, whatever it is trained for."""
+    """The data, the network and how it is optimised, whatever it is trained for.
 
-    dataset: Literal["fashion_mnist", "sample"] = Field(
-        default="fashion_mnist", description='give "fashion_mnist" or "sample"'
-    )
+    A setting that is left out, and that belongs to another choice than the one made, is None.
+    """
+
+    dataset: Choice = Field(default="fashion_mnist", description=describe_choice(DATASETS))
+    model: Choice = Field(default="mlp", description=describe_choice(MODELS))
     hidden_sizes: tuple[Count, ...] = Field(
         default=(128, 64), description="give the widths of the hidden layers, such as [128, 64]"
     )
-    optimizer: Literal["adam"] = Field(default="adam", description='give "adam"')
+    activation: Literal["relu", "leaky_relu", "gelu", "silu", "tanh", "sigmoid"] = Field(
+        default="relu", description='give "relu", "leaky_relu", "gelu", "silu", "tanh" or "sigmoid"'
+    )
+    dropout: Below1 = Field(default=0.0, description="give the share of hidden values to drop, such as 0.2")
+    loss: Choice = Field(default="cross_entropy", description=describe_choice(LOSSES))
+    label_smoothing: Below1 = Field(default=0.0, description="give a number from 0 to below 1, such as 0.1")
+    optimizer: Choice = Field(default="adam", description=describe_choice(OPTIMIZERS))
+    momentum: Below1 | None = Field(default=None, description="give a number from 0 to below 1, such as 0.9")
+    nesterov: Annotated[bool, Strict()] | None = Field(default=None, description="give true or false")
+    betas: tuple[Below1, Below1] | None = Field(default=None, description="give two numbers, such as [0.9, 0.999]")
+    alpha: Below1 | None = Field(default=None, description="give a number from 0 to below 1, such as 0.99")
+    eps: Rate | None = Field(default=None, description="give a positive number, such as 1e-8")
+    weight_decay: Loss | None = Field(default=None, description="give a number from 0 on, such as 0.01")
+    schedule: Literal["constant", "cosine", "one_cycle", "step", "linear_warmup"] = Field(
+        default="constant", description='give "constant", "cosine", "one_cycle", "step" or "linear_warmup"'
+    )
+    step_epochs: Count | None = Field(default=None, description="give after how many epochs the rate falls, such as 10")
+    gamma: Share | None = Field(default=None, description="give the factor by which it falls, such as 0.1")
+    warmup_epochs: Rate | None = Field(default=None, description="give a positive number of epochs, such as 1")
+    precision: Literal["float32", "bfloat16", "float64"] = Field(
+        default="float32", description='give "float32", "bfloat16" or "float64"'
+    )
     batch_size: Count = Field(default=64, description="give a whole number from 1 on, such as 64")
     validation_size: Count = Field(default=5000, description="give how many training images to hold out, such as 5000")
+    split_seed: Seed = Field(default=0, description="give a whole number from 0 on")
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description='give "auto", "cpu" or "cuda"')
+
+    @field_validator("dataset", "model", "loss", "optimizer")
+    @classmethod
+    def _is_known(cls, name: str, info: ValidationInfo) -> str:
+        if name not in CHOICES[info.field_name or ""] and not IMPORT_PATH.match(name):
+            close = difflib.get_close_matches(name, CHOICES[info.field_name or ""], n=1)
+            raise ValueError(f"there is no such {info.field_name}{f', did you mean {close[0]!r}?' if close else ''}")
+        return name
 
     @field_validator("validation_size")
     @classmethod
     def _can_be_held_out(cls, size: int, info: ValidationInfo) -> int:
-        most = TRAINING_IMAGES.get(info.data.get("dataset", ""), size + 10) - 10
-        if size % 10 or size > most:
-            raise ValueError(f"{info.data['dataset']} has ten classes, so it must be a multiple of 10 up to {most}")
+        dataset = info.data.get("dataset", "")
+        most = TRAINING_IMAGES.get(dataset, size + 10) - 10
+        if dataset in TRAINING_IMAGES and (size % 10 or size > most):
+            raise ValueError(f"{dataset} has ten classes, so it must be a multiple of 10 up to {most}")
         return size
 
-    split_seed: Seed = Field(default=0, description="give a whole number from 0 on")
-    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description='give "auto", "cpu" or "cuda"')
+    @model_validator(mode="after")
+    def _options_belong_to_what_is_chosen(self) -> Self:
+        for option, (choice, owners) in OPTIONS.items():
+            if getattr(self, option) != type(self).model_fields[option].default and getattr(self, choice) not in owners:
+                belongs = f"it belongs to {choice} {_list_choices(owners)}"
+                raise ValueError(f"{option}: {belongs}, not to {getattr(self, choice)!r}; leave it out")
+        if self.nesterov and not self.momentum:
+            raise ValueError("nesterov: it needs a momentum above 0, such as momentum = 0.9")
+        return self
+
+    def applying(self) -> dict[str, Any]:
+        """Return the settings that have an effect, by name: without those of other choices than the ones made."""
+        return {
+            name: value
+            for name, value in self
+            if value is not None and (name not in OPTIONS or getattr(self, OPTIONS[name][0]) in OPTIONS[name][1])
+        }
+
+    def imported(self) -> dict[str, str]:
+        """Return the settings whose value is an import path, such as "mypackage.nets:make_net"."""
+        return {name: getattr(self, name) for name in CHOICES if IMPORT_PATH.match(getattr(self, name))}
 
 
 class Fixed(Setup):
@@ -179,7 +271,7 @@ class Published(Settings):
 
 
 class Study(Settings):
-    """One question and all that is needed to answer it."""
+    """One question and all that is needed to answer it; `folder` is where its file is, and its own modules."""
 
     name: Name = Field(description="use letters, digits, '.', '_', '+' and '-' (not 'runs' or 'reference')")
     title: str = Field(default="Impact of the learning rate", description="give a line of text")
@@ -188,6 +280,7 @@ class Study(Settings):
     margins: Margins = Margins()
     range_test: RangeTest | None = None
     published: Published | None = None
+    folder: Path | None = Field(default=None, exclude=True)
 
     def runs(self) -> Iterator[Parameters]:
         """Yield the parameters of each notebook run, one for each learning rate, in the study's order."""
@@ -207,7 +300,7 @@ class Study(Settings):
         `changes` are keys of `vary` and `fixed`; those that are None are left as they are.
         Raises LrreportError for a value that a study file could not hold either.
         """
-        settings = self.model_dump(mode="json", exclude_none=True)
+        settings = self.model_dump(mode="json", exclude_none=True) | {"folder": self.folder}
         for key, value in changes.items():
             if value is not None:
                 settings["vary" if key in Vary.model_fields else "fixed"][key] = value
@@ -247,7 +340,9 @@ def load_study(path: Path | str) -> Study:
             raise LrreportError(f"{path}: cannot read the study ({err.strerror}); there are {known}") from err
         problem = "nested too deeply" if isinstance(err, RecursionError) else " ".join(str(err).split())
         raise LrreportError(f"{path}: not a TOML file: {problem}; see studies/quick.toml for one") from err
-    return parse_study({"name": file.stem, **settings}, str(path))
+    if "folder" in settings:
+        raise LrreportError(f"{path}: unknown key folder; the keys here are {', '.join(TABLES)}")
+    return parse_study({"name": file.stem, **settings, "folder": file.resolve().parent}, str(path))
 
 
 def parse_study(settings: dict[str, Any], place: str) -> Study:
@@ -276,10 +371,16 @@ def _describe(model: type[Settings], error: Any) -> str:
     path = ".".join([*parents, key])
     if error["type"] == "extra_forbidden":
         close = difflib.get_close_matches(key, table.model_fields, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"the keys here are {', '.join(table.model_fields)}"
+        known = ", ".join(name for name in table.model_fields if name != "folder")
+        hint = f"did you mean {close[0]}?" if close else f"the keys here are {known}"
         return f"unknown key {path}; {hint}"
+    if isinstance(error["input"], dict) and error["type"] == "value_error":  # about one setting beside the others
+        key, _, problem = error["msg"].removeprefix("Value error, ").partition(": ")
+        return f"{path}.{key} = {_brief(error['input'].get(key))}: {problem}"
     field = table.model_fields.get(key)
     remedy = f"; {field.description}" if field is not None and field.description else ""
+    if error["type"] == "missing" and isinstance(error["loc"][-1], int):
+        return f"{path}: too few values{remedy}"
     if error["type"] == "missing":
         return f"{path} is missing{remedy}"
     problem = error["msg"].removeprefix("Value error, ")

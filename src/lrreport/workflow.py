@@ -14,13 +14,14 @@ from lrreport.provenance import identify
 from lrreport.record import RECORD, replace_file
 from lrreport.report import freshness
 from lrreport.report.formats import format_rate
-from lrreport.study import Parameters, RangeParameters, Study
+from lrreport.study import IMPORT_PATH, Parameters, RangeParameters, Study
 from lrreport.sweep.execute import LOG, STALL_TIMEOUT, Limits, execute
 from lrreport.sweep.locks import hold
 from lrreport.sweep.run import Run, Sweep
 from lrreport.sweep.store import Store, make_folder
 from lrreport.sweep.worker import skip_address_grammar
-from lrreport.training.files import DIGESTS, verify_files
+from lrreport.training.check import check_setup, find_data_digests
+from lrreport.training.files import verify_files
 
 STAGING, SUMMARY = ".making-", freshness.SUMMARY_NOTEBOOK.name
 
@@ -45,9 +46,15 @@ class Workflow:
     @property
     def runs(self) -> list[Run]:
         """The runs of the study, its range test last if it has one."""
-        digests, of_range = DIGESTS[self.study.fixed.dataset], self.study.range_parameters()
+        folder, of_range = self.code_folder, self.study.range_parameters()
+        digests = find_data_digests(self.study.fixed, folder)
         wanted: list[Parameters | RangeParameters] = [*self.study.runs(), *([of_range] if of_range else [])]
-        return [Run(parameters, identify(parameters, digests)) for parameters in wanted]
+        return [Run(parameters, identify(parameters, digests, folder), folder) for parameters in wanted]
+
+    @property
+    def code_folder(self) -> str:
+        """Where a study's own modules are looked for: beside its file."""
+        return str(self.study.folder) if self.study.folder and self.study.fixed.imported() else ""
 
     @property
     def lock(self) -> Path:
@@ -60,7 +67,9 @@ class Workflow:
         Another process that makes the same report is waited for, and its work is not repeated.
         """
         if self.has_work():
-            verify_files(self.study.fixed.dataset)
+            if not IMPORT_PATH.match(self.study.fixed.dataset):
+                verify_files(self.study.fixed.dataset)
+            check_setup(self.study.fixed, self.code_folder)
         make_folder(self.folder)
         stopping = Event()
         try:
@@ -192,6 +201,9 @@ def say(line: str) -> None:
 
 def fetch_data(study: Study) -> int:
     """Find, fetch and verify the study's data files, and print where they are."""
+    if IMPORT_PATH.match(study.fixed.dataset):
+        print(f"{study.fixed.dataset}: made by a function of your own, so there is nothing to fetch")
+        return 0
     paths = verify_files(study.fixed.dataset)
     print(f"{study.fixed.dataset}: {len(paths)} files verified in {next(iter(paths.values())).parent}")
     return 0

@@ -60,11 +60,15 @@ def test_parameters_cell_is_literal_and_equal_to_the_default_study() -> None:
     cells = json.loads(TRAINING_NOTEBOOK.read_text())["cells"]
     (cell,) = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", ())]
     values: dict[str, object] = {}
-    exec("".join(cell["source"]), {"__builtins__": {"float": float, "list": list, "str": str, "int": int}}, values)
+    exec(
+        "".join(cell["source"]),
+        {"__builtins__": {"float": float, "list": list, "str": str, "int": int, "bool": bool}},
+        values,
+    )
     del values["__annotations__"]
     default = next(load_study("studies/fashion_mnist.toml").runs())
-    assert values == default.model_dump(mode="json") | {"run_dir": ""}
-    assert set(values) == {*Parameters.model_fields, "run_dir"}
+    assert values == default.model_dump(mode="json") | {"code_folder": "", "run_dir": ""}
+    assert set(values) == {*Parameters.model_fields, "code_folder", "run_dir"}
 
 
 def test_a_misspelt_parameter_is_refused(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from lrreport.study import RangeParameters
-from lrreport.training import data, loop, range_test
+from lrreport.training import build, data, loop, range_test
 
 
 @pytest.fixture(scope="module")
@@ -34,11 +34,12 @@ def test_losses_equal_a_plain_loop(splits: data.Splits) -> None:
     parameters = make_parameters(lowest=1e-5, highest=1e-2, seeds=(3, 0))
     losses = range_test.sweep_rates(parameters, splits)
     assert losses.shape == (2, 60)
-    weights, order = loop.make_generators(0)
-    start = loop.start_networks(parameters, splits, [weights])
-    network = nn.Sequential(*(nn.Linear(*layer.sizes) if hasattr(layer, "sizes") else nn.ReLU() for layer in start))
+    weights, order, _ = loop.make_generators(0)
+    start = build.start_networks(parameters, splits, [weights])
+    layers = list(start.body.children())[1:]
+    network = nn.Sequential(*(nn.Linear(*layer.sizes) if hasattr(layer, "sizes") else nn.ReLU() for layer in layers))
     with torch.no_grad():
-        for plain, layer in zip(network, start, strict=True):
+        for plain, layer in zip(network, layers, strict=True):
             if isinstance(plain, nn.Linear):
                 plain.weight.copy_(layer.weight[0].T)
                 plain.bias.copy_(layer.bias[0, 0])
@@ -47,7 +48,7 @@ def test_losses_equal_a_plain_loop(splits: data.Splits) -> None:
     optimizer = torch.optim.Adam(network.parameters())
     for rate, batch in zip(parameters.rates, batches, strict=False):
         optimizer.param_groups[0]["lr"] = rate
-        loss = cross_entropy(network(splits.train.images[batch]), splits.train.labels[batch])
+        loss = cross_entropy(network(splits.train.inputs[batch].flatten(1)), splits.train.labels[batch])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from lrreport import LrreportError
 from lrreport.study import Parameters, load_study
-from lrreport.training import data, loop, model, outcome
+from lrreport.training import build, data, datasets, loop, model, outcome
 
 
 @pytest.fixture(scope="module")
@@ -28,15 +28,15 @@ def parameters() -> Parameters:
 def test_splits_are_stratified_scaled_and_share_no_image(splits: data.Splits) -> None:
     assert splits.sizes == {"train": 1500, "validation": 500, "test": 1000}
     assert splits.validation.labels.bincount().tolist() == [50] * 10
-    assert (float(splits.train.images.min()), float(splits.train.images.max())) == (-1.0, 1.0)
-    rows = torch.cat([splits.train.images, splits.validation.images, splits.test.images])
+    assert (float(splits.train.inputs.min()), float(splits.train.inputs.max())) == (-1.0, 1.0)
+    rows = torch.cat([splits.train.inputs, splits.validation.inputs, splits.test.inputs])
     assert len(rows.unique(dim=0)) == 3000
 
 
 def test_the_split_depends_on_its_seed_alone() -> None:
     one, same, other = (data.load_splits("sample", 500, seed) for seed in (0, 0, 1))
-    assert torch.equal(one.validation.images, same.validation.images)
-    assert not torch.equal(one.validation.images, other.validation.images)
+    assert torch.equal(one.validation.inputs, same.validation.inputs)
+    assert not torch.equal(one.validation.inputs, other.validation.inputs)
 
 
 def test_pixels_are_scaled_by_hand() -> None:
@@ -47,7 +47,7 @@ def test_pixels_are_scaled_by_hand() -> None:
 def test_equal_images_are_counted_within_and_between_splits() -> None:
     rows = torch.eye(4)
     parts = {"train": rows[[0, 0, 0, 1]], "validation": rows[[1, 2]], "test": rows[[3, 0, 0]]}
-    assert data.count_equal_images(parts) == {
+    assert data.count_equal(parts) == {
         "train": 2,
         "validation": 0,
         "test": 1,
@@ -70,10 +70,11 @@ def fit_one(parameters: Parameters, splits: data.Splits, seed: int = 0) -> loop.
 
 
 def test_networks_have_the_sizes_and_the_bounds_they_say() -> None:
-    networks = model.make_networks((784, 128, 64, 10), [torch.Generator().manual_seed(seed) for seed in (0, 1)])
-    assert model.count_parameters(networks) == 784 * 128 + 128 + 128 * 64 + 64 + 64 * 10 + 10
-    assert model.describe_layers(networks)[0] == {"layer": "Linear(784 → 128)", "parameters": 784 * 128 + 128}
-    for layer, n_inputs in ((networks[0], 784), (networks[2], 128), (networks[4], 64)):
+    body = model.make_mlp((784, 128, 64, 10), [torch.Generator().manual_seed(seed) for seed in (0, 1)])
+    networks = model.Networks(body, 2)
+    assert model.count_parameters(networks, 2) == 784 * 128 + 128 + 128 * 64 + 64 + 64 * 10 + 10
+    assert model.describe_layers(networks)[1] == {"layer": "Linear(784 → 128)", "parameters": 784 * 128 + 128}
+    for layer, n_inputs in ((body[1], 784), (body[3], 128), (body[5], 64)):
         weight = layer.weight.detach()
         assert weight.abs().max() <= n_inputs**-0.5
         assert float(weight.std()) == pytest.approx(n_inputs**-0.5 / math.sqrt(3), rel=0.1)
@@ -82,16 +83,16 @@ def test_networks_have_the_sizes_and_the_bounds_they_say() -> None:
 
 def test_initial_weights_ignore_the_global_generator(parameters: Parameters, splits: data.Splits) -> None:
     torch.manual_seed(1)
-    one = loop.start_networks(parameters, splits, loop.make_generators(3)[:1])
+    one = build.start_networks(parameters, splits, loop.make_generators(3)[:1])
     torch.manual_seed(2)
-    other = loop.start_networks(parameters, splits, loop.make_generators(3)[:1])
+    other = build.start_networks(parameters, splits, loop.make_generators(3)[:1])
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
 
 
-def copy_network(networks: nn.Sequential, place: int) -> nn.Sequential:
+def copy_network(networks: model.Networks, place: int) -> nn.Sequential:
     """One of the networks as PyTorch's own layers."""
-    layers: list[nn.Module] = []
-    for layer in networks:
+    layers: list[nn.Module] = [nn.Flatten()]
+    for layer in list(networks.body.children())[1:]:
         if isinstance(layer, model.ParallelLinear):
             plain = nn.Linear(*layer.sizes)
             with torch.no_grad():
@@ -108,13 +109,13 @@ def test_a_fit_equals_a_plain_loop(parameters: Parameters, splits: data.Splits, 
     """The same training of one network, with PyTorch's layers and loss, written with nothing of ours but the seeds."""
     fit = loop.fit_seeds(parameters.model_copy(update={"seeds": seeds}), splits)[-1]
     torch.set_num_threads(1)
-    weights, order = loop.make_generators(0)
-    network = copy_network(loop.start_networks(parameters, splits, [weights]), 0)
+    weights, order, _ = loop.make_generators(0)
+    network = copy_network(build.start_networks(parameters, splits, [weights]), 0)
     optimizer = torch.optim.Adam(network.parameters(), lr=0.001)
     losses = []
     for _ in range(2):
         for batch in torch.randperm(1500, generator=order).split(64):
-            loss = cross_entropy(network(splits.train.images[batch]), splits.train.labels[batch])
+            loss = cross_entropy(network(splits.train.inputs[batch]), splits.train.labels[batch])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -123,7 +124,7 @@ def test_a_fit_equals_a_plain_loop(parameters: Parameters, splits: data.Splits, 
     assert fit.step_losses.numpy() == pytest.approx(np.array(losses), rel=1e-4)
     assert len(losses) == 2 * math.ceil(1500 / 64)
     with torch.no_grad():
-        accuracy = (network(splits.test.images).argmax(1) == splits.test.labels).double().mean()
+        accuracy = (network(splits.test.inputs).argmax(1) == splits.test.labels).double().mean()
     assert fit.result.test is not None
     assert fit.result.test.accuracy == pytest.approx(float(accuracy), abs=0.003)
 
@@ -169,12 +170,13 @@ def test_a_network_that_diverges_leaves_its_neighbours_alone(
 ) -> None:
     both = parameters.model_copy(update={"seeds": (1, 0)})
     healthy = loop.fit_seeds(both, splits)[1]
-    start = loop.start_networks
+    start = build.start_networks
 
-    def start_broken(*arguments: Any) -> nn.Sequential:
+    def start_broken(*arguments: Any) -> model.Networks:
         networks = start(*arguments)
-        networks[4].bias.data[0] = 3e38  # overflows once a step has moved it
-        networks[4].weight.data[0] = 1e38
+        last: Any = list(networks.body.children())[-1]
+        last.bias.data[0] = 3e38  # overflows once a step has moved it
+        last.weight.data[0] = 1e38
         return networks
 
     monkeypatch.setattr(loop, "start_networks", start_broken)
@@ -205,4 +207,4 @@ def test_torchvision_imports_beside_this_torch() -> None:
 
     torchvision = import_torchvision()
     assert torchvision.datasets.FashionMNIST.classes[0] == "T-shirt/top"
-    assert tuple(torchvision.datasets.FashionMNIST.classes) == data.CLASS_NAMES
+    assert tuple(torchvision.datasets.FashionMNIST.classes) == datasets.FASHION

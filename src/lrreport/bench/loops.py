@@ -12,10 +12,12 @@ from torch.utils.data import DataLoader, Subset
 
 from lrreport.bench.measure import Row, compare, take_turns
 from lrreport.study import Parameters
+from lrreport.training.build import measure_loss, start_networks, start_optimizers
 from lrreport.training.data import Split, Splits, load_splits
 from lrreport.training.fetch import import_torchvision
 from lrreport.training.files import find_data_root
-from lrreport.training.loop import computing_repeatably, make_generators, score, start_networks, train_epoch
+from lrreport.training.loop import computing_repeatably, make_generators, score, train_epoch
+from lrreport.training.optimizers import Together
 
 SLOWEST, FASTEST = 1.2, 6.0  # times a bare loop, times as fast as the tutorial
 OTHERS = (((128, 64), 32), ((128, 64), 256), ((512, 512), 64))  # hidden sizes, batch size
@@ -25,7 +27,7 @@ def measure_loops(parameters: Parameters, n: int, n_images: int | None = None) -
     """Yield the rows on one epoch of a network, n readings each, on the first `n_images` of each split or on all."""
     splits = load_splits(parameters.dataset, parameters.validation_size, parameters.split_seed)
     train, validation, test = (_cut(split, n_images) for split in (splits.train, splits.validation, splits.test))
-    splits = Splits(train, validation, test, {})
+    splits = Splits(train, validation, test, splits.class_names)
     one = replace_seeds(parameters, 1)
     with computing_repeatably():
         yield from _measure_network(parameters, splits, n)
@@ -80,12 +82,12 @@ def replace_seeds(parameters: Parameters, n: int) -> Parameters:
 
 def make_ours(parameters: Parameters, splits: Splits) -> Callable[[], None]:
     """Return our epoch: a step for each batch with its loss and accuracy, then the score on validation."""
-    weights, orders = zip(*map(make_generators, parameters.seeds), strict=True)
-    networks = start_networks(parameters, splits, weights)
-    optimizer = torch.optim.Adam(networks.parameters(), lr=parameters.learning_rate, fused=True)
+    weights, orders, noise = zip(*map(make_generators, parameters.seeds), strict=True)
+    networks = start_networks(parameters, splits, weights, noise)
+    optimizer, constant = start_optimizers(parameters, networks, parameters.learning_rate), Together([])
 
     def run() -> None:
-        train_epoch(networks, optimizer, splits.train, parameters.batch_size, orders)
+        train_epoch(networks, optimizer, constant, measure_loss, splits.train, parameters.batch_size, orders)
         score(networks, splits.validation)
 
     return run
@@ -96,19 +98,19 @@ def make_network(parameters: Parameters, n_inputs: int, n_classes: int) -> nn.Se
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise((n_inputs, *parameters.hidden_sizes, n_classes)):
         layers += [nn.Linear(n_in, n_out), nn.ReLU()]
-    return nn.Sequential(*layers[:-1])
+    return nn.Sequential(nn.Flatten(), *layers[:-1])
 
 
 def make_bare(parameters: Parameters, split: Split) -> Callable[[], None]:
     """Return an epoch of nothing but forward, backward and fused Adam, on batches by index of prepared tensors."""
-    network = make_network(parameters, split.images.shape[1], 10).to(split.labels.device)
+    network = make_network(parameters, split.inputs[0].numel(), 10).to(split.labels.device)
     optimizer = torch.optim.Adam(network.parameters(), lr=parameters.learning_rate, fused=True)
 
     def run() -> None:
         order = torch.randperm(len(split)).to(split.labels.device)
         for batch in order.split(parameters.batch_size):
             optimizer.zero_grad()
-            cross_entropy(network(split.images[batch]), split.labels[batch]).backward()
+            cross_entropy(network(split.inputs[batch]), split.labels[batch]).backward()
             optimizer.step()
         if split.labels.is_cuda:
             torch.cuda.synchronize()
@@ -118,8 +120,8 @@ def make_bare(parameters: Parameters, split: Split) -> Callable[[], None]:
 
 def make_products(parameters: Parameters, split: Split) -> Callable[[], None]:
     """Return the matrix products of an epoch alone, forward and backward, into memory allocated before."""
-    sizes = (split.images.shape[1], *parameters.hidden_sizes, 10)
-    n, device = parameters.batch_size, split.images.device
+    sizes = (split.inputs[0].numel(), *parameters.hidden_sizes, 10)
+    n, device = parameters.batch_size, split.inputs.device
     layers = [
         (
             torch.rand(n, n_in, device=device),
@@ -154,7 +156,7 @@ def make_tutorial(parameters: Parameters, n_images: int | None) -> Callable[[], 
         )
         chosen = Subset(images, range(len(images) if n_images is None else n_images))
         loaders.append(DataLoader(chosen, batch_size=parameters.batch_size))
-    network = nn.Sequential(nn.Flatten(), make_network(parameters, 784, 10))
+    network = make_network(parameters, 784, 10)
     loss_fn, optimizer = nn.CrossEntropyLoss(), torch.optim.Adam(network.parameters(), lr=parameters.learning_rate)
 
     def run() -> None:
@@ -176,4 +178,4 @@ def make_tutorial(parameters: Parameters, n_images: int | None) -> Callable[[], 
 
 
 def _cut(split: Split, n: int | None) -> Split:
-    return split if n is None else replace(split, images=split.images[:n], labels=split.labels[:n])
+    return split if n is None else replace(split, inputs=split.inputs[:n], labels=split.labels[:n])

@@ -418,10 +418,10 @@ def _tabulate_range(smooth: pd.DataFrame) -> Table:
     return Table(pd.DataFrame(rows), f"The smoothed training loss, in nats, at {which}, seed by seed.")
 
 
-def draw_images(
-    images: Any, names: Sequence[str], alt: str, n_columns: int = 10, values: tuple[float, float] = (-1, 1)
-) -> Picture:
-    """Draw images (n, height, width) in a grid, each with its name."""
+def draw_images(images: Any, names: Sequence[str], alt: str, n_columns: int = 10) -> Picture | None:
+    """Draw images (n, height, width[, 3]) with values in [0, 1] in a grid, each with its name; None if there are none."""
+    if images is None or not len(images):
+        return None
     n_rows = -(-len(images) // n_columns)
     with mpl.rc_context(STYLE | {"axes.grid": False}):
         figure = Figure(figsize=(7.6, 0.98 * n_rows * 10 / n_columns), layout="constrained")
@@ -429,7 +429,7 @@ def draw_images(
         for axis in axes:
             axis.set_axis_off()
         for axis, image, name in zip(axes, np.asarray(images), names, strict=False):
-            axis.imshow(image, cmap="gray", vmin=values[0], vmax=values[1])
+            axis.imshow(image, cmap="gray", vmin=0, vmax=1)
             axis.set_title(name, fontsize=7.5, loc="center")
     return Picture(figure, alt)
 

@@ -12,9 +12,14 @@ from lrreport.report.command import describe_command
 from lrreport.report.formats import Quantity, count_nouns, format_count, format_rate, list_words
 from lrreport.report.results import Results
 from lrreport.report.stats import find_steepest_rate
+from lrreport.study import Study
 
 RANGE_AGREEMENT = 10  # seeds whose steepest rates lie further apart suggest nothing
-DATASET_NAMES = {"fashion_mnist": "Fashion-MNIST", "sample": "the sample of Fashion-MNIST"}
+DATASET_NAMES = {
+    "fashion_mnist": "Fashion-MNIST", "sample": "the sample of Fashion-MNIST", "mnist": "MNIST", "kmnist": "KMNIST",
+    "qmnist": "QMNIST", "cifar10": "CIFAR-10",
+}  # fmt: skip
+OPTIMIZER_NAMES = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD", "rmsprop": "RMSprop"}
 
 
 @dataclass(frozen=True)
@@ -220,7 +225,12 @@ def conclude(results: Results) -> Narrative:
 def state_conditions(results: Results) -> Paragraph:
     """Return what the conclusions depend on."""
     study, record = results.study, next(iter(results.records.values()))
-    sizes = study.fixed.hidden_sizes
+    own_model = "model" in study.fixed.imported()
+    sizes = () if own_model else study.fixed.hidden_sizes
+    network = f"the network of {study.fixed.model}" if own_model else "one linear layer"
+    if sizes:
+        network = f"one network, {' × '.join(map(format_count, sizes))} hidden units"
+    optimizer = OPTIMIZER_NAMES.get(study.fixed.optimizer, study.fixed.optimizer)
     evidence = {
         **{f"hidden_{place}": Quantity(size, "count") for place, size in enumerate(sizes, start=1)},
         "batch_size": Quantity(study.fixed.batch_size, "count"),
@@ -230,13 +240,22 @@ def state_conditions(results: Results) -> Paragraph:
         "seeds": Quantity(len(study.vary.seed), "count"),
     }
     text = (
-        f"All this holds for one network, {' × '.join(map(format_count, sizes))} hidden units, "
-        f"{study.fixed.optimizer.capitalize()} and batches of {{batch_size}}, after "
-        f"{count_nouns(study.fixed.epochs, 'epoch')} on {{train}} images of {DATASET_NAMES[study.fixed.dataset]}, compared on "
-        f"{{validation}} held-out images with {count_nouns(len(study.vary.seed), 'seed')} a rate. "
+        f"All this holds for {network}, {optimizer} and batches of {{batch_size}}, after "
+        f"{count_nouns(study.fixed.epochs, 'epoch')} on {{train}} {name_examples(study)} of {name_dataset(study)}, compared on "
+        f"{{validation}} held out with {count_nouns(len(study.vary.seed), 'seed')} a rate. "
         "Another budget or split may rank the rates otherwise."
     )
     return Paragraph(text.format_map(evidence), evidence)
+
+
+def name_dataset(study: Study) -> str:
+    """Return what a study's data is called in a sentence."""
+    return DATASET_NAMES.get(study.fixed.dataset, study.fixed.dataset)
+
+
+def name_examples(study: Study) -> str:
+    """Return what one of a study's examples is called, in the plural."""
+    return "images" if study.fixed.dataset in DATASET_NAMES else "examples"
 
 
 def describe_data(results: Results) -> Paragraph:
@@ -244,24 +263,26 @@ def describe_data(results: Results) -> Paragraph:
     record = next(iter(results.records.values()))
     equal = {f"equal in {name}": count for name, count in record.equal_images.items()}
     evidence = {name: Quantity(count, "count") for name, count in (record.split_sizes | equal).items()}
-    text = "The network learns from {train} images, {validation} compare the rates and {test} test it at the end."
+    noun = name_examples(results.study)
+    text = (
+        f"The network learns from {{train}} {noun}, {{validation}} compare the rates and {{test}} test it at the end."
+    )
     text = text.format_map(evidence)
     if record.equal_images:
-        text += f" Compared byte by byte, {_say_equal_images(record.equal_images)}."
+        text += f" Compared byte by byte, {_say_equal(record.equal_images, noun)}."
     return Paragraph(text, evidence)
 
 
-def _say_equal_images(counts: dict[str, int]) -> str:
+def _say_equal(counts: dict[str, int], nouns: str) -> str:
+    noun = nouns.removesuffix("s")
     within = {name: count for name, count in counts.items() if count and " and " not in name}
     between = {name: count for name, count in counts.items() if count and " and " in name}
     if not within and not between:
         return "no two of them are equal, neither within a split nor between splits"
-    found = [
-        f"{count_nouns(count, 'image')} of {name} {_repeat(count)} another of it" for name, count in within.items()
-    ]
+    found = [f"{count_nouns(count, noun)} of {name} {_repeat(count)} another of it" for name, count in within.items()]
     for name, count in between.items():
         first, _, second = name.partition(" and ")
-        found.append(f"{count_nouns(count, 'image')} of {second} {_repeat(count)} one of {first}")
+        found.append(f"{count_nouns(count, noun)} of {second} {_repeat(count)} one of {first}")
     return list_words(found)
 
 
@@ -296,7 +317,7 @@ def write_colophon(results: Results) -> str:
     parts = [
         f"Runs made at commit {list_words(sorted(commits))}",
         f"with {list_words([*pythons, *versions])}" if versions else "",
-        f"from {DATASET_NAMES[results.study.fixed.dataset]} "
+        f"from {name_dataset(results.study)} "
         f"(SHA-256 {list_words([f'{digest[:12]}… of {name}' for name, digest in data.items()])})"
         if data
         else "",

@@ -165,7 +165,7 @@ def load_results(folder: Path | str = "") -> Results:
 
 def _check_parameters(folder: Path, record: Record, wanted: Parameters | RangeParameters | None) -> None:
     """Raise LrreportError if a record was made with other parameters than the study asks for."""
-    has = record.identity.parameters
+    has = {} if wanted is None else type(wanted)(**record.identity.parameters).model_dump(mode="json")
     for name, value in ({} if wanted is None else wanted.model_dump(mode="json", exclude={"device"})).items():
         if has.get(name) != value:
             raise LrreportError(f"{folder}: a record of {name} {has.get(name)}, not {value}; make the run again")

@@ -99,7 +99,7 @@ def tabulate_settings(study: Study) -> Table:
         ("learning rate", _list_varied(study.vary.learning_rate), "varied"),
         ("seed", list_words([str(seed) for seed in study.vary.seed]), "repeats each rate"),
     ]
-    rows += [(name.replace("_", " "), _show_setting(value), "fixed") for name, value in study.fixed]
+    rows += [(name.replace("_", " "), _show_setting(value), "fixed") for name, value in study.fixed.applying().items()]
     frame = pd.DataFrame(rows, columns=["Setting", "Value", "Role"])
     return Table(frame, "What was varied and what was fixed; every conclusion depends on the latter.", n_labels=3)
 
@@ -112,7 +112,9 @@ def _list_varied(rates: Sequence[float]) -> str:
 
 def _show_setting(value: Any) -> str:
     if isinstance(value, tuple):
-        return " × ".join(map(format_count, value))
+        return " × ".join(map(_show_setting, value)) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return format_count(value) if isinstance(value, int) else str(value)
 
 

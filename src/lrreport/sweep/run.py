@@ -29,6 +29,7 @@ class Run:
 
     parameters: Parameters | RangeParameters
     identity: Identity
+    code_folder: str = ""  # where a user's own modules are
 
     @property
     def name(self) -> str:
@@ -114,8 +115,10 @@ class Sweep:
         workspace = self.store.make_workspace(run.identity)
         self._epochs_done[workspace] = 0
         try:
-            parameters = run.parameters.model_dump(mode="json") | {"run_dir": str(workspace)}
-            execute(run.notebook, workspace / run.notebook.name, parameters, limits)
+            places = {"run_dir": str(workspace), "code_folder": run.code_folder}
+            execute(
+                run.notebook, workspace / run.notebook.name, run.parameters.model_dump(mode="json") | places, limits
+            )
             self.store.promote(workspace, run.identity)
         except FailedError as err:
             raise FailedError(self._leave_to_open(run, workspace, str(err))) from err

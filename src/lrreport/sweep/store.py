@@ -15,6 +15,8 @@ from lrreport.provenance import Identity
 from lrreport.record import RECORD, NewerRecordError, Record, load_any_record
 from lrreport.sweep.locks import is_held
 
+MOST_CHANGES = 8  # that are named when two runs differ
+
 
 @dataclass(frozen=True)
 class RunState:
@@ -183,7 +185,9 @@ def make_folder(folder: Path) -> None:
 
 def describe_changes(old: Identity, new: Identity) -> str:
     """Return what changed from one identity to another, in one line."""
-    return "; ".join(compare_identities(old, new)) or "nothing that can be named"
+    changes = compare_identities(old, new)
+    more = [f"and {len(changes) - MOST_CHANGES} more"] if len(changes) > MOST_CHANGES else []
+    return "; ".join(changes[:MOST_CHANGES] + more) or "nothing that can be named"
 
 
 def compare_identities(old: Identity, new: Identity) -> list[str]:

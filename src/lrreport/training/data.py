@@ -1,7 +1,8 @@
-"""Files -> tensors: three splits, flattened and scaled, with every image in exactly one of them."""
+"""A dataset -> tensors: three splits, scaled, with every example in exactly one of them."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -12,22 +13,19 @@ from torch import Tensor
 
 from lrreport import LrreportError
 from lrreport.provenance import digest_module
+from lrreport.study import IMPORT_PATH
 from lrreport.training.cache import load_prepared
-from lrreport.training.files import DIGESTS, ensure_files, find_data_root, read_idx
+from lrreport.training.datasets import Dataset, load_dataset
+from lrreport.training.files import ensure_files, find_data_root, find_digests
 
-CLASS_NAMES = (
-    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
-)  # fmt: skip
-IMAGE_SHAPE = (28, 28)
-N_PIXELS = 28 * 28
 SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
 class Split:
-    """Images (n, 784) float32 in [-1, 1] and labels (n,) int64."""
+    """Inputs (n, …) float32, pixels in [-1, 1], and labels (n,) int64."""
 
-    images: Tensor
+    inputs: Tensor
     labels: Tensor
 
     def __len__(self) -> int:
@@ -35,72 +33,89 @@ class Split:
 
     def to(self, device: str) -> "Split":
         """Return the split on a device, "cpu" or "cuda"."""
-        return Split(self.images.to(device), self.labels.to(device))
+        return Split(self.inputs.to(device), self.labels.to(device))
 
 
 @dataclass(frozen=True)
 class Splits:
-    """The images to learn from, those that compare learning rates, and those that decide nothing.
+    """The examples to learn from, those that compare learning rates, and those that decide nothing.
 
-    `equal_images` is what `count_equal_images` says of them.
+    `equal_images` is what `count_equal` says of them, `digests` are the SHA-256 of what they were made from.
     """
 
     train: Split
     validation: Split
     test: Split
-    equal_images: dict[str, int]
-    class_names: tuple[str, ...] = CLASS_NAMES
+    class_names: tuple[str, ...]
+    equal_images: dict[str, int] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
 
     @property
     def sizes(self) -> dict[str, int]:
-        """The number of images in each split."""
+        """The number of examples in each split."""
         return {"train": len(self.train), "validation": len(self.validation), "test": len(self.test)}
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one example."""
+        return tuple(self.train.inputs.shape[1:])
 
     def to(self, device: str) -> "Splits":
         """Return the splits on a device, "cpu" or "cuda"."""
-        return Splits(self.train.to(device), self.validation.to(device), self.test.to(device), self.equal_images)
+        train, validation, test = (one.to(device) for one in (self.train, self.validation, self.test))
+        return Splits(train, validation, test, self.class_names, self.equal_images, self.digests)
 
 
-def load_splits(dataset: str, validation_size: int, split_seed: int, data_root: Path | None = None) -> Splits:
-    """Return a dataset's splits; the validation images are drawn from the training file, equally many of each class.
+def load_splits(
+    dataset: str, validation_size: int, split_seed: int, code_folder: str = "", data_root: Path | None = None
+) -> Splits:
+    """Return a dataset's splits; the validation examples are drawn from those to train, equally many of each class.
 
-    Raises LrreportError if the files cannot be had or the classes do not fill `validation_size` evenly.
+    `code_folder` is where a dataset of a user's own is looked for. Raises LrreportError if the data cannot be had or the
+    classes do not fill `validation_size` evenly.
     """
-    paths, digests = ensure_files(dataset, data_root), DIGESTS[dataset]
-    made_from = (sorted(digests.items()), validation_size, split_seed, digest_module(Path(__file__)))
+    if IMPORT_PATH.match(dataset):
+        return divide(prepare(load_dataset(dataset, code_folder), validation_size, split_seed))
+    ensure_files(dataset, data_root)
+    digests = find_digests(dataset, data_root)
+    modules = [digest_module(Path(__file__).with_name(name)) for name in ("data.py", "datasets.py")]
+    made_from = (dataset, sorted(digests.items()), validation_size, split_seed, modules)
     key = hashlib.sha256(repr(made_from).encode()).hexdigest()[:16]
     prepared = load_prepared(
-        find_data_root(data_root) / "prepared", key, lambda: prepare(paths, digests, validation_size, split_seed)
+        find_data_root(data_root) / "prepared",
+        key,
+        lambda: prepare(load_dataset(dataset, code_folder, data_root), validation_size, split_seed),
     )
-    train, validation, test = (Split(prepared[f"{name}_images"], prepared[f"{name}_labels"]) for name in SPLITS)
-    return Splits(train, validation, test, prepared["equal_images"])
+    return divide(prepared)
 
 
-def prepare(
-    paths: dict[str, Path], digests: dict[str, str], validation_size: int, split_seed: int
-) -> dict[str, Tensor | dict[str, int]]:
-    """Return images and labels of each split, by name, and how many images are equal, from files with these digests."""
-    pixels, test_pixels = (
-        torch.from_numpy(_read_array(paths[name], digests[name], offset=16)).reshape(-1, N_PIXELS)
-        for name in ("train-images-idx3-ubyte", "t10k-images-idx3-ubyte")
-    )
-    labels, test_labels = (
-        torch.from_numpy(_read_array(paths[name], digests[name], offset=8)).long()
-        for name in ("train-labels-idx1-ubyte", "t10k-labels-idx1-ubyte")
-    )
-    held_out = hold_out(labels, validation_size, split_seed)
-    parts = {"train": pixels[~held_out], "validation": pixels[held_out], "test": test_pixels}
+def divide(prepared: Mapping[str, Any]) -> Splits:
+    """Return the splits that `prepare` made, under its names."""
+    train, validation, test = (Split(prepared[f"{name} inputs"], prepared[f"{name} labels"]) for name in SPLITS)
+    return Splits(train, validation, test, tuple(prepared["class names"]), prepared["equal"], prepared["digests"])
+
+
+def prepare(dataset: Dataset, validation_size: int, split_seed: int) -> dict[str, Any]:
+    """Return all that splits consist of, as tensors and plain values."""
+    held_out = hold_out(dataset.train_labels, validation_size, split_seed)
+    inputs = {
+        "train": dataset.train_inputs[~held_out],
+        "validation": dataset.train_inputs[held_out],
+        "test": dataset.test_inputs,
+    }
     return {
-        "train_labels": labels[~held_out],
-        "validation_labels": labels[held_out],
-        "test_labels": test_labels,
-        "equal_images": count_equal_images(parts),
-        **{f"{name}_images": scale_pixels(part) for name, part in parts.items()},
+        **{f"{name} inputs": scale_pixels(one) if one.dtype == torch.uint8 else one for name, one in inputs.items()},
+        "train labels": dataset.train_labels[~held_out],
+        "validation labels": dataset.train_labels[held_out],
+        "test labels": dataset.test_labels,
+        "equal": count_equal(inputs),
+        "class names": list(dataset.class_names),
+        "digests": dataset.digests,
     }
 
 
 def scale_pixels(pixels: Tensor) -> Tensor:
-    """Return pixels 0 … 255 (n, 784) as float32 values in [-1, 1]."""
+    """Return pixels 0 … 255 as float32 values in [-1, 1]."""
     return pixels.float().div_(127.5).sub_(1)
 
 
@@ -122,12 +137,12 @@ def hold_out(labels: Tensor, size: int, seed: int) -> Tensor:
     return mask
 
 
-def count_equal_images(parts: dict[str, Tensor]) -> dict[str, int]:
-    """Return how many images repeat an earlier one of their split, and how many of a later split one of an earlier.
+def count_equal(parts: Mapping[str, Tensor]) -> dict[str, int]:
+    """Return how many examples repeat an earlier one of their split, and how many of a later split one of an earlier.
 
-    The splits' images (n, …) are given by name; the keys are these names, or two of them joined by " and ".
+    The splits' inputs (n, …) are given by name; the keys are these names, or two of them joined by " and ".
     """
-    digests = {name: [_digest_image(image) for image in images.numpy()] for name, images in parts.items()}
+    digests = {name: [_digest_example(one) for one in inputs.numpy()] for name, inputs in parts.items()}
     counts = {name: len(found) - len(set(found)) for name, found in digests.items()}
     for one, other in combinations(digests, 2):
         known = set(digests[one])
@@ -135,15 +150,19 @@ def count_equal_images(parts: dict[str, Tensor]) -> dict[str, int]:
     return counts
 
 
-def _digest_image(image: "np.ndarray[Any, Any]") -> bytes:
-    return hashlib.blake2b(image.tobytes(), digest_size=16).digest()
+def _digest_example(example: "np.ndarray[Any, Any]") -> bytes:
+    return hashlib.blake2b(example.tobytes(), digest_size=16).digest()
 
 
 def pick_examples(split: Split, per_class: int) -> Tensor:
-    """Return the places of the first `per_class` images of each class, class by class: (n_classes · per_class,)."""
+    """Return the places of the first `per_class` examples of each class, class by class: (n_classes · per_class,)."""
     return torch.cat([torch.nonzero(split.labels == label)[:per_class, 0] for label in split.labels.unique()])
 
 
-def _read_array(path: Path, digest: str, offset: int) -> "np.ndarray[tuple[int], np.dtype[np.uint8]]":
-    """Return the bytes of an IDX file behind its header, as a copy that torch may write to."""
-    return np.frombuffer(read_idx(path, digest), dtype=np.uint8, offset=offset).copy()
+def show_images(inputs: Tensor) -> "np.ndarray[Any, Any] | None":
+    """Return inputs (n, channels, height, width) as images (n, height, width[, 3]) in [0, 1]; None if they are none."""
+    if inputs.dim() != 4 or inputs.shape[1] not in (1, 3):
+        return None
+    low, high = inputs.min(), inputs.max()
+    scaled = (inputs.cpu() - low.cpu()) / (high - low).cpu().clamp(min=1e-12)
+    return scaled.permute(0, 2, 3, 1).squeeze(-1).numpy()

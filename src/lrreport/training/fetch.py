@@ -32,10 +32,15 @@ def find_debian_folder(workspace: Path, folder: Path = DEBIAN_FOLDER) -> Path:
 
 
 def download_with_torchvision(workspace: Path, mirror: str | None = None) -> Path:
-    """Return a folder that torchvision downloaded to, in a process that is ended if it hangs."""
-    command = [sys.executable, "-m", "lrreport.training.fetch", str(workspace), *([mirror] if mirror else [])]
-    _run(command, TORCHVISION_SECONDS)
+    """Return a folder that torchvision downloaded Fashion-MNIST to."""
+    download("FashionMNIST", workspace, mirror)
     return workspace / "FashionMNIST" / "raw"
+
+
+def download(class_name: str, root: Path, mirror: str | None = None) -> None:
+    """Let torchvision download one of its datasets into `root`, in a process that is ended if it hangs."""
+    command = [sys.executable, "-m", "lrreport.training.fetch", class_name, str(root), *([mirror] if mirror else [])]
+    _run(command, TORCHVISION_SECONDS)
 
 
 def download_with_apt(workspace: Path) -> Path:
@@ -101,14 +106,16 @@ def import_torchvision() -> ModuleType:
     return torchvision  # type: ignore[no-any-return]
 
 
-def main(root: str, mirror: str | None = None) -> None:
-    """Download Fashion-MNIST into `root` with torchvision."""
-    dataset = import_torchvision().datasets.FashionMNIST
+def main(class_name: str, root: str, mirror: str | None = None) -> None:
+    """Download a dataset into `root` with torchvision, what trains and what tests; what is already there is kept."""
+    dataset = getattr(import_torchvision().datasets, class_name)
     if mirror is not None:
         dataset.mirrors = [mirror]
-    # Its digests are of the compressed files, which another mirror may have compressed anew; ours are of the content.
-    dataset.resources = [(name, None) for name, _ in dataset.resources]
-    dataset(root, download=True)
+    if class_name == "FashionMNIST":
+        # Its digests are of the compressed files, which another mirror may have compressed anew; ours are of the content.
+        dataset.resources = [(name, None) for name, _ in dataset.resources]
+    for train in (True, False):
+        dataset(root, train=train, download=True)
 
 
 if __name__ == "__main__":

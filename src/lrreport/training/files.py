@@ -2,18 +2,20 @@
 
 import gzip
 import hashlib
+import json
 import os
 import shutil
 import sys
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
 from filelock import FileLock
 
 from lrreport import LrreportError
-from lrreport.training.fetch import SOURCES, Source
+from lrreport.training.fetch import SOURCES, Source, download
 
 # SHA-256 of the decompressed IDX files, whichever way they come.
 DIGESTS = {
@@ -30,6 +32,30 @@ DIGESTS = {
         "t10k-labels-idx1-ubyte": "715f1309b1fdf75aeada62391baf22ebeb7d362d6d68018b73b0a14f64d344c2",
     },
 }
+
+
+@dataclass(frozen=True)
+class TorchvisionFiles:
+    """A dataset that torchvision downloads: its class there, the folder below the data root, and the files in it."""
+
+    class_name: str
+    folder: str
+    names: tuple[str, ...]
+
+
+IDX = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+TORCHVISION = {
+    "mnist": TorchvisionFiles("MNIST", "MNIST/raw", IDX),
+    "kmnist": TorchvisionFiles("KMNIST", "KMNIST/raw", IDX),
+    "qmnist": TorchvisionFiles("QMNIST", "QMNIST/raw", (
+        "qmnist-train-images-idx3-ubyte", "qmnist-train-labels-idx2-int", "qmnist-test-images-idx3-ubyte",
+        "qmnist-test-labels-idx2-int",
+    )),
+    "cifar10": TorchvisionFiles("CIFAR10", "cifar-10-batches-py", (
+        *(f"data_batch_{place}" for place in range(1, 6)), "test_batch", "batches.meta",
+    )),
+}  # fmt: skip
+NOTED = "digests.json"  # beside files whose digests are those of the first download, which torchvision verified
 SAMPLE = Path(__file__).resolve().parents[1] / "sample"
 Say = Callable[[str], None]
 
@@ -45,19 +71,33 @@ def find_data_root(data_root: Path | None = None) -> Path:
     return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("lrreport")
 
 
+def find_digests(dataset: str, data_root: Path | None = None) -> dict[str, str]:
+    """Return the SHA-256 of each of a named dataset's files; nothing for one that torchvision has yet to download."""
+    if dataset in DIGESTS:
+        return DIGESTS[dataset]
+    try:
+        noted = json.loads((find_data_root(data_root) / TORCHVISION[dataset].folder / NOTED).read_text("utf-8"))
+        return {name: str(noted[name]) for name in TORCHVISION[dataset].names}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
 def ensure_files(
     dataset: str,
     data_root: Path | None = None,
     say: Say = say_on_stderr,
     sources: tuple[Source, ...] = SOURCES,
 ) -> dict[str, Path]:
-    """Return the path of each of a dataset's IDX files, by name; Fashion-MNIST is fetched if it is not there yet.
+    """Return the path of each file of a named dataset, by name; it is fetched if it is not there yet.
 
-    Fetched files are verified and unpacked into FashionMNIST/raw of the data root, where torchvision looks too.
+    Files of Fashion-MNIST are verified and unpacked into FashionMNIST/raw of the data root, where torchvision looks too.
+    For the others torchvision knows digests, and their SHA-256 are noted for later.
     Raises LrreportError, with every place tried and its reason, when they cannot be had.
     """
     if dataset == "sample":
         return {name: SAMPLE / f"{name}.gz" for name in DIGESTS[dataset]}
+    if dataset in TORCHVISION:
+        return _ensure_with_torchvision(dataset, find_data_root(data_root), say)
     digests = DIGESTS[dataset]
     raw = find_data_root(data_root) / "FashionMNIST" / "raw"
     if not all((raw / name).exists() for name in digests):
@@ -75,13 +115,38 @@ def verify_files(dataset: str, data_root: Path | None = None, say: Say = say_on_
     paths = ensure_files(dataset, data_root, say)
     for name, path in paths.items():
         try:
-            read_idx(path, DIGESTS[dataset][name])
+            read_idx(path, find_digests(dataset, data_root)[name])
         except LrreportError as err:
             if dataset == "sample":
                 raise
             say(f"{err}; setting it aside as {path.name}.refused")
             path.replace(path.with_name(f"{path.name}.refused"))
     return ensure_files(dataset, data_root, say)
+
+
+def _ensure_with_torchvision(dataset: str, root: Path, say: Say) -> dict[str, Path]:
+    """Return the files of a dataset that torchvision knows; raise LrreportError if it cannot download them."""
+    wanted = TORCHVISION[dataset]
+    folder = root / wanted.folder
+    paths = {name: folder / name for name in wanted.names}
+    if not find_digests(dataset, root) or not all(path.exists() for path in paths.values()):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(folder / ".lock"):
+                say(f"{wanted.class_name}: trying torchvision's download …")
+                download(wanted.class_name, root)
+                digests = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in paths.items()}
+                temporary = folder / f".{NOTED}.{os.getpid()}"
+                temporary.write_text(json.dumps(digests, indent=1) + "\n", encoding="utf-8")
+                temporary.replace(folder / NOTED)
+        except OSError as err:
+            raise LrreportError(f"{folder}: cannot keep the data there ({err.strerror}); set LRREPORT_DATA") from err
+        except LrreportError as err:
+            raise LrreportError(
+                f"{wanted.class_name} could not be had: {err}; put its files, as torchvision keeps them, into {folder}, or "
+                "name another folder in LRREPORT_DATA"
+            ) from err
+    return paths
 
 
 def read_idx(path: Path, digest: str) -> bytes:

@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 import torch
 import torch.utils.deterministic
-from torch import Generator, Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch import Generator, Tensor
 
 from lrreport.record import EpochRow, Score, SeedResult
-from lrreport.study import Parameters, Setup
+from lrreport.study import Parameters
+from lrreport.training.build import Measure, choose_loss, measure_loss, start_networks, start_optimizers
 from lrreport.training.data import Split, Splits
-from lrreport.training.model import make_networks
+from lrreport.training.model import Networks
+from lrreport.training.optimizers import Together, make_schedule
+from lrreport.training.own_code import quietly
 
 
 @dataclass(frozen=True)
@@ -32,26 +34,33 @@ class Fit:
     test_logits: Tensor | None
 
 
-def fit_seeds(parameters: Parameters, splits: Splits, on_epoch: Callable[[], None] = lambda: None) -> list[Fit]:
+def fit_seeds(
+    parameters: Parameters, splits: Splits, on_epoch: Callable[[], None] = lambda: None, code_folder: str = ""
+) -> list[Fit]:
     """Train a network for each seed, all at one learning rate, and return how each of them went.
 
     They are scored on validation after each epoch, on all three splits after the last; `on_epoch` is called after each.
     A seed alone decides the initial weights and the order of the batches, so runs that differ in their learning rate
-    are paired: they start equal and see the same batches.
+    are paired: they start equal and see the same batches. `code_folder` is where a user's own code is looked for.
     """
-    with computing_repeatably():
-        weights, orders = zip(*map(make_generators, parameters.seeds), strict=True)
-        networks = start_networks(parameters, splits, weights)
-        optimizer = torch.optim.Adam(networks.parameters(), lr=parameters.learning_rate, fused=True)
-        untrained = make_rows(0, score(networks, splits.train), score(networks, splits.validation), 0.0)
-        histories = [[row] for row in untrained]
+    with computing_repeatably(), quietly():
+        weights, orders, noise = zip(*map(make_generators, parameters.seeds), strict=True)
+        networks = start_networks(parameters, splits, weights, noise, code_folder)
+        optimizer = start_optimizers(parameters, networks, parameters.learning_rate, code_folder)
+        n_steps = math.ceil(len(splits.train) / parameters.batch_size)
+        schedule = make_schedule(parameters, optimizer.parts, parameters.learning_rate, n_steps, parameters.epochs)
+        training_loss, measure = choose_loss(parameters, code_folder)
+        train, validation = (score(networks, split, measure) for split in (splits.train, splits.validation))
+        histories = [[row] for row in make_rows(0, train, validation, 0.0)]
         losses = []
         for epoch in range(1, parameters.epochs + 1):
             started = time.process_time()
-            step_losses, train = train_epoch(networks, optimizer, splits.train, parameters.batch_size, orders)
+            step_losses, train = train_epoch(
+                networks, optimizer, schedule, training_loss, splits.train, parameters.batch_size, orders
+            )
             seconds = (time.process_time() - started) / len(histories)
             losses.append(step_losses)
-            rows = make_rows(epoch, train, score(networks, splits.validation), seconds)
+            rows = make_rows(epoch, train, score(networks, splits.validation, measure), seconds)
             for history, row in zip(histories, rows, strict=True):
                 if len(history) == epoch and math.isfinite(row.train_loss + row.val_loss):
                     history.append(row)
@@ -60,9 +69,9 @@ def fit_seeds(parameters: Parameters, splits: Splits, on_epoch: Callable[[], Non
                 break
         logits = predict(networks, splits.test)
         final = zip(
-            score(networks, splits.train),
-            score(networks, splits.validation),
-            score_logits(logits, splits.test.labels),
+            score(networks, splits.train, measure),
+            score(networks, splits.validation, measure),
+            score_logits(logits, splits.test.labels, measure),
             strict=True,
         )
     steps = torch.stack(losses, dim=1)  # (n_seeds, n_epochs, n_steps per epoch)
@@ -70,54 +79,57 @@ def fit_seeds(parameters: Parameters, splits: Splits, on_epoch: Callable[[], Non
 
 
 def train_epoch(
-    networks: nn.Module, optimizer: torch.optim.Optimizer, split: Split, batch_size: int, orders: Sequence[Generator]
+    networks: Networks,
+    optimizer: Together,
+    schedule: Together,
+    measure: Measure,
+    split: Split,
+    batch_size: int,
+    orders: Sequence[Generator],
 ) -> tuple[Tensor, list[Score]]:
     """Take one step for each batch of a random permutation, the last and smaller batch included.
 
     Each network has a permutation of its own. Returns the losses at each step, before it (n_networks, n_steps)
-    float32, and for each network the means over all images seen.
+    float32, and for each network the means over all examples seen.
     """
+    networks.train()
     order = torch.stack([torch.randperm(len(split), generator=one) for one in orders])  # (n_networks, n)
     order = order.to(split.labels.device)
     labels = split.labels[order]  # (n_networks, n)
     losses, seen, sizes = [], [], []
     for batch, wanted in zip(order.split(batch_size, dim=1), labels.split(batch_size, dim=1), strict=True):
-        logits = networks(split.images[batch])  # (n_networks, batch_size, n_classes)
-        loss = measure_loss(logits, wanted).mean(1)  # (n_networks,)
+        logits = networks(split.inputs[batch])  # (n_networks, batch_size, n_classes)
+        loss = measure(logits, wanted).mean(1)  # (n_networks,)
         optimizer.zero_grad()
         loss.backward(torch.ones_like(loss))  # they share no weights, so each gets the gradient of its own loss
         optimizer.step()
+        schedule.step()
         losses.append(loss.detach())
         seen.append(logits.detach())
         sizes.append(batch.shape[1])
-    step_losses = torch.stack(losses, dim=1).cpu()  # (n_networks, n_steps)
+    step_losses = torch.stack(losses, dim=1).float().cpu()  # (n_networks, n_steps)
     means = step_losses.double() @ torch.tensor(sizes, dtype=torch.float64) / len(split)
     n_correct = (torch.cat(seen, dim=1).argmax(2) == labels).sum(1)
     return step_losses, make_scores(means, n_correct / len(split))
 
 
-def measure_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the cross-entropy of each prediction in nats, in the shape of the labels."""
-    return cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none").view_as(labels)
-
-
 @torch.inference_mode()
-def predict(networks: nn.Module, split: Split) -> Tensor:
+def predict(networks: Networks, split: Split) -> Tensor:
     """Return the logits (n_networks, n, n_classes) of a split, with fixed weights."""
-    n_networks = len(next(networks.parameters()))
-    chunks = split.images.split(1000)  # each is copied for every network
-    return torch.cat([networks(images.expand(n_networks, -1, -1)) for images in chunks], dim=1)
+    networks.eval()
+    chunks = split.inputs.split(1000)  # each is copied for every network
+    return torch.cat([networks(inputs.expand(networks.n_networks, *inputs.shape)) for inputs in chunks], dim=1)
 
 
-def score(networks: nn.Module, split: Split) -> list[Score]:
+def score(networks: Networks, split: Split, measure: Measure = measure_loss) -> list[Score]:
     """Return for each network its loss and accuracy on a split, with fixed weights."""
-    return score_logits(predict(networks, split), split.labels)
+    return score_logits(predict(networks, split), split.labels, measure)
 
 
-def score_logits(logits: Tensor, labels: Tensor) -> list[Score]:
-    """Return for each network the mean cross-entropy in nats, which may be infinite or not a number, and the fraction correct."""
+def score_logits(logits: Tensor, labels: Tensor, measure: Measure = measure_loss) -> list[Score]:
+    """Return for each network the mean loss, which may be infinite or not a number, and the fraction correct."""
     labels = labels.expand(len(logits), -1)
-    return make_scores(measure_loss(logits, labels).double().mean(1), (logits.argmax(2) == labels).double().mean(1))
+    return make_scores(measure(logits, labels).double().mean(1), (logits.argmax(2) == labels).double().mean(1))
 
 
 def make_scores(losses: Tensor, accuracies: Tensor) -> list[Score]:
@@ -158,20 +170,16 @@ def make_fit(seed: int, history: list[EpochRow], final: tuple[Score, ...], step_
     return Fit(result, step_losses.flatten(), logits)
 
 
-def start_networks(parameters: Setup, splits: Splits, weights: Sequence[Generator]) -> nn.Sequential:
-    """Return an untrained network for each generator of weights, for these splits and on their device."""
-    sizes = (splits.train.images.shape[1], *parameters.hidden_sizes, len(splits.class_names))
-    return make_networks(sizes, weights).to(splits.train.images.device)
-
-
-def make_generators(seed: int) -> tuple[Generator, Generator]:
-    """Return independent generators for the initial weights and for the order of the batches.
+def make_generators(seed: int) -> tuple[Generator, Generator, Generator]:
+    """Return independent generators for the initial weights, the order of the batches, and noise such as dropout.
 
     Their seeds are spawned from one, as numpy's SeedSequence does it (O'Neill, 2015, on seeding with hashes).
     """
-    children = np.random.SeedSequence(seed).spawn(2)
-    weights, order = (int(child.generate_state(1, np.uint64)[0] >> 1) for child in children)
-    return Generator().manual_seed(weights), Generator().manual_seed(order)
+    children = np.random.SeedSequence(seed).spawn(3)
+    weights, order, noise = (
+        Generator().manual_seed(int(child.generate_state(1, np.uint64)[0] >> 1)) for child in children
+    )
+    return weights, order, noise
 
 
 @contextmanager

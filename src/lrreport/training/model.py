@@ -1,10 +1,14 @@
-"""The network: multilayer perceptrons side by side, one for each seed, whose initial weights depend on that seed alone."""
+"""The networks of all seeds, side by side; the initial weights of each depend on its seed alone."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
 from torch import Generator, Tensor, nn
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU, "leaky_relu": nn.LeakyReLU, "gelu": nn.GELU, "silu": nn.SiLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid,
+}  # fmt: skip
 
 
 class ParallelLinear(nn.Module):
@@ -34,22 +38,121 @@ class ParallelLinear(nn.Module):
         return "{} → {}".format(*self.sizes)
 
 
-def make_networks(sizes: Sequence[int], generators: Sequence[Generator]) -> nn.Sequential:
-    """Return a network for each generator, side by side: layers of these sizes, inputs first, classes last, ReLU between.
+class ParallelDropout(nn.Module):
+    """Dropout for networks side by side, what each drops drawn from its own generator (Srivastava et al., 2014)."""
 
-    It takes images (n_networks, n, sizes[0]) and gives logits (n_networks, n, sizes[-1]).
+    def __init__(self, share: float, generators: Sequence[Generator]):
+        super().__init__()
+        self.share, self.generators = share, generators
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return the inputs (n_networks, n, n_features) with a share of them 0 and the others scaled up, in training."""
+        if not self.training:
+            return inputs
+        kept = [torch.rand(inputs.shape[1:], generator=one) >= self.share for one in self.generators]
+        return inputs * torch.stack(kept).to(inputs.device) / (1 - self.share)
+
+    def extra_repr(self) -> str:
+        """Say which share is dropped."""
+        return f"{self.share:g}"
+
+
+class Flatten(nn.Module):
+    """Inputs (n_networks, n, …) -> (n_networks, n, n_features)."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return each example's numbers in a row."""
+        return inputs.flatten(2)
+
+
+class SideBySide(nn.Module):
+    """Networks of any kind, one for each seed, each with random numbers of its own where it draws some."""
+
+    def __init__(self, networks: Sequence[nn.Module], generators: Sequence[Generator]):
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+        self.states = [generator.get_state() for generator in generators]
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return the outputs of each network for its inputs (n_networks, n, …): (n_networks, n, n_classes)."""
+        if not self.training:
+            return torch.stack([network(one) for network, one in zip(self.networks, inputs, strict=True)])
+        outputs = []
+        with torch.random.fork_rng(devices=[]):
+            for place, (network, one) in enumerate(zip(self.networks, inputs, strict=True)):
+                torch.set_rng_state(self.states[place])
+                outputs.append(network(one))
+                self.states[place] = torch.get_rng_state()
+        return torch.stack(outputs)
+
+
+class Networks(nn.Module):
+    """The networks of all seeds: inputs (n_networks, n, …) -> logits (n_networks, n, n_classes).
+
+    They compute in the precision of the study; bfloat16 is mixed, as torch.autocast has it.
     """
-    layers: list[nn.Module] = []
+
+    def __init__(self, body: nn.Module, n_networks: int, precision: str = "float32"):
+        super().__init__()
+        self.body = body.double() if precision == "float64" else body
+        self.n_networks, self.precision = n_networks, precision
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return the logits."""
+        if self.precision == "bfloat16":
+            with torch.autocast(inputs.device.type, dtype=torch.bfloat16):
+                outputs: Tensor = self.body(inputs)
+            return outputs.float()
+        return self.body(inputs.double() if self.precision == "float64" else inputs)  # type: ignore[no-any-return]
+
+
+def make_mlp(
+    sizes: Sequence[int],
+    generators: Sequence[Generator],
+    activation: str = "relu",
+    dropout: float = 0.0,
+    noise: Sequence[Generator] = (),
+) -> nn.Sequential:
+    """Return a multilayer perceptron for each generator, side by side: layers of these sizes, inputs first, classes last.
+
+    `noise` are the generators of what is dropped.
+    """
+    layers: list[nn.Module] = [Flatten()]
     for n_in, n_out in pairwise(sizes):
-        layers += [ParallelLinear(n_in, n_out, generators), nn.ReLU()]
-    return nn.Sequential(*layers[:-1])
+        layers += [ParallelLinear(n_in, n_out, generators), ACTIVATIONS[activation]()]
+        layers += [ParallelDropout(dropout, noise)] if dropout else []
+    return nn.Sequential(*layers[: -2 if dropout else -1])
 
 
-def count_parameters(networks: nn.Module) -> int:
+def make_own(
+    make: Callable[[tuple[int, ...], int], nn.Module],
+    shape: tuple[int, ...],
+    n_classes: int,
+    generators: Sequence[Generator],
+    noise: Sequence[Generator],
+) -> SideBySide:
+    """Return a network of a user's own for each generator, which decides all random numbers that making it draws."""
+    networks = []
+    with torch.random.fork_rng(devices=[]):
+        for generator in generators:
+            torch.set_rng_state(generator.get_state())
+            networks.append(make(shape, n_classes))
+    return SideBySide(networks, noise)
+
+
+def count_parameters(module: nn.Module, n_networks: int) -> int:
     """Return how many numbers training can change in each of the networks."""
-    return sum(parameter[0].numel() for parameter in networks.parameters())
+    return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad) // n_networks
 
 
-def describe_layers(networks: nn.Sequential) -> list[dict[str, object]]:
+def describe_layers(networks: Networks) -> list[dict[str, object]]:
     """Return a row for each layer: what it is, and how many numbers in it training can change in each network."""
-    return [{"layer": str(layer).removeprefix("Parallel"), "parameters": count_parameters(layer)} for layer in networks]
+    body, n_networks = networks.body, networks.n_networks
+    if isinstance(body, SideBySide):
+        body, n_networks = body.networks[0], 1
+    layers = [*body.children()] or [body]
+    rows = [(" ".join(str(layer).removeprefix("Parallel").split()), layer) for layer in layers]
+    return [
+        {"layer": name if len(name) < 80 else f"{name[:77]}...", "parameters": count_parameters(layer, n_networks)}
+        for name, layer in rows
+    ]

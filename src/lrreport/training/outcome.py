@@ -10,21 +10,22 @@ from torch import Tensor
 from lrreport.provenance import collect_facts, identify
 from lrreport.record import Arrays, RunRecord
 from lrreport.study import Parameters
+from lrreport.training.build import start_networks
 from lrreport.training.data import Splits
-from lrreport.training.files import DIGESTS
-from lrreport.training.loop import Fit, start_networks
+from lrreport.training.loop import Fit
 from lrreport.training.model import count_parameters
 
 
-def make_record(parameters: Parameters, splits: Splits, fits: Sequence[Fit]) -> RunRecord:
+def make_record(parameters: Parameters, splits: Splits, fits: Sequence[Fit], code_folder: str = "") -> RunRecord:
     """Return the record of a run; its arrays are those of `collect_arrays`."""
     device = splits.train.labels.device
+    network = start_networks(parameters, splits, [torch.Generator()], code_folder=code_folder)
     return RunRecord(
-        identity=identify(parameters, DIGESTS[parameters.dataset]),
+        identity=identify(parameters, splits.digests, code_folder),
         split_sizes=splits.sizes,
         equal_images=splits.equal_images,
         class_names=splits.class_names,
-        n_parameters=count_parameters(start_networks(parameters, splits, [torch.Generator()])),
+        n_parameters=count_parameters(network, 1),
         seeds=tuple(fit.result for fit in fits),
         facts=collect_facts()
         | {

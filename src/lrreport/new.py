@@ -1,0 +1,86 @@
+"""The start of a study of one's own: a commented study file, and with it a module, that run as they are."""
+
+import re
+from pathlib import Path
+
+from lrreport import LrreportError
+from lrreport.record import replace_file
+from lrreport.study import parse_study
+
+STUDY = """\
+# {name}: what is asked, and all that the answer depends on. Make its report: lrreport report {name}.toml
+title = "Impact of the learning rate: {name}"
+
+[vary]
+learning_rate = [0.01, 0.001, 0.0001]
+seed = [0, 1, 2]              # each repeats every rate; five or more tell smaller differences apart
+
+[fixed]                       # what is left out has a default; the README lists all of it
+{fixed}epochs = 5
+batch_size = 64
+optimizer = "adam"            # "adamw", "sgd", "rmsprop", or a function of your own
+schedule = "constant"         # "cosine", "one_cycle", "step" or "linear_warmup"
+
+[margins]                     # what counts as small, fixed before looking
+accuracy = 0.005              # a fraction: 0.5 points
+loss = 0.01                   # nats
+"""
+NAMED = """\
+dataset = "sample"            # "fashion_mnist", "mnist", "kmnist", "qmnist", "cifar10", or a function of your own
+validation_size = 500         # examples held out of those to train with, on which rates are compared
+hidden_sizes = [128, 64]
+activation = "relu"
+dropout = 0.0
+"""
+OWN = """\
+dataset = "{module}:load"  # the function load in {module}.py, beside this file
+model = "{module}:make_network"
+validation_size = 300         # examples held out of those to train with, on which rates are compared
+"""
+MODULE = '''\
+"""The data and the network of the study in {name}.toml: replace both by your own."""
+
+import torch
+from torch import Tensor, nn
+
+
+def load() -> tuple[Tensor, Tensor, Tensor, Tensor, list[str]]:
+    """Return inputs (n, ...) float32 and labels (n,) int64, to train and to test, and the names of the classes.
+
+    Here they are waves of two frequencies in noise, the same at each call: (n, 64).
+    """
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(2000) % 2
+    shifts = 6.3 * torch.rand(2000, 1, generator=generator)
+    waves = torch.sin(torch.linspace(0, 12, 64) * (1 + 0.3 * labels[:, None]) + shifts)
+    inputs = waves + torch.randn(2000, 64, generator=generator)
+    return inputs[:1500], labels[:1500], inputs[1500:], labels[1500:], ["slow", "fast"]
+
+
+def make_network(input_shape: tuple[int, ...], n_classes: int) -> nn.Module:
+    """Return an untrained network: inputs (n, *input_shape) -> logits (n, n_classes)."""
+    n_features = torch.Size(input_shape).numel()
+    return nn.Sequential(nn.Flatten(), nn.Linear(n_features, 64), nn.ReLU(), nn.Linear(64, n_classes))
+'''
+
+
+def write_new(name: str, folder: Path, with_code: bool) -> list[Path]:
+    """Write `name`.toml into a folder, and with it a module if asked for; return what was written.
+
+    Raises LrreportError for a name that no study can have, and rather than replace a file.
+    """
+    parse_study({"name": name, "vary": {"learning_rate": [0.1]}}, "new")
+    module = re.sub(r"\W", "_", name) if not name[0].isdigit() else f"study_{re.sub(r'[^A-Za-z0-9_]', '_', name)}"
+    fixed = OWN.format(module=module) if with_code else NAMED
+    files = {folder / f"{name}.toml": STUDY.format(name=name, fixed=fixed)}
+    if with_code:
+        files[folder / f"{module}.py"] = MODULE.format(name=name)
+    for path in files:
+        if path.exists():
+            raise LrreportError(f"{path}: is there already; choose another name, or remove it")
+    for path, text in files.items():
+        try:
+            replace_file(path, text.encode())
+        except OSError as err:
+            raise LrreportError(f"{path}: cannot write it ({err.strerror}); go to another folder") from err
+    return list(files)

@@ -87,10 +87,10 @@ def make_card(results: Results, rate: float) -> Card:
     return Card(format_rate(rate), hue, status, scores, rate in leads)
 
 
-def leading_rates(results: Results) -> list[float]:
+def leading_rates(results: Results) -> tuple[float, ...]:
     """Return the rates that may be the best on validation: none where one seed or one rate leaves nothing to compare."""
     if len(results.study.vary.seed) < 2 or len(results.complete_rates) < 2 or not find_learning(results):
-        return []
+        return ()
     return find_unbeaten(results, METRIC, sign=1)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
+from functools import lru_cache
 
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 
@@ -35,6 +36,7 @@ def color_rates(rates: Sequence[float]) -> dict[float, Hue]:
     return dict(zip(ordered, hues, strict=False))
 
 
+@lru_cache(maxsize=8)
 def _ramp(n: int) -> list[Hue]:
     """Return n colours, hot first, between those of RAMP."""
     light, dark = (

@@ -191,11 +191,12 @@ def choose_pairs(results: Results) -> list[tuple[float, float]]:
     )
 
 
-def find_unbeaten(results: Results, metric: str, sign: int) -> list[float]:
+@lru_cache(maxsize=16)
+def find_unbeaten(results: Results, metric: str, sign: int) -> tuple[float, ...]:
     """Return the rates that the leading one does not beat in a paired t test at 0.05, itself first."""
     leader, *others = rank_rates(results, metric, sign)
     tests = {rate: estimate_mean(results.values(leader, metric) - results.values(rate, metric)) for rate in others}
-    return [leader, *(rate for rate, test in tests.items() if not test.p < ALPHA)]
+    return (leader, *(rate for rate, test in tests.items() if not test.p < ALPHA))
 
 
 def _lead(results: Results, name: str, rate: float, metric: str, sign: int) -> Claim:
@@ -212,7 +213,7 @@ def _lead(results: Results, name: str, rate: float, metric: str, sign: int) -> C
     verdict, beaten_by = decide_lead(leads)
     leader = find_unbeaten(results, metric, sign)
     if verdict == "not distinguishable" and len(leader) == 1:
-        verdict, beaten_by = "contradicted", leader  # it is the best itself, told apart from each of the others
+        verdict, beaten_by = "contradicted", [*leader]  # it is the best itself, told apart from each of the others
     nearest = min(beaten_by or others, key=lambda other: abs(leads[other].mean) if beaten_by else leads[other].mean)
     estimate = leads[nearest]
     evidence = {

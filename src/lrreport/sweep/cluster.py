@@ -81,7 +81,7 @@ class Cluster:
         """Say which cluster this is, and where its dashboard is; or that it has no worker yet."""
         members = self.members
         found = (
-            f"{members.n_slots} slots on {members.n_hosts} hosts" if members.n_slots else "waiting for workers to join"
+            f"{members.n_slots} slots (hosts: {members.n_hosts})" if members.n_slots else "waiting for workers to join"
         )
         say(f"{self.address.text}: {found}")
         with suppress(KeyError):  # a scheduler may be started without

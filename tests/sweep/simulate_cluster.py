@@ -32,7 +32,7 @@ TEMPLATE = next(path.parent for path in sorted((REPOSITORY / "outputs/reference"
 
 
 def stand_in(task: Task) -> Outcome:
-    """Sleep as long as the run's weight decay says it takes, tell its epochs, and give back files like a real run's."""
+    """Sleep as long as it is told, tell its epochs, and give back files like a real run's."""
     import hashlib
     import io
     import socket
@@ -151,5 +151,7 @@ if __name__ == "__main__":
         import lrreport.sweep.cluster
 
         duration = sys.argv[3]
-        lrreport.sweep.cluster.read_stripped = lambda notebook: duration.encode()  # tells the stand-in how long to sleep
+        lrreport.sweep.cluster.read_stripped = lambda notebook: (
+            duration.encode()
+        )  # tells the stand-in how long to sleep
         print(json.dumps(simulate(int(sys.argv[1]), int(sys.argv[2]), float(duration))))

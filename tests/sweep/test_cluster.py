@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,9 +29,9 @@ pytestmark = pytest.mark.slow
 
 SWEEP_SECONDS = 120
 SHORT = {"seeds": (0,), "epochs": 1}
-LONG = {"seeds": (0,), "epochs": 300}  # long enough to be met in mid-run
+LONG = {"seeds": (0,), "epochs": 120}  # long enough to be met in mid-run
 COUNTS = [sys.executable, "-m", "lrreport.cli", "report", "studies/quick.toml", "--learning-rates", "0.01", "0.001",
-          "--seeds", "0", "--epochs", "300", "--name", "small"]  # fmt: skip
+          "--seeds", "0", "--epochs", "200", "--name", "small"]  # fmt: skip
 
 
 def make_runs(*rates: float, **changes: Any) -> list[Run]:
@@ -103,10 +102,12 @@ def test_the_quick_study_is_the_same_to_the_bit(tmp_path: Path, cluster: Any, ca
 
 def test_two_clients_share_one_cluster_and_its_runs(tmp_path: Path, cluster: Any) -> None:
     """Two with one folder make each run once; a third with a folder of its own makes its own."""
-    runs = make_runs(0.02, 0.03, **SHORT)
+    runs = make_runs(0.02, **SHORT)
     sweeps = [make_sweep(tmp_path / name, cluster) for name in ("shared", "shared", "own")]
     with ThreadPoolExecutor(3) as pool:
-        assert [future.result(SWEEP_SECONDS) for future in [pool.submit(one.run_all, runs) for one in sweeps]] == [{}] * 3
+        assert [future.result(SWEEP_SECONDS) for future in [pool.submit(one.run_all, runs) for one in sweeps]] == [
+            {}
+        ] * 3
     for run in runs:
         assert read_run(sweeps[0].store.folder(run.identity)) == read_run(sweeps[2].store.folder(run.identity))
 
@@ -118,7 +119,9 @@ def test_a_failed_run_is_named_with_its_host_and_leaves_its_notebook(tmp_path: P
     notebook = tmp_path / "failed/learning_rate=0.05/train.ipynb"
     assert list(failures) == ["learning rate 0.05"]
     assert failures["learning rate 0.05"].startswith("cell ")
-    assert failures["learning rate 0.05"].endswith(f" (on {os.uname().nodename}); see {notebook} and execution.log beside it")
+    assert failures["learning rate 0.05"].endswith(
+        f" (on {os.uname().nodename}); see {notebook} and execution.log beside it"
+    )
     assert notebook.exists()
     assert sweep.store.has(good.identity)
 
@@ -180,7 +183,9 @@ def test_a_lost_scheduler_ends_the_sweep_and_the_next_call_goes_on(tmp_path: Pat
     own_cluster.wait_until(lambda: not own_cluster.find_kernels(), "the kernels' end", 30)
     own_cluster.start_scheduler(port=port)
     own_cluster.start_worker()
-    done = subprocess.run(command, env=own_cluster.environment, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        command, env=own_cluster.environment, capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert kept[0].stat().st_ino == inode
     assert len(list(tmp_path.glob("runs/[!.]*/record.json"))) == 2
@@ -232,7 +237,9 @@ def test_a_worker_of_another_version_is_refused_or_noted(tmp_path: Path, own_clu
 def test_memory_is_watched_with_the_kernels(tmp_path: Path, own_cluster: Any) -> None:
     own_cluster.start_worker("--memory-limit", "300MB")
     failures = make_sweep(tmp_path, own_cluster).run_all(make_runs(0.01, **SHORT))
-    assert "it used more than the 300 MB of memory that it may use, so it was ended (on " in failures["learning rate 0.01"]
+    assert (
+        "it used more than the 300 MB of memory that it may use, so it was ended (on " in failures["learning rate 0.01"]
+    )
 
 
 @pytest.fixture
@@ -248,7 +255,9 @@ def namespace() -> Any:
             pytest.skip("this machine does not allow network namespaces")
         yield name, here
     finally:
-        subprocess.run(["sh", "-c", f"ip link del {here}; ip netns del {name}"], capture_output=True, check=False, timeout=30)
+        subprocess.run(
+            ["sh", "-c", f"ip link del {here}; ip netns del {name}"], capture_output=True, check=False, timeout=30
+        )
 
 
 def test_the_run_of_a_worker_that_is_cut_off_goes_elsewhere(
@@ -268,6 +277,18 @@ def test_the_run_of_a_worker_that_is_cut_off_goes_elsewhere(
     assert far.poll() is None or psutil.pid_exists(far.pid)
 
 
-@pytest.mark.skipif(not os.environ.get("LRREPORT_CLUSTER_RUNS"), reason="")
-def test_placeholder() -> None:
-    assert json and replace
+def test_many_runs_on_many_slots_take_no_more_memory(repository: Path) -> None:
+    """Runs that sleep; LRREPORT_CLUSTER_RUNS=10000 makes so many, on a fiftieth as many slots."""
+    n_runs = int(os.environ.get("LRREPORT_CLUSTER_RUNS", "400"))
+    n_slots, seconds = max(20, n_runs // 50), max(0.5, n_runs / 2000)
+    script = repository / "tests/sweep/simulate_cluster.py"
+    command = [sys.executable, str(script), str(n_runs), str(n_slots), str(seconds)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120 + n_runs / 10)
+    assert done.returncode == 0, done.stderr
+    measured = json.loads(done.stdout)
+    print(done.stdout)
+    assert (measured["kept"], measured["failures"]) == (n_runs, 0)
+    assert measured["kept_at"] == sorted(measured["kept_at"])
+    assert 0 < measured["kept_at"][0] < measured["kept_at"][2] < n_runs  # kept as they come
+    assert measured["client_mb_at"][3] < 1.2 * measured["client_mb_at"][0] + 10
+    assert measured["client_cpu_ms_per_run"] < 50

@@ -12,7 +12,7 @@ from distributed import Client
 
 from lrreport import FailedError, LrreportError
 from lrreport.provenance import list_versions
-from lrreport.sweep.remote import compare_versions
+from lrreport.sweep.remote import compare_versions, describe_mixed
 from lrreport.sweep.run import Say
 from lrreport.sweep.worker import join_lines
 
@@ -103,7 +103,7 @@ class Members:
             if isinstance(said, Exception):
                 raise LrreportError(f"the worker {worker} cannot run lrreport ({join_lines(said)}); install it there")
             if said and not mixed:
-                raise LrreportError(f"the worker {worker} {said}")
+                raise LrreportError(f"the worker {worker} {describe_mixed(said)}")
 
     def _ask(self, question: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
         """Return what each worker answers, or the exception there; nothing if one does not answer in time."""

@@ -6,6 +6,7 @@ import socket
 import tempfile
 import time
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -27,8 +28,7 @@ from lrreport.sweep.worker import describe_os_error
 
 SIGN_SECONDS = 0.5  # between two looks at a run: does anybody still want it, which epochs has it done
 ALIVE = ("init", "running", "paused", "closing_gracefully")  # a worker that is closing ends its runs
-REMEDY = "install the same there, or add --allow-mixed, which notes it in the records of its runs"
-KEPT_OUT = "asked.ipynb"
+ASKED = "asked.ipynb"
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,10 @@ def make_run(task: Task) -> Outcome:
     tell = partial(Outcome, worker=worker.address, host=socket.gethostname())
     mixed = compare_versions(task.versions)
     changes = find_changes(task)
-    if (mixed and not task.allow_mixed) or changes:
-        return tell("differs", mixed or f"has other code ({changes}); bring it to the commit of this machine")
+    if mixed and not task.allow_mixed:
+        return tell("differs", describe_mixed(mixed))
+    if changes:
+        return tell("differs", f"has other code ({changes}); bring it to the commit of this machine")
     try:
         task.find_data(task.parameters.dataset)
     except LrreportError as err:
@@ -92,9 +94,15 @@ def compare_versions(wanted: Mapping[str, str]) -> str:
     different = [
         f"{name} {here.get(name)}, not {version}" for name, version in wanted.items() if here.get(name) != version
     ]
-    if not different:
-        return ""
-    return f"has {' and '.join(different)} as on this machine; {REMEDY}"
+    return " and ".join(different)
+
+
+def describe_mixed(different: str) -> str:
+    """Return what to say of a worker with other versions, after its name."""
+    return (
+        f"has {different} as on this machine; install the same there, or add --allow-mixed, which notes it in the records "
+        "of its runs"
+    )
 
 
 def find_changes(task: Task) -> str:
@@ -108,7 +116,7 @@ def find_changes(task: Task) -> str:
 
 def _execute(task: Task, worker: Worker, workspace: Path) -> None:
     """Execute the notebook that was sent, within what this worker may use, as long as somebody wants the run."""
-    notebook, stopping = workspace.with_name(KEPT_OUT), Event()
+    notebook, stopping = workspace.with_name(ASKED), Event()
     notebook.write_bytes(task.content)
     device = task.identity.device
     parameters = task.parameters.model_dump(mode="json") | {"device": device, "run_dir": str(workspace)}
@@ -211,5 +219,5 @@ def unpack_folder(content: bytes, folder: Path) -> None:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             for name in archive.namelist():
                 (folder / Path(name).name).write_bytes(archive.read(name))
-    except (zipfile.BadZipFile, EOFError) as err:
+    except (zipfile.BadZipFile, zlib.error, EOFError) as err:
         raise FailedError(f"its folder came back damaged ({err})") from err

@@ -86,13 +86,15 @@ def is_this_host(host: str) -> bool:
 
 def connect(address: str) -> "Client":
     """Return a client of the scheduler; raises LrreportError if none answers."""
+    import dask
     from distributed import Client
     from distributed.versions import VersionMismatchWarning
 
     for name in logging.root.manager.loggerDict:
         if name.partition(".")[0] in ("distributed", "tornado"):
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # what matters we say ourselves, in one line
-    with warnings.catch_warnings():
+    # Dask keeps the last messages to debug with, and ours hold whole tasks: 1,000 of them would be tens of megabytes.
+    with warnings.catch_warnings(), dask.config.set({"distributed.admin.low-level-log-length": 20}):
         warnings.simplefilter("ignore", VersionMismatchWarning)  # of packages that decide nothing
         try:
             return Client(address, timeout=CONNECT_SECONDS, set_as_default=False, name="lrreport")

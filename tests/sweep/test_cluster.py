@@ -19,7 +19,7 @@ from lrreport import LrreportError
 from lrreport.provenance import identify
 from lrreport.record import load_arrays, load_record
 from lrreport.study import load_study
-from lrreport.sweep.run import Run, Sweep
+from lrreport.sweep.run import LostError, Run, Sweep
 from lrreport.sweep.scheduler import Address
 from lrreport.sweep.store import Store
 from lrreport.training.files import DIGESTS, ensure_files
@@ -189,6 +189,16 @@ def test_a_lost_scheduler_ends_the_sweep_and_the_next_call_goes_on(tmp_path: Pat
     assert done.returncode == 0, done.stderr
     assert kept[0].stat().st_ino == inode
     assert len(list(tmp_path.glob("runs/[!.]*/record.json"))) == 2
+
+
+def test_a_scheduler_that_falls_silent_is_lost(tmp_path: Path, own_cluster: Any) -> None:
+    own_cluster.start_worker()
+    sweep = make_sweep(tmp_path, own_cluster, silence=3)
+    with in_background(sweep, make_runs(0.01, **LONG)) as future:
+        wait_for_epochs(own_cluster, sweep, 1)
+        own_cluster.started[0].send_signal(signal.SIGSTOP)
+        with pytest.raises(LostError, match="the scheduler was lost"):
+            future.result(60)
 
 
 def test_a_worker_without_data_gets_it_once_for_its_host(tmp_path: Path, own_cluster: Any, capsys: Any) -> None:

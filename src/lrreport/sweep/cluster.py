@@ -143,7 +143,7 @@ class Cluster:
         except LrreportError:
             raise
         except Exception as err:
-            raise FailedError(f"its worker could not begin: {type(err).__name__}: {join_lines(err)}") from err
+            raise FailedError(f"its worker gave up: {type(err).__name__}: {join_lines(err)}") from err
         finally:
             future.cancel()
 
@@ -174,15 +174,17 @@ class Cluster:
                 (workspace / PROGRESS).write_bytes(b"." * told["epochs"])
 
 
-def _make_call() -> Callable[[bytes], Outcome]:
-    """Return what a task calls; Dask sends a function in a function as code, so the scheduler needs no lrreport."""
+def _make_call() -> Callable[[bytes], Any]:
+    """Return what a task calls; Dask sends a function in a function as code, so the scheduler needs no lrreport.
 
-    def call(packed: bytes) -> Outcome:
+    It may name nothing of ours, not even in an annotation, since the scheduler reads it.
+    """
+
+    def call(packed: bytes) -> Any:
         import pickle
 
         work, task = pickle.loads(packed)
-        outcome: Outcome = work(task)
-        return outcome
+        return work(task)
 
     return call
 

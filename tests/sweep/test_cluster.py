@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from lrreport import LrreportError
@@ -275,7 +274,7 @@ def test_the_run_of_a_worker_that_is_cut_off_goes_elsewhere(
 ) -> None:
     name, cable = namespace
     own_cluster.start_scheduler(host="10.213.7.1")
-    far = own_cluster.start_worker(prefix=("ip", "netns", "exec", name))
+    own_cluster.start_worker(prefix=("ip", "netns", "exec", name))
     sweep, runs = make_sweep(tmp_path, own_cluster, silence=5), make_runs(0.01, **LONG)
     with in_background(sweep, runs) as future:
         wait_for_epochs(own_cluster, sweep, 1)
@@ -284,7 +283,6 @@ def test_the_run_of_a_worker_that_is_cut_off_goes_elsewhere(
         assert future.result(SWEEP_SECONDS) == {}
     assert sweep.store.has(runs[0].identity)
     assert "its runs go elsewhere" in capsys.readouterr().err
-    assert far.poll() is None or psutil.pid_exists(far.pid)
 
 
 def test_many_runs_on_many_slots_take_no_more_memory(repository: Path) -> None:

@@ -1,8 +1,8 @@
 """The workers of a cluster: who is there, who differs from this machine, and who has fallen silent."""
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from threading import Event, Thread
@@ -19,6 +19,7 @@ from lrreport.sweep.worker import join_lines
 ANSWER_SECONDS = 60  # within which a worker must answer a question
 SILENCE = 60.0  # seconds; workers of a large cluster give a sign of life every few
 LOOKS = 5  # at the workers in that time
+GONE = (Exception, asyncio.CancelledError)  # what Dask raises in a thread whose scheduler or client has gone: anything
 
 
 @dataclass
@@ -65,7 +66,7 @@ class Members:
         self.say(f"the worker {address} has been silent for {self.silence:g} s; its runs go elsewhere")
 
         def retire() -> None:
-            with suppress(OSError, CancelledError):
+            with suppress(*GONE):
                 self.client.retire_workers(workers=[address], close_workers=True, remove=True)
 
         Thread(target=retire, daemon=True).start()  # it may take as long as the worker is silent
@@ -77,7 +78,7 @@ class Members:
 
         def watch() -> None:
             while not closing.wait(self.silence / LOOKS):
-                with suppress(OSError, ValueError, RuntimeError, CancelledError):  # the scheduler is gone
+                with suppress(*GONE):
                     self.look()
 
         Thread(target=watch, daemon=True).start()
@@ -110,7 +111,7 @@ class Members:
         answers: dict[str, Any] = {}
 
         def ask() -> None:
-            with suppress(OSError, CancelledError):
+            with suppress(*GONE):
                 answers.update(self.client.run(question, *arguments, on_error="return"))
 
         thread = Thread(target=ask, daemon=True)

@@ -123,6 +123,7 @@ class Processes:
 def open_processes(folder: Path, n_workers: int) -> Iterator[Processes]:
     """Start a scheduler with so many workers; Dask is configured for their certificate meanwhile."""
     import dask
+    import distributed  # noqa: F401  # its defaults come first, or they would go with our settings
 
     settings = make_certificate(folder)
     processes = Processes(folder, settings)

@@ -42,6 +42,7 @@ def test_a_host_that_does_not_exist_is_named() -> None:
 
 def test_tls_takes_certificates(tmp_path: Path) -> None:
     import dask
+    import distributed  # noqa: F401  # its defaults come first, or they would go with our settings
 
     assert refuse("tls://192.0.2.1:8786") == (
         "--scheduler: tls://192.0.2.1:8786: Dask's configuration names no certificates; set ca-file, client.cert and "

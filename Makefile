@@ -9,7 +9,7 @@ RUN := .venv/bin/python -m
 LRREPORT := $(RUN) lrreport.cli
 unexport PYTHONPATH PYTHONHOME # modules of the user's own must not stand in for those of .venv
 
-KNOWN := STUDY LRS SEEDS EPOCHS JOBS DEVICE NAME PYTHON
+KNOWN := STUDY LRS SEEDS EPOCHS JOBS SCHEDULER DEVICE NAME PYTHON
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
 UNKNOWN := $(filter-out $(KNOWN) MAKE%,$(GIVEN))
 $(if $(UNKNOWN),$(error no variable $(UNKNOWN); there are $(KNOWN)))
@@ -29,8 +29,8 @@ setup: ## build .venv from requirements.lock, if it is not up to date
 data: setup ## find, fetch and verify the data of STUDY
 	@$(LRREPORT) data $(call quote,$(STUDY))
 
-report: setup ## make the report on STUDY; also LRS="0.01 0.001" SEEDS="0 1" EPOCHS=10 JOBS=2 DEVICE=cpu NAME=mine
-	@$(LRREPORT) report $(STUDY_ARGUMENTS) $(call option,JOBS,--jobs)
+report: setup ## make the report on STUDY; also LRS="0.01 0.001" SEEDS="0 1" EPOCHS=10 JOBS=2 SCHEDULER=tls://host:8786 DEVICE=cpu NAME=mine
+	@$(LRREPORT) report $(STUDY_ARGUMENTS) $(call option,JOBS,--jobs) $(call option,SCHEDULER,--scheduler)
 
 pdf: setup ## make the report on STUDY as above, and print it to report.pdf where Chromium is installed
 	@$(LRREPORT) pdf $(STUDY_ARGUMENTS)

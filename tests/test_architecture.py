@@ -6,10 +6,10 @@ from pathlib import Path
 WAIST = {"", "study", "record", "provenance"}
 WINGS = {
     "training": [
-        "fetch", "files", "own_code", "datasets", "cache", "data", "check", "model", "optimizers", "build", "loop", "outcome",
-        "range_test",
+        "fetch", "files", "transfer", "own_code", "datasets", "cache", "data", "check", "model", "optimizers", "build", "loop",
+        "outcome", "range_test",
     ],
-    "sweep": ["locks", "store", "worker", "execute", "run"],
+    "sweep": ["locks", "store", "worker", "scheduler", "execute", "run", "remote", "members", "cluster"],
     "report": [
         "formats", "freshness", "command", "results", "stats", "claims", "narrative", "table", "colors", "tables", "pictures", "figures",
         "explorer", "cards", "reference", "render",
@@ -73,6 +73,23 @@ def test_only_training_and_the_device_question_import_torch(repository: Path) ->
         or (isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "torch")
     }  # fmt: skip
     assert users == {"training", "bench", "provenance.py"}
+
+
+def test_dask_is_imported_only_where_a_cluster_is_used(repository: Path) -> None:
+    """Modules that import Dask are imported inside functions alone, where a scheduler was named."""
+    dask, users = {"sweep/remote.py", "sweep/members.py", "sweep/cluster.py"}, {}
+    for path in (repository / "src/lrreport").rglob("*.py"):
+        place = path.relative_to(repository / "src/lrreport").as_posix()
+        for node in ast.parse(path.read_text()).body:  # not what functions import, nor what only type checkers do
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            for name in names:
+                users.setdefault(name.removeprefix("lrreport.").replace(".", "/") + ".py", set()).add(place)
+    roots = ("distributed", "dask", "cloudpickle")
+    assert {
+        place for name, places in users.items() if name.removesuffix(".py").split("/")[0] in roots for place in places
+    } == dask
+    assert {place for name in dask for place in users.get(name, ())} <= dask
 
 
 def test_readme_maps_every_module(repository: Path) -> None:

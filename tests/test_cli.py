@@ -64,7 +64,7 @@ def test_help_names_every_command() -> None:
 def test_help_and_status_import_nothing_heavy() -> None:
     code = (
         "import sys; from lrreport.cli import main; main(['status', 'studies/quick.toml', '--outputs', '/nonexistent']);"
-        "print(sorted({'torch', 'pandas', 'scipy', 'matplotlib', 'papermill', 'nbconvert'} & set(sys.modules)))"
+        "print(sorted({'torch', 'pandas', 'scipy', 'matplotlib', 'papermill', 'nbconvert', 'distributed', 'dask'} & set(sys.modules)))"
     )
     printed = subprocess.check_output([sys.executable, "-c", code], text=True).splitlines()
     assert printed == ["0.01       missing", "0.001      missing", "0.0001     missing", "[]"]

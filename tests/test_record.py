@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lrreport import LrreportError
-from lrreport.record import RunRecord, load_arrays, load_record, mark_progress, save_record
+from lrreport.record import RunRecord, load_arrays, load_record, mark_mixed, mark_progress, save_record
 from lrreport.report.results import Results
 
 
@@ -25,6 +25,16 @@ def test_a_saved_record_is_read_back_equal(tmp_path: Path, record: RunRecord) ->
     assert saved.model_copy(update={"arrays": {}}) == record
     np.testing.assert_array_equal(load_arrays(tmp_path)["step_losses_0"], losses)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["arrays.npz", "record.json"]
+
+
+def test_a_run_of_other_versions_stands_for_the_one_asked_for_and_says_so(tmp_path: Path, record: RunRecord) -> None:
+    saved = save_record(tmp_path, record, {"step_losses_0": np.zeros(3)})
+    asked = record.identity.model_copy(update={"torch": "2.14.0"})
+    mark_mixed(tmp_path, asked, "torch 2.13.0, not 2.14.0")
+    marked = load_record(tmp_path)
+    assert marked.identity == asked
+    assert marked.facts == record.facts | {"mixed": "torch 2.13.0, not 2.14.0"}
+    assert marked.model_copy(update={"identity": record.identity, "facts": record.facts}) == saved
 
 
 def test_arrays_that_changed_are_refused(tmp_path: Path, record: RunRecord) -> None:

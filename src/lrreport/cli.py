@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from lrreport import FailedError, LrreportError, __version__
 from lrreport.study import DEFAULT_STUDY, REPOSITORY, Study, load_study
+from lrreport.sweep.scheduler import Address
 
 STOPPED = "stopped; finished runs are kept, the same command goes on from there"
 
@@ -21,6 +22,7 @@ examples:
   lrreport report                                              the default study
   lrreport report studies/quick.toml                           a study of seconds, without any network
   lrreport report --learning-rates 0.01 0.001 --epochs 10      the default study with other settings
+  lrreport report --scheduler tls://host:8786                  the default study on a Dask cluster
   lrreport status                                              which runs are there, and why others would be made again
 """
 
@@ -47,6 +49,17 @@ def make_parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="make the missing runs of a study, then its report")
     add_study(report)
     report.add_argument("--jobs", type=count, metavar="N", help="runs at once (default: one more than there are cores)")
+    report.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="make the runs on a Dask cluster, such as tls://host:8786 (or $LRREPORT_SCHEDULER; --jobs overrides that)",
+    )
+    report.add_argument("--insecure", action="store_true", help="allow a tcp:// scheduler on another host")
+    report.add_argument(
+        "--allow-mixed",
+        action="store_true",
+        help="allow workers with another lrreport, torch or Python, and note it in their runs' records",
+    )
     report.add_argument("--keep-going", action="store_true", help="make the report from the runs that succeeded")
     report.add_argument(
         "--stall-timeout",
@@ -57,7 +70,7 @@ def make_parser() -> argparse.ArgumentParser:
 
     pdf = commands.add_parser("pdf", help="make the report of a study, then print it to report.pdf through Chromium")
     add_study(pdf)
-    pdf.set_defaults(jobs=None, keep_going=False, stall_timeout=None)
+    pdf.set_defaults(jobs=None, scheduler=None, insecure=False, allow_mixed=False, keep_going=False, stall_timeout=None)
 
     status = commands.add_parser("status", help="say for each run whether it is there, missing or stale, and why")
     add_study(status)
@@ -117,6 +130,18 @@ def read_study(arguments: argparse.Namespace) -> Study:
         epochs=None if arguments.epochs is None else read_number(arguments.epochs, int, "--epochs"),
         device=arguments.device,
     )
+
+
+def read_scheduler(arguments: argparse.Namespace) -> Address | None:
+    """Return the scheduler that the arguments or the environment name, if the command makes runs."""
+    if arguments.command not in ("report", "pdf"):
+        return None
+    if arguments.scheduler is not None and arguments.jobs is not None:
+        raise LrreportError("--jobs counts runs on this machine, and --scheduler sends them to others; leave one out")
+    text = os.environ.get("LRREPORT_SCHEDULER") if arguments.scheduler is None else arguments.scheduler
+    if not text or arguments.jobs is not None:
+        return None
+    return Address(text, arguments.insecure, arguments.allow_mixed)
 
 
 def split_numbers(words: Sequence[str] | None, kind: type[float], option: str) -> list[float] | None:
@@ -211,7 +236,7 @@ def run_command(parsed: argparse.Namespace) -> int:
     if parsed.command == "prune":
         return inventory.prune_runs(outputs, parsed.yes)
     study = read_study(parsed)
-    work = workflow.Workflow(study, outputs)
+    work = workflow.Workflow(study, outputs, read_scheduler(parsed))
     if parsed.data_root is not None:
         workflow.use_data_root(parsed.data_root)
     if parsed.command == "data":

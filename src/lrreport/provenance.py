@@ -41,11 +41,14 @@ class Identity(Settings):
 
 
 def identify(
-    parameters: Parameters | RangeParameters, data: Mapping[str, str], code_folder: Path | str = ""
+    parameters: Parameters | RangeParameters,
+    data: Mapping[str, str],
+    code_folder: Path | str = "",
+    device: str | None = None,
 ) -> Identity:
     """Return the identity of the run that these parameters and data (file name → digest) would give here.
 
-    `code_folder` is where modules of a user's own are looked for.
+    `code_folder` is where modules of a user's own are looked for. A `device` stands for the one that would be found here.
     """
     of_range = isinstance(parameters, RangeParameters)
     modules, notebook = (RANGE_MODULES, RANGE_NOTEBOOK) if of_range else (TRAINING_MODULES, TRAINING_NOTEBOOK)
@@ -55,10 +58,23 @@ def identify(
         code={module: digest_module(REPOSITORY / "src/lrreport" / module) for module in modules}
         | digest_own_code(parameters.imported().values(), Path(code_folder) if code_folder else None),
         data=dict(sorted(data.items())),
-        # "2.13.0+cpu" and "2.13.0" are one release: which build it was is among the facts.
-        torch=importlib.metadata.version("torch").partition("+")[0],
-        device=find_device(parameters.device),
+        torch=_read_release("torch"),
+        device=device or find_device(parameters.device),
     )
+
+
+def list_versions() -> dict[str, str]:
+    """Return the versions that must agree wherever runs of one study are made."""
+    return {
+        "lrreport": _read_release("lrreport"),
+        "torch": _read_release("torch"),
+        "Python": platform.python_version(),
+    }
+
+
+def _read_release(package: str) -> str:
+    # "2.13.0+cpu" and "2.13.0" are one release: which build it was is among the facts.
+    return importlib.metadata.version(package).partition("+")[0]
 
 
 def find_device(device: str) -> str:

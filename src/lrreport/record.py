@@ -140,11 +140,25 @@ def save_record(folder: Path, record: Record, arrays: Mapping[str, Any]) -> Reco
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
     digest = hashlib.sha256(buffer.getvalue()).hexdigest()
     record = record.model_copy(update={"arrays": {ARRAYS: digest}})
+    replace_file(folder / ARRAYS, buffer.getvalue())
+    _write_record(folder, record)
+    return record
+
+
+def _write_record(folder: Path, record: Record) -> None:
     contents = record.model_dump(mode="json")
     text = json.dumps(contents | {DIGEST: _digest_contents(contents)}, indent=1, allow_nan=False)
-    replace_file(folder / ARRAYS, buffer.getvalue())
     replace_file(folder / RECORD, f"{text}\n".encode())
-    return record
+
+
+def mark_mixed(folder: Path, identity: Identity, versions: str) -> None:
+    """Let the record in `folder` stand for the run that was asked for, although it was made with other versions.
+
+    Which they were, and which were asked for, is kept among its facts. Raises LrreportError as `load_record` does.
+    """
+    record = load_any_record(folder)
+    facts = record.facts | {"mixed": versions}
+    _write_record(folder, record.model_copy(update={"identity": identity, "facts": facts}))
 
 
 def _digest_contents(contents: dict[str, Any]) -> str:

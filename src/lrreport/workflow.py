@@ -4,8 +4,11 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Event
 
@@ -17,21 +20,24 @@ from lrreport.report.formats import format_rate
 from lrreport.study import IMPORT_PATH, Parameters, RangeParameters, Study
 from lrreport.sweep.execute import LOG, STALL_TIMEOUT, Limits, execute
 from lrreport.sweep.locks import hold
-from lrreport.sweep.run import Run, Sweep
+from lrreport.sweep.run import Maker, Run, Say, Sweep
+from lrreport.sweep.scheduler import Address
 from lrreport.sweep.store import Store, make_folder
 from lrreport.sweep.worker import skip_address_grammar
 from lrreport.training.check import check_setup, find_data_digests
-from lrreport.training.files import verify_files
+from lrreport.training.files import ensure_files, verify_files
+from lrreport.training.transfer import keep_files, read_files
 
 STAGING, SUMMARY = ".making-", freshness.SUMMARY_NOTEBOOK.name
 
 
 @dataclass(frozen=True)
 class Workflow:
-    """A study, and the folder where all that is made of it is kept."""
+    """A study, the folder where all that is made of it is kept, and the scheduler of a cluster that makes its runs."""
 
     study: Study
     outputs: Path
+    scheduler: Address | None = None
 
     @property
     def store(self) -> Store:
@@ -49,12 +55,16 @@ class Workflow:
         folder, of_range = self.code_folder, self.study.range_parameters()
         digests = find_data_digests(self.study.fixed, folder)
         wanted: list[Parameters | RangeParameters] = [*self.study.runs(), *([of_range] if of_range else [])]
-        return [Run(parameters, identify(parameters, digests, folder), folder) for parameters in wanted]
+        return [Run(one, identify(one, digests, folder, self._find_device(one.device)), folder) for one in wanted]
 
     @property
     def code_folder(self) -> str:
         """Where a study's own modules are looked for: beside its file."""
         return str(self.study.folder) if self.study.folder and self.study.fixed.imported() else ""
+
+    def _find_device(self, device: str) -> str | None:
+        """Return the device that the workers of a cluster must have, where this machine need not have it."""
+        return device if self.scheduler is not None and device == "cuda" else None
 
     @property
     def lock(self) -> Path:
@@ -67,16 +77,13 @@ class Workflow:
         Another process that makes the same report is waited for, and its work is not repeated.
         """
         if self.has_work():
-            if not IMPORT_PATH.match(self.study.fixed.dataset):
-                verify_files(self.study.fixed.dataset)
-            check_setup(self.study.fixed, self.code_folder)
+            self._check_place()
         make_folder(self.folder)
         stopping = Event()
         try:
             with hold(self.lock, say):
-                return self._report(
-                    Sweep(self.store, self.folder / "failed", stall_timeout, stopping), n_jobs, keep_going
-                )
+                sweep = Sweep(self.store, self.folder / "failed", stall_timeout, stopping, self._choose_cluster())
+                return self._report(sweep, n_jobs, keep_going)
         except BaseException:  # such as Ctrl-C
             stopping.set()
             raise
@@ -94,6 +101,24 @@ class Workflow:
         print(self._render(done, sweep.stopping))
         print(self.folder / freshness.PAGE)
         return 1 if failures else 0
+
+    def _check_place(self) -> None:
+        """Raise LrreportError unless the runs can be made where they are to be made."""
+        own = self.study.fixed.imported()
+        if self.scheduler is not None:
+            self.scheduler.check()
+            if own:
+                raise LrreportError(
+                    f"{', '.join(own.values())}: code of your own is not sent to a cluster; leave out the scheduler to run here"
+                )
+            return
+        if not IMPORT_PATH.match(self.study.fixed.dataset):
+            verify_files(self.study.fixed.dataset)
+        check_setup(self.study.fixed, self.code_folder)
+
+    def _choose_cluster(self) -> Callable[[Say], AbstractContextManager[Maker]] | None:
+        """Return what opens the cluster that the user named, if there is one."""
+        return None if self.scheduler is None else partial(_open_cluster, self.scheduler)
 
     def has_work(self) -> bool:
         """Return whether a run of the study is not kept yet."""
@@ -158,6 +183,12 @@ class Workflow:
         folders = {one.learning_rate: place for one, place in places if isinstance(one, Parameters)}
         of_range = next((place for one, place in places if isinstance(one, RangeParameters)), None)
         return freshness.describe_contents(self.study, folders, of_range)
+
+
+def _open_cluster(scheduler: Address, say: Say) -> AbstractContextManager[Maker]:
+    from lrreport.sweep.cluster import Data, open_cluster  # imports Dask
+
+    return open_cluster(scheduler, Data(ensure_files, read_files, keep_files), say)
 
 
 def print_pdf(work: Workflow) -> None:

@@ -114,6 +114,14 @@ def test_a_kernel_that_hangs_is_ended(tmp_path: Path) -> None:
     assert not find_kernels(str(tmp_path))
 
 
+def test_a_kernel_that_takes_too_much_memory_is_ended(tmp_path: Path) -> None:
+    notebook = write_notebook(tmp_path / "n.ipynb", "x = 1", "import time; big = b'.' * 400_000_000; time.sleep(1000)")
+    assert fail(notebook, tmp_path / "out.ipynb", Limits(n_bytes=400_000_000)) == (
+        "it used more than the 400 MB of memory that it may use, so it was ended"
+    )
+    assert not find_kernels(str(tmp_path))
+
+
 def test_a_stopped_kernel_is_ended(tmp_path: Path) -> None:
     notebook = write_notebook(tmp_path / "n.ipynb", "x = 1", "import os, signal; os.kill(os.getpid(), signal.SIGSTOP)")
     assert "no sign of life" in fail(notebook, tmp_path / "out.ipynb", Limits(stall_timeout=4))
@@ -192,6 +200,7 @@ def test_sockets_are_nobody_elses_and_settings_not_the_users(tmp_path: Path, mon
     for name, value in unwanted.items():
         monkeypatch.setenv(name, value)
     environment = make_environment(3)
+    assert make_environment(1, gpu="5")["CUDA_VISIBLE_DEVICES"] == "5"
     assert environment["OMP_NUM_THREADS"] == "3"
     assert environment["LC_ALL"] == "C.UTF-8"
     assert not {"PYTHONPATH", "MPLCONFIGDIR", "LC_NUMERIC", "LANG"} & set(environment)

@@ -28,7 +28,7 @@ def test_a_run_is_made_once_and_kept_whole(tmp_path: Path) -> None:
     assert record.identity == run.identity
     assert record.facts["packages"]["torch"]
     executed = (folder / "train.ipynb").stat().st_mtime_ns
-    assert Sweep(store, tmp_path / "failed").run_all([run]) == {}
+    assert Sweep(store, tmp_path / "failed", open_cluster=pytest.fail).run_all([run]) == {}
     assert (folder / "train.ipynb").stat().st_mtime_ns == executed
     assert [path.name for path in store.root.iterdir() if path.name != ".locks"] == [run.identity.key]
     outputs = [

@@ -146,6 +146,8 @@ def _show_outcome(value: float, metric: str) -> str:
 def describe_records(results: Results) -> tuple[dict[str, str], list[dict[str, str]]]:
     """Return what all records share, and what each has of its own: parameters, code, data and environment."""
     each = [describe_record(record) for record in results.records.values()]
+    if len(results.find_machines()) > 1:
+        each = [{name: text for name, text in one.items() if name != "wall seconds"} for one in each]
     common = {name: text for name, text in each[0].items() if all(one.get(name) == text for one in each)}
     return common, [{name: text for name, text in one.items() if name not in common} for one in each]
 
@@ -186,12 +188,13 @@ def tabulate_runs(results: Results) -> Table:
     """Return a row for each run: what was varied, what came out, and then what was the same in all."""
     common, own = describe_records(results)
     shared = {name: text for name, text in common.items() if name.replace(" ", "_") in results.study.fixed.model_dump()}
-    rows = []
+    rows, mixed = [], len(results.find_machines()) > 1  # then times cannot be compared
     for facts, (rate, record) in zip(own, results.records.items(), strict=True):
         varied = {name: text for name, text in facts.items() if name.replace(" ", "_") in record.identity.parameters}
         for seed in record.seeds:
             described = describe_seed(results, rate, seed)
-            ends = {"epochs": format_count(seed.epochs[-1].epoch), "CPU seconds": _sum_seconds(seed)}
+            time = {"host": record.facts.get("host", "unknown")} if mixed else {"CPU seconds": _sum_seconds(seed)}
+            ends = {"epochs": format_count(seed.epochs[-1].epoch), **time}
             rows.append({**varied, **described, **ends, **(shared if len(results.runs) <= MANY_RUNS else {})})
     frame = pd.DataFrame(rows)
     first = ["learning rate", "seed"]

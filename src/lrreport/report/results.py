@@ -1,6 +1,7 @@
 """Records -> tidy frames."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -84,6 +85,17 @@ class Results:
     def facts(self) -> list[dict[str, Any]]:
         """Where and with what each run was made."""
         return [record.facts for record in self.records.values()]
+
+    def find_machines(self, rates: Sequence[float] = ()) -> dict[tuple[str, str], list[float]]:
+        """Return the host and processor that runs were made on, with the rates of each: of these rates, or of all.
+
+        Times on more than one of them cannot be compared.
+        """
+        found: dict[tuple[str, str], list[float]] = {}
+        for rate in rates or self.rates:
+            facts = self.records[rate].facts
+            found.setdefault((facts.get("host", "unknown"), facts.get("cpu", "unknown")), []).append(rate)
+        return found
 
     @cached_property
     def _runs_by_rate(self) -> dict[float, pd.DataFrame]:

@@ -10,6 +10,7 @@ from lrreport.report.claims import VOCABULARY
 from lrreport.report.claims.claim import (
     METRICS,
     find_learning,
+    list_rates,
     name_unit,
     quantify,
     quantify_difference,
@@ -49,19 +50,28 @@ def tabulate_results(results: Results) -> Table:
     rows = []
     for rate in results.rates:
         cells = {METRICS[one].capitalize(): describe_spread(results.values(rate, one), one) for one in RESULT_METRICS}
-        seconds = results.values(rate, "cpu_seconds").mean()
         n = format_count(len(results.records[rate].seeds))
-        rows.append({"Learning rate": format_rate(rate), **cells, "CPU seconds": format_seconds(seconds), "Seeds": n})
+        rows.append({"Learning rate": format_rate(rate), **cells, **_show_time(results, rate), "Seeds": n})
     rows += [
         {"Learning rate": format_rate(rate)} | {METRICS[one].capitalize(): "missing" for one in RESULT_METRICS}
         for rate in results.missing
     ]
     caption = (
         "Mean ± standard deviation over seeds after the last epoch. Training figures are means over that epoch while the "
-        "weights still change; validation and test are evaluated after it. Losses are in nats; CPU seconds are those of "
-        "training one seed, the mean over those that train side by side."
+        "weights still change; validation and test are evaluated after it. Losses are in nats; CPU seconds are "
     )
+    if len(results.find_machines()) > 1:
+        caption += "left out, since they cannot be compared from one machine to another."
+    else:
+        caption += "those of training one seed, the mean over those that train side by side."
     return Table(pd.DataFrame(rows).fillna(""), caption)
+
+
+def _show_time(results: Results, rate: float) -> dict[str, str]:
+    """Return the cell with the CPU seconds of a rate; with its host instead where not all have the same."""
+    if len(results.find_machines()) > 1:
+        return {"Host": str(results.records[rate].facts.get("host", "unknown"))}
+    return {"CPU seconds": format_seconds(results.values(rate, "cpu_seconds").mean())}
 
 
 def tabulate_differences(results: Results, metric: str = "val_accuracy") -> Table:
@@ -196,7 +206,7 @@ def _compare_published(results: Results, rate: float, metric: str, number: float
 def tabulate_provenance(results: Results) -> Table:
     """Return where and with what the runs were made, as their records say."""
     names = ("commit", "python", "cpu", "cpu_count", "platform", "device", "threads")
-    rows = [(name.replace("_", " "), _list_facts(results, name)) for name in names]
+    rows = [(name.replace("_", " "), _list_facts(results, name)) for name in names] + _list_exceptions(results)
     packages = sorted({name for facts in results.facts for name in facts.get("packages", {})})
     rows += [
         (
@@ -212,6 +222,18 @@ def tabulate_provenance(results: Results) -> Table:
     return Table(
         pd.DataFrame(rows, columns=["Fact", "Value"]), "How the runs were made, from their records.", n_labels=2
     )
+
+
+def _list_exceptions(results: Results) -> list[tuple[str, str]]:
+    """Return which rates each host ran, where there are several, and which were run with other versions."""
+    machines = results.find_machines()
+    hosts = [(f"host {host} ({cpu})", list_rates(rates)) for (host, cpu), rates in machines.items()]
+    mixed = [
+        (f"other versions at {format_rate(rate)}", str(record.facts["mixed"]))
+        for rate, record in results.records.items()
+        if "mixed" in record.facts
+    ]
+    return [*(hosts if len(machines) > 1 else []), *mixed]
 
 
 def _list_facts(results: Results, name: str) -> str:

@@ -37,12 +37,15 @@ UNWANTED = ("PYTHON", "JUPYTER", "IPYTHON", "MPL", "MATPLOTLIB", "LC_", "LANG", 
 class Limits:
     """How an execution is bounded: `stopping` ends it at once, silence ends it, and it has so many threads.
 
-    `stall_timeout` is how many seconds may pass without a finished cell or epoch.
+    `stall_timeout` is how many seconds may pass without a finished cell or epoch; `n_bytes` is the memory that it and
+    its kernel may use together, `gpu` the only GPU that it sees; without them it has what there is.
     """
 
     stopping: Event = field(default_factory=Event)
     stall_timeout: float = STALL_TIMEOUT
     n_threads: int = 1
+    n_bytes: int | None = None
+    gpu: str | None = None
 
 
 def execute(notebook: Path, output: Path, parameters: dict[str, Any], limits: Limits | None = None) -> None:
@@ -73,7 +76,7 @@ def _run_worker(task: dict[str, Any], log: Any, limits: Limits) -> str:
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env=make_environment(limits.n_threads),
+            env=make_environment(limits.n_threads, limits.gpu),
             pass_fds=[write_end],
             start_new_session=True,  # so that Ctrl-C reaches only us
         ) as process,
@@ -83,31 +86,36 @@ def _run_worker(task: dict[str, Any], log: Any, limits: Limits) -> str:
         with suppress(BrokenPipeError):  # it could not even start: its exit status says so
             process.stdin.write(f"{json.dumps(task | {'cause': write_end})}\n".encode())
             process.stdin.flush()
-        stalled = _watch(process, Path(task["output"]), limits)
+        ended_for = _watch(process, Path(task["output"]), limits)
         if limits.stopping.is_set():
             return "stopped"
         said = causes.read().decode(errors="replace")
-    if stalled:
-        return f"no sign of life from it for {limits.stall_timeout:g} s (--stall-timeout), so it was ended"
+    if ended_for:
+        return f"{ended_for}, so it was ended"
     if process.returncode != 0 and not said:
         return f"its process was ended by {describe_end(process.returncode)}"
     return said
 
 
-def _watch(process: "subprocess.Popen[bytes]", output: Path, limits: Limits) -> bool:
-    """Wait until the process has ended, or end it when it is to stop or has stalled; return whether it has stalled."""
-    seen, since, stalled = None, time.monotonic(), False
+def _watch(process: "subprocess.Popen[bytes]", output: Path, limits: Limits) -> str:
+    """Wait until the process has ended, or end it when it is to stop or breaks a limit; return which one it broke."""
+    seen, since, measured, broken = None, time.monotonic(), 0.0, ""
     try:
-        while process.poll() is None and not stalled and not limits.stopping.wait(0.05):
+        while process.poll() is None and not broken and not limits.stopping.wait(0.05):
             signs = [_stat(output), _stat(output.with_name(PROGRESS))]
             if signs != seen:
                 seen, since = signs, time.monotonic()
-            stalled = time.monotonic() - since > limits.stall_timeout
+            if time.monotonic() - since > limits.stall_timeout:
+                broken = f"no sign of life from it for {limits.stall_timeout:g} s (--stall-timeout)"
+            elif limits.n_bytes is not None and time.monotonic() - measured > 0.5:
+                measured = time.monotonic()
+                if measure_tree(process.pid) > limits.n_bytes:
+                    broken = f"it used more than the {limits.n_bytes / 1e6:.0f} MB of memory that it may use"
     finally:
         if process.poll() is None:
             end_tree(process.pid)
     process.wait()
-    return stalled
+    return broken
 
 
 def _stat(path: Path) -> tuple[int, int] | None:
@@ -116,6 +124,17 @@ def _stat(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return stat.st_mtime_ns, stat.st_size
+
+
+def measure_tree(pid: int) -> int:
+    """Return how many bytes of memory a process and all that it started have resident."""
+    n_bytes = 0
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        for one in [process, *process.children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):
+                n_bytes += one.memory_info().rss
+    return n_bytes
 
 
 def end_tree(pid: int) -> None:
@@ -167,14 +186,18 @@ def refuse_unknown_parameters(notebook: Path, parameters: dict[str, Any]) -> Non
             raise LrreportError(f"{notebook}: no parameter {name!r}; its parameters are {', '.join(known)}")
 
 
-def make_environment(n_threads: int) -> dict[str, str]:
-    """Return our environment less what could let a user's own settings change a result, for so many threads."""
+def make_environment(n_threads: int, gpu: str | None = None) -> dict[str, str]:
+    """Return our environment less what could let a user's own settings change a result, for so many threads.
+
+    With a `gpu`, that is the only one to be seen.
+    """
     matplotlib = importlib.util.find_spec("matplotlib")
     assert matplotlib
     assert matplotlib.origin
     ours = {name: value for name, value in os.environ.items() if not name.startswith(UNWANTED)}
     threads = {f"{name}_NUM_THREADS": str(n_threads) for name in ("OMP", "MKL", "OPENBLAS")}
-    return ours | threads | {
+    only = {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}
+    return ours | threads | only | {
         "PYTHONNOUSERSITE": "1",
         "PYTHONUTF8": "1",
         "LC_ALL": "C.UTF-8",

@@ -135,10 +135,7 @@ def _ensure_with_torchvision(dataset: str, root: Path, say: Say) -> dict[str, Pa
             with FileLock(folder / ".lock"):
                 say(f"{wanted.class_name}: trying torchvision's download …")
                 download(wanted.class_name, root)
-                digests = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in paths.items()}
-                temporary = folder / f".{NOTED}.{os.getpid()}"
-                temporary.write_text(json.dumps(digests, indent=1) + "\n", encoding="utf-8")
-                temporary.replace(folder / NOTED)
+                _note_digests(folder, {name: path.read_bytes() for name, path in paths.items()})
         except OSError as err:
             raise LrreportError(f"{folder}: cannot keep the data there ({err.strerror}); set LRREPORT_DATA") from err
         except LrreportError as err:
@@ -147,6 +144,27 @@ def _ensure_with_torchvision(dataset: str, root: Path, say: Say) -> dict[str, Pa
                 "name another folder in LRREPORT_DATA"
             ) from err
     return paths
+
+
+def _note_digests(folder: Path, contents: dict[str, bytes]) -> None:
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    temporary = folder / f".{NOTED}.{os.getpid()}"
+    temporary.write_text(json.dumps(digests, indent=1) + "\n", encoding="utf-8")
+    temporary.replace(folder / NOTED)
+
+
+def keep_downloaded(dataset: str, contents: dict[str, bytes]) -> None:
+    """Keep the files of a dataset that torchvision downloaded elsewhere, unless it is here; raises LrreportError."""
+    folder = find_data_root() / TORCHVISION[dataset].folder
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".lock"):
+            if not find_digests(dataset):
+                for name, content in contents.items():
+                    (folder / Path(name).name).write_bytes(content)
+                _note_digests(folder, contents)
+    except OSError as err:
+        raise LrreportError(f"{folder}: cannot keep the data there ({err.strerror}); set LRREPORT_DATA") from err
 
 
 def read_idx(path: Path, digest: str) -> bytes:

@@ -92,7 +92,7 @@ def sooner(results: Results, learning_rate: float, than: float) -> Claim:
     reason = why_no_way(results, [learning_rate, than]) or _without_epochs(results)
     if reason:
         return not_testable("sooner", arguments, reason, SOONER_RULE)
-    arrivals, seconds = measure_arrival(results), measure_arrival(results, "seconds")
+    arrivals = measure_arrival(results)
     lead = estimate_mean(arrivals[than] - arrivals[learning_rate])
     if not has_spread(lead):
         reason = "both take the same time in every seed" if lead.mean == 0 else "the lead is the same in every seed"
@@ -108,24 +108,35 @@ def sooner(results: Results, learning_rate: float, than: float) -> Claim:
         "level": quantify(_mean_level(results), "val_accuracy"),
         "epochs": Quantity(float(arrivals[learning_rate].mean()), "epochs"),
         "than_epochs": Quantity(float(arrivals[than].mean()), "epochs"),
-        "seconds": Quantity(float(seconds[learning_rate].mean()), "seconds"),
-        "than_seconds": Quantity(float(seconds[than].mean()), "seconds"),
         "low": Quantity(lead.low, "epochs"),
         "high": Quantity(lead.high, "epochs"),
         "n": Quantity(lead.n, "count"),
     }
+    seconds, times = _compare_seconds(results, learning_rate, than)
+    evidence |= times
     how = {"supported": "sooner than", "contradicted": "later than", "not distinguishable": "about when"}[verdict]
     opening = f"{{rate}} reaches {{level}} validation accuracy, which every rate that learns reaches, {how} {{than}}"
     if verdict == "not distinguishable":
         opening = "Which of {rate} and {than} first reaches {level} validation accuracy is undecided"
     text = (
         f"{opening}: after {{epochs}} against {{than_epochs}} epochs (95 % interval of the lead {{low}} to {{high}}, "
-        f"n = {{n}}, p {{p}}), and {{seconds}} against {{than_seconds}} CPU seconds of training.{note_pairs(lead, p)}"
+        f"n = {{n}}, p {{p}}){seconds}.{note_pairs(lead, p)}"
     )
     return Claim(
         "sooner", arguments, verdict, text.format_map(evidence), SOONER_RULE, lead.n,
         lead.mean, lead.low, lead.high, "epochs", evidence,
     )  # fmt: skip
+
+
+def _compare_seconds(results: Results, rate: float, than: float) -> tuple[str, dict[str, Quantity]]:
+    """Return how a sentence compares the CPU seconds of two rates, with its numbers; or why they cannot be compared."""
+    if len(results.find_machines([rate, than])) > 1:
+        return "; their CPU seconds are not testable, since the two were run on different machines", {}
+    seconds = measure_arrival(results, "seconds")
+    return ", and {seconds} against {than_seconds} CPU seconds of training", {
+        "seconds": Quantity(float(seconds[rate].mean()), "seconds"),
+        "than_seconds": Quantity(float(seconds[than].mean()), "seconds"),
+    }
 
 
 @lru_cache(maxsize=8)

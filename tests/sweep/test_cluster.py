@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 
 SWEEP_SECONDS = 120
 SHORT = {"seeds": (0,), "epochs": 1}
-LONG = {"seeds": (0,), "epochs": 120}  # long enough to be met in mid-run
+LONG = {"seeds": (0,), "epochs": 60}  # long enough to be met in mid-run
 COUNTS = [sys.executable, "-m", "lrreport.cli", "report", "studies/quick.toml", "--learning-rates", "0.01", "0.001",
           "--seeds", "0", "--epochs", "200", "--name", "small"]  # fmt: skip
 

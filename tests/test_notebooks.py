@@ -95,9 +95,9 @@ def replace(path: Path, old: str, new: str) -> None:
     [
         ("summary.ipynb", "report/claims/differences.py", 'side = "above" if estimate.mean > 0', 'side = "above" if estimate.mean < 0'),
         ("summary.ipynb", "report/claims/search_range.py", "No single rate is the best", "No rate is the best"),
-        ("train.ipynb", "training/loop.py", "torch.optim.Adam(networks.parameters(), lr=parameters.learning_rate, fused=True)", "torch.optim.SGD(networks.parameters(), lr=parameters.learning_rate)"),
+        ("train.ipynb", "training/optimizers.py", '"adam": torch.optim.Adam,', '"adam": torch.optim.SGD,'),
         ("train.ipynb", "training/data.py", "div_(127.5).sub_(1)", "div_(255)"),
-        ("range_test.ipynb", "training/range_test.py", "torch.optim.Adam(networks.parameters(), fused=True)", "torch.optim.SGD(networks.parameters())"),
+        ("range_test.ipynb", "training/optimizers.py", '"adam": torch.optim.Adam,', '"adam": torch.optim.SGD,'),
     ],
 )  # fmt: skip
 def test_what_breaks_turns_red(copy: Path, name: str, module: str, old: str, new: str) -> None:

@@ -39,7 +39,7 @@ class Simulated(Results):
             "vary": {"learning_rate": rates, "seed": list(range(n_seeds))},
             "fixed": {"epochs": n_rows - 1},
         }
-        record: Any = SimpleNamespace(seeds=range(n_seeds), class_names=tuple("abcdefghij"))
+        record: Any = SimpleNamespace(seeds=range(n_seeds), class_names=tuple("abcdefghij"), facts={})
         super().__init__(parse_study(settings, "simulation"), dict.fromkeys(rates, record), {})
         object.__setattr__(self, "losses", dict(zip(rates, losses, strict=True)))
 

@@ -71,19 +71,33 @@ class SideBySide(nn.Module):
     def __init__(self, networks: Sequence[nn.Module], generators: Sequence[Generator]):
         super().__init__()
         self.networks = nn.ModuleList(networks)
-        self.states = [generator.get_state() for generator in generators]
+        self.generators = generators
+        self.states: list[tuple[Tensor, Tensor | None]] = []  # of the CPU's and the GPU's generator, network by network
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the outputs of each network for its inputs (n_networks, n, …): (n_networks, n, n_classes)."""
         if not self.training:
             return torch.stack([network(one) for network, one in zip(self.networks, inputs, strict=True)])
+        device = inputs.device if inputs.is_cuda else None
+        self.states = self.states or [start_noise(generator, device) for generator in self.generators]
         outputs = []
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[] if device is None else [device]):
             for place, (network, one) in enumerate(zip(self.networks, inputs, strict=True)):
-                torch.set_rng_state(self.states[place])
+                on_cpu, on_gpu = self.states[place]
+                torch.set_rng_state(on_cpu)
+                if on_gpu is not None:
+                    torch.cuda.set_rng_state(on_gpu, device)  # type: ignore[arg-type]
                 outputs.append(network(one))
-                self.states[place] = torch.get_rng_state()
+                on_gpu = None if device is None else torch.cuda.get_rng_state(device)
+                self.states[place] = torch.get_rng_state(), on_gpu
         return torch.stack(outputs)
+
+
+def start_noise(generator: Generator, device: torch.device | None) -> tuple[Tensor, Tensor | None]:
+    """Return the states in which the CPU's generator, and that of a GPU if there is one, start for one network."""
+    if device is None:
+        return generator.get_state(), None
+    return generator.get_state(), Generator(device).manual_seed(generator.initial_seed()).get_state()
 
 
 class Networks(nn.Module):

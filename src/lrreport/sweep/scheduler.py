@@ -2,6 +2,7 @@
 
 import ipaddress
 import logging
+import re
 import socket
 import warnings
 from dataclasses import dataclass
@@ -99,7 +100,7 @@ def connect(address: str) -> "Client":
         try:
             return Client(address, timeout=CONNECT_SECONDS, set_as_default=False, name="lrreport")
         except (OSError, TimeoutError, ValueError) as err:
+            said = re.sub(r"in <[^>]*>: ", "", join_lines(err.__cause__ or err))  # Dask names its objects, too
             raise LrreportError(
-                f"--scheduler: no scheduler answers at {address} ({join_lines(err.__cause__ or err)}); start one with "
-                "dask scheduler, or name another"
+                f"--scheduler: no scheduler answers at {address} ({said}); start one with dask scheduler, or name another"
             ) from err

@@ -4,12 +4,13 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from lrreport import LrreportError
 from lrreport.record import RunRecord
-from lrreport.report.formats import count_nouns, format_rate
-from lrreport.report.freshness import CONTENTS
-from lrreport.study import REPOSITORY, load_study
+from lrreport.report.formats import count_nouns, format_rate, name_level
+from lrreport.report.freshness import CONTENTS, list_folders
+from lrreport.study import AXES, REPOSITORY, Fixed, load_study
 from lrreport.sweep.locks import describe_owner, is_held
 from lrreport.sweep.store import KeptRun, Store
 from lrreport.workflow import Workflow
@@ -60,10 +61,10 @@ def find_users(outputs: Path) -> dict[str, list[str]]:
     for path in sorted(outputs.glob(f"*/{CONTENTS}")):
         try:
             contents = json.loads(path.read_text(encoding="utf-8"))
-            places = [run["folder"] for run in contents["runs"]] + [contents.get("range_test", "")]
+            places = list_folders(contents)
         except (OSError, ValueError, KeyError, TypeError) as err:
             raise LrreportError(f"{path}: cannot tell which runs it uses ({err}); make that report again") from err
-        for place in filter(None, places):
+        for place in places:
             users.setdefault(Path(place).name, []).append(path.parent.name)
     for path in sorted((REPOSITORY / "studies").glob("*.toml")):
         for run in Workflow(load_study(path), outputs).runs:
@@ -86,8 +87,17 @@ def describe_record(run: KeptRun) -> str:
     seeds = count_nouns(len(parameters["seeds"]), "seed")
     if isinstance(run.record, RunRecord):
         epochs = count_nouns(parameters["epochs"], "epoch")
-        return f"{parameters['dataset']}, learning rate {format_rate(run.record.learning_rate)}, {seeds}, {epochs}"
-    return f"{parameters['dataset']}, range test, {seeds}, {parameters['steps']} steps"
+        what = f"learning rate {format_rate(run.record.learning_rate)}, {seeds}, {epochs}"
+    else:
+        what = f"range test, {seeds}, {parameters['steps']} steps"
+    return ", ".join([parameters["dataset"], what, *list_own_settings(parameters)])
+
+
+def list_own_settings(parameters: dict[str, Any]) -> list[str]:
+    """Return the settings of a run that are not the default ones: what tells it from others of its rate."""
+    defaults = Fixed().model_dump(mode="json")
+    own = (name for name in AXES if name != "epochs" and parameters.get(name, defaults[name]) != defaults[name])
+    return [name_level(name, parameters[name]) for name in own]
 
 
 def format_size(n_bytes: int) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from lrreport.provenance import RANGE_NOTEBOOK, TRAINING_NOTEBOOK
 from lrreport.record import ARRAYS, RECORD, replace_file
-from lrreport.report.freshness import CONTENTS, SUMMARY_NOTEBOOK, describe_contents
+from lrreport.report.freshness import CONTENTS, SUMMARY_NOTEBOOK, Places, describe_contents
 from lrreport.report.results import REFERENCE
 from lrreport.study import Parameters, Study
 from lrreport.sweep.execute import execute
@@ -43,7 +43,7 @@ def copy_reference(work: Workflow) -> None:
         for name in (RECORD, ARRAYS):
             shutil.copyfile(work.store.folder(run.identity) / name, target / name)
         folders[run.parameters.learning_rate] = run.identity.key
-    replace_file(REFERENCE / CONTENTS, describe_contents(work.study, folders).encode())
+    replace_file(REFERENCE / CONTENTS, describe_contents(work.study, {None: Places(folders)}).encode())
 
 
 def clean_notebook(text: str) -> str:

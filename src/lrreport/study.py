@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Iterator, Sequence
 from functools import reduce
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -18,6 +18,7 @@ from pydantic import (
     Strict,
     ValidationError,
     ValidationInfo,
+    create_model,
     field_validator,
     model_validator,
 )
@@ -48,9 +49,13 @@ OPTIONS = {  # setting -> the setting it belongs to, and for which of its values
     "gamma": ("schedule", ("step",)),
     "warmup_epochs": ("schedule", ("linear_warmup",)),
 }
+MOST_LEVELS = 12  # of a second axis: more would make a report that nobody reads
 JARGON = {  # pydantic's words, in those of who writes a study file
     "Input should be a valid tuple": "it should be a list",
     "Tuple should have at least 1 item after validation, not 0": "it is empty",
+    "Tuple should have at least 2 items after validation, not 0": "it is empty",
+    "Tuple should have at least 2 items after validation, not 1": "one value alone is fixed, not varied",
+    f"Tuple should have at most {MOST_LEVELS} items after validation, not": f"it has more than {MOST_LEVELS} values,",
 }
 LARGEST_FILE = 1_000_000  # bytes
 TABLES = ("name", "title", "vary", "fixed", "margins", "range_test", "published")  # of a study file
@@ -83,7 +88,15 @@ Loss = Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,80}$"), AfterValidator(_not_reserved)]
 
 
-Choice = Annotated[str, Field(max_length=200)]
+def _is_known(name: str, info: ValidationInfo) -> str:
+    names = CHOICES[info.field_name or ""]
+    if name not in names and not IMPORT_PATH.match(name):
+        close = difflib.get_close_matches(name, names, n=1)
+        raise ValueError(f"there is no such {info.field_name}{f', did you mean {close[0]!r}?' if close else ''}")
+    return name
+
+
+Choice = Annotated[str, Field(max_length=200), AfterValidator(_is_known)]
 
 
 def _list_choices(names: Sequence[str]) -> str:
@@ -100,17 +113,6 @@ class Settings(BaseModel):
     """Settings that never change once read; a key that is not one of theirs is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
-
-
-class Vary(Settings):
-    """The learning rates, and the seeds that repeat each of them."""
-
-    learning_rate: Annotated[tuple[Rate, ...], Field(min_length=1), AfterValidator(_without_duplicates)] = Field(
-        description="give distinct positive learning rates, such as [0.001, 0.0001]"
-    )
-    seed: Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_without_duplicates)] = Field(
-        default=(0, 1, 2, 3, 4), description="give distinct whole numbers from 0 on, such as [0, 1, 2, 3, 4]"
-    )
 
 
 class Setup(Settings):
@@ -151,14 +153,6 @@ class Setup(Settings):
     split_seed: Seed = Field(default=0, description="give a whole number from 0 on")
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description='give "auto", "cpu" or "cuda"')
 
-    @field_validator("dataset", "model", "loss", "optimizer")
-    @classmethod
-    def _is_known(cls, name: str, info: ValidationInfo) -> str:
-        if name not in CHOICES[info.field_name or ""] and not IMPORT_PATH.match(name):
-            close = difflib.get_close_matches(name, CHOICES[info.field_name or ""], n=1)
-            raise ValueError(f"there is no such {info.field_name}{f', did you mean {close[0]!r}?' if close else ''}")
-        return name
-
     @field_validator("validation_size")
     @classmethod
     def _can_be_held_out(cls, size: int, info: ValidationInfo) -> int:
@@ -168,15 +162,15 @@ class Setup(Settings):
             raise ValueError(f"{dataset} has ten classes, so it must be a multiple of 10 up to {most}")
         return size
 
-    @model_validator(mode="after")
-    def _options_belong_to_what_is_chosen(self) -> Self:
+    def find_misplaced(self) -> tuple[str, str] | None:
+        """Return a setting that has no place beside the others, and why, if there is one."""
         for option, (choice, owners) in OPTIONS.items():
             if getattr(self, option) != type(self).model_fields[option].default and getattr(self, choice) not in owners:
                 belongs = f"it belongs to {choice} {_list_choices(owners)}"
-                raise ValueError(f"{option}: {belongs}, not to {getattr(self, choice)!r}; leave it out")
+                return option, f"{belongs}, not to {getattr(self, choice)!r}; leave it out"
         if self.nesterov and not self.momentum:
-            raise ValueError("nesterov: it needs a momentum above 0, such as momentum = 0.9")
-        return self
+            return "nesterov", "it needs a momentum above 0, such as momentum = 0.9"
+        return None
 
     def applying(self) -> dict[str, Any]:
         """Return the settings that have an effect, by name: without those of other choices than the ones made."""
@@ -197,6 +191,53 @@ class Fixed(Setup):
     epochs: Count = Field(default=5, description="give a whole number from 1 on, such as 5")
 
 
+AXES = tuple(
+    name for name in Fixed.model_fields if name not in ("dataset", "validation_size", "split_seed", "device")
+)  # what may vary beside the learning rate: neither what rates are compared on, nor where
+
+
+class Varied(Settings):
+    """The learning rates, the seeds that repeat each of them, and if wanted the values of one more setting."""
+
+    learning_rate: Annotated[tuple[Rate, ...], Field(min_length=1), AfterValidator(_without_duplicates)] = Field(
+        description="give distinct positive learning rates, such as [0.001, 0.0001]"
+    )
+    seed: Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_without_duplicates)] = Field(
+        default=(0, 1, 2, 3, 4), description="give distinct whole numbers from 0 on, such as [0, 1, 2, 3, 4]"
+    )
+
+    @property
+    def axis(self) -> str | None:
+        """The setting that varies beside the learning rate and the seed, if one does."""
+        return next((name for name in AXES if getattr(self, name, None) is not None), None)
+
+    @model_validator(mode="after")
+    def _has_one_more_axis_at_most(self) -> Self:
+        for name in AXES:
+            if name != self.axis and getattr(self, name, None) is not None:
+                raise ValueError(
+                    f"{name}: {self.axis} varies already, and one setting may beside the learning rate and the seed; "
+                    "leave one of the two out"
+                )
+        return self
+
+
+def _make_axis(name: str) -> tuple[Any, Any]:
+    """Return a field of `Vary`: several values of a setting of `Fixed`, each of them checked as there."""
+    field = Fixed.model_fields[name]
+    one = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+    several = Annotated[
+        tuple[one, ...], Field(min_length=2, max_length=MOST_LEVELS), AfterValidator(_without_duplicates)  # type: ignore[valid-type]
+    ]  # fmt: skip
+    return several | None, Field(default=None, description=f"in a list of two or more values, {field.description}")
+
+
+if TYPE_CHECKING:
+    Vary = Varied
+else:
+    Vary = create_model("Vary", __base__=Varied, __doc__=Varied.__doc__, **{name: _make_axis(name) for name in AXES})
+
+
 class RangeTest(Settings):
     """From which rate to which a range test goes, and in how many training steps."""
 
@@ -214,7 +255,17 @@ class RangeTest(Settings):
         return highest
 
 
-class RangeParameters(Setup, RangeTest):
+class Consistent(Setup):
+    """A setup whose settings all have their place."""
+
+    @model_validator(mode="after")
+    def _has_nothing_misplaced(self) -> Self:
+        if misplaced := self.find_misplaced():
+            raise ValueError(": ".join(misplaced))
+        return self
+
+
+class RangeParameters(Consistent, RangeTest):
     """The parameters of one execution of the range test notebook."""
 
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_without_duplicates)] = Field(
@@ -228,7 +279,7 @@ class RangeParameters(Setup, RangeTest):
         return [self.lowest * factor ** (step / (self.steps - 1)) for step in range(self.steps)]
 
 
-class Parameters(Fixed):
+class Parameters(Fixed, Consistent):
     """The parameters of one execution of the training notebook: one learning rate, all its seeds."""
 
     learning_rate: Rate = Field(description="give a positive number, such as 0.001")
@@ -282,13 +333,56 @@ class Study(Settings):
     published: Published | None = None
     folder: Path | None = Field(default=None, exclude=True)
 
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        axis = self.vary.axis
+        if axis and getattr(self.fixed, axis) != Fixed.model_fields[axis].default:
+            raise ValueError(f"fixed.{axis}: the study varies it, so leave it out of [fixed]")
+        if axis and self.published is not None:
+            raise ValueError(
+                f"vary.{axis}: an earlier report is checked with one {axis}; leave out this or [published]"
+            )
+        for level in self.levels().values():
+            if misplaced := level.fixed.find_misplaced():
+                table = "vary" if misplaced[0] == axis else "fixed"
+                raise ValueError(f"{table}.{': '.join(misplaced)}")
+        return self
+
+    def levels(self) -> dict[Any, Self]:
+        """Return the study at each value of its second axis, where that is fixed; without such an axis {None: itself}.
+
+        An option that belongs to only some of the values, such as the momentum of SGD, is left out at the others.
+        """
+        axis = self.vary.axis
+        if axis is None:
+            return {None: self}
+        vary = Vary(learning_rate=self.vary.learning_rate, seed=self.vary.seed)
+        levels: dict[Any, Self] = {}
+        for value in getattr(self.vary, axis):
+            of_range = None if axis == "epochs" and levels else self.range_test  # which has no epochs: one is enough
+            changes = {"vary": vary, "fixed": self._fix(axis, value), "range_test": of_range}
+            levels[value] = self.model_copy(update=changes)
+        return levels
+
+    def _fix(self, axis: str, value: Any) -> Fixed:
+        """Return the fixed settings at one value of the second axis."""
+        values = getattr(self.vary, axis)
+        foreign = [
+            option
+            for option, (choice, owners) in OPTIONS.items()
+            if choice == axis and value not in owners and any(other in owners for other in values)
+        ]
+        return Fixed(**self.fixed.model_dump(exclude={axis, *foreign}), **{axis: value})
+
     def runs(self) -> Iterator[Parameters]:
-        """Yield the parameters of each notebook run, one for each learning rate, in the study's order."""
-        for rate in self.vary.learning_rate:
-            yield Parameters(learning_rate=rate, seeds=tuple(sorted(self.vary.seed)), **self.fixed.model_dump())
+        """Yield the parameters of each notebook run: one for each level and learning rate, in the study's order."""
+        for level in self.levels().values():
+            for rate in self.vary.learning_rate:
+                seeds = tuple(sorted(self.vary.seed))
+                yield Parameters(learning_rate=rate, seeds=seeds, **level.fixed.model_dump())
 
     def range_parameters(self) -> RangeParameters | None:
-        """Return the parameters of the study's range test, or None if it has none."""
+        """Return the parameters of the range test of a study of one axis, or None if it has none."""
         if self.range_test is None:
             return None
         setup = self.fixed.model_dump(exclude={"epochs"})
@@ -302,8 +396,10 @@ class Study(Settings):
         """
         settings = self.model_dump(mode="json", exclude_none=True) | {"folder": self.folder}
         for key, value in changes.items():
+            if value is not None and key == self.vary.axis:
+                raise LrreportError(f"command line: {key} varies in this study; change it in the study's file")
             if value is not None:
-                settings["vary" if key in Vary.model_fields else "fixed"][key] = value
+                settings["vary" if key in ("learning_rate", "seed") else "fixed"][key] = value
         changed = parse_study(settings, "command line")
         if changed != self:
             settings["name"] = f"{self.name}-{changed.digest()[:6]}"
@@ -313,7 +409,7 @@ class Study(Settings):
 
     def digest(self) -> str:
         """Return the SHA-256 (hexadecimal) of all the settings but the name."""
-        settings = json.dumps(self.model_dump(mode="json", exclude={"name"}), sort_keys=True)
+        settings = json.dumps(self.model_dump(mode="json", exclude={"name"}, exclude_none=True), sort_keys=True)
         return hashlib.sha256(settings.encode()).hexdigest()
 
 
@@ -375,8 +471,9 @@ def _describe(model: type[Settings], error: Any) -> str:
         hint = f"did you mean {close[0]}?" if close else f"the keys here are {known}"
         return f"unknown key {path}; {hint}"
     if isinstance(error["input"], dict) and error["type"] == "value_error":  # about one setting beside the others
-        key, _, problem = error["msg"].removeprefix("Value error, ").partition(": ")
-        return f"{path}.{key} = {_brief(error['input'].get(key))}: {problem}"
+        within, _, problem = error["msg"].removeprefix("Value error, ").partition(": ")
+        value = reduce(lambda table, name: table.get(name, {}), within.split("."), error["input"])
+        return f"{'.'.join(filter(None, [path, within]))} = {_brief(value)}: {problem}"
     field = table.model_fields.get(key)
     remedy = f"; {field.description}" if field is not None and field.description else ""
     if error["type"] == "missing" and isinstance(error["loc"][-1], int):

@@ -16,8 +16,8 @@ from lrreport import FailedError, LrreportError
 from lrreport.provenance import identify
 from lrreport.record import RECORD, replace_file
 from lrreport.report import freshness
-from lrreport.report.formats import format_rate
-from lrreport.study import IMPORT_PATH, Parameters, RangeParameters, Study
+from lrreport.report.formats import format_rate, name_level
+from lrreport.study import IMPORT_PATH, Fixed, Parameters, RangeParameters, Study
 from lrreport.sweep.execute import LOG, STALL_TIMEOUT, Limits, execute
 from lrreport.sweep.locks import hold
 from lrreport.sweep.run import Maker, Run, Say, Sweep
@@ -51,16 +51,35 @@ class Workflow:
 
     @property
     def runs(self) -> list[Run]:
-        """The runs of the study, its range test last if it has one."""
-        folder, of_range = self.code_folder, self.study.range_parameters()
-        digests = find_data_digests(self.study.fixed, folder)
-        wanted: list[Parameters | RangeParameters] = [*self.study.runs(), *([of_range] if of_range else [])]
-        return [Run(one, identify(one, digests, folder, self._find_device(one.device)), folder) for one in wanted]
+        """The runs of the study, level by level, the range test of each last if it has one."""
+        digests = find_data_digests(self._setups[0], self.code_folder)
+        runs, axis = [], self.study.vary.axis
+        for value, study in self.study.levels().items():
+            of_range = study.range_parameters()
+            wanted: list[Parameters | RangeParameters] = [*study.runs(), *([of_range] if of_range else [])]
+            name = name_level(axis, value) if axis else ""
+            for one in wanted:
+                identity = identify(one, digests, self.code_folder, self._find_device(one.device))
+                runs.append(Run(one, identity, self.code_folder, name))
+        return runs
 
     @property
     def code_folder(self) -> str:
         """Where a study's own modules are looked for: beside its file."""
-        return str(self.study.folder) if self.study.folder and self.study.fixed.imported() else ""
+        return str(self.study.folder) if self.study.folder and self._own_code else ""
+
+    @property
+    def _setups(self) -> list[Fixed]:
+        """The settings of each level that names other functions of the user's own than those before."""
+        setups: dict[str, Fixed] = {}
+        for level in self.study.levels().values():
+            setups.setdefault(str(level.fixed.imported()), level.fixed)
+        return list(setups.values())
+
+    @property
+    def _own_code(self) -> list[str]:
+        """The import paths of the user's own functions."""
+        return list(dict.fromkeys(path for setup in self._setups for path in setup.imported().values()))
 
     def _find_device(self, device: str) -> str | None:
         """Return the device that the workers of a cluster must have, where this machine need not have it."""
@@ -104,17 +123,17 @@ class Workflow:
 
     def _check_place(self) -> None:
         """Raise LrreportError unless the runs can be made where they are to be made."""
-        own = self.study.fixed.imported()
         if self.scheduler is not None:
             self.scheduler.check()
-            if own:
+            if self._own_code:
                 raise LrreportError(
-                    f"{', '.join(own.values())}: code of your own is not sent to a cluster; leave out the scheduler to run here"
+                    f"{', '.join(self._own_code)}: code of your own is not sent to a cluster; leave out the scheduler to run here"
                 )
             return
         if not IMPORT_PATH.match(self.study.fixed.dataset):
             verify_files(self.study.fixed.dataset)
-        check_setup(self.study.fixed, self.code_folder)
+        for setup in self._setups:
+            check_setup(setup, self.code_folder)
 
     def _choose_cluster(self) -> Callable[[Say], AbstractContextManager[Maker]] | None:
         """Return what opens the cluster that the user named, if there is one."""
@@ -179,10 +198,15 @@ class Workflow:
 
     def describe(self, runs: list[Run]) -> str:
         """Return the text of the folder's study.json: the study, and where each run is relative to it."""
-        places = [(run.parameters, f"../runs/{run.identity.key}") for run in runs]
-        folders = {one.learning_rate: place for one, place in places if isinstance(one, Parameters)}
-        of_range = next((place for one, place in places if isinstance(one, RangeParameters)), None)
-        return freshness.describe_contents(self.study, folders, of_range)
+        axis, places = self.study.vary.axis, {}
+        for value in self.study.levels():
+            name = name_level(axis, value) if axis else ""
+            folders = [(run.parameters, f"../runs/{run.identity.key}") for run in runs if run.level == name]
+            places[value] = freshness.Places(
+                {one.learning_rate: folder for one, folder in folders if isinstance(one, Parameters)},
+                next((folder for one, folder in folders if isinstance(one, RangeParameters)), None),
+            )
+        return freshness.describe_contents(self.study, places)
 
 
 def _open_cluster(scheduler: Address, say: Say) -> AbstractContextManager[Maker]:
@@ -213,7 +237,7 @@ def check_published(study: Study, place: str) -> None:
 def print_status(work: Workflow) -> int:
     """Print a line for each run of the study: fresh, missing, stale and why, or damaged and how."""
     runs = work.runs
-    names = [name_run(run.parameters) for run in runs]
+    names = [", ".join(filter(None, [name_run(run.parameters), run.level])) for run in runs]
     for name, state in zip(names, work.store.inspect([run.identity for run in runs]), strict=True):
         reason = f" ({state.reason})" if state.reason else ""
         print(f"{name:<{max(10, *map(len, names))}} {state.status}{reason}")

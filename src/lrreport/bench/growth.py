@@ -16,7 +16,7 @@ import psutil
 from lrreport.bench.measure import Row
 from lrreport.provenance import Identity
 from lrreport.record import EpochRow, RunRecord, Score, SeedResult, replace_file, save_record
-from lrreport.report.freshness import CONTENTS, PAGE, describe_contents
+from lrreport.report.freshness import CONTENTS, PAGE, Places, describe_contents
 from lrreport.study import Parameters, Study, parse_study
 from lrreport.workflow import Workflow
 
@@ -96,7 +96,7 @@ def write_study(folder: Path, n_rates: int, n_seeds: int, n_epochs: int) -> Path
         (folder / folders[rate]).mkdir(parents=True, exist_ok=True)
         save_record(folder / folders[rate], record, arrays)
     folder.mkdir(parents=True, exist_ok=True)
-    replace_file(folder / CONTENTS, describe_contents(study, folders).encode())
+    replace_file(folder / CONTENTS, describe_contents(study, {None: Places(folders)}).encode())
     return folder
 
 

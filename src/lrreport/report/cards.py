@@ -1,14 +1,16 @@
 """A card for each learning rate: how it ends on validation and on test, and what became of its runs."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from html import escape
+from typing import Any
 
 from lrreport.report.claims.claim import find_learning, quantify, quantify_limit
 from lrreport.report.claims.differences import SHOWN_RATES, find_unbeaten, rank_rates
 from lrreport.report.colors import Hue, color_rates
 from lrreport.report.formats import count_nouns, format_rate
-from lrreport.report.narrative import typeset
-from lrreport.report.results import Results
+from lrreport.report.narrative import Chapter, typeset
+from lrreport.report.results import Levels, Results, by_level
 from lrreport.report.stats import estimate_mean
 
 METRIC = "val_accuracy"
@@ -43,20 +45,28 @@ class Card:
 
 @dataclass(frozen=True)
 class Cards:
-    """Cards side by side; `rest` says what is left out, if anything."""
+    """Cards side by side under a title, if they have one; `rest` says what is left out, if anything."""
 
     cards: tuple[Card, ...]
     rest: str = ""
+    title: str = ""
 
     def __repr__(self) -> str:
-        return "\n".join([*map(repr, self.cards), *filter(None, [self.rest])])
+        return "\n".join([*filter(None, [self.title]), *map(repr, self.cards), *filter(None, [self.rest])])
 
     def _repr_html_(self) -> str:
+        title = f'<p class="group">{escape(self.title)}</p>\n' if self.title else ""
         rest = f'<p class="rest">{escape(self.rest)}</p>' if self.rest else ""
-        return f'<ul class="cards">\n{"".join(card._repr_html_() for card in self.cards)}</ul>{rest}'
+        return f'{title}<ul class="cards">\n{"".join(card._repr_html_() for card in self.cards)}</ul>{rest}'
 
 
-def show_cards(results: Results) -> Cards:
+def _group_cards(levels: Levels, cards: Mapping[Any, Cards | Chapter]) -> Cards | Chapter:
+    title = {value: levels.name(value) for value in cards}
+    return Chapter(tuple(replace(one, title=title[value]) for value, one in cards.items() if isinstance(one, Cards)))
+
+
+@by_level(_group_cards)
+def show_cards(results: Results) -> Cards | Chapter:
     """Return the cards in the study's order; of very many rates, those that are best on validation."""
     rates = list(results.study.vary.learning_rate)
     if len(rates) <= SHOWN_RATES:

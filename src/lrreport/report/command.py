@@ -8,6 +8,8 @@ from lrreport.study import DEFAULT_STUDY, REPOSITORY, Study, load_study
 
 CHANGED_NAME = re.compile(r"(-[0-9a-f]{6})+$")  # what a study gets each time its settings are changed
 
+VARIABLES = {"learning_rate": "LRS", "seed": "SEEDS", "epochs": "EPOCHS", "device": "DEVICE"}  # of make
+
 
 def describe_command(study: Study) -> str:
     """Return the command, or nothing if no study file of the repository gives this study."""
@@ -24,13 +26,13 @@ def describe_command(study: Study) -> str:
 
 def list_changes(study: Study, file: Study) -> dict[str, Any]:
     """Return the settings of a study that differ from its file's and that the command line can set."""
-    ours, theirs = ({**dict(one.vary), "epochs": one.fixed.epochs, "device": one.fixed.device} for one in (study, file))
-    return {name: value for name, value in ours.items() if value != theirs[name]}
+    ours, theirs = (dict(one.vary) | dict(one.fixed) for one in (study, file))
+    return {name: ours[name] for name in VARIABLES if ours[name] != theirs[name]}
 
 
 def _write_option(option: tuple[str, Any]) -> str:
     name, value = option
-    variable = {"learning_rate": "LRS", "seed": "SEEDS", "epochs": "EPOCHS", "device": "DEVICE"}[name]
+    variable = VARIABLES[name]
     if isinstance(value, tuple):
         return f'{variable}="{" ".join(str(one) if isinstance(one, int) else format_rate(one) for one in value)}"'
     return f"{variable}={value}"

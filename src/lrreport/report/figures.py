@@ -1,6 +1,7 @@
 """Frame in, Figure out; nothing is computed here but where to draw, and nothing is saved."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
@@ -16,11 +17,11 @@ from scipy.optimize import isotonic_regression
 
 from lrreport.report.claims.claim import METRICS, list_rates, quantify, quantify_limit
 from lrreport.report.colors import FEW, Hue, color_rates
-from lrreport.report.formats import count_nouns, format_count, format_loss, format_rate
+from lrreport.report.formats import count_nouns, format_count, format_loss, format_rate, list_words
 from lrreport.report.pictures import FAINT, INK, STYLE, Picture, make_axes
-from lrreport.report.results import Results
+from lrreport.report.results import Found, Levels, RangeCurves, Results, by_level
 from lrreport.report.stats import estimate_mean
-from lrreport.report.table import Table
+from lrreport.report.table import Table, stack_tables
 
 WIDE, NARROW = {"width": 7.6}, {"width": 4.0}  # inches; the narrow arrangement is for phones
 PANELS = ("train_loss", "val_loss", "train_accuracy", "val_accuracy")
@@ -33,18 +34,46 @@ TABLE_ROWS = 300  # about so many at most in the table behind a figure
 SMOOTHING = 0.05  # the share of each new step in the smoothed loss of a range test
 
 
-def draw_accuracy_by_rate(results: Results) -> Picture:
-    """Draw validation and test accuracy against the learning rate: every seed a point, the mean with its interval."""
-    hues = color_rates(results.study.vary.learning_rate)
-    wide, narrow = (_plot_accuracies(results, hues, n_columns) for n_columns in (2, 1))
-    said = _compare_ends(results, "val_accuracy", "highest", "lowest")
-    alt = f"Two panels, validation and test accuracy against the learning rate on a log scale. {said}"
-    caption = f"{_explain_estimates(results)} {said}"
-    return Picture(wide, alt, caption, _tabulate_estimates(results), tuple(hues.values()), narrow)
+def draw_accuracy_by_rate(found: Found) -> Picture:
+    """Draw validation and test accuracy against the learning rate: every seed a point, the mean with its interval.
+
+    Of several levels each has a row.
+    """
+    hues = color_rates(found.study.vary.learning_rate)
+    wide, narrow = (_plot_accuracies(found, hues, n_columns) for n_columns in (2, 1))
+    said = _compare_ends(found, "val_accuracy", "highest", "lowest")
+    panels = f"Panels for each {found.axis}" if isinstance(found, Levels) else "Two panels"
+    alt = f"{panels}, validation and test accuracy against the learning rate on a log scale. {said}"
+    caption = f"{_explain_estimates(found)} {said}"
+    return Picture(wide, alt, caption, _tabulate_estimates(found), tuple(hues.values()), narrow)
 
 
-def _explain_estimates(results: Results) -> str:
+@dataclass(frozen=True)
+class Panel:
+    """What is drawn on one pair of axes: a metric of the results of a study or of one level, which `where` names."""
+
+    metric: str
+    results: Results
+    where: str = ""
+
+
+def list_panels(found: Found, metrics: Sequence[str], n_columns: int) -> list[Panel]:
+    """Return the panels of a figure, row by row: in one column those of a metric follow one another, level by level."""
+    if isinstance(found, Results):
+        return [Panel(metric, found) for metric in metrics]
+    levels = {f", {found.name(value)}": one for value, one in found.levels.items()}
+    if n_columns == 1:
+        return [Panel(metric, one, where) for metric in metrics for where, one in levels.items()]
+    return [Panel(metric, one, where) for where, one in levels.items() for metric in metrics]
+
+
+def _list_results(found: Found) -> list[Results]:
+    return [found] if isinstance(found, Results) else list(found.levels.values())
+
+
+def _explain_estimates(found: Found) -> str:
     """Return what the marks in the figure of accuracies are."""
+    results = max(_list_results(found), key=lambda one: len(one.runs))
     seeds = "Each point is one seed"
     if len(results.runs) > MANY_POINTS:
         seeds = "The wide band goes from the lowest seed to the highest"
@@ -55,18 +84,25 @@ def _explain_estimates(results: Results) -> str:
     return f"{seeds}, each diamond the mean over seeds with its 95 % interval."
 
 
-def _plot_accuracies(results: Results, hues: Mapping[float, Hue], n_columns: int) -> Figure:
-    size = WIDE | {"height": 3.4} if n_columns == 2 else NARROW | {"height": 5.2}
-    figure, axes = make_axes(2 // n_columns, n_columns, sharey=True, **size)
-    for axis, metric, title in zip(axes, ("val_accuracy", "test_accuracy"), ("Validation", "Test"), strict=True):
+def _plot_accuracies(found: Found, hues: Mapping[float, Hue], n_columns: int) -> Figure:
+    panels = list_panels(found, ("val_accuracy", "test_accuracy"), n_columns)
+    n_rows = len(panels) // n_columns
+    height = (1.0 + 2.4 * n_rows) if n_columns == 2 else (0.4 + 2.4 * n_rows)
+    figure, axes = make_axes(
+        n_rows, n_columns, sharex=True, sharey=True, height=height, **(WIDE if n_columns == 2 else NARROW)
+    )
+    for axis, panel in zip(axes, panels, strict=True):
+        results = panel.results
         with mpl.rc_context(STYLE):
             axis.set_xscale("log")
-            _draw_estimates(axis, results, metric, hues)
+            _draw_estimates(axis, results, panel.metric, hues)
             _mark_diverged(axis, results, hues)
-            axis.set_title(f"{title} accuracy")
+            axis.set_title(f"{METRICS[panel.metric].capitalize()}{panel.where}")
             axis.margins(x=0.15 if len(results.rates) <= 4 else 0.07)
-            _label_rates(axis, results.rates)
             axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=None, symbol=" %"))
+            axis.tick_params(labelbottom=n_columns == 1 or axis in axes[-n_columns:])
+    with mpl.rc_context(STYLE):
+        _label_rates(axes[-1], sorted({rate for panel in panels for rate in panel.results.rates}))
     for axis in axes[-n_columns:]:
         axis.set_xlabel("learning rate (log scale)")
     return figure
@@ -133,8 +169,27 @@ def _label_rates(axis: Axes, rates: Sequence[float]) -> None:
     axis.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _compare_ends(results: Results, metric: str, first: str, last: str) -> str:
-    """Return which rates end at the two ends of a metric; `first` is the word for its upper end, `last` for the lower."""
+def _compare_ends(found: Found, metric: str, first: str, last: str) -> str:
+    """Return which rates end at the two ends of a metric; `first` is the word for its upper end, `last` for the lower.
+
+    Of several levels, which rate ends best at each.
+    """
+    if isinstance(found, Results):
+        return _compare_ends_of_one(found, metric, first, last)
+    ends = []
+    for value, results in found.levels.items():
+        means = {rate: float(results.values(rate, metric).mean()) for rate in results.complete_rates}
+        if means:
+            best = (max if metric.endswith("accuracy") else min)(means, key=lambda rate: means[rate])
+            unit = "" if metric.endswith("accuracy") else " nats"
+            ends.append(f"at {format_rate(best)} with {found.name(value)} ({quantify(means[best], metric)}{unit})")
+    which = first if metric.endswith("accuracy") else last
+    if not ends:
+        return "No learning rate trained to the end."
+    return f"The mean {METRICS[metric]} ends {which} {list_words(ends)}."
+
+
+def _compare_ends_of_one(results: Results, metric: str, first: str, last: str) -> str:
     means = {rate: float(results.values(rate, metric).mean()) for rate in results.complete_rates}
     diverged = [rate for rate in results.rates if rate not in means]
     broken = f" Training diverged at {list_rates(diverged)}." if 0 < len(diverged) <= LISTED else ""
@@ -153,6 +208,7 @@ def _compare_ends(results: Results, metric: str, first: str, last: str) -> str:
     )
 
 
+@by_level(stack_tables)
 def _tabulate_estimates(results: Results) -> Table:
     rows, shown = [], pick_evenly(results.rates, TABLE_ROWS)
     for rate in shown:
@@ -187,52 +243,64 @@ def _say_picked(picked: Sequence[float], rates: Sequence[float]) -> str:
     return f", at {format_count(len(picked))} of the {format_count(len(rates))} learning rates, evenly spaced by rank"
 
 
-def draw_curves(results: Results) -> Picture:
-    """Draw loss and accuracy by epoch, training and validation: means over seeds, bands from the lowest to the highest."""
-    hues = color_rates(results.study.vary.learning_rate)
-    wide, narrow = (_plot_curves(results, hues, n_columns) for n_columns in (2, 1))
-    said = _compare_ends(results, "val_loss", "highest", "lowest")
-    n_rates = count_nouns(len(results.rates), "learning rate")
-    drawn = pick_evenly(results.rates, CURVES)
+def draw_curves(found: Found) -> Picture:
+    """Draw loss and accuracy by epoch, training and validation: means over seeds, bands from the lowest to the highest.
+
+    Of several levels only validation, each level in a row.
+    """
+    hues = color_rates(found.study.vary.learning_rate)
+    wide, narrow = (_plot_curves(found, hues, n_columns) for n_columns in (2, 1))
+    said = _compare_ends(found, "val_loss", "highest", "lowest")
+    rates = [rate for rate in found.study.vary.learning_rate if any(rate in one.rates for one in _list_results(found))]
+    n_rates, drawn = count_nouns(len(rates), "learning rate"), pick_evenly(rates, CURVES)
     alt = f"Four panels, loss and accuracy in training and on validation by epoch, for {n_rates}. {said}"
-    caption = f"{_explain_curves(results, drawn)} {said}"
-    return Picture(wide, alt, caption, _tabulate_curves(results), tuple(hues[rate] for rate in drawn), narrow)
+    if isinstance(found, Levels):
+        alt = f"Panels for each {found.axis}, validation loss and accuracy by epoch, for {n_rates}. {said}"
+    caption = f"{_explain_curves(found, drawn)} {said}"
+    return Picture(wide, alt, caption, _tabulate_curves(found), tuple(hues[rate] for rate in drawn), narrow)
 
 
-def _explain_curves(results: Results, drawn: Sequence[float]) -> str:
+def _explain_curves(found: Found, drawn: Sequence[float]) -> str:
     """Return what the lines in the figure of curves are."""
+    every = _list_results(found)
+    n_rates = max(len(results.rates) for results in every)
     text = "Lines are means over seeds"
-    if len(results.study.vary.seed) == 1:
+    if len(found.study.vary.seed) == 1:
         text = "Lines are single seeds"
-    elif len(results.rates) <= LISTED:
+    elif n_rates <= LISTED:
         text += ", bands reach from the lowest seed to the highest"
-    if len(drawn) < len(results.rates):
+    if len(drawn) < n_rates:
         text += f"; drawn are {format_count(len(drawn))} of the rates, evenly spaced by rank"
-    return f"{text}." + (" A cross is where training diverged." if set(drawn) - set(results.complete_rates) else "")
+    broken = any(set(drawn) & set(one.rates) - set(one.complete_rates) for one in every)
+    return f"{text}." + (" A cross is where training diverged." if broken else "")
 
 
-def _plot_curves(results: Results, hues: Mapping[float, Hue], n_columns: int) -> Figure:
-    size = WIDE | {"height": 5.6} if n_columns == 2 else NARROW | {"height": 9.0}
-    figure, axes = make_axes(4 // n_columns, n_columns, sharex=True, **size)
-    limit = _limit_of_interest(results)
-    for place, (axis, metric) in enumerate(zip(axes, PANELS, strict=True)):
-        if place % 2:
-            axis.sharey(axes[place - 1])
-            axis.tick_params(labelleft=n_columns == 1)
+def _plot_curves(found: Found, hues: Mapping[float, Hue], n_columns: int) -> Figure:
+    panels = list_panels(found, PANELS if isinstance(found, Results) else PANELS[1::2], n_columns)
+    n_rows = len(panels) // n_columns
+    height = (0.8 + 2.4 * n_rows) if n_columns == 2 else (0.2 + 2.2 * n_rows)
+    figure, axes = make_axes(n_rows, n_columns, sharex=True, height=height, **(WIDE if n_columns == 2 else NARROW))
+    limits = [limit for one in _list_results(found) if (limit := _limit_of_interest(one)) is not None]
+    limit, first = max(limits, default=None), dict[str, Axes]()
+    for place, (axis, panel) in enumerate(zip(axes, panels, strict=True)):
+        kind, rates = panel.metric.partition("_")[2], panel.results.rates
+        if first.setdefault(kind, axis) is not axis:
+            axis.sharey(first[kind])
+            axis.tick_params(labelleft=n_columns == 1 or not place % 2 or first[kind] is not axes[place - 1])
         with mpl.rc_context(STYLE):
-            for rate in pick_evenly(results.rates, CURVES):
-                _draw_curve(axis, results.curves(rate, metric), hues[rate], banded=len(results.rates) <= LISTED)
-            axis.set_title(_title_curves(metric, limit))
+            for rate in pick_evenly(rates, CURVES):
+                _draw_curve(axis, panel.results.curves(rate, panel.metric), hues[rate], banded=len(rates) <= LISTED)
+            axis.set_title(f"{_title_curves(panel.metric, limit)}{panel.where}")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
-        if metric.endswith("accuracy"):
+        if kind == "accuracy":
             axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=None, symbol=" %"))
     if limit is not None:
-        axes[0].set_ylim(0, limit)
+        first["loss"].set_ylim(0, limit)
     for axis in axes[-n_columns:]:
         axis.set_xlabel("epoch")
-    for axis, metric in zip(axes, PANELS, strict=True):
-        _mark_ends(axis, results, metric, hues)
-    _name_curves(figure, axes, results, hues, n_columns)
+    for axis, panel in zip(axes, panels, strict=True):
+        _mark_ends(axis, panel.results, panel.metric, hues)
+    _name_curves(figure, axes, panels, hues, n_columns)
     return figure
 
 
@@ -280,19 +348,18 @@ def _mark_ends(axis: Axes, results: Results, metric: str, hues: Mapping[float, H
 
 
 def _name_curves(
-    figure: Figure, axes: Sequence[Axes], results: Results, hues: Mapping[float, Hue], n_columns: int
+    figure: Figure, axes: Sequence[Axes], panels: Sequence[Panel], hues: Mapping[float, Hue], n_columns: int
 ) -> None:
     """Name the lines: at their ends if they are few, in a legend, or by a scale of colours if they are many."""
+    rates = sorted({rate for panel in panels for rate in panel.results.rates})
     with mpl.rc_context(STYLE):
-        if len(results.rates) <= LABELLED:
-            for axis, metric in list(zip(axes, PANELS, strict=True))[n_columns - 1 :: n_columns]:
-                ends = {rate: results.curves(rate, metric).mean(axis=1).iloc[-1] for rate in results.rates}
+        if len(rates) <= LABELLED:
+            for axis, panel in list(zip(axes, panels, strict=True))[n_columns - 1 :: n_columns]:
+                own = panel.results
+                ends = {rate: own.curves(rate, panel.metric).mean(axis=1).iloc[-1] for rate in own.rates}
                 _label_ends(axis, ends, hues)
-        elif len(results.rates) <= LISTED:
-            handles = [
-                mpl.lines.Line2D([], [], color=hues[rate].light, label=format_rate(rate))
-                for rate in sorted(results.rates)
-            ]
+        elif len(rates) <= LISTED:
+            handles = [mpl.lines.Line2D([], [], color=hues[rate].light, label=format_rate(rate)) for rate in rates]
             figure.legend(
                 handles=handles,
                 loc="outside lower center",
@@ -336,6 +403,7 @@ def _add_scale(figure: Figure, axes: Sequence[Axes], hues: Mapping[float, Hue]) 
     bar.ax.yaxis.set_minor_formatter(NullFormatter())
 
 
+@by_level(stack_tables)
 def _tabulate_curves(results: Results) -> Table:
     drawn = pick_evenly(results.rates, CURVES)
     epochs = _choose_epochs(results, len(drawn))
@@ -360,35 +428,61 @@ def _choose_epochs(results: Results, n_rates: int) -> list[int]:
     return sorted({round(place) for place in np.linspace(0, last, n)})
 
 
-def draw_range_test(results: Results) -> Picture | None:
-    """Draw the loss of each seed while the rate grows, and where the rates of the study lie; None without a range test."""
-    curves = results.range_test
-    return None if curves is None else draw_range(curves.rates, curves.losses, results.study.vary.learning_rate)
+def draw_range_test(found: Found) -> Picture | None:
+    """Draw the loss of each seed while the rate grows, and where the rates of the study lie; None without a range test.
+
+    Of several levels each has a row.
+    """
+    levels = {"": found} if isinstance(found, Results) else {found.name(one): it for one, it in found.levels.items()}
+    tests = {name: one.range_test for name, one in levels.items() if one.range_test is not None}
+    return _draw_ranges(tests, found.study.vary.learning_rate) if tests else None
 
 
 def draw_range(rates: Any, losses: Any, tried: Sequence[float] = ()) -> Picture:
     """Draw the losses (n_seeds, n_steps) of a range test against the rate of each step, and the rates tried as lines."""
-    figure, [axis] = make_axes(height=3.4)
-    smooth = pd.DataFrame(np.asarray(losses).T, index=pd.Index(rates)).ewm(alpha=SMOOTHING, ignore_na=True).mean()
-    smooth = smooth.where(np.isfinite(np.asarray(losses).T))
-    hues = color_rates(tried)
+    return _draw_ranges({"": RangeCurves(rates, losses)}, tried)
+
+
+def _draw_ranges(tests: Mapping[str, RangeCurves], tried: Sequence[float]) -> Picture:
+    """Draw range tests one below the other, each by the name of its level."""
+    figure, axes = make_axes(len(tests), sharex=True, sharey=True, height=1.0 + 2.4 * len(tests))
+    hues, said, tables = color_rates(tried), [], []
+    for axis, (name, curves) in zip(axes, tests.items(), strict=True):
+        smooth = _smooth(curves)
+        _plot_range(axis, smooth, f", {name}" if name else "", hues)
+        tables.append(_tabulate_range(smooth, name))
+        mean = smooth.mean(axis=1)
+        near = format_rate(float(f"{mean.idxmin():.1g}"))
+        lowest = f"over all seeds the smoothed loss is lowest, {format_loss(float(mean.min()))} nats, near {near}."
+        said.append(f"With {name} {lowest}" if name else f"{lowest[0].upper()}{lowest[1:]}")
+    axes[-1].set_xlabel("learning rate (log scale)")
+    axes[0].set_ylim(0, 1.5 * max(float(np.nanmax(np.asarray(one.losses)[:, 0])) for one in tests.values()))
+    lines = f" Vertical lines are the {count_nouns(len(tried), 'rate')} of the study." if tried else ""
+    rates = next(iter(tests.values())).rates
+    span = f"from {format_rate(float(rates[0]))} to {format_rate(float(rates[-1]))}"
+    caption = f"{' '.join(said)}{lines}"
+    alt = f"Range test: training loss while the learning rate grows {span}, a line for each seed. {caption}"
+    table = Table(pd.concat([one.frame for one in tables], ignore_index=True), tables[0].caption, tables[0].n_labels)
+    return Picture(figure, alt, caption, table, tuple(hues.values()))
+
+
+def _smooth(curves: RangeCurves) -> pd.DataFrame:
+    """Return the smoothed losses of a range test: the rate of each step down, seeds across."""
+    losses = np.asarray(curves.losses).T
+    smooth = pd.DataFrame(losses, index=pd.Index(curves.rates)).ewm(alpha=SMOOTHING, ignore_na=True).mean()
+    return smooth.where(np.isfinite(losses))
+
+
+def _plot_range(axis: Axes, smooth: pd.DataFrame, where: str, hues: Mapping[float, Hue]) -> None:
     with mpl.rc_context(STYLE):
         axis.set_xscale("log")
         for seed in smooth:
             axis.plot(smooth.index, smooth[seed], color=FAINT.light, linewidth=1.1, alpha=0.9)
-        axis.set_ylim(0, 1.5 * float(np.nanmax(np.asarray(losses)[:, 0])))
-        axis.set(title="Training loss (nats, smoothed) while the rate grows", xlabel="learning rate (log scale)")
+        axis.set(title=f"Training loss (nats, smoothed) while the rate grows{where}")
         axis.title.set_position((0, 1))
         _draw_tried(axis, hues)
         axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_rate(float(f"{value:.6g}"))))
         axis.xaxis.set_minor_formatter(NullFormatter())
-    mean = smooth.mean(axis=1)
-    near = format_rate(float(f"{mean.idxmin():.1g}"))
-    said = f"Over all seeds the smoothed loss is lowest, {format_loss(float(mean.min()))} nats, near {near}."
-    lines = f" Vertical lines are the {count_nouns(len(tried), 'rate')} of the study." if tried else ""
-    span = f"from {format_rate(float(rates[0]))} to {format_rate(float(rates[-1]))}"
-    alt = f"Range test: training loss while the learning rate grows {span}, a line for each seed. {said}{lines}"
-    return Picture(figure, alt, f"{said}{lines}", _tabulate_range(smooth), tuple(hues.values()))
 
 
 def _draw_tried(axis: Axes, hues: Mapping[float, Hue]) -> None:
@@ -404,10 +498,11 @@ def _draw_tried(axis: Axes, hues: Mapping[float, Hue]) -> None:
             free = place + half + 0.01
 
 
-def _tabulate_range(smooth: pd.DataFrame) -> Table:
+def _tabulate_range(smooth: pd.DataFrame, level: str) -> Table:
     every = max(1, len(smooth) // 50)
     rows = [
-        {"Learning rate": format_rate(float(f"{rate:.3g}"))}
+        ({"Level": level} if level else {})
+        | {"Learning rate": format_rate(float(f"{rate:.3g}"))}
         | {
             f"Seed {place}": format_loss(value) if value == value else "diverged"
             for place, value in enumerate(row, start=1)
@@ -415,7 +510,11 @@ def _tabulate_range(smooth: pd.DataFrame) -> Table:
         for rate, row in zip(smooth.index[::every], smooth.to_numpy()[::every], strict=True)
     ]
     which = "each step" if every == 1 else f"one step of every {every}"
-    return Table(pd.DataFrame(rows), f"The smoothed training loss, in nats, at {which}, seed by seed.")
+    return Table(
+        pd.DataFrame(rows),
+        f"The smoothed training loss, in nats, at {which}, seed by seed.",
+        n_labels=2 if level else 1,
+    )
 
 
 def draw_images(images: Any, names: Sequence[str], alt: str, n_columns: int = 10) -> Picture | None:

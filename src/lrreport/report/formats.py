@@ -60,6 +60,22 @@ def format_ratio(value: float) -> str:
     return f"{value:.2f}" if value < 100 else f"{value:,.0f}"
 
 
+def format_setting(value: Any) -> str:
+    """Return a setting of a study: 5000 → "5,000", (128, 64) → "128 × 64", true → "yes"."""
+    if isinstance(value, list | tuple):
+        return " × ".join(map(format_setting, value)) or "none"
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "unknown"}[value]
+    if isinstance(value, float):
+        return format_rate(value)
+    return format_count(value) if isinstance(value, int) else str(value)
+
+
+def name_level(axis: str, value: Any) -> str:
+    """Return what a setting at one of its values is called: "batch size 32"."""
+    return f"{axis.replace('_', ' ')} {format_setting(value)}"
+
+
 def _signed(value: float, spec: str) -> str:
     text = format(value, spec)
     if float(text) == 0:  # no "-0.00"

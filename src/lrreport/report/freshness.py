@@ -2,7 +2,10 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lrreport.study import REPOSITORY, Study
 
@@ -14,11 +17,34 @@ SUMMARY_NOTEBOOK = REPOSITORY / "notebooks" / "summary.ipynb"
 SOURCES = {".py", ".j2", ".css", ".js", ".json"}
 
 
-def describe_contents(study: Study, folders: dict[float, str], of_range: str | None = None) -> str:
-    """Return the text of a study.json: the study, and the folders of its runs and range test relative to the file."""
-    runs = [{"learning_rate": rate, "folder": folder} for rate, folder in folders.items()]
-    contents = {"study": study.model_dump(mode="json", exclude_none=True), "runs": runs}
-    return json.dumps(contents | ({"range_test": of_range} if of_range else {}), indent=1) + "\n"
+@dataclass(frozen=True)
+class Places:
+    """The folders of the runs of a study, or of one level of it, by learning rate, and of its range test."""
+
+    runs: dict[float, str]
+    range_test: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the folders as plain data."""
+        runs = [{"learning_rate": rate, "folder": folder} for rate, folder in self.runs.items()]
+        return {"runs": runs} | ({"range_test": self.range_test} if self.range_test else {})
+
+
+def describe_contents(study: Study, places: Mapping[Any, Places]) -> str:
+    """Return the text of a study.json: the study, and where its runs are, relative to the file.
+
+    `places` are by the values of the study's second axis, or under None if it has none.
+    """
+    told = study.model_dump(mode="json", exclude_none=True)
+    levels = {"levels": [{"value": value, **one.to_json()} for value, one in places.items()]}
+    return json.dumps({"study": told, **(places[None].to_json() if None in places else levels)}, indent=1) + "\n"
+
+
+def list_folders(contents: Mapping[str, Any]) -> list[str]:
+    """Return the folders of all runs and range tests that the contents of a study.json name; raises KeyError."""
+    levels = contents.get("levels", [contents])
+    runs = [run["folder"] for level in levels for run in level["runs"]]
+    return runs + [level["range_test"] for level in levels if "range_test" in level]
 
 
 def fingerprint(contents: str, records: list[Path]) -> str:

@@ -1,16 +1,18 @@
 """Which claims a report asks, in which order, and how they are shown."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from html import escape
-from typing import Any
+from typing import Any, Protocol
 
 from lrreport.report.claims import VOCABULARY, Claim, ask
 from lrreport.report.claims.claim import find_learning, list_rates, quantify_rates
 from lrreport.report.claims.differences import SHOWN_RATES, choose_pairs, rank_rates
+from lrreport.report.claims.levels import best_combination, best_rate_moves, compare_tuned, quantify_level
 from lrreport.report.command import describe_command
 from lrreport.report.formats import Quantity, count_nouns, format_count, format_rate, list_words
-from lrreport.report.results import Results
+from lrreport.report.results import Found, Levels, Results, by_level
 from lrreport.report.stats import find_steepest_rate
 from lrreport.study import Study
 
@@ -83,17 +85,48 @@ def _name_verdict(one: Claim) -> str:
     return f"“{one.name.replace('_', ' ')}”: {one.verdict}"
 
 
+class Shown(Protocol):
+    """What a notebook and a page can show."""
+
+    def _repr_html_(self) -> str: ...
+
+
 @dataclass(frozen=True)
 class Chapter:
-    """Narratives one after the other."""
+    """Narratives, or what else can be shown, one after the other."""
 
-    parts: tuple[Narrative, ...]
+    parts: tuple[Shown, ...]
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """All claims of its parts."""
+        return tuple(one for part in self.parts if isinstance(part, Narrative | Chapter) for one in part.claims)
 
     def __repr__(self) -> str:
         return "\n\n".join(map(repr, self.parts))
 
     def _repr_html_(self) -> str:
         return "\n".join(part._repr_html_() for part in self.parts)
+
+
+Told = Narrative | Chapter
+
+
+def head_levels(levels: Levels, parts: Mapping[Any, Told]) -> Told:
+    """Return the narratives of all levels one after the other, each titled and its claims marked with its level."""
+    return Chapter(tuple(_mark_level(levels, value, part) for value, part in parts.items()))
+
+
+def _mark_level(levels: Levels, value: Any, part: Shown) -> Shown:
+    if isinstance(part, Chapter):
+        return Chapter(tuple(_mark_level(levels, value, one) for one in part.parts))
+    assert isinstance(part, Narrative)
+    name = levels.name(value)
+    title = f"{part.title} with {name}" if part.title else name[0].upper() + name[1:]
+    marked = {str(levels.study.vary.axis): value}
+    return replace(
+        part, title=title, claims=tuple(replace(one, arguments=marked | one.arguments) for one in part.claims)
+    )
 
 
 @dataclass(frozen=True)
@@ -115,15 +148,34 @@ class Paragraph:
         return f'<p class="{self.style}">{typeset(self.text)}</p>' if self.style else f"<p>{typeset(self.text)}</p>"
 
 
-def answer(results: Results) -> Paragraph:
+def answer(found: Found) -> Paragraph:
     """Return the conclusion, and first of all which runs are missing."""
-    missing = f"Without {list_rates(results.missing)}, whose run is missing: " if results.missing else ""
-    chosen = VOCABULARY["choice"](results)
-    evidence = chosen.evidence | quantify_rates("missing", results.missing)
+    if isinstance(found, Levels):
+        return _answer_across(found)
+    missing = f"Without {list_rates(found.missing)}, whose run is missing: " if found.missing else ""
+    chosen = VOCABULARY["choice"](found)
+    evidence = chosen.evidence | quantify_rates("missing", found.missing)
     return Paragraph(f"{missing}{chosen.sentence}", evidence, style="answer")
 
 
-def observe_rates(results: Results) -> Chapter:
+def _answer_across(found: Levels) -> Paragraph:
+    chosen, moves = best_combination(found), best_rate_moves(found)
+    text, evidence = (
+        f"{chosen.sentence} {moves.sentence}",
+        chosen.evidence | {f"moves_{name}": quantity for name, quantity in moves.evidence.items()},
+    )
+    if found.missing:
+        text = f"Without {count_nouns(len(found.missing), 'run')} that {_be(len(found.missing))} missing: {text}"
+        evidence |= {"n_missing": Quantity(len(found.missing), "count")}
+    return Paragraph(text, evidence, style="answer")
+
+
+def _be(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+@by_level(head_levels)
+def observe_rates(results: Results) -> Told:
     """Return what the results say of each rate by itself; of very many, of those that are best on validation."""
     if len(results.rates) <= SHOWN_RATES:
         return Chapter(tuple(observe_rate(results, rate) for rate in results.rates))
@@ -147,10 +199,25 @@ def observe_rate(results: Results, rate: float) -> Narrative:
     return Narrative(claims, title=f"Learning rate {format_rate(rate)}")
 
 
-def suggest_range(results: Results) -> Paragraph | None:
+def suggest_range(found: Found) -> Paragraph | Chapter | None:
     """Return the rate that the study's range test suggests, and how far its seeds agree; None for a study without one."""
-    curves = results.range_test
+    if isinstance(found, Levels):
+        parts = tuple(suggestions_by_level(found).values())
+        return Chapter(parts) if parts else None
+    curves = found.range_test
     return None if curves is None else suggest_rate(curves.rates, curves.losses)
+
+
+def suggestions_by_level(levels: Levels) -> dict[str, Paragraph]:
+    """Return what the range test of each level suggests, by the level's name."""
+    suggestions = {}
+    for value, results in levels.levels.items():
+        if results.range_test is not None:
+            name = levels.name(value)
+            one = suggest_rate(results.range_test.rates, results.range_test.losses)
+            evidence = one.evidence | quantify_level("value", value)
+            suggestions[name] = Paragraph(f"{name[0].upper()}{name[1:]}: {one.text}", evidence)
+    return suggestions
 
 
 def suggest_rate(rates: Any, losses: Any) -> Paragraph:
@@ -188,13 +255,25 @@ def _quantify_roughly(rate: float) -> Quantity:
     return Quantity(float(f"{rate:.1g}"), "rate")
 
 
-def check_search(results: Results) -> Narrative:
+@by_level(head_levels)
+def check_search(results: Results) -> Told:
     """Return whether every run finished, and whether the best rate lies inside the range tried."""
     return Narrative((VOCABULARY["all_finished"](results), VOCABULARY["edge_of_range"](results)))
 
 
-def compare_rates(results: Results) -> Narrative:
-    """Return how the rates differ on validation: pace, smoothness, accuracy, loss, and whether these two agree."""
+def compare_rates(found: Found) -> Told:
+    """Return how the rates differ on validation: pace, smoothness, accuracy, loss, and whether these two agree.
+
+    Of several levels, first how they compare with one another.
+    """
+    if isinstance(found, Results):
+        return _compare_rates(found)
+    across = Narrative((best_rate_moves(found), *compare_tuned(found)), title=f"From one {found.axis} to another")
+    return Chapter((across, _compare_rates(found)))
+
+
+@by_level(head_levels)
+def _compare_rates(results: Results) -> Told:
     pairs = choose_pairs(results)
     if not pairs:
         return Narrative(
@@ -217,20 +296,37 @@ def _ask_either_way(results: Results, name: str, pair: tuple[float, float], **ar
     return VOCABULARY[name](results, b, a, **arguments) if asked.verdict == "contradicted" else asked
 
 
-def conclude(results: Results) -> Narrative:
-    """Return the choice."""
+def conclude(found: Found) -> Told:
+    """Return the choice; of several levels, that of a combination first."""
+    if isinstance(found, Results):
+        return _choose(found)
+    return Chapter((Narrative((best_combination(found),)), _choose(found)))
+
+
+@by_level(head_levels)
+def _choose(results: Results) -> Told:
     return Narrative((VOCABULARY["choice"](results),))
 
 
-def state_conditions(results: Results) -> Paragraph:
+def state_conditions(found: Found) -> Paragraph:
     """Return what the conclusions depend on."""
-    study, record = results.study, next(iter(results.records.values()))
+    study, record, axis = found.study, next(iter(found.named_records.values())), found.study.vary.axis
+    tried = f"the values of {str(axis).replace('_', ' ')} tried"
     own_model = "model" in study.fixed.imported()
-    sizes = () if own_model else study.fixed.hidden_sizes
+    sizes = () if own_model or axis in ("model", "hidden_sizes") else study.fixed.hidden_sizes
     network = f"the network of {study.fixed.model}" if own_model else "one linear layer"
     if sizes:
         network = f"one network, {' × '.join(map(format_count, sizes))} hidden units"
-    optimizer = OPTIMIZER_NAMES.get(study.fixed.optimizer, study.fixed.optimizer)
+    told = {
+        "network": network,
+        "optimizer": OPTIMIZER_NAMES.get(study.fixed.optimizer, study.fixed.optimizer),
+        "batch_size": "batches of {batch_size}",
+        "epochs": count_nouns(study.fixed.epochs, "epoch"),
+    }
+    place = {"model": "network", "hidden_sizes": "network", "epochs": ""}.get(axis or "", axis or "")
+    told |= {place: tried} if place in told else {}
+    told |= {"epochs": "the numbers of epochs tried"} if axis == "epochs" else {}
+    more = f", with {tried}" if axis and place not in ("", *told) else ""
     evidence = {
         **{f"hidden_{place}": Quantity(size, "count") for place, size in enumerate(sizes, start=1)},
         "batch_size": Quantity(study.fixed.batch_size, "count"),
@@ -239,11 +335,11 @@ def state_conditions(results: Results) -> Paragraph:
         "validation": Quantity(record.split_sizes["validation"], "count"),
         "seeds": Quantity(len(study.vary.seed), "count"),
     }
+    evidence.pop(axis or "", None)
     text = (
-        f"All this holds for {network}, {optimizer} and batches of {{batch_size}}, after "
-        f"{count_nouns(study.fixed.epochs, 'epoch')} on {{train}} {name_examples(study)} of {name_dataset(study)}, compared on "
-        f"{{validation}} held out with {count_nouns(len(study.vary.seed), 'seed')} a rate. "
-        "Another budget or split may rank the rates otherwise."
+        f"All this holds for {told['network']}, {told['optimizer']} and {told['batch_size']}{more}, after {told['epochs']} on "
+        f"{{train}} {name_examples(study)} of {name_dataset(study)}, compared on {{validation}} held out with "
+        f"{count_nouns(len(study.vary.seed), 'seed')} a rate. Another budget or split may rank the rates otherwise."
     )
     return Paragraph(text.format_map(evidence), evidence)
 
@@ -258,9 +354,9 @@ def name_examples(study: Study) -> str:
     return "images" if study.fixed.dataset in DATASET_NAMES else "examples"
 
 
-def describe_data(results: Results) -> Paragraph:
+def describe_data(results: Found) -> Paragraph:
     """Return how many images there are, and whether any occurs more than once."""
-    record = next(iter(results.records.values()))
+    record = next(iter(results.named_records.values()))
     equal = {f"equal in {name}": count for name, count in record.equal_images.items()}
     evidence = {name: Quantity(count, "count") for name, count in (record.split_sizes | equal).items()}
     noun = name_examples(results.study)
@@ -290,9 +386,9 @@ def _repeat(count: int) -> str:
     return "repeats" if count == 1 else "repeat"
 
 
-def check_published(results: Results) -> Narrative:
+def check_published(results: Found) -> Narrative:
     """Return what our results say of each claim of the earlier report that the study names."""
-    if results.study.published is None:
+    if results.study.published is None or isinstance(results, Levels):
         return Narrative(())
     published = results.study.published.claim
     claims = [ask(results, one) for one in published]
@@ -304,16 +400,14 @@ def check_published(results: Results) -> Narrative:
     return Narrative(tuple(claims), title=results.study.published.title, asserted=asserted)
 
 
-def write_colophon(results: Results) -> str:
+def write_colophon(results: Found) -> str:
     """Return how the runs were made, in a few lines, from their records: commit, versions, data and command."""
-    commits = {
-        f"{str(facts.get('commit'))[:7]}{' with changes' if facts.get('dirty') else ''}" for facts in results.facts
-    }
-    versions = sorted(
-        {f"{name} {version}" for facts in results.facts for name, version in facts.get("packages", {}).items()}
-    )
-    pythons = sorted({f"Python {facts['python']}" for facts in results.facts if "python" in facts})
-    data = {name: digest for record in results.records.values() for name, digest in record.identity.data.items()}
+    records = results.named_records.values()
+    every = [record.facts for record in records]
+    commits = {f"{str(facts.get('commit'))[:7]}{' with changes' if facts.get('dirty') else ''}" for facts in every}
+    versions = sorted({f"{name} {version}" for facts in every for name, version in facts.get("packages", {}).items()})
+    pythons = sorted({f"Python {facts['python']}" for facts in every if "python" in facts})
+    data = {name: digest for record in records for name, digest in record.identity.data.items()}
     parts = [
         f"Runs made at commit {list_words(sorted(commits))}",
         f"with {list_words([*pythons, *versions])}" if versions else "",
@@ -327,24 +421,17 @@ def write_colophon(results: Results) -> str:
     return f"{', '.join(filter(None, parts))}.{again}"
 
 
-def ask_everything(results: Results) -> list[Claim]:
+def ask_everything(found: Found) -> list[Claim]:
     """Return every claim of the report, in its order."""
-    parts = [
-        check_search(results),
-        *observe_rates(results).parts,
-        compare_rates(results),
-        conclude(results),
-        check_published(results),
-    ]
+    parts = (check_search(found), observe_rates(found), compare_rates(found), conclude(found), check_published(found))
     return [one for part in parts for one in part.claims]
 
 
-def write_paragraphs(results: Results) -> dict[str, Paragraph]:
+def write_paragraphs(found: Found) -> dict[str, Paragraph]:
     """Return every paragraph of the report that is no claim, by what it is about."""
-    paragraphs = {
-        "answer": answer(results),
-        "data": describe_data(results),
-        "range_test": suggest_range(results),
-        "conditions": state_conditions(results),
-    }
-    return {name: paragraph for name, paragraph in paragraphs.items() if paragraph}
+    paragraphs = {"answer": answer(found), "data": describe_data(found)}
+    if isinstance(found, Levels):
+        paragraphs |= {f"range_test with {name}": one for name, one in suggestions_by_level(found).items()}
+    elif found.range_test is not None:
+        paragraphs["range_test"] = suggest_rate(found.range_test.rates, found.range_test.losses)
+    return paragraphs | {"conditions": state_conditions(found)}

@@ -34,6 +34,7 @@ def check_reference(record: RunRecord, arrays: Mapping[str, Any], folder: Path =
     if not (folder / "study.json").exists():
         return Table(pd.DataFrame(columns=columns), "There is no reference yet.")
     reference = load_results(folder)
+    assert isinstance(reference, Results)  # of the default study, which has one axis
     settings = [one.identity.parameters for one in reference.records.values()]
     if record.identity.parameters not in settings:
         return Table(

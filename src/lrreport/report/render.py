@@ -16,10 +16,10 @@ from lrreport.record import replace_file
 from lrreport.report import figures, narrative
 from lrreport.report.freshness import FINDINGS, PAGE
 from lrreport.report.pictures import Picture
-from lrreport.report.results import Results, load_results
+from lrreport.report.results import Found, load_results
 from lrreport.report.tables import tabulate_results
 
-FIGURES: dict[str, Callable[[Results], Picture | None]] = {
+FIGURES: dict[str, Callable[[Found], Picture | None]] = {
     "accuracy": figures.draw_accuracy_by_rate,
     "curves": figures.draw_curves,
     "range_test": figures.draw_range_test,
@@ -63,7 +63,7 @@ def write_takeaways(folder: Path, target: Path | None = None) -> str:
     return str(findings["answer"])
 
 
-def collect_findings(results: Results) -> dict[str, Any]:
+def collect_findings(results: Found) -> dict[str, Any]:
     """Return the answer, every claim and every other paragraph, each with all numbers that it quotes, as plain data."""
     paragraphs = narrative.write_paragraphs(results)
     return {

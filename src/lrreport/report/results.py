@@ -1,21 +1,23 @@
 """Records -> tidy frames."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from lrreport import LrreportError
 from lrreport.record import Record, RunRecord, SeedResult, load_arrays, load_range_record, load_record
+from lrreport.report.formats import format_rate, format_setting, name_level
 from lrreport.report.freshness import CONTENTS
 from lrreport.study import REPOSITORY, Fixed, Parameters, RangeParameters, Study, parse_study
 
 REFERENCE = REPOSITORY / "outputs" / "reference"
+Machine: TypeAlias = tuple[str, str]  # host and processor
 
 
 @dataclass(frozen=True)
@@ -82,20 +84,16 @@ class Results:
         return pd.DataFrame(rows)
 
     @property
-    def facts(self) -> list[dict[str, Any]]:
-        """Where and with what each run was made."""
-        return [record.facts for record in self.records.values()]
+    def named_records(self) -> dict[str, RunRecord]:
+        """The records by the names of their rates."""
+        return {format_rate(rate): record for rate, record in self.records.items()}
 
-    def find_machines(self, rates: Sequence[float] = ()) -> dict[tuple[str, str], list[float]]:
+    def find_machines(self, rates: Sequence[float] = ()) -> dict[Machine, list[str]]:
         """Return the host and processor that runs were made on, with the rates of each: of these rates, or of all.
 
         Times on more than one of them cannot be compared.
         """
-        found: dict[tuple[str, str], list[float]] = {}
-        for rate in rates or self.rates:
-            facts = self.records[rate].facts
-            found.setdefault((facts.get("host", "unknown"), facts.get("cpu", "unknown")), []).append(rate)
-        return found
+        return group_by_machine({format_rate(rate): self.records[rate] for rate in rates or self.rates})
 
     @cached_property
     def _runs_by_rate(self) -> dict[float, pd.DataFrame]:
@@ -153,25 +151,130 @@ def _summarise_seed(rate: float, seed: SeedResult) -> dict[str, Any]:
     }
 
 
-def load_results(folder: Path | str = "") -> Results:
+@dataclass(frozen=True, eq=False)
+class Levels:
+    """The results of a study that varies one more setting, at each of its values in the study's order.
+
+    A value without any run is left out.
+    """
+
+    study: Study
+    levels: dict[Any, Results]
+
+    @property
+    def axis(self) -> str:
+        """The setting, as its values are told: "batch size"."""
+        return str(self.study.vary.axis).replace("_", " ")
+
+    def name(self, value: Any) -> str:
+        """Return what one level is called: "batch size 32"."""
+        return name_level(self.axis, value)
+
+    @property
+    def missing(self) -> list[tuple[Any, float]]:
+        """The values and learning rates of the study that have no run."""
+        return [
+            (value, rate)
+            for value in self.study.levels()
+            for rate in self.study.vary.learning_rate
+            if value not in self.levels or rate not in self.levels[value].records
+        ]
+
+    @cached_property
+    def runs(self) -> pd.DataFrame:
+        """The runs of all levels as `Results.runs` has them, with the level as first column."""
+        frames = []
+        for value, results in self.levels.items():
+            frame = results.runs.copy()
+            plain = value if isinstance(value, int | float | str) else format_setting(value)
+            frame.insert(0, str(self.study.vary.axis), plain)
+            frames.append(frame)
+        return pd.concat(frames, ignore_index=True)
+
+    @property
+    def named_records(self) -> dict[str, RunRecord]:
+        """The records by the names of their rates and levels."""
+        return {
+            f"{rate} with {self.name(value)}": record
+            for value, results in self.levels.items()
+            for rate, record in results.named_records.items()
+        }
+
+    def find_machines(self) -> dict[Machine, list[str]]:
+        """Return the host and processor that runs were made on, with the names of the runs of each."""
+        return group_by_machine(self.named_records)
+
+
+Found: TypeAlias = Results | Levels
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def by_level(
+    combine: Callable[[Levels, dict[Any, T]], T],
+) -> Callable[[Callable[Concatenate[Results, P], T]], Callable[Concatenate[Found, P], T]]:
+    """Let a function of `Results` take `Levels` too: it is asked at each level, and `combine` joins what it gives."""
+
+    def decorate(function: Callable[Concatenate[Results, P], T]) -> Callable[Concatenate[Found, P], T]:
+        @wraps(function)
+        def ask(found: Found, /, *args: P.args, **options: P.kwargs) -> T:
+            if isinstance(found, Results):
+                return function(found, *args, **options)
+            return combine(found, {value: function(one, *args, **options) for value, one in found.levels.items()})
+
+        return ask
+
+    return decorate
+
+
+def group_by_machine(named: dict[str, RunRecord]) -> dict[Machine, list[str]]:
+    """Return the names of records by the host and processor that made them."""
+    found: dict[Machine, list[str]] = {}
+    for name, record in named.items():
+        found.setdefault((record.facts.get("host", "unknown"), record.facts.get("cpu", "unknown")), []).append(name)
+    return found
+
+
+def load_results(folder: Path | str = "") -> Found:
     """Return the results of the study that `folder` describes, by default of the reference in the repository.
 
-    Raises LrreportError if its study.json or a record is missing or broken, or belongs to another learning rate.
+    Those of a study with a second axis come by level. Raises LrreportError if its study.json or a record is missing or
+    broken, or belongs to another learning rate.
     """
     place = Path(folder) if folder else REFERENCE
     try:
         contents = json.loads((place / CONTENTS).read_text(encoding="utf-8"))
         study = parse_study(contents["study"], str(place / CONTENTS))
-        folders = {float(run["learning_rate"]): place / run["folder"] for run in contents["runs"]}
-        of_range = place / contents["range_test"] if "range_test" in contents else None
+        wanted = study.levels()
+        if study.vary.axis is None:
+            places = {None: _find_places(place, contents)}
+        else:
+            told = {_freeze(level["value"]): _find_places(place, level) for level in contents["levels"]}
+            places = {value: told[value] for value in wanted if value in told}
     except (OSError, ValueError, KeyError, TypeError) as err:
         raise LrreportError(f"{place / CONTENTS}: cannot read it ({err}); run lrreport report to make it") from err
+    found = {value: _load_level(wanted[value], *one) for value, one in places.items() if one[0]}
+    if not found:
+        raise LrreportError(f"{place / CONTENTS}: no run of this study is there; run lrreport report to make them")
+    return found[None] if study.vary.axis is None else Levels(study, found)
+
+
+def _freeze(value: Any) -> Any:
+    """Return a value out of JSON as a study has it: lists are tuples."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _find_places(place: Path, contents: dict[str, Any]) -> tuple[dict[float, Path], Path | None]:
+    """Return the folders of the runs of one level, by rate, and of its range test."""
+    folders = {float(run["learning_rate"]): place / run["folder"] for run in contents["runs"]}
+    return folders, place / contents["range_test"] if "range_test" in contents else None
+
+
+def _load_level(study: Study, folders: dict[float, Path], of_range: Path | None) -> Results:
     wanted = {one.learning_rate: one for one in study.runs()}
     records = {rate: load_record(path) for rate, path in folders.items()}
     for rate, record in records.items():
         _check_parameters(folders[rate], record, wanted.get(rate))
-    if not records:
-        raise LrreportError(f"{place / CONTENTS}: no run of this study is there; run lrreport report to make them")
     return Results(study, records, folders, load_range_curves(of_range, study.range_parameters()) if of_range else None)
 
 

@@ -1,12 +1,14 @@
 """A table: a frame of formatted text, shown as HTML and written as Markdown and LaTeX."""
 
 import html
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from lrreport.report.formats import MINUS
+from lrreport.report.formats import MINUS, format_setting
+from lrreport.report.results import Levels
 
 
 @dataclass(frozen=True)
@@ -70,3 +72,14 @@ def _escape_latex(text: Any) -> str:
         "→": r"$\to$",
     }
     return "".join(special.get(char, char) for char in str(text))
+
+
+def stack_tables(levels: Levels, tables: Mapping[Any, Table]) -> Table:
+    """Return the tables of all levels as one, the level in the first column."""
+    frames = []
+    for value, table in tables.items():
+        frame = table.frame.copy()
+        frame.insert(0, levels.axis.capitalize(), format_setting(value))
+        frames.append(frame)
+    first = next(iter(tables.values()))
+    return Table(pd.concat(frames, ignore_index=True), first.caption, first.n_labels + 1)

@@ -10,7 +10,6 @@ from lrreport.report.claims import VOCABULARY
 from lrreport.report.claims.claim import (
     METRICS,
     find_learning,
-    list_rates,
     name_unit,
     quantify,
     quantify_difference,
@@ -24,12 +23,13 @@ from lrreport.report.formats import (
     format_percent,
     format_rate,
     format_seconds,
+    format_setting,
     list_words,
 )
-from lrreport.report.results import Results
+from lrreport.report.results import Found, Levels, Results, by_level
 from lrreport.report.stats import estimate_mean, predict_next
-from lrreport.report.table import Table
-from lrreport.study import Study
+from lrreport.report.table import Table, stack_tables
+from lrreport.study import Fixed, Study
 
 MANY_RATES = 50  # more are not listed one by one among the settings
 RESULT_METRICS = ("val_accuracy", "test_accuracy", "train_accuracy", "train_loss")
@@ -45,13 +45,18 @@ def describe_spread(values: Sequence[float] | pd.Series, metric: str) -> str:
     return f"{mean}{unit}" if estimate.n < 2 else f"{mean} ± {quantify_difference(estimate.sd, metric)}{unit}"
 
 
-def tabulate_results(results: Results) -> Table:
-    """Return a row for each learning rate: mean ± sd over seeds of its losses and accuracies."""
+def tabulate_results(found: Found) -> Table:
+    """Return a row for each learning rate, of each level: mean ± sd over seeds of its losses and accuracies."""
+    return _tabulate_results(found, mixed=len(found.find_machines()) > 1)
+
+
+@by_level(stack_tables)
+def _tabulate_results(results: Results, mixed: bool) -> Table:
     rows = []
     for rate in results.rates:
         cells = {METRICS[one].capitalize(): describe_spread(results.values(rate, one), one) for one in RESULT_METRICS}
         n = format_count(len(results.records[rate].seeds))
-        rows.append({"Learning rate": format_rate(rate), **cells, **_show_time(results, rate), "Seeds": n})
+        rows.append({"Learning rate": format_rate(rate), **cells, **_show_time(results, rate, mixed), "Seeds": n})
     rows += [
         {"Learning rate": format_rate(rate)} | {METRICS[one].capitalize(): "missing" for one in RESULT_METRICS}
         for rate in results.missing
@@ -60,20 +65,21 @@ def tabulate_results(results: Results) -> Table:
         "Mean ± standard deviation over seeds after the last epoch. Training figures are means over that epoch while the "
         "weights still change; validation and test are evaluated after it. Losses are in nats; CPU seconds are "
     )
-    if len(results.find_machines()) > 1:
+    if mixed:
         caption += "left out, since they cannot be compared from one machine to another."
     else:
         caption += "those of training one seed, the mean over those that train side by side."
     return Table(pd.DataFrame(rows).fillna(""), caption)
 
 
-def _show_time(results: Results, rate: float) -> dict[str, str]:
+def _show_time(results: Results, rate: float, mixed: bool) -> dict[str, str]:
     """Return the cell with the CPU seconds of a rate; with its host instead where not all have the same."""
-    if len(results.find_machines()) > 1:
+    if mixed:
         return {"Host": str(results.records[rate].facts.get("host", "unknown"))}
     return {"CPU seconds": format_seconds(results.values(rate, "cpu_seconds").mean())}
 
 
+@by_level(stack_tables)
 def tabulate_differences(results: Results, metric: str = "val_accuracy") -> Table:
     """Return a row for each pair of rates: their paired difference, its 95 % interval and the adjusted p."""
     unit = name_unit(metric)
@@ -109,9 +115,21 @@ def tabulate_settings(study: Study) -> Table:
         ("learning rate", _list_varied(study.vary.learning_rate), "varied"),
         ("seed", list_words([str(seed) for seed in study.vary.seed]), "repeats each rate"),
     ]
-    rows += [(name.replace("_", " "), _show_setting(value), "fixed") for name, value in study.fixed.applying().items()]
+    axis, levels = study.vary.axis, study.levels()
+    if axis is not None:
+        rows.insert(1, (axis.replace("_", " "), list_words([format_setting(value) for value in levels]), "varied"))
+    for name in Fixed.model_fields:
+        values = [level.fixed.applying()[name] for level in levels.values() if name in level.fixed.applying()]
+        if name != axis and values:
+            where = "fixed" if len(values) == len(levels) else f"fixed, for {_list_owners(name, levels)}"
+            rows.append((name.replace("_", " "), format_setting(values[0]), where))
     frame = pd.DataFrame(rows, columns=["Setting", "Value", "Role"])
     return Table(frame, "What was varied and what was fixed; every conclusion depends on the latter.", n_labels=3)
+
+
+def _list_owners(name: str, levels: dict[Any, Study]) -> str:
+    """Return the values of the second axis to which a setting belongs."""
+    return list_words([format_setting(value) for value, level in levels.items() if name in level.fixed.applying()])
 
 
 def _list_varied(rates: Sequence[float]) -> str:
@@ -120,14 +138,7 @@ def _list_varied(rates: Sequence[float]) -> str:
     return f"{format_count(len(rates))} from {format_rate(min(rates))} to {format_rate(max(rates))}"
 
 
-def _show_setting(value: Any) -> str:
-    if isinstance(value, tuple):
-        return " × ".join(map(_show_setting, value)) or "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return format_count(value) if isinstance(value, int) else str(value)
-
-
+@by_level(stack_tables)
 def tabulate_classes(results: Results) -> Table:
     """Return the test accuracy of each class at each rate, the mean over seeds."""
     columns = {}
@@ -154,6 +165,7 @@ def _name_chosen(results: Results) -> str:
     return f"the {SHOWN_RATES} learning rates that are best on validation"
 
 
+@by_level(stack_tables)
 def tabulate_confusions(results: Results) -> Table:
     """Return for each rate the two classes that it takes for each other most often, mean ± sd over seeds."""
     rows = []
@@ -171,9 +183,9 @@ def tabulate_confusions(results: Results) -> Table:
     return Table(pd.DataFrame(rows, columns=["Learning rate", "Classes", "Confused"]), caption, n_labels=2)
 
 
-def tabulate_published(results: Results) -> Table:
+def tabulate_published(results: Found) -> Table:
     """Return the earlier report's numbers beside ours, and whether one more run of ours could have given them."""
-    if results.study.published is None:
+    if results.study.published is None or isinstance(results, Levels):
         return Table(pd.DataFrame(), "This study names no earlier report to be checked.", n_labels=0)
     rows = []
     for said in results.study.published.result:
@@ -203,41 +215,38 @@ def _compare_published(results: Results, rate: float, metric: str, number: float
     return [*first, describe_spread(values, metric), difference, span, "yes" if low <= number <= high else "no"]
 
 
-def tabulate_provenance(results: Results) -> Table:
+def tabulate_provenance(found: Found) -> Table:
     """Return where and with what the runs were made, as their records say."""
+    records = found.named_records
+    every = [record.facts for record in records.values()]
     names = ("commit", "python", "cpu", "cpu_count", "platform", "device", "threads")
-    rows = [(name.replace("_", " "), _list_facts(results, name)) for name in names] + _list_exceptions(results)
-    packages = sorted({name for facts in results.facts for name in facts.get("packages", {})})
+    rows = [(name.replace("_", " "), _list_facts(every, name)) for name in names] + _list_exceptions(found)
+    packages = sorted({name for facts in every for name in facts.get("packages", {})})
     rows += [
-        (
-            name,
-            list_words(
-                sorted({facts["packages"][name] for facts in results.facts if name in facts.get("packages", {})})
-            ),
-        )
+        (name, list_words(sorted({facts["packages"][name] for facts in every if name in facts.get("packages", {})})))
         for name in packages
     ]
-    record = next(iter(results.records.values()))
+    record = next(iter(records.values()))
     rows += [(f"SHA-256 of {name}", f"{digest[:16]}…") for name, digest in record.identity.data.items()]
     return Table(
         pd.DataFrame(rows, columns=["Fact", "Value"]), "How the runs were made, from their records.", n_labels=2
     )
 
 
-def _list_exceptions(results: Results) -> list[tuple[str, str]]:
-    """Return which rates each host ran, where there are several, and which were run with other versions."""
-    machines = results.find_machines()
-    hosts = [(f"host {host} ({cpu})", list_rates(rates)) for (host, cpu), rates in machines.items()]
+def _list_exceptions(found: Found) -> list[tuple[str, str]]:
+    """Return which runs each host made, where there are several, and which were made with other versions."""
+    machines = found.find_machines()
+    hosts = [(f"host {host} ({cpu})", list_words(names)) for (host, cpu), names in machines.items()]
     mixed = [
-        (f"other versions at {format_rate(rate)}", str(record.facts["mixed"]))
-        for rate, record in results.records.items()
+        (f"other versions at {name}", str(record.facts["mixed"]))
+        for name, record in found.named_records.items()
         if "mixed" in record.facts
     ]
     return [*(hosts if len(machines) > 1 else []), *mixed]
 
 
-def _list_facts(results: Results, name: str) -> str:
-    values = [facts.get(name) for facts in results.facts]
-    dirty = any(facts.get("dirty") for facts in results.facts)
+def _list_facts(every: Sequence[dict[str, Any]], name: str) -> str:
+    values = [facts.get(name) for facts in every]
+    dirty = any(facts.get("dirty") for facts in every)
     shown = list_words(sorted({"unknown" if value is None else str(value) for value in values}))
     return f"{shown}, with changes not committed" if name == "commit" and dirty else shown

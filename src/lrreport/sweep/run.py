@@ -29,18 +29,20 @@ MOST_AT_ONCE = 800  # each holds a thread and the open file of its lock, of whic
 
 @dataclass(frozen=True)
 class Run:
-    """What to run, and what identifies it."""
+    """What to run, and what identifies it; `level` is what its value of the study's second axis is called."""
 
     parameters: Parameters | RangeParameters
     identity: Identity
     code_folder: str = ""  # where a user's own modules are
+    level: str = ""
 
     @property
     def name(self) -> str:
         """What the run is, for messages."""
+        name = "the range test"
         if isinstance(self.parameters, Parameters):
-            return f"learning rate {self.parameters.learning_rate:g}"
-        return "the range test"
+            name = f"learning rate {self.parameters.learning_rate:g}"
+        return f"{name} with {self.level}" if self.level else name
 
     @property
     def n_epochs(self) -> int:

@@ -192,11 +192,11 @@ def choose_pairs(results: Results) -> list[tuple[float, float]]:
 
 
 @lru_cache(maxsize=16)
-def find_unbeaten(results: Results, metric: str, sign: int) -> tuple[float, ...]:
-    """Return the rates that the leading one does not beat in a paired t test at 0.05, itself first."""
+def find_unbeaten(results: Results, metric: str, sign: int, alpha: float = ALPHA) -> tuple[float, ...]:
+    """Return the rates that the leading one does not beat in a paired t test at `alpha`, itself first."""
     leader, *others = rank_rates(results, metric, sign)
     tests = {rate: estimate_mean(results.values(leader, metric) - results.values(rate, metric)) for rate in others}
-    return (leader, *(rate for rate, test in tests.items() if not test.p < ALPHA))
+    return (leader, *(rate for rate, test in tests.items() if not test.p < alpha))
 
 
 def _lead(results: Results, name: str, rate: float, metric: str, sign: int) -> Claim:

@@ -1,0 +1,236 @@
+"""Claims across the levels of a second axis: does the best rate move, do the levels differ, and what to choose?"""
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any
+
+import pandas as pd
+
+from lrreport.report.claims.claim import (
+    METRICS,
+    Claim,
+    Verdict,
+    find_learning,
+    has_spread,
+    name_unit,
+    not_testable,
+    note_pairs,
+    quantify,
+    quantify_difference,
+    quantify_limit,
+    quantify_rates,
+)
+from lrreport.report.claims.differences import DETAILED_RATES, describe_power, find_unbeaten, say_power
+from lrreport.report.formats import Quantity, count_nouns, format_rate, list_words
+from lrreport.report.results import Levels, Results
+from lrreport.report.stats import ALPHA, adjust_pairs, estimate_mean
+
+METRIC = "val_accuracy"  # everything is compared and chosen on validation
+LISTED = 6  # combinations that a sentence names
+MOVES_RULE = (
+    "At each {axis}, the rates that the leading one does not beat on validation accuracy may be the best, in paired t tests "
+    "over seeds at 0.05 divided by their number, {tests} (Bonferroni). Supported if with some two of the values no rate may be "
+    "the best with both; contradicted if one and the same rate beats every other with each value, each at 0.05. A shift "
+    "smaller than the steps between the rates tried does not show."
+)
+TUNED_RULE = (
+    "Each seed is scored on validation at the rate that the other seeds choose, by their mean validation accuracy, so that no "
+    "seed chooses for itself. Paired t test over seeds at 0.05, two-sided; p-values are adjusted for all {pairs} of values "
+    "(Holm), the interval is the unadjusted 95 % one."
+)
+COMBINATION_RULE = (
+    "The learning rate and {axis} with the highest mean validation accuracy; supported if they beat every other combination, "
+    "each in a paired t test over seeds at 0.05. Test accuracy is read once, after the choice."
+)
+Combination = tuple[Any, float]  # a value of the second axis, and a rate
+
+
+def best_rate_moves(levels: Levels) -> Claim:
+    """The best rate is another one at some value of the second axis than at some other."""
+    asked = {value: one for value, one in levels.levels.items() if len(one.complete_rates) > 1 and find_learning(one)}
+    n_tests = sum(len(one.complete_rates) - 1 for one in asked.values())
+    rule = MOVES_RULE.format(axis=levels.axis, tests=n_tests)
+    reason = _why_not_asked(
+        levels, "with less than two of its values there are rates to compare" if len(asked) < 2 else ""
+    )
+    if reason:
+        return not_testable("best_rate_moves", {}, reason, rule)
+    n = len(levels.study.vary.seed)
+    may_lead = {value: find_unbeaten(one, METRIC, 1, ALPHA / n_tests) for value, one in asked.items()}
+    evidence = {"n": Quantity(n, "count"), "n_tests": Quantity(n_tests, "count")}
+    for place, (value, rates) in enumerate(may_lead.items(), start=1):
+        evidence |= quantify_level(f"value_{place}", value) | quantify_rates(f"best_{place}", rates)
+    apart = [(a, b) for a, b in combinations(may_lead, 2) if not set(may_lead[a]) & set(may_lead[b])]
+    leaders = {find_unbeaten(one, METRIC, 1) for one in asked.values()}
+    each = ", ".join(f"with {levels.name(value)} {_say_one_of(rates)}" for value, rates in may_lead.items())
+    if apart:
+        verdict: Verdict = "supported"
+        a, b = map(levels.name, apart[-1])
+        text = f"The best rate moves with the {levels.axis}: it is {each}. None may be the best with both {a} and {b}"
+    elif len(leaders) == 1 and len(next(iter(leaders))) == 1:
+        verdict, [[rate]] = "contradicted", leaders
+        values = list_words([levels.name(value) for value in asked])
+        evidence |= {"rate": Quantity(rate, "rate")}
+        text = (
+            f"The best rate does not move with the {levels.axis}: it is {format_rate(rate)} with {values}, apart from every "
+            "other rate tried"
+        )
+    else:
+        verdict = "not distinguishable"
+        text = f"Whether the best rate moves with the {levels.axis} is undecided: the best is {each}"
+    return Claim("best_rate_moves", {}, verdict, f"{text} (n = {n}).", rule, n, evidence=evidence)
+
+
+def _say_one_of(rates: Sequence[float]) -> str:
+    *head, last = [format_rate(rate) for rate in sorted(rates, reverse=True)]
+    return f"{', '.join(head)} or {last}" if head else last
+
+
+def quantify_level(name: str, value: Any) -> dict[str, Quantity]:
+    """Return the numbers of a value of a second axis as evidence; none of one in words."""
+    if isinstance(value, tuple):
+        return {f"{name}_{place}": Quantity(one, _kind(one)) for place, one in enumerate(value, start=1)}
+    return {} if isinstance(value, bool | str) else {name: Quantity(value, _kind(value))}
+
+
+def _kind(number: float) -> str:
+    return "count" if isinstance(number, int) else "rate"
+
+
+def _why_not_asked(levels: Levels, reason: str) -> str:
+    """Return why nothing can be asked across levels: one seed, or else the reason that the caller has, if any."""
+    if len(levels.study.vary.seed) < 2:
+        return "there is one seed only, and telling a difference from chance takes two or more"
+    return reason
+
+
+def score_tuned(results: Results) -> "pd.Series[float]":
+    """Return for each seed its validation accuracy at the rate that the other seeds choose by their mean.
+
+    Choosing by the seed's own score would favour the level with the most noise, or with the most rates.
+    """
+    scores = pd.DataFrame({rate: results.values(rate, METRIC) for rate in results.complete_rates})
+    others = scores.sum() - scores
+    return pd.Series({seed: float(scores.at[seed, others.loc[seed].idxmax()]) for seed in scores.index})
+
+
+def compare_tuned(levels: Levels) -> list[Claim]:
+    """Return for every two levels whether one ends above the other, each with its rate chosen; of many, the leading one's."""
+    asked = {value: one for value, one in levels.levels.items() if find_learning(one)}
+    if len(asked) < 2 or len(levels.study.vary.seed) < 3:
+        return []
+    tuned = {value: score_tuned(one) for value, one in asked.items()}
+    order = sorted(tuned, key=lambda value: -float(tuned[value].mean()))
+    pairs = list(combinations(order, 2))
+    told = pairs if len(order) <= DETAILED_RATES else [(order[0], value) for value in order[1:]]
+    places = {value: float(place) for place, value in enumerate(order)}  # a frame would take a tuple for several labels
+    adjusted = adjust_pairs({places[value]: tuned[value] for value in order})
+    return [
+        _compare_tuned(levels, pair, tuned, float(adjusted.at[places[pair[0]], places[pair[1]]]), len(pairs))
+        for pair in told
+    ]
+
+
+def _compare_tuned(
+    levels: Levels, pair: Combination, tuned: dict[Any, "pd.Series[float]"], p: float, n_pairs: int
+) -> Claim:
+    a, b = pair
+    name, arguments = "higher_when_tuned", {"value": a, "than": b}
+    rule = TUNED_RULE.format(pairs=count_nouns(n_pairs, "pair"))
+    estimate = estimate_mean(tuned[a] - tuned[b])
+    if not has_spread(estimate):
+        reason = f"{METRICS[METRIC]} differs by the same amount in every seed, so there is no spread to judge it by"
+        return not_testable(name, arguments, reason, rule)
+    unit = name_unit(METRIC)
+    evidence = {
+        **quantify_level("value", a),
+        **quantify_level("than", b),
+        "difference": quantify_difference(abs(estimate.mean), METRIC),
+        "low": quantify_difference(estimate.low, METRIC),
+        "high": quantify_difference(estimate.high, METRIC),
+        "n": Quantity(estimate.n, "count"),
+        "p": Quantity(p, "p"),
+        "pairs": Quantity(n_pairs, "count"),
+    }
+    span = f"(95 % interval {{low}} to {{high}} {unit}, n = {{n}}, p {{p}})."
+    one, other = levels.name(a), levels.name(b)
+    verdict: Verdict = "supported"
+    text = f"With the rate chosen for each, {one} ends {{difference}} {unit} of {METRICS[METRIC]} above {other} {span}"
+    if p >= ALPHA:
+        verdict = "not distinguishable"
+        evidence |= describe_power(estimate, METRIC, n_pairs)
+        text = (
+            f"With the rate chosen for each, {one} and {other} cannot be told apart: their means lie {{difference}} {unit} "
+            f"of {METRICS[METRIC]} apart {span}{note_pairs(estimate, p)} {say_power(METRIC, evidence)}"
+        )
+    return Claim(
+        name, arguments, verdict, text.format_map(evidence), rule, estimate.n,
+        estimate.mean, estimate.low, estimate.high, unit, evidence,
+    )  # fmt: skip
+
+
+def best_combination(levels: Levels) -> Claim:
+    """One learning rate with one value of the second axis is to be chosen: it has the highest validation accuracy."""
+    name, rule = "best_combination", COMBINATION_RULE.format(axis=levels.axis)
+    scores = {
+        (value, rate): results.values(rate, METRIC)
+        for value, results in levels.levels.items()
+        for rate in results.complete_rates
+    }
+    if not any(map(find_learning, levels.levels.values())):
+        reason = (
+            "no combination tried learns, each ends no better than guessing"
+            if scores
+            else "training diverged everywhere"
+        )
+        return not_testable(name, {}, reason, rule)
+    leader, *others = sorted(scores, key=lambda one: -float(scores[one].mean()))
+    value, rate = leader
+    validation = estimate_mean(scores[leader])
+    test = estimate_mean(levels.levels[value].values(rate, "test_accuracy"))
+    evidence = {
+        "rate": Quantity(rate, "rate"),
+        **quantify_level("value", value),
+        "validation": quantify(validation.mean, METRIC),
+        "test": quantify(test.mean, METRIC),
+        "n": Quantity(validation.n, "count"),
+        "n_combinations": Quantity(len(scores), "count"),
+    }
+    best = _name(levels, leader)
+    if validation.n < 2:
+        text = (
+            f"{best} has the highest validation accuracy, {{validation}} ({{test}} on test), but one seed cannot tell a "
+            "difference from chance: run more seeds before choosing."
+        )
+        return Claim(name, {}, "not testable", text.format_map(evidence), rule, 1, evidence=evidence)
+    evidence |= {"low": quantify_limit(test.low, METRIC), "high": quantify_limit(test.high, METRIC)}
+    tests = {one: estimate_mean(scores[leader] - scores[one]) for one in others}
+    unbeaten = [leader, *(one for one, found in tests.items() if not found.p < ALPHA)]
+    reached = "{validation}, and reaches {test} on test (95 % interval {low} to {high}, n = {n})"
+    verdict: Verdict = "supported"
+    text = (
+        f"Choose {best}: of the {{n_combinations}} combinations that trained to the end it has the highest validation "
+        f"accuracy, {reached}."
+    )
+    if len(unbeaten) > 1 or not others:
+        verdict = "not distinguishable" if others else "not testable"
+        listed, left = unbeaten[:LISTED], len(unbeaten) - LISTED
+        for place, (level, own) in enumerate(listed, start=1):
+            evidence |= quantify_level(f"value_{place}", level) | {f"rate_{place}": Quantity(own, "rate")}
+        more = [f"{left} more"] if left > 0 else []
+        evidence |= {"n_more": Quantity(left, "count")} if left > 0 else {}
+        text = (
+            f"No single combination is the best: {list_words([*(_name(levels, one) for one in listed), *more])} cannot be "
+            f"told apart on validation accuracy. {best} has the highest mean, {reached}."
+        )
+        if not others:
+            text = f"Only {best} trained to the end: it has a validation accuracy of {reached}."
+    return Claim(
+        name, {}, verdict, text.format_map(evidence), rule, validation.n,
+        validation.mean, validation.low, validation.high, "fraction", evidence,
+    )  # fmt: skip
+
+
+def _name(levels: Levels, combination: Combination) -> str:
+    value, rate = combination
+    return f"{format_rate(rate)} with {levels.name(value)}"

@@ -41,7 +41,7 @@ def reference() -> Results:
 def test_every_recorded_value_is_there(reference: Results) -> None:
     data = explorer.collect_data(reference)
     assert data["each"] == data["every"] == 1
-    assert data["steps_per_epoch"] == 860
+    assert data["steps_per_epoch"] == [860]
     for run, values in zip(data["runs"], unpack(data), strict=True):
         rate, seed = reference.rates[run["rate"]], data["seeds"][run["seed"]]
         np.testing.assert_array_equal(values["step_loss"], reference.step_losses(rate)[seed])

@@ -131,9 +131,9 @@ def test_names_are_spread_apart_evenly_and_stay_inside() -> None:
 
 def test_losses_beyond_the_untrained_network_are_cut_off(make_results: Make) -> None:
     results = make_results({10.0: [[(1e6, 0.1)], [(2e6, 0.1)]], 0.1: [[(0.5, 0.8)], [(0.6, 0.8)]]})
-    panel = figures.draw_curves(results).figure.axes[0]
-    assert panel.get_ylim()[1] == pytest.approx(1.5 * 2.3)
-    assert panel.get_title(loc="left") == "Training loss (nats), cut off at 3.4"
+    picture = figures.draw_curves(results)
+    assert picture.figure.axes[0].get_ylim()[1] == pytest.approx(1.5 * 2.3)
+    assert "Losses above 3.45 nats are cut off." in picture.caption
 
 
 def test_the_tables_hold_what_is_drawn(make_results: Make) -> None:

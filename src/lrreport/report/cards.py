@@ -1,19 +1,18 @@
 """A card for each learning rate: how it ends on validation and on test, and what became of its runs."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from html import escape
-from typing import Any
 
 from lrreport.report.claims.claim import find_learning, quantify, quantify_limit
 from lrreport.report.claims.differences import SHOWN_RATES, find_unbeaten, rank_rates
 from lrreport.report.colors import Hue, color_rates
-from lrreport.report.formats import count_nouns, format_rate
+from lrreport.report.formats import capitalize, count_nouns, format_rate
 from lrreport.report.narrative import Chapter, typeset
-from lrreport.report.results import Levels, Results, by_level
+from lrreport.report.results import Found, Results
 from lrreport.report.stats import estimate_mean
 
 METRIC = "val_accuracy"
+CARDS_A_LEVEL = 3
 SHOWN = {METRIC: "validation", "test_accuracy": "test"}
 
 
@@ -60,18 +59,27 @@ class Cards:
         return f'{title}<ul class="cards">\n{"".join(card._repr_html_() for card in self.cards)}</ul>{rest}'
 
 
-def _group_cards(levels: Levels, cards: Mapping[Any, Cards | Chapter]) -> Cards | Chapter:
-    title = {value: levels.name(value) for value in cards}
-    return Chapter(tuple(replace(one, title=title[value]) for value, one in cards.items() if isinstance(one, Cards)))
+def show_cards(found: Found) -> Cards | Chapter:
+    """Return the cards in the study's order; of very many rates, those that are best on validation.
+
+    Of several levels, the cards of each with its best rates.
+    """
+    if isinstance(found, Results):
+        return _choose_cards(found, SHOWN_RATES)
+    groups = [
+        replace(_choose_cards(one, CARDS_A_LEVEL), title=capitalize(found.name(value)), rest="")
+        for value, one in found.levels.items()
+    ]
+    n_left = len(found.study.levels()) * len(found.study.vary.learning_rate) - sum(len(one.cards) for one in groups)
+    rest = f"These are the best on validation; {n_left} more combinations are in the table of results."
+    return Chapter((*groups[:-1], replace(groups[-1], rest=rest if n_left else "")))
 
 
-@by_level(_group_cards)
-def show_cards(results: Results) -> Cards | Chapter:
-    """Return the cards in the study's order; of very many rates, those that are best on validation."""
+def _choose_cards(results: Results, n: int) -> Cards:
     rates = list(results.study.vary.learning_rate)
-    if len(rates) <= SHOWN_RATES:
+    if len(rates) <= n:
         return Cards(tuple(make_card(results, rate) for rate in rates))
-    best = rank_rates(results, METRIC, sign=1)[:SHOWN_RATES]
+    best = rank_rates(results, METRIC, sign=1)[:n]
     rest = (
         f"These are the best on validation; {len(rates) - len(best)} more learning rates are in the table of results."
     )

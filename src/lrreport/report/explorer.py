@@ -13,9 +13,10 @@ import pandas as pd
 from lrreport.record import RunRecord, SeedResult
 from lrreport.report.claims.claim import METRICS, quantify
 from lrreport.report.colors import color_rates
-from lrreport.report.formats import format_count, format_rate, format_seconds, list_words
-from lrreport.report.results import Results
+from lrreport.report.formats import format_count, format_rate, format_seconds, format_setting, list_words
+from lrreport.report.results import Found, Levels, Results
 from lrreport.report.table import Table
+from lrreport.study import Fixed, Parameters
 
 TEMPLATE = Path(__file__).parent / "template"
 SCRIPT, STYLE = "explorer.js", "explorer.css"
@@ -52,50 +53,66 @@ class Explorer:
         )
 
 
-def explore(results: Results) -> Explorer:
+def explore(found: Found) -> Explorer:
     """Return the panel on all runs of a study."""
-    return Explorer(collect_data(results), tabulate_runs(results))
+    return Explorer(collect_data(found), tabulate_runs(found))
 
 
-def collect_data(results: Results) -> dict[str, Any]:
+def list_levels(found: Found) -> dict[str, Results]:
+    """Return the results of each level by its value as text; of a study of one axis under no text."""
+    if isinstance(found, Results):
+        return {"": found}
+    return {format_setting(value): results for value, results in found.levels.items()}
+
+
+def collect_data(found: Found) -> dict[str, Any]:
     """Return what the panel's script reads; see `pack_values` for the order of `values`.
 
     `each` steps and `every` epochs give one point: 1 unless there are too many to keep.
     """
-    steps = {rate: results.step_losses(rate) for rate in results.rates}
-    n_steps = sum(len(losses) for one in steps.values() for losses in one.values())
-    n_rows = len(results.epochs) * len(BY_EPOCH)
+    levels, rates, seeds = list_levels(found), found.study.vary.learning_rate, found.study.vary.seed
+    own = [
+        (level, rate, record, results.step_losses(rate))
+        for level, results in enumerate(levels.values())
+        for rate, record in results.records.items()
+    ]
+    shown = [rate for rate in rates if any(rate == other for _, other, _, _ in own)]
+    n_steps = sum(len(losses) for *_, steps in own for losses in steps.values())
+    n_rows = sum(len(results.epochs) for results in levels.values()) * len(BY_EPOCH)
     each = 1 if n_steps <= N_VALUES else math.ceil(3 * n_steps / N_VALUES)  # mean, lowest and highest
     every = math.ceil(n_rows / N_VALUES)
     runs, values = [], []
-    for place, (rate, record) in enumerate(results.records.items()):
+    for place, (level, rate, record, steps) in enumerate(own):
         for seed in record.seeds:
-            losses, last = bin_steps(steps[rate][seed.seed], each), seed.epochs[-1].epoch
+            losses, last = bin_steps(steps[seed.seed], each), seed.epochs[-1].epoch
             rows = [seed.epochs[epoch] for epoch in list_epochs(last, every)]
             values += [np.array([getattr(row, metric) for row in rows]) for metric in BY_EPOCH]
             values.append(losses.ravel())
             runs.append(
                 {
-                    "rate": place,
-                    "seed": results.study.vary.seed.index(seed.seed),
+                    "record": place,
+                    "level": level,
+                    "rate": shown.index(rate),
+                    "seed": seeds.index(seed.seed),
                     "status": seed.status,
                     "last": last,
                     "n_steps": losses.shape[1],
                 }
             )
-    common, facts = describe_records(results)
-    hues = color_rates(results.study.vary.learning_rate)
+    common, facts = describe_records(found)
+    hues, axis = color_rates(rates), found.axis if isinstance(found, Levels) else ""
+    untrained = max(one.epochs.loc[one.epochs.epoch == 0, "val_loss"].max() for one in levels.values())
     return {
-        "rates": [
-            {"name": format_rate(rate), "light": hues[rate].light, "dark": hues[rate].dark} for rate in results.rates
-        ],
-        "seeds": list(results.study.vary.seed),
-        "steps_per_epoch": count_steps(results),
+        "rates": [{"name": format_rate(rate), "light": hues[rate].light, "dark": hues[rate].dark} for rate in shown],
+        "axis": axis,
+        "levels": list(levels),
+        "seeds": list(seeds),
+        "steps_per_epoch": [count_steps(results) for results in levels.values()],
         "each": each,
         "every": every,
-        "limit": 1.5 * float(results.epochs.loc[results.epochs.epoch == 0, "val_loss"].max()),
+        "limit": 1.5 * float(untrained),
         "runs": runs,
-        "names": ["learning rate", "seed", "status", *(METRICS[name] for name in OUTCOMES)],
+        "names": ["learning rate", *([axis] if axis else []), "seed", "status", *(METRICS[name] for name in OUTCOMES)],
         "common": common,
         "facts": facts,
         "values": pack_values(values),
@@ -123,7 +140,7 @@ def bin_steps(losses: np.ndarray[Any, Any], each: int) -> np.ndarray[Any, Any]:
 
 
 def count_steps(results: Results) -> int:
-    """Return how many steps an epoch takes; the last batch is of the images that are left."""
+    """Return how many steps an epoch takes at one level; the last batch is of the images that are left."""
     record = next(iter(results.records.values()))
     return math.ceil(record.split_sizes["train"] / results.study.fixed.batch_size)
 
@@ -143,10 +160,10 @@ def _show_outcome(value: float, metric: str) -> str:
     return "diverged" if math.isnan(value) else str(quantify(value, metric))
 
 
-def describe_records(results: Results) -> tuple[dict[str, str], list[dict[str, str]]]:
+def describe_records(found: Found) -> tuple[dict[str, str], list[dict[str, str]]]:
     """Return what all records share, and what each has of its own: parameters, code, data and environment."""
-    each = [describe_record(record) for record in results.records.values()]
-    if len(results.find_machines()) > 1:
+    each = [describe_record(record) for record in found.named_records.values()]
+    if len(found.find_machines()) > 1:
         each = [{name: text for name, text in one.items() if name != "wall seconds"} for one in each]
     common = {name: text for name, text in each[0].items() if all(one.get(name) == text for one in each)}
     return common, [{name: text for name, text in one.items() if name not in common} for one in each]
@@ -156,52 +173,50 @@ def describe_record(record: RunRecord) -> dict[str, str]:
     """Return what decided a run and where it was made, as text under names that a reader can tell apart."""
     identity, facts = record.identity, dict(record.facts)
     packages = facts.pop("packages", {})
-    parameters = {name: value for name, value in identity.parameters.items() if name not in ("learning_rate", "seeds")}
+    parameters = Parameters(**identity.parameters).applying()
+    settings = {name: value for name, value in parameters.items() if name in Fixed.model_fields and name != "device"}
     return {
-        **{name.replace("_", " "): show_value(value) for name, value in parameters.items()},
+        **{name.replace("_", " "): format_setting(value) for name, value in settings.items()},
         "parameters of the network": format_count(record.n_parameters),
         "code of the notebook": identity.notebook[:DIGITS],
         **{f"code of {name}": digest[:DIGITS] for name, digest in identity.code.items()},
         **{f"data in {name}": digest[:DIGITS] for name, digest in identity.data.items()},
         "device": identity.device,
-        **{name.replace("_", " "): show_value(value) for name, value in facts.items() if name != "device"},
+        **{name.replace("_", " "): show_fact(value) for name, value in facts.items() if name != "device"},
         **{f"version of {name}": version for name, version in packages.items()},
     }
 
 
-def show_value(value: Any) -> str:
-    """Return a setting or a fact as text."""
-    if isinstance(value, list | tuple):
-        return " × ".join(map(show_value, value))
-    if isinstance(value, bool) or value is None:
-        return {True: "yes", False: "no", None: "unknown"}[value]
-    return (
-        format_count(value)
-        if isinstance(value, int)
-        else format_seconds(value)
-        if isinstance(value, float)
-        else str(value)
-    )
+def show_fact(value: Any) -> str:
+    """Return a fact about a run as text; a number with a fraction is of seconds."""
+    return format_seconds(value) if isinstance(value, float) else format_setting(value)
 
 
-def tabulate_runs(results: Results) -> Table:
+def tabulate_runs(found: Found) -> Table:
     """Return a row for each run: what was varied, what came out, and then what was the same in all."""
-    common, own = describe_records(results)
-    shared = {name: text for name, text in common.items() if name.replace(" ", "_") in results.study.fixed.model_dump()}
-    rows, mixed = [], len(results.find_machines()) > 1  # then times cannot be compared
-    for facts, (rate, record) in zip(own, results.records.items(), strict=True):
-        varied = {name: text for name, text in facts.items() if name.replace(" ", "_") in record.identity.parameters}
+    common, own = describe_records(found)
+    settings = {name.replace("_", " ") for name in Fixed.model_fields}
+    shared = {name: text for name, text in common.items() if name in settings}
+    rows, mixed, few = [], len(found.find_machines()) > 1, len(found.runs) <= MANY_RUNS  # mixed: times mean nothing
+    records = [
+        (value, results, rate, record)
+        for value, results in list_levels(found).items()
+        for rate, record in results.records.items()
+    ]
+    for facts, (value, results, rate, record) in zip(own, records, strict=True):
+        level = {found.axis: value} if isinstance(found, Levels) else {}
+        varied = {name: text for name, text in facts.items() if name in settings}
         for seed in record.seeds:
             described = describe_seed(results, rate, seed)
             time = {"host": record.facts.get("host", "unknown")} if mixed else {"CPU seconds": _sum_seconds(seed)}
-            ends = {"epochs": format_count(seed.epochs[-1].epoch), **time}
-            rows.append({**varied, **described, **ends, **(shared if len(results.runs) <= MANY_RUNS else {})})
-    frame = pd.DataFrame(rows)
-    first = ["learning rate", "seed"]
+            ends = {"last epoch": format_count(seed.epochs[-1].epoch), **time}
+            rows.append({**varied, **level, **described, **ends, **(shared if few else {})})
+    frame = pd.DataFrame(rows).fillna("")
+    first = ["learning rate", *([found.axis] if isinstance(found, Levels) else []), "seed"]
     frame = frame[[*first, *(name for name in frame if name not in first)]]
     frame.columns = pd.Index([name[0].upper() + name[1:] for name in frame])
     caption = "Every run: what was varied, what came out after its last epoch, and what was the same in all."
-    if len(results.runs) > MANY_RUNS:
+    if not few:
         caption = "Every run: what was varied, and what came out after its last epoch."
     return Table(frame, caption)
 

@@ -1,5 +1,6 @@
 """Frame in, Figure out; nothing is computed here but where to draw, and nothing is saved."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,16 @@ from scipy.optimize import isotonic_regression
 
 from lrreport.report.claims.claim import METRICS, list_rates, quantify, quantify_limit
 from lrreport.report.colors import FEW, Hue, color_rates
-from lrreport.report.formats import count_nouns, format_count, format_loss, format_rate, list_words
+from lrreport.report.formats import (
+    capitalize,
+    count_nouns,
+    format_count,
+    format_loss,
+    format_percent,
+    format_rate,
+    format_ratio,
+    list_words,
+)
 from lrreport.report.pictures import FAINT, INK, STYLE, Picture, make_axes
 from lrreport.report.results import Found, Levels, RangeCurves, Results, by_level
 from lrreport.report.stats import estimate_mean
@@ -30,6 +40,7 @@ LISTED = 16
 POINTS = 30  # rates whose intervals are drawn one by one; more are a line with a band
 MANY_POINTS = 1000  # seeds over all rates that are points; more are a band from the lowest to the highest
 CURVES = 60  # rates whose curves are drawn, and whose numbers stand in the table behind them
+FENCE = 3  # times the distance from the best to the three quarters: what lies beyond would press the others together
 TABLE_ROWS = 300  # about so many at most in the table behind a figure
 SMOOTHING = 0.05  # the share of each new step in the smoothed loss of a range test
 
@@ -44,7 +55,9 @@ def draw_accuracy_by_rate(found: Found) -> Picture:
     said = _compare_ends(found, "val_accuracy", "highest", "lowest")
     panels = f"Panels for each {found.axis}" if isinstance(found, Levels) else "Two panels"
     alt = f"{panels}, validation and test accuracy against the learning rate on a log scale. {said}"
-    caption = f"{_explain_estimates(found)} {said}"
+    floor = find_limits(found, ("val_accuracy", "test_accuracy"), by_epoch=False).get("accuracy")
+    cut = f" A triangle stands for a mean below {format_percent(floor)}, where the axis is cut off." if floor else ""
+    caption = f"{_explain_estimates(found)}{cut} {said}"
     return Picture(wide, alt, caption, _tabulate_estimates(found), tuple(hues.values()), narrow)
 
 
@@ -65,6 +78,40 @@ def list_panels(found: Found, metrics: Sequence[str], n_columns: int) -> list[Pa
     if n_columns == 1:
         return [Panel(metric, one, where) for metric in metrics for where, one in levels.items()]
     return [Panel(metric, one, where) for where, one in levels.items() for metric in metrics]
+
+
+def find_outliers(found: Found) -> list[tuple[Results, float]]:
+    """Return the rates that end on validation accuracy so far below the others that they would hide how these differ."""
+    means = {
+        (results, rate): float(results.values(rate, "val_accuracy").mean())
+        for results in _list_results(found)
+        for rate in results.complete_rates
+    }
+    if not means:
+        return []
+    best = max(means.values())
+    fence = best - FENCE * (best - float(np.quantile(list(means.values()), 0.25)))
+    return [one for one, mean in means.items() if mean < fence]
+
+
+def find_limits(found: Found, metrics: Sequence[str], by_epoch: bool) -> dict[str, float]:
+    """Return where axes end so that outliers do not press the rest together: "accuracy" below, "loss" above, if they do.
+
+    The values of all other rates lie within: those at their end, or of every epoch from 1 on.
+    """
+    outliers = find_outliers(found)
+    limits: dict[str, float] = {}
+    for metric in metrics if outliers else ():
+        kind = metric.partition("_")[2]
+        for results in _list_results(found):
+            for rate in results.complete_rates:
+                if (results, rate) not in outliers:
+                    values = results.curves(rate, metric).loc[1:] if by_epoch else results.values(rate, metric)
+                    low, high = float(np.min(values)), float(np.max(values))
+                    limits[kind] = (
+                        min(low, limits.get(kind, low)) if kind == "accuracy" else max(high, limits.get(kind, high))
+                    )
+    return {kind: limit - 0.01 if kind == "accuracy" else 1.05 * limit for kind, limit in limits.items()}
 
 
 def _list_results(found: Found) -> list[Results]:
@@ -101,6 +148,11 @@ def _plot_accuracies(found: Found, hues: Mapping[float, Hue], n_columns: int) ->
             axis.margins(x=0.15 if len(results.rates) <= 4 else 0.07)
             axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=None, symbol=" %"))
             axis.tick_params(labelbottom=n_columns == 1 or axis in axes[-n_columns:])
+    floor = find_limits(found, ("val_accuracy", "test_accuracy"), by_epoch=False).get("accuracy")
+    if floor is not None:
+        axes[0].set_ylim(bottom=floor)
+        for axis, panel in zip(axes, panels, strict=True):
+            _mark_below(axis, panel, floor, hues)
     with mpl.rc_context(STYLE):
         _label_rates(axes[-1], sorted({rate for panel in panels for rate in panel.results.rates}))
     for axis in axes[-n_columns:]:
@@ -153,6 +205,17 @@ def _mark_diverged(axis: Axes, results: Results, hues: Mapping[float, Hue]) -> N
     if diverged:
         middle = float(np.exp(np.mean(np.log(diverged))))
         axis.text(middle, 0.075, "diverged", transform=edge, ha="center", fontsize=9.5, color=FAINT.light)
+
+
+def _mark_below(axis: Axes, panel: Panel, floor: float, hues: Mapping[float, Hue]) -> None:
+    """Put a triangle on the lower edge for each rate whose mean lies below it, with the mean."""
+    edge = axis.get_xaxis_transform()
+    for rate in panel.results.complete_rates:
+        mean = float(panel.results.values(rate, panel.metric).mean())
+        if mean < floor:
+            axis.plot(rate, 0.035, "v", color=hues[rate].light, transform=edge, markersize=7, clip_on=False)
+            text = f"{100 * mean:.0f} %"
+            axis.text(rate, 0.09, text, transform=edge, ha="center", fontsize=9, color=hues[rate].light)
 
 
 def _label_rates(axis: Axes, rates: Sequence[float]) -> None:
@@ -256,7 +319,10 @@ def draw_curves(found: Found) -> Picture:
     alt = f"Four panels, loss and accuracy in training and on validation by epoch, for {n_rates}. {said}"
     if isinstance(found, Levels):
         alt = f"Panels for each {found.axis}, validation loss and accuracy by epoch, for {n_rates}. {said}"
-    caption = f"{_explain_curves(found, drawn)} {said}"
+    limits = _limit_curves(found)
+    cut = [f"losses above {format_ratio(limits['loss'])} nats"] if "loss" in limits else []
+    cut += [f"accuracies below {format_percent(limits['accuracy'])}"] if "accuracy" in limits else []
+    caption = f"{_explain_curves(found, drawn)}{f' {capitalize(list_words(cut))} are cut off.' if cut else ''} {said}"
     return Picture(wide, alt, caption, _tabulate_curves(found), tuple(hues[rate] for rate in drawn), narrow)
 
 
@@ -280,8 +346,7 @@ def _plot_curves(found: Found, hues: Mapping[float, Hue], n_columns: int) -> Fig
     n_rows = len(panels) // n_columns
     height = (0.8 + 2.4 * n_rows) if n_columns == 2 else (0.2 + 2.2 * n_rows)
     figure, axes = make_axes(n_rows, n_columns, sharex=True, height=height, **(WIDE if n_columns == 2 else NARROW))
-    limits = [limit for one in _list_results(found) if (limit := _limit_of_interest(one)) is not None]
-    limit, first = max(limits, default=None), dict[str, Axes]()
+    limits, first = _limit_curves(found), dict[str, Axes]()
     for place, (axis, panel) in enumerate(zip(axes, panels, strict=True)):
         kind, rates = panel.metric.partition("_")[2], panel.results.rates
         if first.setdefault(kind, axis) is not axis:
@@ -290,12 +355,15 @@ def _plot_curves(found: Found, hues: Mapping[float, Hue], n_columns: int) -> Fig
         with mpl.rc_context(STYLE):
             for rate in pick_evenly(rates, CURVES):
                 _draw_curve(axis, panel.results.curves(rate, panel.metric), hues[rate], banded=len(rates) <= LISTED)
-            axis.set_title(f"{_title_curves(panel.metric, limit)}{panel.where}")
+            unit = "" if kind == "accuracy" else " (nats)"
+            axis.set_title(f"{METRICS[panel.metric].capitalize()}{unit}{panel.where}")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         if kind == "accuracy":
             axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=None, symbol=" %"))
-    if limit is not None:
-        first["loss"].set_ylim(0, limit)
+    if "loss" in limits:
+        first["loss"].set_ylim(0 if isinstance(found, Results) else None, limits["loss"])
+    if "accuracy" in limits:
+        first["accuracy"].set_ylim(bottom=limits["accuracy"])
     for axis in axes[-n_columns:]:
         axis.set_xlabel("epoch")
     for axis, panel in zip(axes, panels, strict=True):
@@ -304,17 +372,15 @@ def _plot_curves(found: Found, hues: Mapping[float, Hue], n_columns: int) -> Fig
     return figure
 
 
-def _title_curves(metric: str, limit: float | None) -> str:
-    unit = "" if metric.endswith("accuracy") else " (nats)"
-    cut = "" if metric.endswith("accuracy") or limit is None else f", cut off at {limit:.1f}"
-    return f"{METRICS[metric].capitalize()}{unit}{cut}"
-
-
-def _limit_of_interest(results: Results) -> float | None:
-    """Return an upper limit for losses when some run left the scale of the untrained network, else none."""
-    losses = results.epochs[["train_loss", "val_loss"]].to_numpy()
-    untrained = results.epochs.loc[results.epochs.epoch == 0, "val_loss"].max()
-    return 1.5 * float(untrained) if losses.max() > 2 * untrained else None
+def _limit_curves(found: Found) -> dict[str, float]:
+    """Return where the axes of curves end: "loss" also where some run left the scale of the untrained network."""
+    limits = find_limits(found, PANELS, by_epoch=True)
+    for results in _list_results(found):
+        losses = results.epochs[["train_loss", "val_loss"]].to_numpy()
+        untrained = float(results.epochs.loc[results.epochs.epoch == 0, "val_loss"].max())
+        if losses.max() > 2 * untrained:
+            limits["loss"] = min(1.5 * untrained, limits.get("loss", math.inf))
+    return limits
 
 
 def _draw_curve(axis: Axes, curves: pd.DataFrame, hue: Hue, banded: bool) -> None:

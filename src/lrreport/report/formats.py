@@ -67,7 +67,7 @@ def format_setting(value: Any) -> str:
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: "unknown"}[value]
     if isinstance(value, float):
-        return format_rate(value)
+        return format_rate(value) if value else "0"
     return format_count(value) if isinstance(value, int) else str(value)
 
 
@@ -121,3 +121,8 @@ def list_words(words: list[str]) -> str:
 def count_nouns(count: int, noun: str, plural: str | None = None) -> str:
     """Return a count with its noun: "1 seed", "5 seeds"."""
     return f"{format_count(count)} {noun if count == 1 else plural or f'{noun}s'}"
+
+
+def capitalize(text: str) -> str:
+    """Return a text with its first letter large, the others as they are."""
+    return text[:1].upper() + text[1:]

@@ -4,14 +4,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from html import escape
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 from lrreport.report.claims import VOCABULARY, Claim, ask
-from lrreport.report.claims.claim import find_learning, list_rates, quantify_rates
+from lrreport.report.claims.claim import Verdict, find_learning, list_rates, quantify_rates
 from lrreport.report.claims.differences import SHOWN_RATES, choose_pairs, rank_rates
 from lrreport.report.claims.levels import best_combination, best_rate_moves, compare_tuned, quantify_level
 from lrreport.report.command import describe_command
-from lrreport.report.formats import Quantity, count_nouns, format_count, format_rate, list_words
+from lrreport.report.formats import Quantity, capitalize, count_nouns, format_count, format_rate, list_words
 from lrreport.report.results import Found, Levels, Results, by_level
 from lrreport.report.stats import find_steepest_rate
 from lrreport.study import Study
@@ -100,7 +100,9 @@ class Chapter:
     @property
     def claims(self) -> tuple[Claim, ...]:
         """All claims of its parts."""
-        return tuple(one for part in self.parts if isinstance(part, Narrative | Chapter) for one in part.claims)
+        return tuple(
+            one for part in self.parts if isinstance(part, Narrative | Chapter | Folded) for one in part.claims
+        )
 
     def __repr__(self) -> str:
         return "\n\n".join(map(repr, self.parts))
@@ -109,20 +111,49 @@ class Chapter:
         return "\n".join(part._repr_html_() for part in self.parts)
 
 
+@dataclass(frozen=True)
+class Folded:
+    """What is told of one level, to unfold under its title."""
+
+    title: str
+    told: Narrative | Chapter
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """All claims in it."""
+        return self.told.claims
+
+    def __repr__(self) -> str:
+        return f"{self.title}\n\n{self.told!r}"
+
+    def _repr_html_(self) -> str:
+        counts = [(kind, sum(one.verdict == kind for one in self.claims)) for kind in get_args(Verdict)]
+        said = ", ".join(f"{count} {kind}" for kind, count in counts if count)
+        n = f" <span>{count_nouns(len(self.claims), 'claim')}: {said}</span>" if self.claims else ""
+        title = f"<summary>{escape(self.title)}{n}</summary>"
+        return f'<details class="level">{title}\n{self.told._repr_html_()}\n</details>'
+
+
 Told = Narrative | Chapter
 
 
 def head_levels(levels: Levels, parts: Mapping[Any, Told]) -> Told:
-    """Return the narratives of all levels one after the other, each titled and its claims marked with its level."""
+    """Return what is told of each level one after the other, titled and its claims marked with the level."""
     return Chapter(tuple(_mark_level(levels, value, part) for value, part in parts.items()))
 
 
-def _mark_level(levels: Levels, value: Any, part: Shown) -> Shown:
+def fold_levels(levels: Levels, parts: Mapping[Any, Told]) -> Told:
+    """Return what is told of each level, to unfold one by one, its claims marked with the level."""
+    marked = {value: _mark_level(levels, value, part) for value, part in parts.items()}
+    return Chapter(tuple(Folded(capitalize(levels.name(value)), part) for value, part in marked.items()))
+
+
+def _mark_level(levels: Levels, value: Any, part: Shown) -> Told:
     if isinstance(part, Chapter):
         return Chapter(tuple(_mark_level(levels, value, one) for one in part.parts))
     assert isinstance(part, Narrative)
     name = levels.name(value)
-    title = f"{part.title} with {name}" if part.title else name[0].upper() + name[1:]
+    title = f"{part.title} with {name}" if part.title else capitalize(name)
     marked = {str(levels.study.vary.axis): value}
     return replace(
         part, title=title, claims=tuple(replace(one, arguments=marked | one.arguments) for one in part.claims)
@@ -160,13 +191,13 @@ def answer(found: Found) -> Paragraph:
 
 def _answer_across(found: Levels) -> Paragraph:
     chosen, moves = best_combination(found), best_rate_moves(found)
-    text, evidence = (
-        f"{chosen.sentence} {moves.sentence}",
-        chosen.evidence | {f"moves_{name}": quantity for name, quantity in moves.evidence.items()},
-    )
+    text, evidence = chosen.sentence, chosen.evidence
+    if moves.verdict != "not testable":
+        text = f"{moves.sentence} {text}"
+        evidence = evidence | {f"moves_{name}": quantity for name, quantity in moves.evidence.items()}
     if found.missing:
         text = f"Without {count_nouns(len(found.missing), 'run')} that {_be(len(found.missing))} missing: {text}"
-        evidence |= {"n_missing": Quantity(len(found.missing), "count")}
+        evidence = evidence | {"n_missing": Quantity(len(found.missing), "count")}
     return Paragraph(text, evidence, style="answer")
 
 
@@ -174,7 +205,7 @@ def _be(count: int) -> str:
     return "is" if count == 1 else "are"
 
 
-@by_level(head_levels)
+@by_level(fold_levels)
 def observe_rates(results: Results) -> Told:
     """Return what the results say of each rate by itself; of very many, of those that are best on validation."""
     if len(results.rates) <= SHOWN_RATES:
@@ -216,7 +247,7 @@ def suggestions_by_level(levels: Levels) -> dict[str, Paragraph]:
             name = levels.name(value)
             one = suggest_rate(results.range_test.rates, results.range_test.losses)
             evidence = one.evidence | quantify_level("value", value)
-            suggestions[name] = Paragraph(f"{name[0].upper()}{name[1:]}: {one.text}", evidence)
+            suggestions[name] = Paragraph(f"{capitalize(name)}: {one.text}", evidence)
     return suggestions
 
 
@@ -272,7 +303,7 @@ def compare_rates(found: Found) -> Told:
     return Chapter((across, _compare_rates(found)))
 
 
-@by_level(head_levels)
+@by_level(fold_levels)
 def _compare_rates(results: Results) -> Told:
     pairs = choose_pairs(results)
     if not pairs:

@@ -10,6 +10,8 @@ import pandas as pd
 from lrreport.report.formats import MINUS, format_setting
 from lrreport.report.results import Levels
 
+MANY_COLUMNS = 8  # are set closer
+
 
 @dataclass(frozen=True)
 class Table:
@@ -32,8 +34,9 @@ class Table:
             f'<th scope="col"{kind}>{_escape(name)}</th>' for name, kind in zip(self.frame, classes, strict=True)
         )
         body = "".join(f"<tr>{_show_row(row, classes)}</tr>\n" for row in self.frame.itertuples(index=False, name=None))
+        kind = "table dense" if len(self.frame.columns) >= MANY_COLUMNS else "table"
         return (
-            f'<div class="table" tabindex="0"><table>\n<caption>{_escape(self.caption)}</caption>\n'
+            f'<div class="{kind}" tabindex="0"><table>\n<caption>{_escape(self.caption)}</caption>\n'
             f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table></div>"
         )
 

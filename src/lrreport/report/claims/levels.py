@@ -4,39 +4,38 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
-import pandas as pd
-
 from lrreport.report.claims.claim import (
     METRICS,
     Claim,
     Verdict,
     find_learning,
     has_spread,
+    list_rates,
     name_unit,
     not_testable,
-    note_pairs,
     quantify,
     quantify_difference,
     quantify_limit,
     quantify_rates,
 )
-from lrreport.report.claims.differences import DETAILED_RATES, describe_power, find_unbeaten, say_power
+from lrreport.report.claims.differences import DETAILED_RATES, describe_power, find_unbeaten, rank_rates, say_power
 from lrreport.report.formats import Quantity, count_nouns, format_rate, list_words
-from lrreport.report.results import Levels, Results
-from lrreport.report.stats import ALPHA, adjust_pairs, estimate_mean
+from lrreport.report.results import Levels
+from lrreport.report.stats import ALPHA, adjust_holm, estimate_mean
 
 METRIC = "val_accuracy"  # everything is compared and chosen on validation
 LISTED = 6  # combinations that a sentence names
 MOVES_RULE = (
-    "At each {axis}, the rates that the leading one does not beat on validation accuracy may be the best, in paired t tests "
-    "over seeds at 0.05 divided by their number, {tests} (Bonferroni). Supported if with some two of the values no rate may be "
-    "the best with both; contradicted if one and the same rate beats every other with each value, each at 0.05. A shift "
-    "smaller than the steps between the rates tried does not show."
+    "At each {axis}, the rates that the leading one does not beat on validation accuracy may be the best, in one-sided paired "
+    "t tests over seeds at 0.05 divided by their number, {tests} (Bonferroni). Supported if two of the values have no such rate "
+    "in common; contradicted if one and the same rate beats every other with each value, each at 0.05. A shift smaller than "
+    "the steps between the rates tried does not show."
 )
 TUNED_RULE = (
-    "Each seed is scored on validation at the rate that the other seeds choose, by their mean validation accuracy, so that no "
-    "seed chooses for itself. Paired t test over seeds at 0.05, two-sided; p-values are adjusted for all {pairs} of values "
-    "(Holm), the interval is the unadjusted 95 % one."
+    "Supported if the rate that leads with the one value beats every rate with the other on validation accuracy, in paired t "
+    "tests over seeds at 0.05, two-sided. The p-value is the largest of these, times the number of rates among which the leading "
+    "one was chosen (Bonferroni), and adjusted for all {pairs} of values (Holm); the interval is the unadjusted 95 % one between "
+    "the two leading rates."
 )
 COMBINATION_RULE = (
     "The learning rate and {axis} with the highest mean validation accuracy; supported if they beat every other combination, "
@@ -56,13 +55,13 @@ def best_rate_moves(levels: Levels) -> Claim:
     if reason:
         return not_testable("best_rate_moves", {}, reason, rule)
     n = len(levels.study.vary.seed)
-    may_lead = {value: find_unbeaten(one, METRIC, 1, ALPHA / n_tests) for value, one in asked.items()}
+    may_lead = {value: find_unbeaten(one, METRIC, 1, 2 * ALPHA / n_tests) for value, one in asked.items()}
     evidence = {"n": Quantity(n, "count"), "n_tests": Quantity(n_tests, "count")}
     for place, (value, rates) in enumerate(may_lead.items(), start=1):
         evidence |= quantify_level(f"value_{place}", value) | quantify_rates(f"best_{place}", rates)
     apart = [(a, b) for a, b in combinations(may_lead, 2) if not set(may_lead[a]) & set(may_lead[b])]
     leaders = {find_unbeaten(one, METRIC, 1) for one in asked.values()}
-    each = ", ".join(f"with {levels.name(value)} {_say_one_of(rates)}" for value, rates in may_lead.items())
+    each = "; ".join(f"{_say_one_of(rates)} with {levels.name(value)}" for value, rates in may_lead.items())
     if apart:
         verdict: Verdict = "supported"
         a, b = map(levels.name, apart[-1])
@@ -104,47 +103,51 @@ def _why_not_asked(levels: Levels, reason: str) -> str:
     return reason
 
 
-def score_tuned(results: Results) -> "pd.Series[float]":
-    """Return for each seed its validation accuracy at the rate that the other seeds choose by their mean.
-
-    Choosing by the seed's own score would favour the level with the most noise, or with the most rates.
-    """
-    scores = pd.DataFrame({rate: results.values(rate, METRIC) for rate in results.complete_rates})
-    others = scores.sum() - scores
-    return pd.Series({seed: float(scores.at[seed, others.loc[seed].idxmax()]) for seed in scores.index})
-
-
 def compare_tuned(levels: Levels) -> list[Claim]:
     """Return for every two levels whether one ends above the other, each with its rate chosen; of many, the leading one's."""
-    asked = {value: one for value, one in levels.levels.items() if find_learning(one)}
-    if len(asked) < 2 or len(levels.study.vary.seed) < 3:
+    leads = {value: rank_rates(one, METRIC, 1)[0] for value, one in levels.levels.items() if find_learning(one)}
+    if len(leads) < 2 or len(levels.study.vary.seed) < 2:
         return []
-    tuned = {value: score_tuned(one) for value, one in asked.items()}
-    order = sorted(tuned, key=lambda value: -float(tuned[value].mean()))
+    scores = {value: levels.levels[value].values(rate, METRIC) for value, rate in leads.items()}
+    order = sorted(leads, key=lambda value: -float(scores[value].mean()))
     pairs = list(combinations(order, 2))
-    told = pairs if len(order) <= DETAILED_RATES else [(order[0], value) for value in order[1:]]
-    places = {value: float(place) for place, value in enumerate(order)}  # a frame would take a tuple for several labels
-    adjusted = adjust_pairs({places[value]: tuned[value] for value in order})
+    p_values = adjust_holm([_test_tuned(levels, leads, *pair) for pair in pairs])
     return [
-        _compare_tuned(levels, pair, tuned, float(adjusted.at[places[pair[0]], places[pair[1]]]), len(pairs))
-        for pair in told
+        _compare_tuned(levels, leads, pair, p, len(pairs))
+        for pair, p in zip(pairs, p_values, strict=True)
+        if len(order) <= DETAILED_RATES or pair[0] == order[0]
     ]
 
 
-def _compare_tuned(
-    levels: Levels, pair: Combination, tuned: dict[Any, "pd.Series[float]"], p: float, n_pairs: int
-) -> Claim:
+def _test_tuned(levels: Levels, leads: dict[Any, float], a: Any, b: Any) -> float:
+    """Return the p of the leading rate of one level against every rate of another.
+
+    It must beat them all, so the largest p counts (Berger's intersection-union test, 1982); and any rate of its level
+    might have led, so it counts as often as there are such rates.
+    """
+    ours, theirs = levels.levels[a], levels.levels[b]
+    lead = ours.values(leads[a], METRIC)
+    tests = [estimate_mean(lead - theirs.values(rate, METRIC)) for rate in theirs.complete_rates]
+    if not all(test.mean > 0 and test.p < ALPHA for test in tests):
+        return 1.0
+    return min(1.0, len(ours.complete_rates) * max(test.p for test in tests))
+
+
+def _compare_tuned(levels: Levels, leads: dict[Any, float], pair: tuple[Any, Any], p: float, n_pairs: int) -> Claim:
     a, b = pair
     name, arguments = "higher_when_tuned", {"value": a, "than": b}
     rule = TUNED_RULE.format(pairs=count_nouns(n_pairs, "pair"))
-    estimate = estimate_mean(tuned[a] - tuned[b])
+    ours, theirs = (levels.levels[value].values(leads[value], METRIC) for value in pair)
+    estimate = estimate_mean(ours - theirs)
     if not has_spread(estimate):
         reason = f"{METRICS[METRIC]} differs by the same amount in every seed, so there is no spread to judge it by"
         return not_testable(name, arguments, reason, rule)
     unit = name_unit(METRIC)
     evidence = {
         **quantify_level("value", a),
+        "rate": Quantity(leads[a], "rate"),
         **quantify_level("than", b),
+        "than_rate": Quantity(leads[b], "rate"),
         "difference": quantify_difference(abs(estimate.mean), METRIC),
         "low": quantify_difference(estimate.low, METRIC),
         "high": quantify_difference(estimate.high, METRIC),
@@ -152,17 +155,21 @@ def _compare_tuned(
         "p": Quantity(p, "p"),
         "pairs": Quantity(n_pairs, "count"),
     }
+    one, other = (_name(levels, (value, leads[value])) for value in pair)
     span = f"(95 % interval {{low}} to {{high}} {unit}, n = {{n}}, p {{p}})."
-    one, other = levels.name(a), levels.name(b)
     verdict: Verdict = "supported"
-    text = f"With the rate chosen for each, {one} ends {{difference}} {unit} of {METRICS[METRIC]} above {other} {span}"
+    text = f"Each with its leading rate, {one} ends {{difference}} {unit} of {METRICS[METRIC]} above {other} {span}"
     if p >= ALPHA:
         verdict = "not distinguishable"
-        evidence |= describe_power(estimate, METRIC, n_pairs)
+        evidence |= describe_power(estimate, METRIC, n_pairs * len(levels.levels[a].complete_rates))
         text = (
-            f"With the rate chosen for each, {one} and {other} cannot be told apart: their means lie {{difference}} {unit} "
-            f"of {METRICS[METRIC]} apart {span}{note_pairs(estimate, p)} {say_power(METRIC, evidence)}"
+            f"Each with its leading rate, {one} and {other} cannot be told apart: their means lie {{difference}} {unit} of "
+            f"{METRICS[METRIC]} apart {span}"
         )
+        if estimate.low > 0:
+            text += " The interval by itself would tell them apart, but it allows neither for the choice of the rates nor for "
+            text += "the {pairs} pairs compared." if n_pairs > 1 else "the other rates."
+        text += f" {say_power(METRIC, evidence)}"
     return Claim(
         name, arguments, verdict, text.format_map(evidence), rule, estimate.n,
         estimate.mean, estimate.low, estimate.high, unit, evidence,
@@ -214,13 +221,15 @@ def best_combination(levels: Levels) -> Claim:
     )
     if len(unbeaten) > 1 or not others:
         verdict = "not distinguishable" if others else "not testable"
-        listed, left = unbeaten[:LISTED], len(unbeaten) - LISTED
+        listed, left = [one for one in scores if one in unbeaten[:LISTED]], len(unbeaten) - LISTED
         for place, (level, own) in enumerate(listed, start=1):
             evidence |= quantify_level(f"value_{place}", level) | {f"rate_{place}": Quantity(own, "rate")}
         more = [f"{left} more"] if left > 0 else []
         evidence |= {"n_more": Quantity(left, "count")} if left > 0 else {}
+        by_value = {level: [own for other, own in listed if other == level] for level, _ in listed}
+        names = [f"{list_rates(own)} with {levels.name(level)}" for level, own in by_value.items()]
         text = (
-            f"No single combination is the best: {list_words([*(_name(levels, one) for one in listed), *more])} cannot be "
+            f"No single combination is the best: {', '.join(names)}{''.join(f' and {one}' for one in more)} cannot be "
             f"told apart on validation accuracy. {best} has the highest mean, {reached}."
         )
         if not others:

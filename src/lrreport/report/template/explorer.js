@@ -12,6 +12,7 @@
     train_accuracy: { label: "Training accuracy, mean of the epoch", unit: "%" },
     step_loss: { label: "Training loss, each step", unit: "nats" },
   };
+  const DASHES = [[], [7, 4], [2, 3], [12, 4, 2, 4], [12, 3], [4, 2]]; // one for each level, then again from the first
   const BY_EPOCH = ["val_loss", "val_accuracy", "train_loss", "train_accuracy"]; // their order in the data
 
   /* ---- elements ---- */
@@ -24,6 +25,16 @@
     }
     node.append(...children);
     return node;
+  }
+
+  /* The kind of line that a level has. */
+  function drawDash(level) {
+    const [svg, line] = ["svg", "line"].map((tag) => document.createElementNS("http://www.w3.org/2000/svg", tag));
+    for (const [name, value] of Object.entries({ width: 30, height: 6, "aria-hidden": "true" })) svg.setAttribute(name, value);
+    const look = { x2: 30, y1: 3, y2: 3, stroke: "currentColor", "stroke-width": 2, "stroke-dasharray": DASHES[level % DASHES.length].join(" ") };
+    for (const [name, value] of Object.entries(look)) line.setAttribute(name, value);
+    svg.append(line);
+    return svg;
   }
 
   function makeChoice(explorer, legend, name, options) {
@@ -112,13 +123,18 @@
     }
 
     name(run) {
-      return `${this.rates[run.rate].name}, seed ${this.seeds[run.seed]}`;
+      return `${this.nameCombination(run)}, seed ${this.seeds[run.seed]}`;
+    }
+
+    nameCombination({ rate, level }) {
+      return `${this.rates[rate].name}${this.axis ? `, ${this.axis} ${this.levels[level]}` : ""}`;
     }
 
     /* Where the points of a run lie on the axis: epochs, or steps of the optimiser. */
     places(run, metric, axis) {
-      if (metric !== "step_loss") return run.epochs.map((epoch) => (axis === "epoch" ? epoch : epoch * this.steps_per_epoch));
-      const scale = axis === "epoch" ? 1 / this.steps_per_epoch : 1;
+      const steps_per_epoch = this.steps_per_epoch[run.level];
+      if (metric !== "step_loss") return run.epochs.map((epoch) => (axis === "epoch" ? epoch : epoch * steps_per_epoch));
+      const scale = axis === "epoch" ? 1 / steps_per_epoch : 1;
       const middle = (this.each - 1) / 2 + 1;
       return Float64Array.from({ length: run.n_steps }, (_, place) => scale * (place * this.each + middle));
     }
@@ -127,12 +143,12 @@
   /* Whether the untrained network is left out: its loss would press all others together. */
   const hidesUntrained = (state) => state.metric !== "step_loss" && state.from === "first";
 
-  /* The lines to draw: one for each run shown, or one for each rate with the range of its seeds. */
+  /* The lines to draw: one for each run shown, or one for each rate and level with the range of its seeds. */
   function listLines(runs, state) {
-    const shown = runs.runs.filter((run) => !state.rates.has(run.rate) && !state.seeds.has(run.seed));
+    const shown = runs.runs.filter((run) => !state.rates.has(run.rate) && !state.levels.has(run.level) && !state.seeds.has(run.seed));
     const skipped = hidesUntrained(state) ? 1 : 0;
     const lines = shown.filter((run) => state.metric === "step_loss" || run.epochs.length > skipped).map((run) => ({
-      rate: run.rate, name: runs.name(run), broken: run.status === "diverged", n: 1,
+      record: run.record, rate: run.rate, level: run.level, name: runs.name(run), broken: run.status === "diverged", n: 1,
       x: runs.places(run, state.metric, state.axis).slice(skipped), y: run.values[state.metric].slice(skipped),
       low: state.metric === "step_loss" ? run.values.lowest : undefined,
       high: state.metric === "step_loss" ? run.values.highest : undefined,
@@ -143,18 +159,18 @@
   }
 
   function averageLines(runs, lines) {
-    return runs.rates.flatMap((rate, place) => {
-      const own = lines.filter((line) => line.rate === place);
-      if (!own.length) return [];
+    const by_record = new Map();
+    for (const line of lines) by_record.set(line.record, [...(by_record.get(line.record) || []), line]);
+    return [...by_record.values()].map((own) => {
       const longest = own.reduce((one, other) => (other.x.length > one.x.length ? other : one));
       const at = (index) => own.map((line) => line.y[index]).filter(Number.isFinite);
       const columns = Array.from(longest.x, (_, index) => at(index));
-      return [{
-        rate: place, name: rate.name, broken: own.some((line) => line.broken), n: own.length, x: longest.x,
+      return {
+        ...own[0], name: runs.nameCombination(own[0]), broken: own.some((line) => line.broken), n: own.length, x: longest.x,
         n_points: columns.reduce((sum, column) => sum + column.length, 0),
         y: columns.map((column) => column.reduce((sum, one) => sum + one, 0) / column.length),
         low: columns.map((column) => Math.min(...column)), high: columns.map((column) => Math.max(...column)),
-      }];
+      };
     });
   }
 
@@ -297,21 +313,22 @@
       const smoothed = this.explorer.state.smoothing > 0;
       pen.lineWidth = smoothed ? 1 : 1.6;
       pen.globalAlpha = smoothed ? 0.3 : 1;
-      const drawn = this.trace(pen, line.x, line.y);
+      const drawn = this.trace(pen, line.level, line.x, line.y);
       pen.globalAlpha = 1;
       if (smoothed) {
         pen.lineWidth = 2;
-        this.trace(pen, line.x, line.shown);
+        this.trace(pen, line.level, line.x, line.shown);
       }
       if (line.x.length <= 40) this.dot(pen, line);
       if (line.broken) this.cross(pen, line);
       return line.n_points ?? drawn;
     }
 
-    trace(pen, xs, ys) {
+    trace(pen, level, xs, ys) {
       const log = this.explorer.state.scale === "log";
       let drawn = 0;
       let inside = false;
+      pen.setLineDash(DASHES[level % DASHES.length]);
       pen.beginPath();
       for (let place = 0; place < xs.length; place += 1) {
         const y = ys[place];
@@ -323,6 +340,7 @@
         } else inside = false;
       }
       pen.stroke();
+      pen.setLineDash([]);
       return drawn;
     }
 
@@ -472,7 +490,7 @@
       this.runs = new Runs(JSON.parse(root.querySelector("script[type='application/json']").textContent));
       this.state = {
         metric: "val_loss", axis: "epoch", scale: "linear", show: this.runs.seeds.length > 1 ? "mean" : "seeds",
-        from: "first", smoothing: 0, rates: new Set(), seeds: new Set(), zoom: null,
+        from: "first", smoothing: 0, rates: new Set(), levels: new Set(), seeds: new Set(), zoom: null,
       };
       this.plot = new Plot(this);
       this.note = make("p", { class: "note" });
@@ -502,6 +520,7 @@
         make("label", { class: "field" }, "Smoothing", make("span", { class: "slider" }, slider, weight)),
         this.reset,
         makeToggles(this, "Learning rates", this.runs.rates.map((rate) => rate.name), this.state.rates, (place) => this.swatch(place)),
+        ...(this.runs.axis ? [makeToggles(this, this.runs.axis[0].toUpperCase() + this.runs.axis.slice(1), this.runs.levels, this.state.levels, drawDash)] : []),
         makeToggles(this, "Seeds", this.runs.seeds.map(String), this.state.seeds));
     }
 
@@ -551,7 +570,7 @@
       const { state, runs } = this;
       const lines = plot.lines.length;
       const what = METRICS[state.metric].label;
-      const which = state.show === "mean" ? `${count(lines, "learning rate")}, the mean over seeds with their range` : count(lines, "run");
+      const which = state.show === "mean" ? `${count(lines, runs.axis ? "combination" : "learning rate")}, the mean over seeds with their range` : count(lines, "run");
       const keys = "Left and right arrow keys move the cursor, plus and minus zoom, Escape resets.";
       plot.box.setAttribute("aria-label", `${what} by ${state.axis} for ${which}. ${keys}`);
       if (!domain) {
@@ -645,7 +664,7 @@
     const [first, second] = [0, 1].map(() => make("select", { onchange: () => show() }, ...options()));
     const body = make("div", { class: "table", tabindex: "0", role: "region", "aria-label": "What differs between the two runs" });
     const show = () => body.replaceChildren(...compare(runs, table, first.value, second.value));
-    second.value = String(Math.max(0, runs.runs.findIndex((run) => run.rate !== runs.runs[0].rate)));
+    second.value = String(Math.max(0, runs.runs.findIndex((run) => run.record !== runs.runs[0].record)));
     show();
     return make("section", { class: "comparison" }, make("h3", {}, "What differs between two runs"),
       make("p", { class: "filter" }, make("label", { class: "field" }, "This run", first), make("label", { class: "field" }, "and this one", second)), body);
@@ -653,7 +672,7 @@
 
   function compare(runs, rows, ...places) {
     const [one, other] = places.map((place) => runs.runs[place]);
-    const [left, right] = places.map((place) => ({ ...rows.readCells(place, runs.names), ...runs.facts[runs.runs[place].rate], ...runs.common }));
+    const [left, right] = places.map((place) => ({ ...rows.readCells(place, runs.names), ...runs.facts[runs.runs[place].record], ...runs.common }));
     const names = [...new Set([...Object.keys(left), ...Object.keys(right)])];
     const differing = names.filter((name) => left[name] !== right[name]);
     const same = names.filter((name) => left[name] === right[name]);

@@ -12,7 +12,7 @@ VARY = {"learning_rate": [0.1]}
 
 def test_every_study_of_the_repository_loads(repository: Path) -> None:
     studies = {path.stem: load_study(path) for path in (repository / "studies").glob("*.toml")}
-    assert set(studies) == {"fashion_mnist", "quick", "wide", "longer"}
+    assert set(studies) == {"fashion_mnist", "quick", "wide", "longer", "batch_size"}
     assert all(study.name == stem for stem, study in studies.items())
 
 

@@ -14,6 +14,7 @@ title = "Impact of the learning rate: {name}"
 [vary]
 learning_rate = [0.01, 0.001, 0.0001]
 seed = [0, 1, 2]              # each repeats every rate; five or more tell smaller differences apart
+# batch_size = [16, 64, 256]  # one more setting may vary: this one, optimizer, schedule, hidden_sizes ...
 
 [fixed]                       # what is left out has a default; the README lists all of it
 {fixed}epochs = 5

@@ -342,7 +342,7 @@ def _explain_curves(found: Found, drawn: Sequence[float]) -> str:
 
 
 def _plot_curves(found: Found, hues: Mapping[float, Hue], n_columns: int) -> Figure:
-    panels = list_panels(found, PANELS if isinstance(found, Results) else PANELS[1::2], n_columns)
+    panels = list_panels(found, _choose_metrics(found), n_columns)
     n_rows = len(panels) // n_columns
     height = (0.8 + 2.4 * n_rows) if n_columns == 2 else (0.2 + 2.2 * n_rows)
     figure, axes = make_axes(n_rows, n_columns, sharex=True, height=height, **(WIDE if n_columns == 2 else NARROW))
@@ -372,9 +372,14 @@ def _plot_curves(found: Found, hues: Mapping[float, Hue], n_columns: int) -> Fig
     return figure
 
 
+def _choose_metrics(found: Found) -> tuple[str, ...]:
+    """Return the metrics whose curves are drawn: of several levels, those that they are compared on."""
+    return PANELS if isinstance(found, Results) else ("val_loss", "val_accuracy")
+
+
 def _limit_curves(found: Found) -> dict[str, float]:
     """Return where the axes of curves end: "loss" also where some run left the scale of the untrained network."""
-    limits = find_limits(found, PANELS, by_epoch=True)
+    limits = find_limits(found, _choose_metrics(found), by_epoch=True)
     for results in _list_results(found):
         losses = results.epochs[["train_loss", "val_loss"]].to_numpy()
         untrained = float(results.epochs.loc[results.epochs.epoch == 0, "val_loss"].max())
@@ -457,8 +462,8 @@ def _label_ends(axis: Axes, ends: Mapping[float, float], hues: Mapping[float, Hu
 def spread_apart(places: Sequence[float], gap: float) -> list[float]:
     """Return ascending places moved as little as possible (least squares) to lie `gap` or more apart, in [0, 1] if they fit."""
     steps = gap * np.arange(len(places))
-    moved = isotonic_regression(np.asarray(places) - steps).x + steps
-    return [float(one) for one in moved - min(0.0, moved[0]) - max(0.0, moved[-1] - 1)]
+    moved = isotonic_regression(np.asarray(places) - steps).x.clip(0.0, max(0.0, 1 - steps[-1])) + steps
+    return [float(one) for one in moved]
 
 
 def _add_scale(figure: Figure, axes: Sequence[Axes], hues: Mapping[float, Hue]) -> None:

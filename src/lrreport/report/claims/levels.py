@@ -1,6 +1,6 @@
 """Claims across the levels of a second axis: does the best rate move, do the levels differ, and what to choose?"""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -19,7 +19,7 @@ from lrreport.report.claims.claim import (
     quantify_rates,
 )
 from lrreport.report.claims.differences import DETAILED_RATES, describe_power, find_unbeaten, rank_rates, say_power
-from lrreport.report.formats import Quantity, count_nouns, format_rate, list_words
+from lrreport.report.formats import Quantity, count_nouns, format_rate, format_setting, list_words
 from lrreport.report.results import Levels
 from lrreport.report.stats import ALPHA, adjust_holm, estimate_mean
 
@@ -61,14 +61,17 @@ def best_rate_moves(levels: Levels) -> Claim:
         evidence |= quantify_level(f"value_{place}", value) | quantify_rates(f"best_{place}", rates)
     apart = [(a, b) for a, b in combinations(may_lead, 2) if not set(may_lead[a]) & set(may_lead[b])]
     leaders = {find_unbeaten(one, METRIC, 1) for one in asked.values()}
-    each = "; ".join(f"{_say_one_of(rates)} with {levels.name(value)}" for value, rates in may_lead.items())
+    each = "; ".join(
+        f"{_say_one_of(rates)} with {value}"
+        for value, rates in zip(_name_once(levels, may_lead), may_lead.values(), strict=True)
+    )
     if apart:
         verdict: Verdict = "supported"
-        a, b = map(levels.name, apart[-1])
+        a, b = _name_once(levels, apart[-1])
         text = f"The best rate moves with the {levels.axis}: it is {each}. None may be the best with both {a} and {b}"
     elif len(leaders) == 1 and len(next(iter(leaders))) == 1:
         verdict, [[rate]] = "contradicted", leaders
-        values = list_words([levels.name(value) for value in asked])
+        values = list_words(_name_once(levels, asked))
         evidence |= {"rate": Quantity(rate, "rate")}
         text = (
             f"The best rate does not move with the {levels.axis}: it is {format_rate(rate)} with {values}, apart from every "
@@ -83,6 +86,12 @@ def best_rate_moves(levels: Levels) -> Claim:
 def _say_one_of(rates: Sequence[float]) -> str:
     *head, last = [format_rate(rate) for rate in sorted(rates, reverse=True)]
     return f"{', '.join(head)} or {last}" if head else last
+
+
+def _name_once(levels: Levels, values: Iterable[Any]) -> list[str]:
+    """Return values of the second axis for a list in a sentence: the first with the name of the setting."""
+    first, *others = values
+    return [levels.name(first), *map(format_setting, others)]
 
 
 def quantify_level(name: str, value: Any) -> dict[str, Quantity]:
@@ -227,7 +236,8 @@ def best_combination(levels: Levels) -> Claim:
         more = [f"{left} more"] if left > 0 else []
         evidence |= {"n_more": Quantity(left, "count")} if left > 0 else {}
         by_value = {level: [own for other, own in listed if other == level] for level, _ in listed}
-        names = [f"{list_rates(own)} with {levels.name(level)}" for level, own in by_value.items()]
+        values = _name_once(levels, by_value)
+        names = [f"{list_rates(own)} with {value}" for value, own in zip(values, by_value.values(), strict=True)]
         text = (
             f"No single combination is the best: {', '.join(names)}{''.join(f' and {one}' for one in more)} cannot be "
             f"told apart on validation accuracy. {best} has the highest mean, {reached}."

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lrreport.report.results import load_results
+from lrreport.report.results import Levels, load_results
 from lrreport.sweep.worker import escape_braces
 
 pytestmark = pytest.mark.slow
@@ -112,6 +112,43 @@ def test_a_range_test_is_shown_behind_the_grid(outputs: Path, repository: Path, 
     ran = {path: path.stat().st_mtime_ns for path in outputs.glob("runs/*/record.json")}
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
     assert ran == {path: path.stat().st_mtime_ns for path in outputs.glob("runs/*/record.json")}
+
+
+def test_a_second_axis_is_run_and_reported(outputs: Path, tmp_path: Path) -> None:
+    study = tmp_path / "optimizers.toml"
+    study.write_text(
+        "[vary]\nlearning_rate = [0.1, 0.001]\nseed = [0, 1, 2]\noptimizer = ['adam', 'sgd']\n"
+        "[fixed]\nmomentum = 0.9\nnesterov = true\ndataset = 'sample'\nepochs = 2\nvalidation_size = 500\n"
+        "[range_test]\nsteps = 100\n"
+    )
+    command = [sys.executable, "-m", "lrreport.cli", "report", str(study), "--outputs", str(outputs)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    levels = load_results(outputs / "optimizers")
+    assert isinstance(levels, Levels)
+    settings = {value: one.records[0.1].identity.parameters for value, one in levels.levels.items()}
+    assert {value: (one["optimizer"], one["momentum"], one["nesterov"]) for value, one in settings.items()} == {
+        "adam": ("adam", None, None), "sgd": ("sgd", 0.9, True),
+    }  # fmt: skip
+    assert all(one.range_test is not None for one in levels.levels.values())
+    rows = (outputs / "optimizers/results.csv").read_text().splitlines()
+    assert rows[0].startswith("optimizer,learning_rate,seed,status,")
+    assert len(rows) == 13
+    command[3] = "status"
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert [" ".join(line.split()) for line in said] == [
+        f"{name}, optimizer {value} fresh" for value in ("adam", "sgd") for name in ("0.1", "0.001", "range test")
+    ]
+    command[3:5] = ["runs"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert (
+        len(
+            re.findall(
+                r"learning rate 0\.\d+, 3 seeds, 2 epochs, optimizer sgd, momentum 0\.9, .* used by optimizers", said
+            )
+        )
+        == 2
+    )
 
 
 def test_a_title_is_text_not_markup(outputs: Path, repository: Path, tmp_path: Path) -> None:

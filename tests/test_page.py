@@ -42,6 +42,17 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def page_of_levels(write_study: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report on a study of two axes."""
+    return write_report(write_study(tmp_path_factory.mktemp("levels") / "made", 7, 3, 4, batch_sizes=[16, 64, 1024]))
+
+
+@pytest.fixture(params=["page_file", "page_of_levels"])
+def either_page(request: pytest.FixtureRequest) -> Path:
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="module")
 def reference() -> Results:
     return load_results()
 
@@ -61,7 +72,7 @@ def find_violations(page: Any) -> list[str]:
 
 
 @pytest.mark.parametrize(("width", "scheme"), SIZES)
-def test_the_page_is_whole_and_accessible(browser: Any, page_file: Path, width: int, scheme: str) -> None:
+def test_the_page_is_whole_and_accessible(browser: Any, either_page: Path, width: int, scheme: str) -> None:
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
     page = context.new_page()
     asked: list[str] = []
@@ -69,8 +80,8 @@ def test_the_page_is_whole_and_accessible(browser: Any, page_file: Path, width: 
     page.on("request", lambda request: asked.append(request.url))
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
-    page.goto(page_file.as_uri())
-    assert [url for url in asked if not url.startswith("data:")] == [page_file.as_uri()]
+    page.goto(either_page.as_uri())
+    assert [url for url in asked if not url.startswith("data:")] == [either_page.as_uri()]
     assert said == []
     assert page.evaluate("document.documentElement.scrollWidth") == width
     assert page.evaluate("[...document.images].every(image => image.naturalWidth > 0 && image.alt.length > 30)")
@@ -95,7 +106,7 @@ def test_the_page_is_small_and_soon_interactive(browser: Any, page_file: Path) -
     assert min(ready) < 1000
 
 
-def test_the_page_is_valid_html(page_file: Path, tmp_path: Path) -> None:
+def test_the_page_is_valid_html(either_page: Path, tmp_path: Path) -> None:
     if not (shutil.which("npm") and shutil.which("java")):
         pytest.skip("npm and java, which the Nu HTML checker needs, are not installed")
     packed = subprocess.run(
@@ -103,10 +114,10 @@ def test_the_page_is_valid_html(page_file: Path, tmp_path: Path) -> None:
     )
     subprocess.run(["tar", "xzf", packed.stdout.split()[-1]], cwd=tmp_path, check=True)
     command = ["java", "-jar", str(tmp_path / "package/build/dist/vnu.jar"), "--errors-only", "--format", "json"]
-    done = subprocess.run([*command, str(page_file)], capture_output=True, text=True, check=False)
+    done = subprocess.run([*command, str(either_page)], capture_output=True, text=True, check=False)
     assert json.loads(done.stderr)["messages"] == []
     broken = tmp_path / "broken.html"
-    broken.write_text(page_file.read_text().replace('<main id="report"', '<main id="show-code"', 1))
+    broken.write_text(either_page.read_text().replace('<main id="report"', '<main id="show-code"', 1))
     assert "error" in subprocess.run([*command, str(broken)], capture_output=True, text=True, check=False).stderr
 
 
@@ -222,6 +233,31 @@ def test_steps_are_drawn_one_by_one(page: Any, reference: Results) -> None:
     )
     assert read[f"{rate:g}, seed {seed}"] == f"{reference.step_losses(rate)[seed][step - 1]:.4f}"
     assert page.locator(".explorer .readout").inner_text().endswith("and 3 more")
+
+
+def test_lines_of_each_value_are_toggled(browser: Any, page_of_levels: Path) -> None:
+    page = browser.new_page()
+    page.goto(page_of_levels.as_uri())
+    drawn = page.locator(".explorer .plot")
+    assert "for 21 combinations, the mean over seeds" in drawn.get_attribute("aria-label")
+    page.get_by_role("button", name="1,024").click()
+    assert "for 14 combinations" in drawn.get_attribute("aria-label")
+    page.get_by_role("group", name="Seeds as").get_by_text("Lines").click()
+    assert "for 42 runs" in drawn.get_attribute("aria-label")
+    names = page.locator(".comparison select").first.locator("option").all_inner_texts()
+    assert names[0] == "1.0, batch size 16, seed 0"
+    assert len(names) == 63
+    page.get_by_label("Metric").select_option("step_loss")
+    page.get_by_role("group", name="Across").get_by_text("Steps").click()
+    drawn.focus()
+    page.keyboard.press("ArrowRight")
+    assert page.locator(".readout p").inner_text() == "step 1"
+    told = page.locator("details.level")
+    assert told.count() == 6
+    assert not page.get_by_role("heading", name="Learning rate 1.0 with batch size 16").is_visible()
+    told.first.locator("summary").first.click()
+    assert page.get_by_role("heading", name="Learning rate 1.0 with batch size 16").is_visible()
+    page.close()
 
 
 def test_rates_and_seeds_are_toggled(page: Any) -> None:

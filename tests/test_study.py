@@ -47,6 +47,18 @@ def test_a_run_has_one_rate_and_all_seeds_in_order() -> None:
         ({"vary": VARY, "range_test": {"lowest": 1.0, "highest": 0.1}}, "range_test.highest = 0.1: it must be above the lowest rate; give a number above the lowest rate, such as 10.0"),
         ({"vary": VARY, "colour": 1}, "unknown key colour; the keys here are name, title, vary, fixed, margins, range_test, published"),
         ({"vary": VARY, "name": "runs"}, "name = 'runs': 'runs' is a folder that lrreport keeps for itself; use letters, digits, '.', '_', '+' and '-' (not 'runs' or 'reference')"),
+        ({"vary": VARY | {"batch_size": [0, 1]}}, "vary.batch_size = 0: input should be greater than or equal to 1; in a list of two or more values, give a whole number from 1 on, such as 64"),
+        ({"vary": VARY | {"batch_size": 32}}, "vary.batch_size = 32: it should be a list; in a list of two or more values, give a whole number from 1 on, such as 64"),
+        ({"vary": VARY | {"batch_size": [32]}}, "vary.batch_size = [32]: one value alone is fixed, not varied; in a list of two or more values, give a whole number from 1 on, such as 64"),
+        ({"vary": VARY | {"batch_size": [32, 32]}}, "vary.batch_size = [32, 32]: 32 appears twice; in a list of two or more values, give a whole number from 1 on, such as 64"),
+        ({"vary": VARY | {"batch_size": list(range(1, 14))}}, "vary.batch_size = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]: it has more than 12 values, 13; in a list of two or more values, give a whole number from 1 on, such as 64"),
+        ({"vary": VARY | {"batchsize": [1, 2]}}, "unknown key vary.batchsize; did you mean batch_size?"),
+        ({"vary": VARY | {"batch_size": [1, 2], "epochs": [1, 2]}}, "vary.epochs = [1, 2]: batch_size varies already, and one setting may beside the learning rate and the seed; leave one of the two out"),
+        ({"vary": VARY | {"optimizer": ["adam", "sdg"]}}, "vary.optimizer = 'sdg': there is no such optimizer, did you mean 'sgd'?; in a list of two or more values, give \"adam\", \"adamw\", \"sgd\" or \"rmsprop\", or your own as \"module:function\""),
+        ({"vary": VARY | {"batch_size": [1, 2]}, "fixed": {"batch_size": 128}}, "fixed.batch_size = 128: the study varies it, so leave it out of [fixed]"),
+        ({"vary": VARY | {"momentum": [0.0, 0.9]}}, "vary.momentum = [0.0, 0.9]: it belongs to optimizer \"sgd\" or \"rmsprop\", not to 'adam'; leave it out"),
+        ({"vary": VARY | {"optimizer": ["adam", "adamw"]}, "fixed": {"momentum": 0.9}}, "fixed.momentum = 0.9: it belongs to optimizer \"sgd\" or \"rmsprop\", not to 'adam'; leave it out"),
+        ({"vary": VARY | {"batch_size": [1, 2]}, "published": {"title": "t"}}, "vary.batch_size = [1, 2]: an earlier report is checked with one batch_size; leave out this or [published]"),
         ({"vary": VARY, "published": {"title": "t", "result": [{"learning_rate": 0.1, "loss": 1}]}}, "unknown key published.result.loss; the keys here are learning_rate, train_loss, train_accuracy, test_accuracy"),
     ],
 )  # fmt: skip
@@ -81,3 +93,39 @@ def test_parameters_of_a_run_hold_every_fixed_setting() -> None:
     study = load_study("studies/fashion_mnist.toml")
     run = next(study.runs())
     assert run == Parameters(learning_rate=0.001, seeds=(0, 1, 2, 3, 4), **study.fixed.model_dump())
+
+
+def test_a_second_axis_gives_a_run_for_each_combination() -> None:
+    study = load_study("studies/batch_size.toml")
+    runs = [(run.batch_size, run.learning_rate) for run in study.runs()]
+    assert runs == [(size, rate) for size in (16, 128, 1024) for rate in study.vary.learning_rate]
+    assert (
+        parse_study(study.model_dump(mode="json", exclude_none=True), "again").levels().keys() == study.levels().keys()
+    )
+    assert study.changed(epochs=2).levels()[16].fixed.epochs == 2
+
+
+def test_an_option_counts_for_the_values_it_belongs_to() -> None:
+    vary = VARY | {"optimizer": ["adam", "sgd", "rmsprop"]}
+    study = parse_study({"name": "x", "vary": vary, "fixed": {"momentum": 0.9, "nesterov": True}}, "here")
+    found = {value: (one.fixed.momentum, one.fixed.nesterov) for value, one in study.levels().items()}
+    assert found == {"adam": (None, None), "sgd": (0.9, True), "rmsprop": (0.9, None)}
+
+
+def test_lists_are_values_of_a_second_axis() -> None:
+    study = parse_study({"name": "x", "vary": VARY | {"hidden_sizes": [[], [64], [128, 64]]}}, "here")
+    assert list(study.levels()) == [(), (64,), (128, 64)]
+    assert [run.hidden_sizes for run in study.runs()] == [(), (64,), (128, 64)]
+
+
+def test_one_range_test_is_enough_where_epochs_vary() -> None:
+    study = parse_study({"name": "x", "vary": VARY | {"epochs": [1, 2]}, "range_test": {}}, "here")
+    assert [one.range_parameters() is not None for one in study.levels().values()] == [True, False]
+
+
+def test_what_varies_is_not_replaced_from_the_command_line() -> None:
+    study = parse_study({"name": "x", "vary": VARY | {"epochs": [1, 2]}}, "here")
+    with pytest.raises(
+        LrreportError, match="^command line: epochs varies in this study; change it in the study's file$"
+    ):
+        study.changed(epochs=3)

@@ -16,8 +16,9 @@ from scipy import optimize
 
 from lrreport.report.claims import VOCABULARY, Claim
 from lrreport.report.claims.differences import adjust_metric, rank_rates
+from lrreport.report.claims.levels import best_combination, best_rate_moves, compare_tuned
 from lrreport.report.claims.pace import adjust_arrivals, adjust_rises, measure_arrival, measure_rises
-from lrreport.report.results import Results
+from lrreport.report.results import Levels, Results
 from lrreport.report.stats import estimate_mean, find_detectable
 from lrreport.study import parse_study
 
@@ -256,3 +257,58 @@ def test_intervals_cover(n_seeds: int) -> None:
     estimates = [estimate_mean(rng.normal(0.3, 0.02, n_seeds)) for _ in range(10_000)]
     covered = share("95 % interval covers", [one.low <= 0.3 <= one.high for one in estimates], 1, n_seeds)
     assert 0.935 <= covered <= 0.965
+
+
+def join_levels(parts: list[Simulated]) -> Levels:
+    vary = {
+        **parts[0].study.vary.model_dump(exclude_none=True),
+        "batch_size": [2**place for place in range(len(parts))],
+    }
+    study = parse_study({"name": "simulated", "vary": vary}, "simulation")
+    return Levels(study, dict(zip(study.levels(), parts, strict=True)))
+
+
+@pytest.mark.parametrize("n_levels", [2, 5])
+@pytest.mark.parametrize("n_seeds", SEEDS)
+@pytest.mark.parametrize("n_rates", RATES)
+def test_the_best_rate_rarely_moves_where_it_does_not(n_rates: int, n_seeds: int, n_levels: int) -> None:
+    """Where errors are likeliest: all rates are equal at one value, and one of them is far above the others elsewhere.
+
+    And where it moves: whatever the rate that is best at one value, it is rarely said to be the best at all.
+    """
+    rng = np.random.default_rng(7)
+    moves, stays, tuned, tuned_by_chance, chosen = [], [], [], [], []
+    for _ in range(N_STUDIES):
+        parts = [draw(rng, n_rates, n_seeds) for _ in range(n_levels)]
+        tuned.append(any(directional(one) for one in compare_tuned(join_levels(parts))))
+        chosen.append(best_combination(join_levels(parts)).verdict == "supported")
+        for part in parts[1:]:
+            part.losses[part.rates[0]][:, -1] -= 0.3  # type: ignore[attr-defined]
+        moves.append(best_rate_moves(join_levels(parts)).verdict == "supported")
+        stays.append(best_rate_moves(join_levels(parts)).verdict == "contradicted")
+        parts = [draw(rng, n_rates, n_seeds) for _ in range(n_levels)]
+        for part in parts[1:]:
+            for rate in part.rates[1:]:
+                part.losses[rate][:, -1] += 0.3  # type: ignore[attr-defined]
+        tuned_by_chance.append(any(directional(one) for one in compare_tuned(join_levels(parts))))
+    name = f"{n_levels} values"
+    assert share(f"best_rate_moves, {name}: wrongly", moves, n_rates, n_seeds) <= limit(0.05)
+    assert share(f"best_rate_moves, {name}: said to stay", stays, n_rates, n_seeds) <= limit(0.05)
+    assert share(f"higher_when_tuned, {name}: all equal", tuned, n_rates, n_seeds) <= limit(0.05)
+    assert share(f"higher_when_tuned, {name}: one rate left", tuned_by_chance, n_rates, n_seeds) <= limit(0.05)
+    assert share(f"best_combination, {name}: chosen", chosen, n_rates, n_seeds) <= limit(0.05)
+
+
+@pytest.mark.parametrize("n_seeds", SEEDS)
+@pytest.mark.parametrize("n_rates", RATES)
+def test_a_best_rate_that_moves_is_seen(n_rates: int, n_seeds: int) -> None:
+    """Where each of two values has its own best rate, ahead by twice what its tests can detect, 80 % of studies see it."""
+    rng = np.random.default_rng(8)
+    lead = 2 * find_detectable(0.01 * math.sqrt(2), n_seeds, 2 * (n_rates - 1))
+    moves = []
+    for _ in range(N_STUDIES):
+        parts = [draw(rng, n_rates, n_seeds) for _ in range(2)]
+        for place, part in enumerate(parts):
+            part.losses[part.rates[place]][:, -1] -= lead  # type: ignore[attr-defined]
+        moves.append(best_rate_moves(join_levels(parts)).verdict == "supported")
+    assert share("best_rate_moves: seen", moves, n_rates, n_seeds) >= 0.8

@@ -1,5 +1,6 @@
 """How the report's cost grows with the number of runs: synthesised records, and the report written from them."""
 
+import math
 import shutil
 import subprocess
 import sys
@@ -76,35 +77,42 @@ def _resident_megabytes(process: psutil.Process) -> float:
 def make_study(rates: Sequence[float], seeds: Sequence[int], epochs: int, **settings: Any) -> Study:
     """Return a study of the embedded sample with these rates, seeds and epochs."""
     fixed = {"dataset": "sample", "validation_size": 500, "epochs": epochs}
-    vary = {"learning_rate": list(rates), "seed": list(seeds)}
+    vary = {"learning_rate": list(rates), "seed": list(seeds)} | settings.pop("vary", {})
     return parse_study({"name": "made", "vary": vary, "fixed": fixed, **settings}, "synthesised")
 
 
-def write_study(folder: Path, n_rates: int, n_seeds: int, n_epochs: int) -> Path:
+def write_study(
+    folder: Path, n_rates: int, n_seeds: int, n_epochs: int, batch_sizes: Sequence[int] | None = None
+) -> Path:
     """Write the folder of a study with records of drawn numbers, as a sweep would leave them, and return it.
 
-    The best rate lies in the middle; the highest diverges for one seed in its second half.
+    The best rate lies in the middle, and moves with the batch size if that varies; the highest diverges for one seed in
+    its second half.
     """
     rng = np.random.default_rng(0)
     rates = [float(f"{rate:.3g}") for rate in np.geomspace(1, 1e-5, n_rates)]
-    study = make_study(rates, range(n_seeds), n_epochs, title=f"{n_rates} rates, {n_seeds} seeds, {n_epochs} epochs")
-    folders = {}
-    for parameters in study.runs():
-        rate = parameters.learning_rate
-        record, arrays = draw_record(rng, study, parameters, broken=rate == max(rates))
-        folders[rate] = f"../runs/{record.identity.key}"
-        (folder / folders[rate]).mkdir(parents=True, exist_ok=True)
-        save_record(folder / folders[rate], record, arrays)
+    vary = {"batch_size": list(batch_sizes)} if batch_sizes else {}
+    title = f"{n_rates} rates, {n_seeds} seeds, {n_epochs} epochs"
+    study = make_study(rates, range(n_seeds), n_epochs, title=title, vary=vary)
+    places = {}
+    for value, level in study.levels().items():
+        folders = {}
+        for parameters in level.runs():
+            rate = parameters.learning_rate
+            record, arrays = draw_record(rng, parameters, broken=rate == max(rates))
+            folders[rate] = f"../runs/{record.identity.key}"
+            (folder / folders[rate]).mkdir(parents=True, exist_ok=True)
+            save_record(folder / folders[rate], record, arrays)
+        places[value] = Places(folders)
     folder.mkdir(parents=True, exist_ok=True)
-    replace_file(folder / CONTENTS, describe_contents(study, {None: Places(folders)}).encode())
+    replace_file(folder / CONTENTS, describe_contents(study, places).encode())
     return folder
 
 
-def draw_record(
-    rng: np.random.Generator, study: Study, parameters: Parameters, broken: bool
-) -> tuple[RunRecord, dict[str, Any]]:
+def draw_record(rng: np.random.Generator, parameters: Parameters, broken: bool) -> tuple[RunRecord, dict[str, Any]]:
     """Return a record and its arrays, with numbers drawn around a curve of this rate; `broken` if its first seed diverges."""
-    n_epochs, per_epoch, far = study.fixed.epochs, 24, abs(np.log10(parameters.learning_rate / 10**-2.5))
+    n_epochs, per_epoch = parameters.epochs, math.ceil(1500 / parameters.batch_size)
+    far = abs(np.log10(parameters.learning_rate / (10**-2.5 * parameters.batch_size / 64)))
     arrays: dict[str, Any] = {"test_labels": np.arange(1000, dtype=np.uint8) % 10}
     seeds = []
     for seed in parameters.seeds:

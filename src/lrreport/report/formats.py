@@ -25,7 +25,9 @@ def format_loss(nats: float) -> str:
 
 
 def format_rate(rate: float) -> str:
-    """Return a learning rate as people write it: 0.0005, 1.0, 1e-7."""
+    """Return a learning rate, or another setting of its kind, as people write it: 0.0005, 1.0, 1e-7."""
+    if rate == 0:
+        return "0"
     if 1e-6 <= rate < 1e6:
         return str(np.format_float_positional(rate, trim="0"))
     mantissa, _, exponent = np.format_float_scientific(rate, trim="-").partition("e")
@@ -67,7 +69,7 @@ def format_setting(value: Any) -> str:
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: "unknown"}[value]
     if isinstance(value, float):
-        return format_rate(value) if value else "0"
+        return format_rate(value)
     return format_count(value) if isinstance(value, int) else str(value)
 
 

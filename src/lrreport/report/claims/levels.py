@@ -144,18 +144,15 @@ def _test_tuned(levels: Levels, leads: dict[Any, float], a: Any, b: Any) -> floa
 
 def _compare_tuned(levels: Levels, leads: dict[Any, float], pair: tuple[Any, Any], p: float, n_pairs: int) -> Claim:
     a, b = pair
-    name, arguments = "higher_when_tuned", {"value": a, "than": b}
+    name, arguments = "higher_when_tuned", {"value": a, "than_value": b}
     rule = TUNED_RULE.format(pairs=count_nouns(n_pairs, "pair"))
     ours, theirs = (levels.levels[value].values(leads[value], METRIC) for value in pair)
     estimate = estimate_mean(ours - theirs)
-    if not has_spread(estimate):
-        reason = f"{METRICS[METRIC]} differs by the same amount in every seed, so there is no spread to judge it by"
-        return not_testable(name, arguments, reason, rule)
-    unit = name_unit(METRIC)
+    unit, (one, other) = name_unit(METRIC), (_name(levels, (value, leads[value])) for value in pair)
     evidence = {
         **quantify_level("value", a),
         "rate": Quantity(leads[a], "rate"),
-        **quantify_level("than", b),
+        **quantify_level("than_value", b),
         "than_rate": Quantity(leads[b], "rate"),
         "difference": quantify_difference(abs(estimate.mean), METRIC),
         "low": quantify_difference(estimate.low, METRIC),
@@ -164,7 +161,9 @@ def _compare_tuned(levels: Levels, leads: dict[Any, float], pair: tuple[Any, Any
         "p": Quantity(p, "p"),
         "pairs": Quantity(n_pairs, "count"),
     }
-    one, other = (_name(levels, (value, leads[value])) for value in pair)
+    if not has_spread(estimate):
+        text = f"Not testable for {one} against {other}: {METRICS[METRIC]} differs by the same amount in every seed."
+        return Claim(name, arguments, "not testable", text, rule, estimate.n, evidence=evidence)
     span = f"(95 % interval {{low}} to {{high}} {unit}, n = {{n}}, p {{p}})."
     verdict: Verdict = "supported"
     text = f"Each with its leading rate, {one} ends {{difference}} {unit} of {METRICS[METRIC]} above {other} {span}"

@@ -1,0 +1,308 @@
+"""Studies with a second axis: claims within its values and across them, and what is shown of them."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lrreport import LrreportError
+from lrreport.report import cards, explorer, figures, narrative, tables
+from lrreport.report.claims.levels import best_combination, best_rate_moves, compare_tuned
+from lrreport.report.freshness import CONTENTS, list_folders
+from lrreport.report.render import collect_findings
+from lrreport.report.results import Levels, Results, load_results
+from lrreport.study import parse_study
+
+Make = Callable[..., Results]
+SPREAD = (0.001, -0.001, 0.002, 0.0, -0.0015)
+
+
+@pytest.fixture
+def make_levels(make_results: Make) -> Callable[..., Levels]:
+    """Make levels from accuracies: value -> rate -> mean validation accuracy, or None where training diverged.
+
+    Seeds differ by a little, otherwise at each rate.
+    """
+
+    def make(means: dict[Any, dict[float, float | None]], axis: str = "batch_size", n_seeds: int = 5) -> Levels:
+        levels = {}
+        for turn, (value, accuracies) in enumerate(means.items()):
+            curves = {
+                rate: [
+                    [] if mean is None else [(0.5 - mean / 4, mean / 2), (0.4 - mean / 4, mean + jitter)]
+                    for jitter in (SPREAD[place + 3 * turn :] + SPREAD[: place + 3 * turn])[:n_seeds]
+                ]
+                for place, (rate, mean) in enumerate(accuracies.items())
+            }
+            levels[value] = make_results(curves)
+        first = next(iter(levels.values())).study
+        rates = list({rate: None for accuracies in means.values() for rate in accuracies})
+        vary = {"learning_rate": rates, "seed": list(range(n_seeds)), axis: list(means)}
+        settings = first.model_dump(mode="json", exclude_none=True, exclude={"vary"})
+        settings["fixed"].pop(axis, None)
+        study = parse_study(settings | {"vary": vary}, "made")
+        found = {value: replace(one, study=study.levels()[value]) for value, one in levels.items()}
+        return Levels(study, found)
+
+    return make
+
+
+MOVED = {16: {0.1: 0.6, 0.01: 0.7, 0.001: 0.8}, 256: {0.1: 0.8, 0.01: 0.7, 0.001: 0.6}}
+STEADY = {16: {0.1: 0.6, 0.01: 0.8, 0.001: 0.7}, 256: {0.1: 0.5, 0.01: 0.7, 0.001: 0.4}}
+TIED = {16: {0.1: 0.8, 0.01: 0.7999, 0.001: 0.6}, 256: {0.1: 0.7999, 0.01: 0.8, 0.001: 0.6}}
+
+
+def test_the_best_rate_moves_stays_or_cannot_be_told(make_levels: Callable[..., Levels]) -> None:
+    moved = best_rate_moves(make_levels(MOVED))
+    assert moved.verdict == "supported"
+    assert moved.sentence == (
+        "The best rate moves with the batch size: it is 0.001 with batch size 16; 0.1 with 256. None may be the best with "
+        "both batch size 16 and 256 (n = 5)."
+    )
+    stays = best_rate_moves(make_levels(STEADY))
+    assert stays.verdict == "contradicted"
+    assert stays.sentence == (
+        "The best rate does not move with the batch size: it is 0.01 with batch size 16 and 256, apart from every other rate "
+        "tried (n = 5)."
+    )
+    tied = best_rate_moves(make_levels(TIED))
+    assert tied.verdict == "not distinguishable"
+    assert tied.sentence == (
+        "Whether the best rate moves with the batch size is undecided: the best is 0.1 or 0.01 with batch size 16; 0.1 or "
+        "0.01 with 256 (n = 5)."
+    )
+
+
+def test_one_comparison_more_makes_the_rule_stricter(make_levels: Callable[..., Levels]) -> None:
+    """The level of each test is 0.05 divided by how many there are, one-sided."""
+    assert best_rate_moves(make_levels(MOVED)).evidence["n_tests"].value == 4
+    three = MOVED | {64: {0.1: 0.6, 0.01: 0.8, 0.001: 0.7}}
+    assert best_rate_moves(make_levels(three)).evidence["n_tests"].value == 6
+    assert "divided by their number, 6 (Bonferroni)" in best_rate_moves(make_levels(three)).rule
+
+
+def test_a_value_at_which_training_diverged_is_left_out(make_levels: Callable[..., Levels]) -> None:
+    broken = best_rate_moves(make_levels({16: MOVED[16], 256: {0.1: None, 0.01: None, 0.001: 0.8}}))
+    assert broken.verdict == "not testable"
+    assert "less than two of its values" in broken.sentence
+    three = best_rate_moves(make_levels(MOVED | {64: {0.1: None, 0.01: None, 0.001: None}}))
+    assert three.verdict == "supported"
+    assert "64" not in three.sentence
+
+
+def test_one_seed_decides_nothing_across_values(make_levels: Callable[..., Levels]) -> None:
+    levels = make_levels(MOVED, n_seeds=1)
+    assert best_rate_moves(levels).verdict == "not testable"
+    assert compare_tuned(levels) == []
+    chosen = best_combination(levels)
+    assert chosen.verdict == "not testable"
+    assert "one seed cannot tell a difference from chance" in chosen.sentence
+    assert narrative.answer(levels).text == chosen.sentence
+
+
+def test_values_are_compared_each_at_its_leading_rate(make_levels: Callable[..., Levels]) -> None:
+    [above] = compare_tuned(make_levels(STEADY))
+    assert (above.verdict, above.arguments) == ("supported", {"value": 16, "than_value": 256})
+    assert above.effect == pytest.approx(0.1)
+    assert above.sentence.startswith(
+        "Each with its leading rate, 0.01 with batch size 16 ends 10.00 points of validation accuracy above 0.01 with batch "
+        "size 256 (95 % interval "
+    )
+    [even] = compare_tuned(make_levels(TIED))
+    assert even.verdict == "not distinguishable"
+    assert "cannot be told apart" in even.sentence
+
+
+def test_a_lead_over_the_leading_rate_alone_is_not_enough(make_levels: Callable[..., Levels]) -> None:
+    """It must beat every rate of the other value, and is counted once for each rate that might have led."""
+    means = {16: {0.1: 0.8042, 0.01: 0.6, 0.001: 0.6}, 256: {0.1: 0.8, 0.01: 0.7999, 0.001: 0.6}}
+    [asked] = compare_tuned(make_levels(means))
+    assert asked.low > 0
+    assert asked.verdict == "not distinguishable"
+    assert "it allows neither for the choice of the rates nor for the other rates" in asked.sentence
+
+
+def test_one_combination_is_chosen_or_several_are_named(make_levels: Callable[..., Levels]) -> None:
+    chosen = best_combination(make_levels(STEADY))
+    assert chosen.verdict == "supported"
+    assert chosen.sentence.startswith(
+        "Choose 0.01 with batch size 16: of the 6 combinations that trained to the end it has the highest validation accuracy, "
+        "80.01 %, and reaches 80.01 % on test (95 % interval "
+    )
+    tied = best_combination(make_levels(TIED))
+    assert tied.verdict == "not distinguishable"
+    assert tied.sentence.startswith(
+        "No single combination is the best: 0.1 and 0.01 with batch size 16, 0.1 and 0.01 with 256 cannot be told apart"
+    )
+    only = best_combination(make_levels({16: {0.1: 0.8, 0.01: None}, 256: {0.1: None, 0.01: None}}))
+    assert only.sentence.startswith("Only 0.1 with batch size 16 trained to the end: ")
+    none = best_combination(make_levels({16: {0.1: None}, 256: {0.1: None}}))
+    assert (none.verdict, none.sentence) == ("not testable", "Not testable: training diverged everywhere.")
+
+
+NUMBER = re.compile(r"\d[\d,.]*\d(?:e-?\d+)?|\d(?:e-?\d+)?")
+OF_METHOD = {"95", "80", "0.05"}
+AXES: dict[str, list[Any]] = {
+    "batch_size": [16, 1024],
+    "optimizer": ["adam", "sgd"],
+    "hidden_sizes": [(), (1000, 64)],
+    "dropout": [0.0, 0.25],
+    "epochs": [2, 20],
+    "model": ["mlp", "nets:make"],
+}
+
+
+@pytest.mark.parametrize("means", [MOVED, STEADY, TIED])
+@pytest.mark.parametrize("axis", AXES)
+def test_every_number_across_values_is_in_the_findings(
+    make_levels: Callable[..., Levels], axis: str, means: dict[Any, Any]
+) -> None:
+    levels = make_levels(dict(zip(AXES[axis], means.values(), strict=True)), axis=axis)
+    written = json.loads(json.dumps(collect_findings(levels)))
+    prose = [
+        (one.sentence, found) for one, found in zip(narrative.ask_everything(levels), written["claims"], strict=True)
+    ]
+    prose += [(one.text, written["paragraphs"][name]) for name, one in narrative.write_paragraphs(levels).items()]
+    for text, found in prose:
+        known = set(NUMBER.findall(" ".join(one["text"] for one in found["evidence"].values())))
+        assert set(NUMBER.findall(text)) - OF_METHOD <= known, f"{text!r} against {found['evidence']}"
+        assert "nan" not in text
+    within = [one for one in written["claims"] if axis in one["arguments"]]
+    assert {str(one["arguments"][axis]) for one in within} == {
+        str(list(v) if isinstance(v, tuple) else v) for v in AXES[axis]
+    }
+
+
+def test_tables_and_cards_name_the_value(make_levels: Callable[..., Levels]) -> None:
+    levels = make_levels(MOVED)
+    table = tables.tabulate_results(levels).frame
+    assert list(table.columns[:3]) == ["Batch size", "Learning rate", "Validation accuracy"]
+    assert list(table["Batch size"]) == ["16"] * 3 + ["256"] * 3
+    assert list(levels.runs.columns[:3]) == ["batch_size", "learning_rate", "seed"]
+    assert len(levels.runs) == 30
+    shown = repr(cards.show_cards(levels))
+    assert shown.index("Batch size 16") < shown.index("Batch size 256") < shown.index("0.1: 5 seeds, the best")
+    settings = tables.tabulate_settings(levels.study).frame.set_index("Setting")
+    assert tuple(settings.loc["batch size"]) == ("16 and 256", "varied")
+
+
+def test_an_option_of_some_values_is_listed_with_them() -> None:
+    vary = {"learning_rate": [0.1], "optimizer": ["adam", "sgd"]}
+    study = parse_study({"name": "x", "vary": vary, "fixed": {"momentum": 0.9}}, "made")
+    settings = tables.tabulate_settings(study).frame.set_index("Setting")
+    assert tuple(settings.loc["momentum"]) == ("0.9", "fixed, for sgd")
+    assert tuple(settings.loc["optimizer"]) == ("adam and sgd", "varied")
+
+
+@pytest.fixture(scope="module")
+def written(write_study: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_study(tmp_path_factory.mktemp("levels") / "made", 7, 3, 4, batch_sizes=[16, 64, 256])
+
+
+def test_a_study_of_two_axes_is_read_by_level(written: Path) -> None:
+    levels = load_results(written)
+    assert isinstance(levels, Levels)
+    assert list(levels.levels) == [16, 64, 256]
+    assert all(one.study.fixed.batch_size == value for value, one in levels.levels.items())
+    assert levels.missing == []
+    assert len(list_folders(json.loads((written / CONTENTS).read_text()))) == 21
+
+
+def test_missing_runs_and_levels_are_said(written: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "made"
+    folder.mkdir()
+    contents = json.loads((written / CONTENTS).read_text())
+    for level in contents["levels"]:
+        for run in level["runs"]:
+            run["folder"] = str((written / run["folder"]).resolve())
+    contents["levels"][0]["runs"] = []
+    del contents["levels"][1]["runs"][0]
+    (folder / CONTENTS).write_text(json.dumps(contents))
+    levels = load_results(folder)
+    assert isinstance(levels, Levels)
+    assert list(levels.levels) == [64, 256]
+    assert len(levels.missing) == 8
+    assert narrative.answer(levels).text.startswith("Without 8 runs that are missing: ")
+    assert figures.draw_accuracy_by_rate(levels).alt
+    assert explorer.collect_data(levels)["levels"] == ["64", "256"]
+    for level in contents["levels"]:
+        level["runs"] = []
+    (folder / CONTENTS).write_text(json.dumps(contents))
+    with pytest.raises(
+        LrreportError, match=r"study\.json: no run of this study is there; run lrreport report to make them"
+    ):
+        load_results(folder)
+
+
+def test_figures_have_a_row_for_each_value(written: Path) -> None:
+    levels = load_results(written)
+    for picture, metrics in (
+        (figures.draw_accuracy_by_rate(levels), ("Validation accuracy", "Test accuracy")),
+        (figures.draw_curves(levels), ("Validation loss (nats)", "Validation accuracy")),
+    ):
+        titles = [axis.get_title(loc="left") for axis in picture.figure.axes]
+        assert titles == [f"{metric}, batch size {value}" for value in (16, 64, 256) for metric in metrics]
+        assert picture.narrow is not None
+        narrow = [axis.get_title(loc="left") for axis in picture.narrow.axes]
+        assert narrow == [f"{metric}, batch size {value}" for metric in metrics for value in (16, 64, 256)]
+        assert len({axis.get_ylim() for axis in picture.figure.axes[::2]}) == 1
+        assert picture.table is not None
+        assert set(picture.table.frame["Batch size"]) == {"16", "64", "256"}
+        assert "with batch size 256" in picture.alt
+
+
+def test_an_outlier_does_not_press_the_others_together(make_results: Make) -> None:
+    def curves(mean: float) -> list[list[tuple[float, float]]]:
+        return [[(0.5, mean + jitter)] for jitter in SPREAD]
+
+    few = make_results({rate: curves(mean) for rate, mean in ((0.1, 0.8), (0.01, 0.79), (0.001, 0.1))})
+    assert figures.find_outliers(few) == []
+    means = {1.0: 0.2, 0.3: 0.78, 0.1: 0.8, 0.03: 0.79, 0.01: 0.8, 0.003: 0.77}
+    results = make_results({rate: curves(mean) for rate, mean in means.items()})
+    assert figures.find_outliers(results) == [(results, 1.0)]
+    picture = figures.draw_accuracy_by_rate(results)
+    assert picture.figure.axes[0].get_ylim()[0] == pytest.approx(0.77 - 0.0015 - 0.01)
+    assert "A triangle stands for a mean below 75.85 %, where the axis is cut off." in picture.caption
+    assert [text.get_text() for text in picture.figure.axes[0].texts] == ["20 %"]
+
+
+def test_the_panel_knows_the_value_of_each_run(written: Path) -> None:
+    levels = load_results(written)
+    assert isinstance(levels, Levels)
+    data = explorer.collect_data(levels)
+    assert (data["axis"], data["levels"]) == ("batch size", ["16", "64", "256"])
+    assert data["steps_per_epoch"] == [94, 24, 6]
+    assert [run["record"] for run in data["runs"]] == [place for place in range(21) for _ in range(3)]
+    assert [run["level"] for run in data["runs"]] == [level for level in range(3) for _ in range(21)]
+    assert len(data["facts"]) == 21
+    table = explorer.tabulate_runs(levels).frame
+    assert list(table.columns[:4]) == ["Learning rate", "Batch size", "Seed", "Status"]
+    assert set(table["Last epoch"]) == {"2", "4"}
+
+
+def test_range_tests_of_all_values_are_shown(make_levels: Callable[..., Levels]) -> None:
+    import numpy as np
+
+    from lrreport.report.results import RangeCurves
+
+    levels = make_levels(MOVED)
+    assert figures.draw_range_test(levels) is None
+    assert narrative.suggest_range(levels) is None
+    rates = np.geomspace(1e-7, 10, 200)
+    tests = {16: 1e-4, 256: 1e-2}
+    found = {
+        value: replace(one, range_test=RangeCurves(rates, np.array([2.3 - 2 / (1 + (tests[value] / rates) ** 2)] * 2)))
+        for value, one in levels.levels.items()
+    }
+    levels = Levels(levels.study, found)
+    picture = figures.draw_range_test(levels)
+    assert picture is not None
+    assert len(picture.figure.axes) == 2
+    assert "With batch size 256 over all seeds the smoothed loss is lowest" in picture.alt
+    said = narrative.write_paragraphs(levels)
+    assert said["range_test with batch size 16"].text.startswith("Batch size 16: A range test from ")
+    assert set(found) == {16, 256}

@@ -82,7 +82,7 @@ OPTIONS: dict[str, tuple[list[str], str]] = {
     "another command": (["reprot"], "invalid choice: 'reprot'"),
     "another option": (["report", "--epoch-count", "3"], "unrecognized arguments: --epoch-count"),
     "two studies": (["report", "a.toml", "b.toml"], "unrecognized arguments: b.toml"),
-    "a study that is not there": (["report", "nowhere.toml"], "nowhere.toml: cannot read the study (No such file or directory); there are studies/fashion_mnist.toml"),
+    "a study that is not there": (["report", "nowhere.toml"], "nowhere.toml: cannot read the study (No such file or directory); there are studies/batch_size.toml, studies/fashion_mnist.toml"),
     "a folder as study": (["report", "/"], "/: cannot read the study (Is a directory)"),
     "an empty name of a study": (["report", ""], "cannot read the study"),
     "no rate": (["report", "--learning-rates"], "expected at least one argument"),

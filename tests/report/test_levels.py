@@ -60,7 +60,7 @@ def test_the_best_rate_moves_stays_or_cannot_be_told(make_levels: Callable[..., 
     moved = best_rate_moves(make_levels(MOVED))
     assert moved.verdict == "supported"
     assert moved.sentence == (
-        "The best rate moves with the batch size: it is 0.001 with batch size 16; 0.1 with 256. None may be the best with "
+        "The best rate moves with the batch size: allowing for 4 comparisons, it is 0.001 with batch size 16; 0.1 with 256. None may be the best with "
         "both batch size 16 and 256 (n = 5)."
     )
     stays = best_rate_moves(make_levels(STEADY))
@@ -72,7 +72,7 @@ def test_the_best_rate_moves_stays_or_cannot_be_told(make_levels: Callable[..., 
     tied = best_rate_moves(make_levels(TIED))
     assert tied.verdict == "not distinguishable"
     assert tied.sentence == (
-        "Whether the best rate moves with the batch size is undecided: the best is 0.1 or 0.01 with batch size 16; 0.1 or "
+        "Whether the best rate moves with the batch size is undecided: allowing for 4 comparisons, the best is 0.1 or 0.01 with batch size 16; 0.1 or "
         "0.01 with 256 (n = 5)."
     )
 

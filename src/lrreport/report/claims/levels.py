@@ -54,7 +54,7 @@ def best_rate_moves(levels: Levels) -> Claim:
     )
     if reason:
         return not_testable("best_rate_moves", {}, reason, rule)
-    n = len(levels.study.vary.seed)
+    n, allowing = len(levels.study.vary.seed), f"allowing for {count_nouns(n_tests, 'comparison')}"
     may_lead = {value: find_unbeaten(one, METRIC, 1, 2 * ALPHA / n_tests) for value, one in asked.items()}
     evidence = {"n": Quantity(n, "count"), "n_tests": Quantity(n_tests, "count")}
     for place, (value, rates) in enumerate(may_lead.items(), start=1):
@@ -68,7 +68,7 @@ def best_rate_moves(levels: Levels) -> Claim:
     if apart:
         verdict: Verdict = "supported"
         a, b = _name_once(levels, apart[-1])
-        text = f"The best rate moves with the {levels.axis}: it is {each}. None may be the best with both {a} and {b}"
+        text = f"The best rate moves with the {levels.axis}: {allowing}, it is {each}. None may be the best with both {a} and {b}"
     elif len(leaders) == 1 and len(next(iter(leaders))) == 1:
         verdict, [[rate]] = "contradicted", leaders
         values = list_words(_name_once(levels, asked))
@@ -79,7 +79,7 @@ def best_rate_moves(levels: Levels) -> Claim:
         )
     else:
         verdict = "not distinguishable"
-        text = f"Whether the best rate moves with the {levels.axis} is undecided: the best is {each}"
+        text = f"Whether the best rate moves with the {levels.axis} is undecided: {allowing}, the best is {each}"
     return Claim("best_rate_moves", {}, verdict, f"{text} (n = {n}).", rule, n, evidence=evidence)
 
 

@@ -126,23 +126,34 @@ def digest_own_code(paths: Iterable[str], folder: Path | None) -> dict[str, str]
     Only modules beside them count: those in `folder`, or in the same installed package. One that cannot be found or read
     is left out, since importing it will tell why.
     """
-    digests: dict[str, str] = {}
+    return {name: digest_module(file) for name, file in find_own_modules(paths, folder).items()}
+
+
+def read_own_code(paths: Iterable[str], folder: Path) -> dict[str, bytes]:
+    """Return the files in `folder` that `digest_own_code` goes through, by their paths in it."""
+    files = [file for file in find_own_modules(paths, folder).values() if file.is_relative_to(folder)]
+    return {str(file.relative_to(folder)): file.read_bytes() for file in files}
+
+
+def find_own_modules(paths: Iterable[str], folder: Path | None) -> dict[str, Path]:
+    """Return the files of the modules that `digest_own_code` goes through, by module."""
+    files: dict[str, Path] = {}
     waiting = [path.partition(":")[0] for path in paths]
     packages = {name.partition(".")[0] for name in waiting}
     while waiting:
         name = waiting.pop()
         found = find_module(name, folder)
         own = found is not None and folder is not None and found.is_relative_to(folder)
-        if name in digests or found is None or not (own or name.partition(".")[0] in packages):
+        if name in files or found is None or not (own or name.partition(".")[0] in packages):
             continue
         try:
-            digests[name] = digest_module(found)
             tree = ast.parse(found.read_text(encoding="utf-8"))
         except (OSError, ValueError, SyntaxError):
             continue
+        files[name] = found
         package = name if found.name == "__init__.py" else name.rpartition(".")[0]
         waiting += [*_list_imports(tree, package), *filter(None, [package])]
-    return digests
+    return files
 
 
 def find_module(name: str, folder: Path | None) -> Path | None:

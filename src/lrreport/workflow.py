@@ -125,12 +125,8 @@ class Workflow:
         """Raise LrreportError unless the runs can be made where they are to be made."""
         if self.scheduler is not None:
             self.scheduler.check()
-            if self._own_code:
-                raise LrreportError(
-                    f"{', '.join(self._own_code)}: code of your own is not sent to a cluster; leave out the scheduler to run here"
-                )
-            return
-        if not IMPORT_PATH.match(self.study.fixed.dataset):
+        here = self.scheduler is None or bool(self._own_code)  # which is tried here, wherever it runs then
+        if here and not IMPORT_PATH.match(self.study.fixed.dataset):
             verify_files(self.study.fixed.dataset)
         for setup in self._setups:
             check_setup(setup, self.code_folder)

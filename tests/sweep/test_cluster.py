@@ -23,6 +23,7 @@ from lrreport.sweep.scheduler import Address
 from lrreport.sweep.store import Store
 from lrreport.training.files import DIGESTS, ensure_files
 from lrreport.training.transfer import keep_files, read_files
+from lrreport.workflow import Workflow
 
 pytestmark = pytest.mark.slow
 
@@ -97,6 +98,30 @@ def test_the_quick_study_is_the_same_to_the_bit(tmp_path: Path, cluster: Any, ca
     assert sorted(path.name for path in there.store.root.iterdir() if path.name != ".locks") == sorted(
         run.identity.key for run in runs
     )
+
+
+def test_code_of_ones_own_is_sent_along(tmp_path: Path, cluster: Any) -> None:
+    """The workers have no such folder; what a module beside the study imports beside itself goes there too."""
+    (tmp_path / "mine/parts").mkdir(parents=True)
+    (tmp_path / "mine/parts/blobs.py").write_text(
+        "import torch\n\ndef make(n):\n    labels = torch.arange(n) % 3\n"
+        "    return torch.randn(n, 5, generator=torch.Generator().manual_seed(n)) + 3 * labels[:, None], labels\n"
+    )
+    (tmp_path / "mine/nets.py").write_text(
+        "from torch import nn\nfrom parts import blobs\n\ndef load():\n    return *blobs.make(300), *blobs.make(90)\n\n"
+        "def make(input_shape, n_classes):\n    return nn.Linear(input_shape[0], n_classes)\n"
+    )
+    study = tmp_path / "mine/study.toml"
+    study.write_text(
+        "[vary]\nlearning_rate = [0.1]\nseed = [0, 1]\nmodel = ['mlp', 'nets:make']\n"
+        "[fixed]\ndataset = 'nets:load'\nvalidation_size = 60\nepochs = 2\n"
+    )
+    here = Workflow(load_study(study), tmp_path / "here")
+    there = Workflow(load_study(study), tmp_path / "there", Address(cluster.address))
+    assert (here.report(), there.report()) == (0, 0)
+    assert {name for run in there.runs for name in run.identity.code if "/" not in name} == {"nets", "parts.blobs"}
+    for run in here.runs:
+        assert read_run(there.store.folder(run.identity)) == read_run(here.store.folder(run.identity))
 
 
 def test_two_clients_share_one_cluster_and_its_runs(tmp_path: Path, cluster: Any) -> None:

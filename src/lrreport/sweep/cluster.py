@@ -17,7 +17,7 @@ from distributed import Client
 from distributed.scheduler import KilledWorker
 
 from lrreport import FailedError, LrreportError
-from lrreport.provenance import list_versions
+from lrreport.provenance import list_versions, read_own_code
 from lrreport.record import PROGRESS
 from lrreport.sweep.execute import LOG, Limits
 from lrreport.sweep.members import SILENCE, Members
@@ -115,6 +115,7 @@ class Cluster:
         task = Task(
             run.parameters, run.identity, run.notebook.name, read_stripped(run.notebook), list_versions(),
             self.address.mixed, limits.stall_timeout, self._topic, self.data.find,
+            read_own_code(run.parameters.imported().values(), Path(run.code_folder)) if run.code_folder else {},
         )  # fmt: skip
         packed = cloudpickle.dumps((self.work, task))
         needs = {"GPU": 1} if run.identity.device == "cuda" else None

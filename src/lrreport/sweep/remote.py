@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from lrreport import FailedError, LrreportError
 from lrreport.provenance import Identity, identify, list_versions
 from lrreport.record import PROGRESS, mark_mixed
-from lrreport.study import Parameters, RangeParameters
+from lrreport.study import IMPORT_PATH, Parameters, RangeParameters
 from lrreport.sweep.execute import Limits, execute
 from lrreport.sweep.store import describe_changes
 from lrreport.sweep.worker import describe_os_error
@@ -35,7 +35,8 @@ ASKED = "asked.ipynb"
 class Task:
     """All that a worker needs to make one run; `topic` is where it tells which epochs are done.
 
-    `find_data` finds a dataset on the worker, or raises LrreportError.
+    `find_data` finds a dataset on the worker, or raises LrreportError; `own_code` are the files of modules of the user's
+    own, by their paths beside the study's file.
     """
 
     parameters: Parameters | RangeParameters
@@ -47,6 +48,7 @@ class Task:
     stall_timeout: float
     topic: str
     find_data: Callable[[str], object]
+    own_code: Mapping[str, bytes]
 
 
 @dataclass(frozen=True)
@@ -65,20 +67,22 @@ def make_run(task: Task) -> Outcome:
     worker = get_worker()
     tell = partial(Outcome, worker=worker.address, host=socket.gethostname())
     mixed = compare_versions(task.versions)
-    changes = find_changes(task)
     if mixed and not task.allow_mixed:
         return tell("differs", describe_mixed(mixed))
-    if changes:
-        return tell("differs", f"has other code ({changes}); bring it to the commit of this machine")
-    try:
-        task.find_data(task.parameters.dataset)
-    except LrreportError as err:
-        return tell("lacks data", str(err))
     with tempfile.TemporaryDirectory(prefix="lrreport-run-", dir=worker.local_directory) as folder:
         workspace = Path(folder) / "run"
         workspace.mkdir()
         try:
-            _execute(task, worker, workspace)
+            code_folder = keep_own_code(task.own_code, Path(folder) / "code")
+            changes = find_changes(task, code_folder)
+            if changes:
+                return tell("differs", f"has other code ({changes}); bring it to the commit of this machine")
+            try:
+                if not IMPORT_PATH.match(task.parameters.dataset):
+                    task.find_data(task.parameters.dataset)
+            except LrreportError as err:
+                return tell("lacks data", str(err))
+            _execute(task, worker, workspace, code_folder)
             if mixed:
                 mark_mixed(workspace, task.identity, mixed)
         except LrreportError as err:
@@ -86,6 +90,14 @@ def make_run(task: Task) -> Outcome:
         except OSError as err:
             return tell("failed", describe_os_error(err), folder=pack_folder(workspace))
         return tell("made", folder=pack_folder(workspace))
+
+
+def keep_own_code(files: Mapping[str, bytes], folder: Path) -> str:
+    """Write the modules of a user's own into a folder, and return it; nothing if there are none."""
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return str(folder) if files else ""
 
 
 def compare_versions(wanted: Mapping[str, str]) -> str:
@@ -105,21 +117,22 @@ def describe_mixed(different: str) -> str:
     )
 
 
-def find_changes(task: Task) -> str:
+def find_changes(task: Task, code_folder: str) -> str:
     """Return what would make the run another one here than was asked for, or nothing."""
     asked = task.identity
-    here = identify(task.parameters, asked.data, device=asked.device)
+    here = identify(task.parameters, asked.data, code_folder, asked.device)
     if task.allow_mixed:
         here = here.model_copy(update={"torch": asked.torch})
     return "" if here == asked else describe_changes(asked, here)
 
 
-def _execute(task: Task, worker: Worker, workspace: Path) -> None:
+def _execute(task: Task, worker: Worker, workspace: Path, code_folder: str) -> None:
     """Execute the notebook that was sent, within what this worker may use, as long as somebody wants the run."""
     notebook, stopping = workspace.with_name(ASKED), Event()
     notebook.write_bytes(task.content)
     device = task.identity.device
-    parameters = task.parameters.model_dump(mode="json") | {"device": device, "run_dir": str(workspace)}
+    folders = {"run_dir": str(workspace), "code_folder": code_folder}
+    parameters = task.parameters.model_dump(mode="json") | {"device": device, **folders}
     with (
         tell_signs(worker, task.topic, workspace, stopping),
         hold_gpu(stopping) if device == "cuda" else nullcontext(None) as gpu,

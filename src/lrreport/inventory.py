@@ -62,7 +62,7 @@ def find_users(outputs: Path) -> dict[str, list[str]]:
         try:
             contents = json.loads(path.read_text(encoding="utf-8"))
             places = list_folders(contents)
-        except (OSError, ValueError, KeyError, TypeError) as err:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
             raise LrreportError(f"{path}: cannot tell which runs it uses ({err}); make that report again") from err
         for place in places:
             users.setdefault(Path(place).name, []).append(path.parent.name)

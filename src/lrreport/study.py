@@ -196,6 +196,9 @@ AXES = tuple(
 )  # what may vary beside the learning rate: neither what rates are compared on, nor where
 
 
+RANGELESS = ("epochs", "schedule", "step_epochs", "gamma", "warmup_epochs")  # a range test has none of these
+
+
 class Varied(Settings):
     """The learning rates, the seeds that repeat each of them, and if wanted the values of one more setting."""
 
@@ -359,7 +362,7 @@ class Study(Settings):
         vary = Vary(learning_rate=self.vary.learning_rate, seed=self.vary.seed)
         levels: dict[Any, Self] = {}
         for value in getattr(self.vary, axis):
-            of_range = None if axis == "epochs" and levels else self.range_test  # which has no epochs: one is enough
+            of_range = None if axis in RANGELESS and levels else self.range_test  # one is enough
             changes = {"vary": vary, "fixed": self._fix(axis, value), "range_test": of_range}
             levels[value] = self.model_copy(update=changes)
         return levels

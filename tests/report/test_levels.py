@@ -15,7 +15,7 @@ from lrreport.report.claims.levels import best_combination, best_rate_moves, com
 from lrreport.report.freshness import CONTENTS, list_folders
 from lrreport.report.render import collect_findings
 from lrreport.report.results import Levels, Results, load_results
-from lrreport.study import parse_study
+from lrreport.study import load_study, parse_study
 
 Make = Callable[..., Results]
 SPREAD = (0.001, -0.001, 0.002, 0.0, -0.0015)
@@ -88,10 +88,97 @@ def test_one_comparison_more_makes_the_rule_stricter(make_levels: Callable[..., 
 def test_a_value_at_which_training_diverged_is_left_out(make_levels: Callable[..., Levels]) -> None:
     broken = best_rate_moves(make_levels({16: MOVED[16], 256: {0.1: None, 0.01: None, 0.001: 0.8}}))
     assert broken.verdict == "not testable"
-    assert "less than two of its values" in broken.sentence
+    assert broken.sentence == "Not testable: fewer than two values of the batch size have rates to compare that learn."
     three = best_rate_moves(make_levels(MOVED | {64: {0.1: None, 0.01: None, 0.001: None}}))
     assert three.verdict == "supported"
-    assert "64" not in three.sentence
+    assert three.sentence.endswith("(n = 5). With batch size 64 there are no two rates to compare.")
+
+
+def test_a_rate_stays_the_best_only_if_every_value_says_so(make_levels: Callable[..., Levels]) -> None:
+    diverged = best_rate_moves(make_levels(STEADY | {1024: {0.1: None, 0.01: None, 0.001: 0.8}}))
+    assert diverged.verdict == "not distinguishable"
+    some = best_rate_moves(make_levels({16: STEADY[16], 256: STEADY[256] | {0.1: None}}))
+    assert some.verdict == "contradicted"
+    assert some.sentence.endswith("apart from every other rate that trained to the end (n = 5).")
+
+
+def drop_run(levels: Levels, value: Any, rate: float) -> Levels:
+    one = levels.levels[value]
+    left = replace(one, records={other: record for other, record in one.records.items() if other != rate})
+    return Levels(levels.study, levels.levels | {value: left})
+
+
+def test_a_rate_whose_run_is_missing_may_be_the_best(make_levels: Callable[..., Levels]) -> None:
+    same = {value: {0.1: 0.8, 0.01: 0.7, 0.001: 0.6} for value in (16, 256)}
+    assert best_rate_moves(make_levels(same)).verdict == "contradicted"
+    missing = drop_run(make_levels(same), 256, 0.1)
+    moved = best_rate_moves(missing)
+    assert moved.verdict == "not distinguishable"
+    assert "0.1 with batch size 16; 0.1 or 0.01 with 256" in moved.sentence
+    assert narrative.answer(missing).text.startswith("Without 0.1 with batch size 256, whose run is missing: ")
+    assert best_rate_moves(drop_run(make_levels(same), 256, 0.001)).verdict == "not distinguishable"
+
+
+def test_a_value_without_any_run_is_named(make_levels: Callable[..., Levels]) -> None:
+    levels = make_levels(MOVED | {64: {0.1: 0.8, 0.01: 0.7, 0.001: 0.6}})
+    left = Levels(levels.study, {value: one for value, one in levels.levels.items() if value != 64})
+    [*_, absent] = narrative.check_search(left).claims
+    assert (absent.name, absent.verdict, absent.arguments) == ("all_finished", "contradicted", {"batch_size": 64})
+    assert absent.sentence == "There is no run with batch size 64."
+    assert "more combinations" not in repr(cards.show_cards(left))
+
+
+def test_rates_that_learn_at_some_values_only_leave_gaps(written: Path) -> None:
+    levels = load_results(written)
+    assert isinstance(levels, Levels)
+    rates = levels.study.vary.learning_rate
+    table = tables.tabulate_classes(drop_run(levels, 64, rates[2]))
+    assert list(table.frame.columns) == ["Batch size", "Class", *(figures.format_rate(rate) for rate in rates[1:])]
+    assert set(table.frame.loc[table.frame["Batch size"] == "64", figures.format_rate(rates[2])]) == {""}
+    assert "nan" not in table._repr_html_()
+
+
+def test_captions_that_differ_name_their_values(make_levels: Callable[..., Levels]) -> None:
+    few = {0.1**place: 0.8 - place / 100 if place < 3 else None for place in range(8)}
+    many = {0.1**place: 0.8 - place / 100 for place in range(8)}
+    caption = tables.tabulate_differences(make_levels({16: few, 256: many})).caption
+    assert caption == (
+        "Batch size 16: Paired differences of the validation accuracy; intervals are unadjusted, p-values allow for all pairs. "
+        "Batch size 256: Paired differences of the validation accuracy between the leading rate and others that learn; "
+        "intervals are unadjusted, p-values allow for all pairs."
+    )
+
+
+def test_the_search_of_a_study_in_the_repository_can_be_judged_where_epochs_vary(
+    make_levels: Callable[..., Levels], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lrreport.report import command
+
+    levels = make_levels(dict(zip((2, 20), MOVED.values(), strict=True)), axis="epochs")
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "studies/made.toml").write_text(
+        "[vary]\nlearning_rate = [0.1, 0.01, 0.001]\nepochs = [2, 20]\n[fixed]\ndataset = 'sample'\nvalidation_size = 500\n"
+    )
+    monkeypatch.setattr(command, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(command, "load_study", lambda path: load_study(tmp_path / path))
+    edges = [one for one in narrative.check_search(levels).claims if one.name == "edge_of_range"]
+    assert [one.verdict for one in edges] == ["supported", "supported"]
+    assert edges[0].sentence.endswith("add 0.0003 and 0.0001 to the study.")
+
+
+def test_crosses_stay_within_an_axis_that_is_cut_off(make_results: Make) -> None:
+    curves = {
+        10.0**-place: [[(0.5, 0.8), (0.4, 0.8 - place / 100 + jitter)] for jitter in SPREAD] for place in range(5)
+    }
+    low = [[(1.9, 0.3), (1.8, 0.3 + jitter)] for jitter in SPREAD]
+    broken = [[], *low[1:]]
+    results = make_results(curves | {10.0: low, 100.0: broken})
+    picture = figures.draw_curves(results)
+    for axis in picture.figure.axes:
+        crosses = [line for line in axis.lines if line.get_marker() == "x"]
+        assert len(crosses) == 1
+        bottom, top = axis.get_ylim()
+        assert bottom <= crosses[0].get_ydata()[0] <= top
 
 
 def test_one_seed_decides_nothing_across_values(make_levels: Callable[..., Levels]) -> None:
@@ -136,7 +223,7 @@ def test_one_combination_is_chosen_or_several_are_named(make_levels: Callable[..
     tied = best_combination(make_levels(TIED))
     assert tied.verdict == "not distinguishable"
     assert tied.sentence.startswith(
-        "No single combination is the best: 0.1 and 0.01 with batch size 16, 0.1 and 0.01 with 256 cannot be told apart"
+        "No single combination is the best: 0.1 or 0.01 with batch size 16 and 0.1 or 0.01 with 256 cannot be told apart"
     )
     only = best_combination(make_levels({16: {0.1: 0.8, 0.01: None}, 256: {0.1: None, 0.01: None}}))
     assert only.sentence.startswith("Only 0.1 with batch size 16 trained to the end: ")

@@ -70,7 +70,7 @@ def show_cards(found: Found) -> Cards | Chapter:
         replace(_choose_cards(one, CARDS_A_LEVEL), title=capitalize(found.name(value)), rest="")
         for value, one in found.levels.items()
     ]
-    n_left = len(found.study.levels()) * len(found.study.vary.learning_rate) - sum(len(one.cards) for one in groups)
+    n_left = len(groups) * len(found.study.vary.learning_rate) - sum(len(one.cards) for one in groups)
     rest = f"These are the best on validation; {n_left} more combinations are in the table of results."
     return Chapter((*groups[:-1], replace(groups[-1], rest=rest if n_left else "")))
 

@@ -18,7 +18,7 @@ def describe_command(study: Study) -> str:
         if (REPOSITORY / path).exists():
             file = load_study(path)
             options = list_changes(study, file)
-            if file.changed(**options).digest() == study.digest():
+            if file.vary.axis not in options and file.changed(**options).digest() == study.digest():
                 named = [] if path == DEFAULT_STUDY else [f"STUDY={path}"]
                 return " ".join(["make report", *named, *map(_write_option, options.items())])
     return ""

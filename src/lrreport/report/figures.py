@@ -404,12 +404,12 @@ def _mark_ends(axis: Axes, results: Results, metric: str, hues: Mapping[float, H
     """Put a cross where the curve of a seed that diverged breaks off."""
     drawn = pick_evenly(results.rates, CURVES)
     broken = results.runs[(results.runs.status == "diverged") & results.runs.learning_rate.isin(drawn)]
-    top = axis.get_ylim()[1]
+    bottom, top = axis.get_ylim()
     for rate, seed in zip(broken.learning_rate, broken.seed, strict=True):
         curve = results.curves(rate, metric)[seed].dropna()
         axis.plot(
             curve.index[-1],
-            min(curve.iloc[-1], top),
+            min(max(curve.iloc[-1], bottom), top),
             "x",
             color=hues[rate].light,
             markersize=6,
@@ -504,8 +504,7 @@ def draw_range_test(found: Found) -> Picture | None:
 
     Of several levels each has a row.
     """
-    levels = {"": found} if isinstance(found, Results) else {found.name(one): it for one, it in found.levels.items()}
-    tests = {name: one.range_test for name, one in levels.items() if one.range_test is not None}
+    tests = found.range_tests
     return _draw_ranges(tests, found.study.vary.learning_rate) if tests else None
 
 

@@ -65,7 +65,9 @@ def format_ratio(value: float) -> str:
 def format_setting(value: Any) -> str:
     """Return a setting of a study: 5000 → "5,000", (128, 64) → "128 × 64", true → "yes"."""
     if isinstance(value, list | tuple):
-        return " × ".join(map(format_setting, value)) or "none"
+        return (" × " if all(isinstance(one, int) for one in value) else ", ").join(
+            map(format_setting, value)
+        ) or "none"
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: "unknown"}[value]
     if isinstance(value, float):

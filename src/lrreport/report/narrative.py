@@ -9,13 +9,14 @@ from typing import Any, Protocol, get_args
 from lrreport.report.claims import VOCABULARY, Claim, ask
 from lrreport.report.claims.claim import Verdict, find_learning, list_rates, quantify_rates
 from lrreport.report.claims.differences import SHOWN_RATES, choose_pairs, rank_rates
-from lrreport.report.claims.levels import best_combination, best_rate_moves, compare_tuned, quantify_level
+from lrreport.report.claims.levels import best_combination, best_rate_moves, compare_tuned, quantify_level, say_absent
 from lrreport.report.command import describe_command
 from lrreport.report.formats import Quantity, capitalize, count_nouns, format_count, format_rate, list_words
 from lrreport.report.results import Found, Levels, Results, by_level
 from lrreport.report.stats import find_steepest_rate
 from lrreport.study import Study
 
+LISTED_RUNS = 6  # missing ones, that a sentence names
 RANGE_AGREEMENT = 10  # seeds whose steepest rates lie further apart suggest nothing
 DATASET_NAMES = {
     "fashion_mnist": "Fashion-MNIST", "sample": "the sample of Fashion-MNIST", "mnist": "MNIST", "kmnist": "KMNIST",
@@ -196,13 +197,20 @@ def _answer_across(found: Levels) -> Paragraph:
         text = f"{moves.sentence} {text}"
         evidence = evidence | {f"moves_{name}": quantity for name, quantity in moves.evidence.items()}
     if found.missing:
-        text = f"Without {count_nouns(len(found.missing), 'run')} that {_be(len(found.missing))} missing: {text}"
-        evidence = evidence | {"n_missing": Quantity(len(found.missing), "count")}
+        names, quoted = _name_missing(found)
+        text, evidence = f"Without {names}: {text}", evidence | quoted
     return Paragraph(text, evidence, style="answer")
 
 
-def _be(count: int) -> str:
-    return "is" if count == 1 else "are"
+def _name_missing(found: Levels) -> tuple[str, dict[str, Quantity]]:
+    """Return which runs are missing, and the numbers in that."""
+    if len(found.missing) > LISTED_RUNS:
+        return f"{len(found.missing)} runs that are missing", {"n_missing": Quantity(len(found.missing), "count")}
+    names = [f"{format_rate(rate)} with {found.name(value)}" for value, rate in found.missing]
+    evidence: dict[str, Quantity] = {}
+    for place, (value, rate) in enumerate(found.missing, start=1):
+        evidence |= quantify_level(f"missing_value_{place}", value) | {f"missing_{place}": Quantity(rate, "rate")}
+    return f"{list_words(names)}, whose {'run is' if len(names) == 1 else 'runs are'} missing", evidence
 
 
 @by_level(fold_levels)
@@ -230,24 +238,18 @@ def observe_rate(results: Results, rate: float) -> Narrative:
     return Narrative(claims, title=f"Learning rate {format_rate(rate)}")
 
 
-def suggest_range(found: Found) -> Paragraph | Chapter | None:
+def suggest_range(found: Found) -> Chapter | None:
     """Return the rate that the study's range test suggests, and how far its seeds agree; None for a study without one."""
-    if isinstance(found, Levels):
-        parts = tuple(suggestions_by_level(found).values())
-        return Chapter(parts) if parts else None
-    curves = found.range_test
-    return None if curves is None else suggest_rate(curves.rates, curves.losses)
+    return Chapter(tuple(suggest_by_level(found).values())) if found.range_tests else None
 
 
-def suggestions_by_level(levels: Levels) -> dict[str, Paragraph]:
-    """Return what the range test of each level suggests, by the level's name."""
+def suggest_by_level(found: Found) -> dict[str, Paragraph]:
+    """Return what each range test suggests, by the name of its level."""
     suggestions = {}
-    for value, results in levels.levels.items():
-        if results.range_test is not None:
-            name = levels.name(value)
-            one = suggest_rate(results.range_test.rates, results.range_test.losses)
-            evidence = one.evidence | quantify_level("value", value)
-            suggestions[name] = Paragraph(f"{capitalize(name)}: {one.text}", evidence)
+    for name, curves in found.range_tests.items():
+        one = suggest_rate(curves.rates, curves.losses)
+        text = f"{capitalize(name)}: {one.text}" if name else one.text
+        suggestions[name] = Paragraph(text, one.evidence)
     return suggestions
 
 
@@ -286,9 +288,16 @@ def _quantify_roughly(rate: float) -> Quantity:
     return Quantity(float(f"{rate:.1g}"), "rate")
 
 
-@by_level(head_levels)
-def check_search(results: Results) -> Told:
+def check_search(found: Found) -> Told:
     """Return whether every run finished, and whether the best rate lies inside the range tried."""
+    if isinstance(found, Results):
+        return _check_search(found)
+    absent = [Narrative((say_absent(found, value),), capitalize(found.name(value))) for value in found.absent]
+    return Chapter((_check_search(found), *absent))
+
+
+@by_level(head_levels)
+def _check_search(results: Results) -> Told:
     return Narrative((VOCABULARY["all_finished"](results), VOCABULARY["edge_of_range"](results)))
 
 
@@ -370,7 +379,8 @@ def state_conditions(found: Found) -> Paragraph:
     text = (
         f"All this holds for {told['network']}, {told['optimizer']} and {told['batch_size']}{more}, after {told['epochs']} on "
         f"{{train}} {name_examples(study)} of {name_dataset(study)}, compared on {{validation}} held out with "
-        f"{count_nouns(len(study.vary.seed), 'seed')} a rate. Another budget or split may rank the rates otherwise."
+        f"{count_nouns(len(study.vary.seed), 'seed')} a {'combination' if axis else 'rate'}. "
+        "Another budget or split may rank the rates otherwise."
     )
     return Paragraph(text.format_map(evidence), evidence)
 
@@ -461,8 +471,6 @@ def ask_everything(found: Found) -> list[Claim]:
 def write_paragraphs(found: Found) -> dict[str, Paragraph]:
     """Return every paragraph of the report that is no claim, by what it is about."""
     paragraphs = {"answer": answer(found), "data": describe_data(found)}
-    if isinstance(found, Levels):
-        paragraphs |= {f"range_test with {name}": one for name, one in suggestions_by_level(found).items()}
-    elif found.range_test is not None:
-        paragraphs["range_test"] = suggest_rate(found.range_test.rates, found.range_test.losses)
+    for name, one in suggest_by_level(found).items():
+        paragraphs[f"range_test with {name}" if name else "range_test"] = one
     return paragraphs | {"conditions": state_conditions(found)}

@@ -14,9 +14,10 @@ from lrreport import LrreportError
 from lrreport.record import Record, RunRecord, SeedResult, load_arrays, load_range_record, load_record
 from lrreport.report.formats import format_rate, format_setting, name_level
 from lrreport.report.freshness import CONTENTS
-from lrreport.study import REPOSITORY, Fixed, Parameters, RangeParameters, Study, parse_study
+from lrreport.study import RANGELESS, REPOSITORY, Fixed, Parameters, RangeParameters, Study, parse_study
 
 REFERENCE = REPOSITORY / "outputs" / "reference"
+NOUNS = {"epochs": "number of epochs", "nesterov": "use of Nesterov momentum"}
 Machine: TypeAlias = tuple[str, str]  # host and processor
 
 
@@ -82,6 +83,11 @@ class Results:
             for row in seed.epochs
         ]
         return pd.DataFrame(rows)
+
+    @property
+    def range_tests(self) -> dict[str, RangeCurves]:
+        """The range test, if there is one, under no name."""
+        return {} if self.range_test is None else {"": self.range_test}
 
     @property
     def named_records(self) -> dict[str, RunRecord]:
@@ -192,6 +198,26 @@ class Levels:
         return pd.concat(frames, ignore_index=True)
 
     @property
+    def noun(self) -> str:
+        """What varies, in a sentence: "batch size"."""
+        return NOUNS.get(self.axis, self.axis)
+
+    @property
+    def absent(self) -> list[Any]:
+        """The values without any run."""
+        return [value for value in self.study.levels() if value not in self.levels]
+
+    @property
+    def range_tests(self) -> dict[str, RangeCurves]:
+        """The range tests by the names of their levels; one that does not depend on the level is under no name."""
+        same = self.study.vary.axis in RANGELESS
+        return {
+            "" if same else self.name(value): one.range_test
+            for value, one in self.levels.items()
+            if one.range_test is not None
+        }
+
+    @property
     def named_records(self) -> dict[str, RunRecord]:
         """The records by the names of their rates and levels."""
         return {
@@ -251,7 +277,7 @@ def load_results(folder: Path | str = "") -> Found:
         else:
             told = {_freeze(level["value"]): _find_places(place, level) for level in contents["levels"]}
             places = {value: told[value] for value in wanted if value in told}
-    except (OSError, ValueError, KeyError, TypeError) as err:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
         raise LrreportError(f"{place / CONTENTS}: cannot read it ({err}); run lrreport report to make it") from err
     found = {value: _load_level(wanted[value], *one) for value, one in places.items() if one[0]}
     if not found:

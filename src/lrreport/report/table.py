@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from lrreport.report.formats import MINUS, format_setting
+from lrreport.report.formats import MINUS, capitalize, format_rate, format_setting, list_words
 from lrreport.report.results import Levels
 
 MANY_COLUMNS = 8  # are set closer
@@ -78,11 +78,17 @@ def _escape_latex(text: Any) -> str:
 
 
 def stack_tables(levels: Levels, tables: Mapping[Any, Table]) -> Table:
-    """Return the tables of all levels as one, the level in the first column."""
-    frames = []
+    """Return the tables of all levels as one, the level in the first column; captions that differ name their levels."""
+    frames, captions = [], dict[str, list[str]]()
     for value, table in tables.items():
         frame = table.frame.copy()
         frame.insert(0, levels.axis.capitalize(), format_setting(value))
         frames.append(frame)
-    first = next(iter(tables.values()))
-    return Table(pd.concat(frames, ignore_index=True), first.caption, first.n_labels + 1)
+        captions.setdefault(table.caption, []).append(levels.name(value))
+    stacked = pd.concat(frames, ignore_index=True).fillna("")
+    rates = [name for name in map(format_rate, levels.study.vary.learning_rate) if name in stacked]
+    stacked = stacked[[*(name for name in stacked if name not in rates), *rates]]
+    [*caption] = captions
+    if len(captions) > 1:
+        caption = [f"{capitalize(list_words(names))}: {text}" for text, names in captions.items()]
+    return Table(stacked, " ".join(caption), next(iter(tables.values())).n_labels + 1)

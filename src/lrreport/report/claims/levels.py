@@ -10,7 +10,6 @@ from lrreport.report.claims.claim import (
     Verdict,
     find_learning,
     has_spread,
-    list_rates,
     name_unit,
     not_testable,
     quantify,
@@ -27,7 +26,7 @@ METRIC = "val_accuracy"  # everything is compared and chosen on validation
 LISTED = 6  # combinations that a sentence names
 MOVES_RULE = (
     "At each {axis}, the rates that the leading one does not beat on validation accuracy may be the best, in one-sided paired "
-    "t tests over seeds at 0.05 divided by their number, {tests} (Bonferroni). Supported if two of the values have no such rate "
+    "t tests over seeds at 0.05 divided by their number{tests} (Bonferroni). Supported if two of the values have no such rate "
     "in common; contradicted if one and the same rate beats every other with each value, each at 0.05. A shift smaller than "
     "the steps between the rates tried does not show."
 )
@@ -45,42 +44,59 @@ Combination = tuple[Any, float]  # a value of the second axis, and a rate
 
 
 def best_rate_moves(levels: Levels) -> Claim:
-    """The best rate is another one at some value of the second axis than at some other."""
+    """The best rate is another one at some value of the second axis than at some other.
+
+    A rate whose run is missing may be the best; one at which training diverged is not.
+    """
     asked = {value: one for value, one in levels.levels.items() if len(one.complete_rates) > 1 and find_learning(one)}
-    n_tests = sum(len(one.complete_rates) - 1 for one in asked.values())
-    rule = MOVES_RULE.format(axis=levels.axis, tests=n_tests)
-    reason = _why_not_asked(
-        levels, "with less than two of its values there are rates to compare" if len(asked) < 2 else ""
-    )
+    n_tests, n = sum(len(one.complete_rates) - 1 for one in asked.values()), len(levels.study.vary.seed)
+    reason = "there is one seed only, and telling a difference from chance takes two or more" if n < 2 else ""
+    if len(asked) < 2:
+        reason = reason or f"fewer than two values of the {levels.noun} have rates to compare that learn"
+    rule = MOVES_RULE.format(axis=levels.noun, tests="" if reason else f", {n_tests}")
     if reason:
         return not_testable("best_rate_moves", {}, reason, rule)
-    n, allowing = len(levels.study.vary.seed), f"allowing for {count_nouns(n_tests, 'comparison')}"
-    may_lead = {value: find_unbeaten(one, METRIC, 1, 2 * ALPHA / n_tests) for value, one in asked.items()}
+    may_lead = {
+        value: (*find_unbeaten(one, METRIC, 1, 2 * ALPHA / n_tests), *one.missing) for value, one in asked.items()
+    }
     evidence = {"n": Quantity(n, "count"), "n_tests": Quantity(n_tests, "count")}
     for place, (value, rates) in enumerate(may_lead.items(), start=1):
         evidence |= quantify_level(f"value_{place}", value) | quantify_rates(f"best_{place}", rates)
     apart = [(a, b) for a, b in combinations(may_lead, 2) if not set(may_lead[a]) & set(may_lead[b])]
     leaders = {find_unbeaten(one, METRIC, 1) for one in asked.values()}
-    each = "; ".join(
-        f"{_say_one_of(rates)} with {value}"
-        for value, rates in zip(_name_once(levels, may_lead), may_lead.values(), strict=True)
-    )
+    whole = list(asked) == list(levels.study.levels()) and not levels.missing
+    tried = all(len(one.complete_rates) == len(one.rates) for one in asked.values())
+    values = zip(_name_once(levels, may_lead), may_lead.values(), strict=True)
+    each = "; ".join(f"{_say_one_of(rates)} with {value}" for value, rates in values)
+    allowing = f"allowing for {count_nouns(n_tests, 'comparison')}"
     if apart:
         verdict: Verdict = "supported"
         a, b = _name_once(levels, apart[-1])
-        text = f"The best rate moves with the {levels.axis}: {allowing}, it is {each}. None may be the best with both {a} and {b}"
-    elif len(leaders) == 1 and len(next(iter(leaders))) == 1:
+        text = f"The best rate moves with the {levels.noun}: {allowing}, it is {each}. None may be the best with both {a} and {b}"
+    elif whole and len(leaders) == 1 and len(next(iter(leaders))) == 1:
         verdict, [[rate]] = "contradicted", leaders
-        values = list_words(_name_once(levels, asked))
         evidence |= {"rate": Quantity(rate, "rate")}
         text = (
-            f"The best rate does not move with the {levels.axis}: it is {format_rate(rate)} with {values}, apart from every "
-            "other rate tried"
+            f"The best rate does not move with the {levels.noun}: it is {format_rate(rate)} with "
+            f"{list_words(_name_once(levels, asked))}, apart from every other rate "
+            f"{'tried' if tried else 'that trained to the end'}"
         )
     else:
         verdict = "not distinguishable"
-        text = f"Whether the best rate moves with the {levels.axis} is undecided: {allowing}, the best is {each}"
-    return Claim("best_rate_moves", {}, verdict, f"{text} (n = {n}).", rule, n, evidence=evidence)
+        text = f"Whether the best rate moves with the {levels.noun} is undecided: {allowing}, the best is {each}"
+    text = f"{text} (n = {n})."
+    if left := [value for value in levels.study.levels() if value not in asked]:
+        text += f" With {list_words(_name_once(levels, left))} there are no two rates to compare."
+        for place, value in enumerate(left, start=1):
+            evidence |= quantify_level(f"left_{place}", value)
+    return Claim("best_rate_moves", {}, verdict, text, rule, n, evidence=evidence)
+
+
+def say_absent(levels: Levels, value: Any) -> Claim:
+    """Return that not every run finished, for a value of the second axis without any run."""
+    arguments = {str(levels.study.vary.axis): value}
+    text = f"There is no run with {levels.name(value)}."
+    return Claim("all_finished", arguments, "contradicted", text, "", 0, evidence=quantify_level("value", value))
 
 
 def _say_one_of(rates: Sequence[float]) -> str:
@@ -103,13 +119,6 @@ def quantify_level(name: str, value: Any) -> dict[str, Quantity]:
 
 def _kind(number: float) -> str:
     return "count" if isinstance(number, int) else "rate"
-
-
-def _why_not_asked(levels: Levels, reason: str) -> str:
-    """Return why nothing can be asked across levels: one seed, or else the reason that the caller has, if any."""
-    if len(levels.study.vary.seed) < 2:
-        return "there is one seed only, and telling a difference from chance takes two or more"
-    return reason
 
 
 def compare_tuned(levels: Levels) -> list[Claim]:
@@ -137,7 +146,7 @@ def _test_tuned(levels: Levels, leads: dict[Any, float], a: Any, b: Any) -> floa
     ours, theirs = levels.levels[a], levels.levels[b]
     lead = ours.values(leads[a], METRIC)
     tests = [estimate_mean(lead - theirs.values(rate, METRIC)) for rate in theirs.complete_rates]
-    if not all(test.mean > 0 and test.p < ALPHA for test in tests):
+    if not all(test.mean > 0 and has_spread(test) for test in tests):
         return 1.0
     return min(1.0, len(ours.complete_rates) * max(test.p for test in tests))
 
@@ -186,7 +195,7 @@ def _compare_tuned(levels: Levels, leads: dict[Any, float], pair: tuple[Any, Any
 
 def best_combination(levels: Levels) -> Claim:
     """One learning rate with one value of the second axis is to be chosen: it has the highest validation accuracy."""
-    name, rule = "best_combination", COMBINATION_RULE.format(axis=levels.axis)
+    name, rule = "best_combination", COMBINATION_RULE.format(axis=levels.noun)
     scores = {
         (value, rate): results.values(rate, METRIC)
         for value, results in levels.levels.items()
@@ -236,10 +245,10 @@ def best_combination(levels: Levels) -> Claim:
         evidence |= {"n_more": Quantity(left, "count")} if left > 0 else {}
         by_value = {level: [own for other, own in listed if other == level] for level, _ in listed}
         values = _name_once(levels, by_value)
-        names = [f"{list_rates(own)} with {value}" for value, own in zip(values, by_value.values(), strict=True)]
+        names = [f"{_say_one_of(own)} with {value}" for value, own in zip(values, by_value.values(), strict=True)]
         text = (
-            f"No single combination is the best: {', '.join(names)}{''.join(f' and {one}' for one in more)} cannot be "
-            f"told apart on validation accuracy. {best} has the highest mean, {reached}."
+            f"No single combination is the best: {list_words([*names, *more])} cannot be told apart on validation accuracy. "
+            f"{best} has the highest mean, {reached}."
         )
         if not others:
             text = f"Only {best} trained to the end: it has a validation accuracy of {reached}."

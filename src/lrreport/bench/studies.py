@@ -58,7 +58,7 @@ def call_lrreport(*arguments: str) -> None:
 def write_settings(study: Study, path: Path) -> None:
     """Write what the study varies and fixes into a study file."""
     tables = {
-        "vary": study.vary.model_dump(mode="json"),
+        "vary": study.vary.model_dump(mode="json", exclude_none=True),
         "fixed": study.fixed.model_dump(mode="json", exclude_none=True),
     }
     lines = [

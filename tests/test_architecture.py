@@ -6,8 +6,8 @@ from pathlib import Path
 WAIST = {"", "study", "record", "provenance"}
 WINGS = {
     "training": [
-        "fetch", "files", "transfer", "own_code", "datasets", "cache", "data", "check", "model", "optimizers", "build", "loop",
-        "outcome", "range_test",
+        "fetch", "files", "transfer", "own_code", "datasets", "cache", "data", "model", "optimizers", "build", "loop",
+        "outcome", "range_test", "trial", "check",
     ],
     "sweep": ["locks", "store", "worker", "scheduler", "execute", "run", "remote", "members", "cluster"],
     "report": [

@@ -24,7 +24,7 @@ from lrreport.sweep.run import Maker, Run, Say, Sweep
 from lrreport.sweep.scheduler import Address
 from lrreport.sweep.store import Store, make_folder
 from lrreport.sweep.worker import skip_address_grammar
-from lrreport.training.check import check_setup, find_data_digests
+from lrreport.training.check import check_setups, find_data_digests
 from lrreport.training.files import ensure_files, verify_files
 from lrreport.training.transfer import keep_files, read_files
 
@@ -52,7 +52,7 @@ class Workflow:
     @property
     def runs(self) -> list[Run]:
         """The runs of the study, level by level, the range test of each last if it has one."""
-        digests = find_data_digests(self._setups[0], self.code_folder)
+        digests = find_data_digests(self._setups, self.code_folder)
         runs, axis = [], self.study.vary.axis
         for value, study in self.study.levels().items():
             of_range = study.range_parameters()
@@ -69,12 +69,9 @@ class Workflow:
         return str(self.study.folder) if self.study.folder and self._own_code else ""
 
     @property
-    def _setups(self) -> list[Fixed]:
-        """The settings of each level that names other functions of the user's own than those before."""
-        setups: dict[str, Fixed] = {}
-        for level in self.study.levels().values():
-            setups.setdefault(str(level.fixed.imported()), level.fixed)
-        return list(setups.values())
+    def _setups(self) -> tuple[Fixed, ...]:
+        """The settings of each level."""
+        return tuple(level.fixed for level in self.study.levels().values())
 
     @property
     def _own_code(self) -> list[str]:
@@ -128,8 +125,10 @@ class Workflow:
         here = self.scheduler is None or bool(self._own_code)  # which is tried here, wherever it runs then
         if here and not IMPORT_PATH.match(self.study.fixed.dataset):
             verify_files(self.study.fixed.dataset)
-        for setup in self._setups:
-            check_setup(setup, self.code_folder)
+        if printed := check_setups(self._setups, self.code_folder).printed:
+            say(
+                f"what {' and '.join(self._own_code)} printed is left out of the runs: {printed.splitlines()[0][:80]!r}"
+            )
 
     def _choose_cluster(self) -> Callable[[Say], AbstractContextManager[Maker]] | None:
         """Return what opens the cluster that the user named, if there is one."""

@@ -8,7 +8,7 @@ import torch
 from lrreport import LrreportError
 from lrreport.provenance import digest_own_code
 from lrreport.study import Fixed
-from lrreport.training import check, own_code
+from lrreport.training import check, own_code, trial
 
 DATA = """
 import torch
@@ -37,10 +37,9 @@ class Writer:
         (self.folder / f"{self.name}.py").write_text(source)
         return self.name
 
-    def try_code(self, **settings: object) -> check.Check:
-        return check.try_code(
-            Fixed.model_validate({"dataset": "sample", "validation_size": 30, **settings}), str(self.folder)
-        )
+    def try_code(self, **settings: object) -> dict[str, str]:
+        setup = Fixed.model_validate({"dataset": "sample", "validation_size": 30, **settings})
+        return trial.try_code([setup], str(self.folder))
 
 
 def fail(write: Writer, **settings: object) -> str:
@@ -53,7 +52,7 @@ def fail(write: Writer, **settings: object) -> str:
 def test_data_of_ones_own_is_loaded_and_digested(write: Writer) -> None:
     path = f"{write(DATA.format(returned=GOOD))}:load"
     found = write.try_code(dataset=path)
-    assert set(found.digests) == {"train inputs", "train labels", "test inputs", "test labels"}
+    assert set(found) == {"train inputs", "train labels", "test inputs", "test labels"}
     assert found == write.try_code(dataset=path)
 
 
@@ -61,7 +60,10 @@ def test_data_of_ones_own_is_loaded_and_digested(write: Writer) -> None:
     ("inputs, labels", "it gives a tuple of 2"),
     ("None", "it gives a NoneType"),
     ("inputs.numpy(), labels, inputs, labels", "its train inputs are a ndarray, not a torch.Tensor"),
-    ("inputs.double(), labels, inputs, labels", "its train inputs are torch.float64; make them torch.float32"),
+    ("inputs.double(), labels, inputs, labels",
+     "its train inputs are torch.float64; make them torch.float32, or torch.int64 to look up in an embedding"),
+    ("inputs, labels, inputs.long(), labels",
+     "inputs to train and to test have different types, torch.float32 and torch.int64"),
     ("inputs, labels.int(), inputs, labels", "its train labels are torch.int32 (300,); make them torch.int64 (n,)"),
     ("inputs, labels[:, None], inputs, labels", "its train labels are torch.int64 (300, 1); make them torch.int64 (n,)"),
     ("inputs[:9], labels, inputs, labels", "its train inputs (9, 4) and labels (300,) do not go together; make them (n, …) and (n,), n above 0"),
@@ -97,7 +99,20 @@ def test_what_it_prints_goes_nowhere(write: Writer, capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out == ""
 
 
-NET = "from torch import nn\nimport torch\ndef make(shape, n_classes):\n    {body}\n"
+NET = """
+import torch
+from torch import nn
+class Net(nn.Module):
+    def __init__(self, change):
+        super().__init__()
+        self.layer, self.change = nn.Linear(784, 10), change
+    def forward(self, x):
+        x = self.change(x)
+        return (self.layer(x[0].flatten(1)), 1) if isinstance(x, tuple) else self.layer(x.flatten(1))
+SHARED = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+def make(shape, n_classes):
+    {body}
+"""
 EXPECTED = "; expected is make(input_shape, n_classes) -> torch.nn.Module"
 
 
@@ -106,8 +121,14 @@ EXPECTED = "; expected is make(input_shape, n_classes) -> torch.nn.Module"
     ("return nn.Flatten()", "the network has no weights to train"),
     ("return nn.Sequential(nn.Flatten(), nn.Linear(784, 7))",
      "for inputs (3, 1, 28, 28) its logits must be floating point (3, 10), not torch.float32 (3, 7)"),
-    ("import os; m = nn.Linear(2, 2); m.bias.data[0] = int.from_bytes(os.urandom(2)); return m",
-     "made twice with one seed it has other weights; let all random numbers come from torch"),
+    ("import os; m = nn.Sequential(nn.Flatten(), nn.Linear(784, 10)); m[1].bias.data[0] = int.from_bytes(os.urandom(2)); return m",
+     "with one seed it gives other logits; let all random numbers come from torch"),
+    ("return SHARED", "called twice it gives networks that share weights; make new layers at each call"),
+    ("return Net(lambda x: x.mul_(2))",
+     "it changes its inputs, which are used again; let it work on new tensors, such as x = x + 1"),
+    ("return Net(lambda x: nn.functional.dropout(x))",
+     "in evaluation mode a second call gives other logits; draw nothing if not self.training"),
+    ("return Net(lambda x: (x, x))", "for inputs (3, 1, 28, 28) its logits must be floating point (3, 10), not a tuple of 2"),
 ])  # fmt: skip
 def test_a_network_that_does_not_do_is_named(write: Writer, body: str, problem: str) -> None:
     path = f"{write(NET.format(body=body))}:make"
@@ -123,6 +144,8 @@ def test_a_network_that_takes_another_shape_says_so(write: Writer) -> None:
 @pytest.mark.parametrize(("body", "problem"), [
     ("return nn.functional.cross_entropy(logits, labels)", "for 4 examples it gives (), not (4,); leave out the mean over examples"),
     ("return labels.float()", "no gradient flows from its values to the logits"),
+    ("import random; return random.random() * logits.sum(1)", "a second call gives other values; draw no random numbers in it"),
+    ("return logits.mul_(2).sum(1)", "it changes the logits or labels that it is given"),
 ])  # fmt: skip
 def test_a_loss_that_does_not_do_is_named(write: Writer, body: str, problem: str) -> None:
     path = write(f"from torch import nn\ndef loss(logits, labels):\n    {body}\n") + ":loss"
@@ -139,6 +162,109 @@ def test_an_optimizer_that_does_not_do_is_named(write: Writer, body: str, proble
         fail(write, optimizer=path)
         == f"optimizer = {path!r}: {problem}; expected is {own_code.SIGNATURES['optimizer']}"
     )
+
+
+def test_what_fails_only_in_training_is_named(write: Writer) -> None:
+    body = "return nn.Sequential(nn.Flatten(), nn.Linear(784, 8), nn.BatchNorm1d(8), nn.Linear(8, n_classes))"
+    path = f"{write(NET.format(body=body))}:make"
+    assert write.try_code(model=path, batch_size=64) == {}
+    said = fail(write, model=path, batch_size=1969)  # of 1970
+    assert said.startswith(
+        f"model = {path!r}: two training steps, on batches of 1969 and 1, raised ValueError: Expected more than 1 value per "
+        "channel when training"
+    )
+    assert said.endswith("; the last batch of an epoch has 1 example: if that is it, choose another batch_size")
+
+
+def test_what_is_kept_from_one_training_to_the_next_is_noticed(write: Writer) -> None:
+    source = """
+import torch
+RATES = []
+class Own(torch.optim.SGD):
+    def step(self):
+        RATES.append(1)
+        for group in self.param_groups:
+            for one in group["params"]:
+                one.data.sub_(group["lr"] * len(RATES) * one.grad)
+def make(parameters, learning_rate):
+    return Own(parameters, lr=learning_rate)
+"""
+    path = f"{write(source)}:make"
+    assert fail(write, optimizer=path) == (
+        f"optimizer = {path!r}: two training steps give other numbers the second time; let all random numbers come from torch, "
+        "and keep nothing from one call to the next"
+    )
+
+
+def test_a_network_that_takes_numbers_of_words_can_be_trained(write: Writer) -> None:
+    source = DATA.format(returned="words[:200], labels[:200], words[200:], labels[200:]").replace(
+        "    return", "    words = (inputs * 3).long() % 7\n    return"
+    )
+    source += """
+from torch import nn
+class Net(nn.Module):
+    def __init__(self, n_classes):
+        super().__init__()
+        self.table, self.last = nn.Embedding(7, 5), nn.LazyLinear(n_classes)
+    def forward(self, words):
+        return self.last(self.table(words).mean(1))
+def make(shape, n_classes):
+    return Net(n_classes)
+"""
+    name = write(source)
+    for precision in ("float32", "float64", "bfloat16"):
+        assert write.try_code(dataset=f"{name}:load", model=f"{name}:make", precision=precision)
+
+
+def test_a_loss_sees_one_network_at_a_time(write: Writer) -> None:
+    """What an example costs may depend on its batch, but not on the networks that train beside."""
+    from lrreport.training.build import choose_loss
+
+    path = write("def loss(logits, labels):\n    return logits.sum(1) / logits.abs().max()\n") + ":loss"
+    loss, _ = choose_loss(Fixed.model_validate({"loss": path}), str(write.folder))
+    logits, labels = torch.randn(3, 5, 2), torch.zeros(3, 5, dtype=torch.long)
+    for one, alone in zip(loss(logits, labels), logits, strict=True):
+        assert torch.equal(one, loss(alone[None], labels[:1])[0])
+
+
+def test_a_module_that_another_one_hides_is_named(tmp_path: Path) -> None:
+    (tmp_path / "random.py").write_text("def make(shape, n_classes):\n    pass\n")
+    with pytest.raises(LrreportError) as error:
+        own_code.import_function("model", "random:make", str(tmp_path))
+    import random
+
+    assert str(error.value) == (
+        f"model = 'random:make': {tmp_path / 'random.py'} is hidden by another module of that name, {random.__file__}; "
+        "rename yours"
+    )
+
+
+def test_code_that_ends_the_process_is_named(write: Writer) -> None:
+    path = f"{write(NET.format(body='raise SystemExit'))}:make"
+    assert fail(write, model=path).startswith(f"model = {path!r}: it raised SystemExit at {write.name}.py line ")
+    source = "import os\ndef make(shape, n_classes):\n    os.kill(os.getpid(), 9)\n"
+    setup = Fixed.model_validate({"dataset": "sample", "validation_size": 30, "model": f"{write(source)}:make"})
+    with pytest.raises(LrreportError, match=f"^trying {write.name}:make ended with SIGKILL$"):
+        check.check_setups((setup,), str(write.folder))
+
+
+def test_the_process_that_tries_it_tells_what_it_printed(write: Writer) -> None:
+    body = "print('making'); return nn.Sequential(nn.Flatten(), nn.Linear(784, n_classes))"
+    setup = Fixed.model_validate(
+        {"dataset": "sample", "validation_size": 30, "model": f"{write(NET.format(body=body))}:make"}
+    )
+    assert check.check_setups((setup,), str(write.folder)).printed.splitlines()[0] == "making"
+
+
+def test_sets_of_words_have_one_order_in_every_process(write: Writer) -> None:
+    source = DATA.format(returned=GOOD).replace("% 3", "% 3\n    names = list({'cat', 'dog', 'cow', 'hen', 'pig'})")
+    source = source.replace(
+        "    return", "    inputs = inputs + len(names[0]) * ord(names[0][0]) + ord(names[1][1])\n    return"
+    )
+    setup = Fixed.model_validate({"dataset": f"{write(source)}:load", "validation_size": 30})
+    first = check.check_setups((setup,), str(write.folder))
+    check.check_setups.cache_clear()
+    assert check.check_setups((setup,), str(write.folder)) == first
 
 
 def test_what_cannot_be_imported_is_named(write: Writer) -> None:
@@ -198,11 +324,11 @@ def test_each_network_side_by_side_draws_random_numbers_of_its_own() -> None:
     from lrreport.training.model import make_own
 
     def make(shape: tuple[int, ...], n_classes: int) -> torch.nn.Module:
-        return torch.nn.Sequential(torch.nn.Dropout(0.5), torch.nn.Linear(shape[0], n_classes))
+        return torch.nn.Sequential(torch.nn.Dropout(0.5), torch.nn.LazyLinear(n_classes))
 
     def run(*seeds: int) -> torch.Tensor:
         weights, _, noise = zip(*map(make_generators, seeds), strict=True)
-        networks = make_own(make, (6,), 2, weights, noise)
+        networks = make_own(make, torch.ones(1, 6), 2, weights, noise)
         inputs = torch.ones(len(seeds), 5, 6)
         return torch.stack([networks(inputs) for _ in range(3)])[:, -1].detach()
 

@@ -198,6 +198,7 @@ def make_environment(n_threads: int, gpu: str | None = None) -> dict[str, str]:
     threads = {f"{name}_NUM_THREADS": str(n_threads) for name in ("OMP", "MKL", "OPENBLAS")}
     only = {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}
     return ours | threads | only | {
+        "PYTHONHASHSEED": "0",  # else a user's sets of words have another order in each process
         "PYTHONNOUSERSITE": "1",
         "PYTHONUTF8": "1",
         "LC_ALL": "C.UTF-8",

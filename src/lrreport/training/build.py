@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import TypeAlias
 
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor, nn, stack
 from torch.nn.functional import cross_entropy
 
 from lrreport.study import IMPORT_PATH, Setup
@@ -24,12 +24,13 @@ def start_networks(
     `noise` are the generators of random numbers drawn while training; `code_folder` is where own code is looked for.
     """
     noise = noise or weights
-    sizes = (splits.train.inputs[0].numel(), *setup.hidden_sizes, len(splits.class_names))
+    example = splits.train.inputs[:1].cpu()
+    sizes = (example.numel(), *setup.hidden_sizes, len(splits.class_names))
     if IMPORT_PATH.match(setup.model):
         make = import_function("model", setup.model, code_folder)
-        body: nn.Module = make_own(make, splits.shape, len(splits.class_names), weights, noise)
+        body: nn.Module = make_own(make, example, len(splits.class_names), weights, noise)
     elif IMPORT_PATH.match(setup.optimizer):  # it may look at a whole layer, so each network needs layers of its own
-        body = make_own(lambda *_: make_plain_mlp(sizes, setup.activation, setup.dropout), (), 0, weights, noise)
+        body = make_own(lambda *_: make_plain_mlp(sizes, setup.activation, setup.dropout), example, 0, weights, noise)
     else:
         body = make_mlp(sizes, weights, setup.activation, setup.dropout, noise)
     return Networks(body, len(weights), setup.precision).to(splits.train.inputs.device)
@@ -55,7 +56,7 @@ def start_optimizers(setup: Setup, networks: Networks, learning_rate: float, cod
 def choose_loss(setup: Setup, code_folder: str = "") -> tuple[Measure, Measure]:
     """Return the loss to train with and the one to score with, which knows no label smoothing."""
     if IMPORT_PATH.match(setup.loss):
-        own = flatten(import_function("loss", setup.loss, code_folder))
+        own = take_one_by_one(import_function("loss", setup.loss, code_folder))
         return own, own
     smoothing = setup.label_smoothing
     return flatten(
@@ -66,6 +67,11 @@ def choose_loss(setup: Setup, code_folder: str = "") -> tuple[Measure, Measure]:
 def flatten(loss: Measure) -> Measure:
     """Return a loss of logits (n, n_classes) and labels (n,) as one of any number of networks."""
     return lambda logits, labels: loss(logits.flatten(0, -2), labels.flatten()).view_as(labels)
+
+
+def take_one_by_one(loss: Measure) -> Measure:
+    """Return a loss of logits (n, n_classes) and labels (n,) as one of several networks that know nothing of each other."""
+    return lambda logits, labels: stack([loss(*pair) for pair in zip(logits, labels, strict=True)])
 
 
 def measure_loss(logits: Tensor, labels: Tensor) -> Tensor:

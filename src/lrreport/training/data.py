@@ -23,7 +23,7 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class Split:
-    """Inputs (n, …) float32, pixels in [-1, 1], and labels (n,) int64."""
+    """Inputs (n, …) float32, pixels in [-1, 1], or int64 of a user's own, and labels (n,) int64."""
 
     inputs: Tensor
     labels: Tensor
@@ -54,11 +54,6 @@ class Splits:
     def sizes(self) -> dict[str, int]:
         """The number of examples in each split."""
         return {"train": len(self.train), "validation": len(self.validation), "test": len(self.test)}
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of one example."""
-        return tuple(self.train.inputs.shape[1:])
 
     def to(self, device: str) -> "Splits":
         """Return the splits on a device, "cpu" or "cuda"."""

@@ -20,7 +20,7 @@ FASHION = (
 
 @dataclass(frozen=True)
 class Dataset:
-    """Inputs (n, …) and labels (n,) int64 to train and to test; pixels are uint8, a user's own inputs float32.
+    """Inputs (n, …) and labels (n,) int64 to train and to test; pixels are uint8, a user's own inputs float32 or int64.
 
     `digests` are SHA-256, of files by name, or of a user's own tensors.
     """

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import torch
 from torch import Generator, Tensor, nn
+from torch.nn.parameter import is_lazy
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU, "leaky_relu": nn.LeakyReLU, "gelu": nn.GELU, "silu": nn.SiLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid,
@@ -117,7 +118,8 @@ class Networks(nn.Module):
             with torch.autocast(inputs.device.type, dtype=torch.bfloat16):
                 outputs: Tensor = self.body(inputs)
             return outputs.float()
-        return self.body(inputs.double() if self.precision == "float64" else inputs)  # type: ignore[no-any-return]
+        wider = self.precision == "float64" and inputs.is_floating_point()
+        return self.body(inputs.double() if wider else inputs)  # type: ignore[no-any-return]
 
 
 def make_mlp(
@@ -140,17 +142,22 @@ def make_mlp(
 
 def make_own(
     make: Callable[[tuple[int, ...], int], nn.Module],
-    shape: tuple[int, ...],
+    example: Tensor,
     n_classes: int,
     generators: Sequence[Generator],
     noise: Sequence[Generator],
 ) -> SideBySide:
-    """Return a network of a user's own for each generator, which decides all random numbers that making it draws."""
+    """Return a network of a user's own for each generator, which decides all random numbers that making it draws.
+
+    They take inputs such as `example` (1, …), which layers see that find their size at a first call, such as nn.LazyLinear.
+    """
     networks = []
     with torch.random.fork_rng(devices=[]):
         for generator in generators:
             torch.set_rng_state(generator.get_state())
-            networks.append(make(shape, n_classes))
+            networks.append(make(tuple(example.shape[1:]), n_classes))
+            if any(map(is_lazy, networks[-1].parameters())):  # a first call gives such layers their sizes and weights
+                networks[-1].eval()(example)
     return SideBySide(networks, noise)
 
 

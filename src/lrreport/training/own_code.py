@@ -6,16 +6,16 @@ import inspect
 import io
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch import Tensor
 
 from lrreport import LrreportError
+from lrreport.provenance import find_module
 
 SIGNATURES = {
     "dataset": "load() -> (train inputs, train labels, test inputs, test labels) and, if you like, class names",
@@ -39,8 +39,13 @@ def import_function(setting: str, path: str, folder: str) -> Callable[..., Any]:
                 raise LrreportError(f"{setting} = {path!r}: importing it failed ({describe(err)})") from err
             where = f"no module {err.name!r} in {folder or 'this folder'}, nor installed"
             raise LrreportError(f"{setting} = {path!r}: {where}; put {err.name}.py there") from err
-        except Exception as err:
+        except (Exception, SystemExit) as err:
             raise LrreportError(f"{setting} = {path!r}: importing it failed ({describe(err)})") from err
+    own = find_module(module_name, Path(folder)) if folder else None
+    if own and module.__file__ and not own.samefile(module.__file__):
+        raise LrreportError(
+            f"{setting} = {path!r}: {own} is hidden by another module of that name, {module.__file__}; rename yours"
+        )
     function = getattr(module, name, None)
     if not callable(function):
         there = [one for one, value in vars(module).items() if inspect.isroutine(value) and not one.startswith("_")]
@@ -66,10 +71,13 @@ def finding_modules_in(folder: str) -> Iterator[None]:
 
 
 @contextmanager
-def quietly() -> Iterator[None]:
-    """Let what a user's code prints go nowhere: it would stand between the results."""
-    with redirect_stdout(io.StringIO()):
-        yield
+def quietly() -> Iterator[io.StringIO]:
+    """Keep what a user's code prints from standing between the results; yield where it goes, the same within another."""
+    if isinstance(sys.stdout, io.StringIO):
+        yield sys.stdout
+        return
+    with redirect_stdout(io.StringIO()) as heard:
+        yield heard
 
 
 def call(setting: str, path: str, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -77,117 +85,87 @@ def call(setting: str, path: str, function: Callable[..., Any], *arguments: Any)
     try:
         with quietly():
             return function(*arguments)
-    except Exception as err:
-        frame = traceback.extract_tb(err.__traceback__)[-1]
-        place = f"{Path(frame.filename).name} line {frame.lineno}"
-        expected = f"expected is {SIGNATURES[setting]}"
-        raise LrreportError(f"{setting} = {path!r}: it raised {describe(err)} at {place}; {expected}") from err
+    except (Exception, SystemExit) as err:
+        raise refuse(setting, path, f"it raised {describe(err)} at {find_place(err, [path])}") from err
+
+
+def find_place(err: BaseException, paths: Iterable[str]) -> str:
+    """Return the file and line where an exception left the modules of a user's own functions, or else where it began."""
+    files = [getattr(sys.modules.get(path.partition(":")[0]), "__file__", None) for path in paths]
+    folders = [Path(file).parent for file in files if file]
+    frames = traceback.extract_tb(err.__traceback__)
+    frame = ([one for one in frames if any(_is_within(Path(one.filename), folder) for folder in folders)] or frames)[-1]
+    return f"{Path(frame.filename).name} line {frame.lineno}"
+
+
+def _is_within(file: Path, folder: Path) -> bool:
+    return file.is_relative_to(folder) and "site-packages" not in file.relative_to(folder).parts
 
 
 def describe(err: BaseException) -> str:
     """Return an exception in one line."""
-    return f"{type(err).__name__}: {' '.join(str(err).split())}"
+    return ": ".join(filter(None, [type(err).__name__, " ".join(str(err).split())]))
 
 
 def load_own(path: str, folder: str) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """Return a user's data, checked: inputs (n, …) float32 and labels (n,) int64 to train and to test, and class names."""
+    """Return a user's data, checked: inputs (n, …) and labels (n,) int64, to train and to test, and class names.
+
+    Inputs are float32, or int64 such as the words of a text by number.
+    """
     given = call("dataset", path, import_function("dataset", path, folder))
     if not isinstance(given, tuple | list) or len(given) not in (4, 5):
-        raise _refuse("dataset", path, f"it gives {_name(given)}")
+        raise refuse("dataset", path, f"it gives {describe_kind(given)}")
     parts = dict(zip(("train inputs", "train labels", "test inputs", "test labels"), given, strict=False))
     for name, value in parts.items():
         if not isinstance(value, Tensor):
-            raise _refuse("dataset", path, f"its {name} are {_name(value)}, not a torch.Tensor")
+            raise refuse("dataset", path, f"its {name} are {describe_kind(value)}, not a torch.Tensor")
     for part in ("train", "test"):
         inputs, labels = parts[f"{part} inputs"], parts[f"{part} labels"]
-        if inputs.dtype != torch.float32:
-            raise _refuse("dataset", path, f"its {part} inputs are {inputs.dtype}; make them torch.float32")
+        if inputs.dtype not in (torch.float32, torch.int64):
+            raise refuse(
+                "dataset",
+                path,
+                f"its {part} inputs are {inputs.dtype}; make them torch.float32, or torch.int64 to look up in an embedding",
+            )
         if labels.dtype != torch.int64 or labels.dim() != 1:
-            raise _refuse(
+            raise refuse(
                 "dataset",
                 path,
                 f"its {part} labels are {labels.dtype} {tuple(labels.shape)}; make them torch.int64 (n,)",
             )
         if inputs.dim() < 2 or len(inputs) != len(labels) or not len(labels):
             shapes = f"inputs {tuple(inputs.shape)} and labels {tuple(labels.shape)}"
-            raise _refuse(
+            raise refuse(
                 "dataset", path, f"its {part} {shapes} do not go together; make them (n, …) and (n,), n above 0"
             )
         if not inputs.isfinite().all():
-            raise _refuse("dataset", path, f"its {part} inputs hold infinities or NaN; clean them")
+            raise refuse("dataset", path, f"its {part} inputs hold infinities or NaN; clean them")
+    if parts["train inputs"].dtype != parts["test inputs"].dtype:
+        types = " and ".join(str(parts[f"{part} inputs"].dtype) for part in ("train", "test"))
+        raise refuse("dataset", path, f"inputs to train and to test have different types, {types}")
     if parts["train inputs"].shape[1:] != parts["test inputs"].shape[1:]:
         shapes = " and ".join(str(tuple(parts[f"{part} inputs"].shape[1:])) for part in ("train", "test"))
-        raise _refuse("dataset", path, f"an example to train and one to test have different shapes, {shapes}")
+        raise refuse("dataset", path, f"an example to train and one to test have different shapes, {shapes}")
     n_classes = len(given[4]) if len(given) == 5 else int(parts["train labels"].max()) + 1
     for part in ("train", "test"):
         low, high = int(parts[f"{part} labels"].min()), int(parts[f"{part} labels"].max())
         if low < 0 or high >= n_classes:
-            raise _refuse(
+            raise refuse(
                 "dataset",
                 path,
                 f"its {part} labels go from {low} to {high}; with {n_classes} classes make them 0 to {n_classes - 1}",
             )
     if n_classes < 2 or len(parts["train labels"].unique()) < n_classes:
         there = parts["train labels"].unique().tolist()
-        raise _refuse(
+        raise refuse(
             "dataset",
             path,
             f"of {n_classes} classes the train labels have {there[:10]}; each of two or more must occur",
         )
     if n_classes > 256:
-        raise _refuse("dataset", path, f"it has {n_classes} classes; at most 256 can be recorded")
+        raise refuse("dataset", path, f"it has {n_classes} classes; at most 256 can be recorded")
     names = given[4] if len(given) == 5 else range(n_classes)
     return {name: value.contiguous() for name, value in parts.items()}, tuple(map(str, names))
-
-
-def check_model(path: str, make: Callable[..., Any], inputs: Tensor, n_classes: int) -> nn.Module:
-    """Return a network of a user's own, tried on a few inputs (n, …); raise LrreportError for what does not fit."""
-    shape = tuple(inputs.shape[1:])
-    torch.manual_seed(0)
-    network = call("model", path, make, shape, n_classes)
-    if not isinstance(network, nn.Module):
-        raise _refuse("model", path, f"it gives {_name(network)}")
-    torch.manual_seed(0)
-    again = call("model", path, make, shape, n_classes)
-    if any(
-        not torch.equal(one, other)
-        for one, other in zip(network.state_dict().values(), again.state_dict().values(), strict=False)
-    ):
-        raise _refuse(
-            "model", path, "made twice with one seed it has other weights; let all random numbers come from torch"
-        )
-    if not any(parameter.requires_grad for parameter in network.parameters()):
-        raise _refuse("model", path, "the network has no weights to train")
-    logits = call("model", path, network, inputs)
-    wanted = f"for inputs {tuple(inputs.shape)} its logits must be floating point ({len(inputs)}, {n_classes})"
-    if not isinstance(logits, Tensor):
-        raise _refuse("model", path, f"{wanted}, not {_name(logits)}")
-    if logits.shape != (len(inputs), n_classes) or not logits.is_floating_point():
-        raise _refuse("model", path, f"{wanted}, not {logits.dtype} {tuple(logits.shape)}")
-    return network
-
-
-def check_loss(path: str, loss: Callable[..., Any], n_classes: int) -> None:
-    """Raise LrreportError unless a user's loss gives one value for each example, through which gradients flow."""
-    logits = torch.zeros(4, n_classes, requires_grad=True)
-    values = call("loss", path, loss, logits, torch.arange(4) % n_classes)
-    if not isinstance(values, Tensor) or values.shape != (4,):
-        found = f"{tuple(values.shape)}" if isinstance(values, Tensor) else _name(values)
-        raise _refuse("loss", path, f"for 4 examples it gives {found}, not (4,); leave out the mean over examples")
-    if not values.requires_grad:
-        raise _refuse("loss", path, "no gradient flows from its values to the logits")
-
-
-def check_optimizer(path: str, make: Callable[..., Any]) -> None:
-    """Raise LrreportError unless a user's function gives an optimiser that takes the learning rate it is given."""
-    weight = nn.Parameter(torch.ones(2))
-    optimizer = call("optimizer", path, make, [weight], 0.125)
-    if not isinstance(optimizer, Optimizer):
-        raise _refuse("optimizer", path, f"it gives {_name(optimizer)}")
-    if {group["lr"] for group in optimizer.param_groups} != {0.125}:
-        raise _refuse("optimizer", path, "its groups do not have the learning rate that it was given")
-    weight.grad = torch.ones(2)
-    call("optimizer", path, optimizer.step)
 
 
 def digest_tensor(tensor: Tensor) -> str:
@@ -197,11 +175,13 @@ def digest_tensor(tensor: Tensor) -> str:
     return digest.hexdigest()
 
 
-def _refuse(setting: str, path: str, problem: str) -> LrreportError:
+def refuse(setting: str, path: str, problem: str) -> LrreportError:
+    """Return the error that names a setting, its value, what is wrong with it and what is expected."""
     return LrreportError(f"{setting} = {path!r}: {problem}; expected is {SIGNATURES[setting]}")
 
 
-def _name(value: Any) -> str:
+def describe_kind(value: Any) -> str:
+    """Return what kind of value it is, such as "a tuple of 2"."""
     kind = type(value).__name__
     return f"{'an' if kind[:1].lower() in 'aeiou' else 'a'} {kind}" + (
         f" of {len(value)}" if isinstance(value, tuple | list) else ""

@@ -24,7 +24,7 @@ from lrreport.sweep.run import Maker, Run, Say, Sweep
 from lrreport.sweep.scheduler import Address
 from lrreport.sweep.store import Store, make_folder
 from lrreport.sweep.worker import skip_address_grammar
-from lrreport.training.check import check_setups, find_data_digests
+from lrreport.training.check import check_setups, find_data
 from lrreport.training.files import ensure_files, verify_files
 from lrreport.training.transfer import keep_files, read_files
 
@@ -52,7 +52,7 @@ class Workflow:
     @property
     def runs(self) -> list[Run]:
         """The runs of the study, level by level, the range test of each last if it has one."""
-        digests = find_data_digests(self._setups, self.code_folder)
+        digests, prepared = find_data(self._setups, self.code_folder)
         runs, axis = [], self.study.vary.axis
         for value, study in self.study.levels().items():
             of_range = study.range_parameters()
@@ -60,7 +60,7 @@ class Workflow:
             name = name_level(axis, value) if axis else ""
             for one in wanted:
                 identity = identify(one, digests, self.code_folder, self._find_device(one.device))
-                runs.append(Run(one, identity, self.code_folder, name))
+                runs.append(Run(one, identity, self.code_folder, prepared, name))
         return runs
 
     @property

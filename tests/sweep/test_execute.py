@@ -67,8 +67,8 @@ def test_parameters_cell_is_literal_and_equal_to_the_default_study() -> None:
     )
     del values["__annotations__"]
     default = next(load_study("studies/fashion_mnist.toml").runs())
-    assert values == default.model_dump(mode="json") | {"code_folder": "", "run_dir": ""}
-    assert set(values) == {*Parameters.model_fields, "code_folder", "run_dir"}
+    assert values == default.model_dump(mode="json") | {"code_folder": "", "prepared": "", "run_dir": ""}
+    assert set(values) == {*Parameters.model_fields, "code_folder", "prepared", "run_dir"}
 
 
 def test_a_misspelt_parameter_is_refused(tmp_path: Path) -> None:

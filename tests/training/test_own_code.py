@@ -8,7 +8,7 @@ import torch
 from lrreport import LrreportError
 from lrreport.provenance import digest_own_code
 from lrreport.study import Fixed
-from lrreport.training import check, own_code, trial
+from lrreport.training import check, data, own_code, trial
 
 DATA = """
 import torch
@@ -39,7 +39,9 @@ class Writer:
 
     def try_code(self, **settings: object) -> dict[str, str]:
         setup = Fixed.model_validate({"dataset": "sample", "validation_size": 30, **settings})
-        return trial.try_code([setup], str(self.folder))
+        digests, prepared = trial.try_code([setup], str(self.folder))
+        assert not prepared
+        return digests
 
 
 def fail(write: Writer, **settings: object) -> str:
@@ -91,6 +93,26 @@ def test_data_that_raises_is_named_with_the_place(write: Writer) -> None:
     said = fail(write, dataset=path)
     assert said.startswith(f"dataset = {path!r}: it raised FileNotFoundError: [Errno 2] No such file or directory: ")
     assert f" at {write.name}.py line 2; expected is load()" in said
+
+
+def test_data_that_takes_long_is_loaded_once_for_all_runs(
+    write: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LRREPORT_DATA", str(tmp_path / "data"))
+    path = f"{write(DATA.format(returned=GOOD).replace('import torch', 'import torch; CALLS = []').replace('    g =', '    CALLS.append(1); g ='))}:load"
+    calls = own_code.import_function("dataset", path, str(write.folder)).__globals__["CALLS"]
+    setup = Fixed.model_validate({"dataset": path, "validation_size": 30})
+    digests, prepared = trial.try_code([setup], str(write.folder), patience=0)
+    splits = data.load_splits(path, 30, 0, str(write.folder), prepared)
+    assert len(calls) == 1
+    assert splits.digests == digests
+    again = data.load_splits(path, 30, 0, str(write.folder))
+    assert len(calls) == 2
+    assert torch.equal(again.train.inputs, splits.train.inputs)
+    for file in (tmp_path / "data/prepared").glob("*.pt"):
+        file.unlink()  # not cut: it is mapped
+    assert torch.equal(data.load_splits(path, 30, 0, str(write.folder), prepared).train.inputs, splits.train.inputs)
+    assert len(calls) == 3
 
 
 def test_what_it_prints_goes_nowhere(write: Writer, capsys: pytest.CaptureFixture[str]) -> None:

@@ -34,6 +34,7 @@ class Run:
     parameters: Parameters | RangeParameters
     identity: Identity
     code_folder: str = ""  # where a user's own modules are
+    prepared: str = ""  # the key of data that all runs share
     level: str = ""
 
     @property
@@ -85,6 +86,7 @@ class Local:
         parameters = run.parameters.model_dump(mode="json") | {
             "run_dir": str(workspace),
             "code_folder": run.code_folder,
+            "prepared": run.prepared,
         }
         execute(run.notebook, workspace / run.notebook.name, parameters, limits)
 

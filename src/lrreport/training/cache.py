@@ -19,18 +19,32 @@ def load_prepared(folder: Path, key: str, make: Callable[[], dict[str, Any]]) ->
     `key` names all that they depend on. The file is made by the first who asks, and made again if its SHA-256 is not the
     one noted beside it. Where it cannot be kept, such as on a full disk, the values stay in memory.
     """
-    path = folder / f"{key}.pt"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".lock"):
-            if not _is_whole(path):
+            values = _read(folder / f"{key}.pt")
+            if values is None:
                 values = make()
-                _keep(path, values)
-                return values
-            os.utime(path)
-            return dict(torch.load(path, mmap=True, weights_only=True))
+                _keep(folder / f"{key}.pt", values)
+            return values
     except OSError:
         return make()
+
+
+def find_prepared(folder: Path, key: str) -> dict[str, Any] | None:
+    """Return what `load_prepared` has kept under this key, if it is still there and whole."""
+    try:
+        with FileLock(folder / ".lock"):
+            return _read(folder / f"{key}.pt")
+    except OSError:
+        return None
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    if not _is_whole(path):
+        return None
+    os.utime(path)
+    return dict(torch.load(path, mmap=True, weights_only=True))
 
 
 def _is_whole(path: Path) -> bool:

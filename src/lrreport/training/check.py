@@ -14,22 +14,31 @@ from lrreport import LrreportError
 from lrreport.study import IMPORT_PATH, Fixed
 from lrreport.training.files import find_digests, say_on_stderr
 
-PATIENCE = 5  # seconds until it is said what is waited for; a dataset that takes longer is not loaded twice
+PATIENCE = 5  # seconds until it is said what is waited for; a dataset that takes longer is loaded once for all runs
 
 
 @dataclass(frozen=True)
 class Check:
-    """What was found: the digests of a dataset of the user's own, what the code printed, or what is wrong, in one line."""
+    """What was found: of a dataset of the user's own the digests, and its key if it was kept for all runs.
+
+    Also what the code printed, or in one line what is wrong.
+    """
 
     digests: dict[str, str]
+    prepared: str = ""
     printed: str = ""
     problem: str = ""
 
 
-def find_data_digests(setups: tuple[Fixed, ...], code_folder: str) -> dict[str, str]:
-    """Return the SHA-256 of a dataset's files, or of the tensors of a user's own; raises as `check_setups` does."""
-    dataset = setups[0].dataset
-    return check_setups(setups, code_folder).digests if IMPORT_PATH.match(dataset) else find_digests(dataset)
+def find_data(setups: tuple[Fixed, ...], code_folder: str) -> tuple[dict[str, str], str]:
+    """Return the SHA-256 of a dataset's files, or of the tensors of a user's own, and the key if these were kept.
+
+    Raises as `check_setups` does.
+    """
+    if not IMPORT_PATH.match(setups[0].dataset):
+        return find_digests(setups[0].dataset), ""
+    found = check_setups(setups, code_folder)
+    return found.digests, found.prepared
 
 
 @lru_cache(maxsize=8)
@@ -84,7 +93,7 @@ def main() -> None:
     with redirect_stdout(StringIO()) as heard:
         try:
             setups = [Fixed(**one) for one in question["setups"]]
-            found = Check(try_code(setups, question["code_folder"], PATIENCE), heard.getvalue().strip())
+            found = Check(*try_code(setups, question["code_folder"], PATIENCE), heard.getvalue().strip())
         except LrreportError as err:
             found = Check({}, problem=str(err))
     print(json.dumps(asdict(found)))

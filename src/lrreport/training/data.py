@@ -14,10 +14,11 @@ from torch import Tensor
 from lrreport import LrreportError
 from lrreport.provenance import digest_module
 from lrreport.study import IMPORT_PATH
-from lrreport.training.cache import load_prepared
+from lrreport.training.cache import find_prepared, load_prepared
 from lrreport.training.datasets import Dataset, load_dataset
 from lrreport.training.files import ensure_files, find_data_root, find_digests
 
+PREPARED = "prepared"  # folder of the data root
 SPLITS = ("train", "validation", "test")
 
 
@@ -62,26 +63,41 @@ class Splits:
 
 
 def load_splits(
-    dataset: str, validation_size: int, split_seed: int, code_folder: str = "", data_root: Path | None = None
+    dataset: str,
+    validation_size: int,
+    split_seed: int,
+    code_folder: str = "",
+    prepared: str = "",
+    data_root: Path | None = None,
 ) -> Splits:
     """Return a dataset's splits; the validation examples are drawn from those to train, equally many of each class.
 
-    `code_folder` is where a dataset of a user's own is looked for. Raises LrreportError if the data cannot be had or the
-    classes do not fill `validation_size` evenly.
+    `code_folder` is where a dataset of a user's own is looked for, unless `keep_splits` has kept it as `prepared`. Raises
+    LrreportError if the data cannot be had or the classes do not fill `validation_size` evenly.
     """
+    folder = find_data_root(data_root) / PREPARED
     if IMPORT_PATH.match(dataset):
-        return divide(prepare(load_dataset(dataset, code_folder), validation_size, split_seed))
+        kept = find_prepared(folder, prepared) if prepared else None
+        return divide(kept or prepare(load_dataset(dataset, code_folder), validation_size, split_seed))
     ensure_files(dataset, data_root)
-    digests = find_digests(dataset, data_root)
+    key = name_prepared(dataset, find_digests(dataset, data_root), validation_size, split_seed)
+    return divide(
+        load_prepared(folder, key, lambda: prepare(load_dataset(dataset, "", data_root), validation_size, split_seed))
+    )
+
+
+def keep_splits(name: str, dataset: Dataset, validation_size: int, split_seed: int) -> tuple[Splits, str]:
+    """Return the splits of a dataset of a user's own, and the key under which `load_splits` finds them."""
+    key = name_prepared(name, dataset.digests, validation_size, split_seed)
+    kept = load_prepared(find_data_root() / PREPARED, key, lambda: prepare(dataset, validation_size, split_seed))
+    return divide(kept), key
+
+
+def name_prepared(dataset: str, digests: Mapping[str, str], validation_size: int, split_seed: int) -> str:
+    """Return the key of prepared data: it names all that they depend on."""
     modules = [digest_module(Path(__file__).with_name(name)) for name in ("data.py", "datasets.py")]
     made_from = (dataset, sorted(digests.items()), validation_size, split_seed, modules)
-    key = hashlib.sha256(repr(made_from).encode()).hexdigest()[:16]
-    prepared = load_prepared(
-        find_data_root(data_root) / "prepared",
-        key,
-        lambda: prepare(load_dataset(dataset, code_folder, data_root), validation_size, split_seed),
-    )
-    return divide(prepared)
+    return hashlib.sha256(repr(made_from).encode()).hexdigest()[:16]
 
 
 def divide(prepared: Mapping[str, Any]) -> Splits:

@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from lrreport import LrreportError
 from lrreport.study import IMPORT_PATH, Fixed
 from lrreport.training.build import choose_loss, start_networks, start_optimizers
-from lrreport.training.data import Split, Splits, divide, load_splits, prepare
+from lrreport.training.data import Split, Splits, divide, keep_splits, load_splits, prepare
 from lrreport.training.datasets import load_dataset
 from lrreport.training.loop import computing_repeatably, make_generators, predict, train_epoch
 from lrreport.training.optimizers import make_schedule
@@ -21,14 +21,14 @@ N_TRIED = 3  # examples that a network by itself is tried on
 RATE = 0.001  # the learning rate of the trial
 
 
-def try_code(setups: Sequence[Fixed], code_folder: str, patience: float = float("inf")) -> dict[str, str]:
+def try_code(setups: Sequence[Fixed], code_folder: str, patience: float = float("inf")) -> tuple[dict[str, str], str]:
     """Try every function of the user's own that the settings of a study's levels name.
 
-    Returns the digests of a dataset of the user's own. One that takes longer than `patience` (seconds) to load is loaded
-    once, and so not compared with a second call. Raises LrreportError for the first function that does not do.
+    Returns the digests of a dataset of the user's own. If it took longer than `patience` (seconds) to load it is not
+    compared with a second call, but kept for all runs, and its key is returned too. Raises LrreportError for the first
+    function that does not do.
     """
-    first = setups[0]
-    splits, digests = _load(first, code_folder, patience)
+    splits, digests, prepared = _load(setups[0], code_folder, patience)
     n_classes, tried = len(splits.class_names), set()
     for setup in setups:
         for setting, path in setup.imported().items():
@@ -43,20 +43,23 @@ def try_code(setups: Sequence[Fixed], code_folder: str, patience: float = float(
             else:
                 try_optimizer(path, function)
         rehearse(setup, splits, code_folder)
-    return digests
+    return digests, prepared
 
 
-def _load(setup: Fixed, code_folder: str, patience: float) -> tuple[Splits, dict[str, str]]:
+def _load(setup: Fixed, code_folder: str, patience: float) -> tuple[Splits, dict[str, str], str]:
     if not IMPORT_PATH.match(setup.dataset):
-        return load_splits(setup.dataset, setup.validation_size, setup.split_seed), {}
+        return load_splits(setup.dataset, setup.validation_size, setup.split_seed), {}, ""
     start = time.monotonic()
     dataset = load_dataset(setup.dataset, code_folder)
-    if time.monotonic() - start < patience and load_dataset(setup.dataset, code_folder).digests != dataset.digests:
+    if time.monotonic() - start > patience:
+        splits, key = keep_splits(setup.dataset, dataset, setup.validation_size, setup.split_seed)
+        return splits, dataset.digests, key
+    if load_dataset(setup.dataset, code_folder).digests != dataset.digests:
         raise LrreportError(
             f"dataset = {setup.dataset!r}: called twice it gives different tensors; let it give the same each time, such as "
             "with a torch.Generator of a fixed seed"
         )
-    return divide(prepare(dataset, setup.validation_size, setup.split_seed)), dataset.digests
+    return divide(prepare(dataset, setup.validation_size, setup.split_seed)), dataset.digests, ""
 
 
 def try_model(path: str, make: Callable[..., Any], inputs: Tensor, n_classes: int) -> None:

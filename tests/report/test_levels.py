@@ -60,9 +60,13 @@ def test_the_best_rate_moves_stays_or_cannot_be_told(make_levels: Callable[..., 
     moved = best_rate_moves(make_levels(MOVED))
     assert moved.verdict == "supported"
     assert moved.sentence == (
-        "The best rate moves with the batch size: allowing for 4 comparisons, it is 0.001 with batch size 16; 0.1 with 256. None may be the best with "
-        "both batch size 16 and 256 (n = 5)."
+        "The best rate moves with the batch size: 0.001 leads with batch size 16 and 0.1 with 256, and no rate may be the best "
+        "with both batch size 16 and 256 (n = 5). Allowing for 4 comparisons, the best may be 0.001 with batch size 16; 0.1 with "
+        "256."
     )
+    brief = best_rate_moves(make_levels(MOVED), brief=True)
+    assert moved.sentence.startswith(brief.sentence)
+    assert brief.sentence.endswith("(n = 5).")
     stays = best_rate_moves(make_levels(STEADY))
     assert stays.verdict == "contradicted"
     assert stays.sentence == (
@@ -72,8 +76,14 @@ def test_the_best_rate_moves_stays_or_cannot_be_told(make_levels: Callable[..., 
     tied = best_rate_moves(make_levels(TIED))
     assert tied.verdict == "not distinguishable"
     assert tied.sentence == (
-        "Whether the best rate moves with the batch size is undecided: allowing for 4 comparisons, the best is 0.1 or 0.01 with batch size 16; 0.1 or "
-        "0.01 with 256 (n = 5)."
+        "Whether the best rate moves with the batch size is undecided: 0.1 leads with batch size 16 and 0.01 with 256, but 0.1 or "
+        "0.01 may be the best with each (n = 5). Allowing for 4 comparisons, the best may be 0.1 or 0.01 with batch size 16; 0.1 "
+        "or 0.01 with 256."
+    )
+    same = best_rate_moves(make_levels({16: TIED[16], 64: TIED[16]}), brief=True)
+    assert same.sentence == (
+        "Whether the best rate moves with the batch size is undecided: 0.1 leads with batch size 16 and 64, but 0.1 or 0.01 may "
+        "be the best with each (n = 5)."
     )
 
 
@@ -91,7 +101,7 @@ def test_a_value_at_which_training_diverged_is_left_out(make_levels: Callable[..
     assert broken.sentence == "Not testable: fewer than two values of the batch size have rates to compare that learn."
     three = best_rate_moves(make_levels(MOVED | {64: {0.1: None, 0.01: None, 0.001: None}}))
     assert three.verdict == "supported"
-    assert three.sentence.endswith("(n = 5). With batch size 64 there are no two rates to compare.")
+    assert three.sentence.endswith("; 0.1 with 256. With batch size 64 there are no two rates to compare.")
 
 
 def test_a_rate_stays_the_best_only_if_every_value_says_so(make_levels: Callable[..., Levels]) -> None:

@@ -191,7 +191,7 @@ def answer(found: Found) -> Paragraph:
 
 
 def _answer_across(found: Levels) -> Paragraph:
-    chosen, moves = best_combination(found), best_rate_moves(found)
+    chosen, moves = best_combination(found), best_rate_moves(found, brief=True)
     text, evidence = chosen.sentence, chosen.evidence
     if moves.verdict != "not testable":
         text = f"{moves.sentence} {text}"

@@ -43,10 +43,11 @@ COMBINATION_RULE = (
 Combination = tuple[Any, float]  # a value of the second axis, and a rate
 
 
-def best_rate_moves(levels: Levels) -> Claim:
+def best_rate_moves(levels: Levels, brief: bool = False) -> Claim:
     """The best rate is another one at some value of the second axis than at some other.
 
-    A rate whose run is missing may be the best; one at which training diverged is not.
+    A rate whose run is missing may be the best; one at which training diverged is not. A `brief` sentence leaves out which
+    rates may be the best at each value.
     """
     asked = {value: one for value, one in levels.levels.items() if len(one.complete_rates) > 1 and find_learning(one)}
     n_tests, n = sum(len(one.complete_rates) - 1 for one in asked.values()), len(levels.study.vary.seed)
@@ -60,36 +61,53 @@ def best_rate_moves(levels: Levels) -> Claim:
         value: (*find_unbeaten(one, METRIC, 1, 2 * ALPHA / n_tests), *one.missing) for value, one in asked.items()
     }
     evidence = {"n": Quantity(n, "count"), "n_tests": Quantity(n_tests, "count")}
+    leads = {value: rates[0] for value, rates in may_lead.items()}
     for place, (value, rates) in enumerate(may_lead.items(), start=1):
-        evidence |= quantify_level(f"value_{place}", value) | quantify_rates(f"best_{place}", rates)
+        evidence |= quantify_level(f"value_{place}", value) | {f"lead_{place}": Quantity(leads[value], "rate")}
+        evidence |= quantify_rates(f"best_{place}", rates)
     apart = [(a, b) for a, b in combinations(may_lead, 2) if not set(may_lead[a]) & set(may_lead[b])]
     leaders = {find_unbeaten(one, METRIC, 1) for one in asked.values()}
     whole = list(asked) == list(levels.study.levels()) and not levels.missing
     tried = all(len(one.complete_rates) == len(one.rates) for one in asked.values())
     values = zip(_name_once(levels, may_lead), may_lead.values(), strict=True)
     each = "; ".join(f"{_say_one_of(rates)} with {value}" for value, rates in values)
-    allowing = f"allowing for {count_nouns(n_tests, 'comparison')}"
+    detail = f" Allowing for {count_nouns(n_tests, 'comparison')}, the best may be {each}."
     if apart:
         verdict: Verdict = "supported"
         a, b = _name_once(levels, apart[-1])
-        text = f"The best rate moves with the {levels.noun}: {allowing}, it is {each}. None may be the best with both {a} and {b}"
+        text = (
+            f"The best rate moves with the {levels.noun}: {_say_leads(levels, leads)}, and no rate may be the best with both "
+            f"{a} and {b} (n = {n})."
+        )
     elif whole and len(leaders) == 1 and len(next(iter(leaders))) == 1:
-        verdict, [[rate]] = "contradicted", leaders
+        verdict, [[rate]], detail = "contradicted", leaders, ""
         evidence |= {"rate": Quantity(rate, "rate")}
         text = (
             f"The best rate does not move with the {levels.noun}: it is {format_rate(rate)} with "
             f"{list_words(_name_once(levels, asked))}, apart from every other rate "
-            f"{'tried' if tried else 'that trained to the end'}"
+            f"{'tried' if tried else 'that trained to the end'} (n = {n})."
         )
     else:
         verdict = "not distinguishable"
-        text = f"Whether the best rate moves with the {levels.noun} is undecided: {allowing}, the best is {each}"
-    text = f"{text} (n = {n})."
+        shared = [rate for rate in levels.study.vary.learning_rate if all(rate in rates for rates in may_lead.values())]
+        but = f", but {_say_one_of(shared)} may be the best with each" if shared else ""
+        text = f"Whether the best rate moves with the {levels.noun} is undecided: {_say_leads(levels, leads)}{but} (n = {n})."
+        evidence |= quantify_rates("shared", shared)
+    text += "" if brief else detail
     if left := [value for value in levels.study.levels() if value not in asked]:
         text += f" With {list_words(_name_once(levels, left))} there are no two rates to compare."
         for place, value in enumerate(left, start=1):
             evidence |= quantify_level(f"left_{place}", value)
     return Claim("best_rate_moves", {}, verdict, text, rule, n, evidence=evidence)
+
+
+def _say_leads(levels: Levels, leads: dict[Any, float]) -> str:
+    """Return which rate leads at each value of the second axis."""
+    names = _name_once(levels, leads)
+    if len(set(leads.values())) == 1:
+        return f"{format_rate(next(iter(leads.values())))} leads with {list_words(names)}"
+    first, *others = zip(map(format_rate, leads.values()), names, strict=True)
+    return list_words(["{} leads with {}".format(*first), *("{} with {}".format(*one) for one in others)])
 
 
 def say_absent(levels: Levels, value: Any) -> Claim:

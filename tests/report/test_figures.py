@@ -12,6 +12,7 @@ import pytest
 
 from lrreport.report import figures
 from lrreport.report.colors import color_rates
+from lrreport.report.figures import curves, panels
 from lrreport.report.results import Results, load_results
 from lrreport.report.stats import estimate_mean
 
@@ -113,20 +114,20 @@ def test_very_many_rates_are_bands_and_some_of_their_curves(write_study: Callabl
         "The wide band goes from the lowest seed to the highest, the line the mean over seeds"
     )
     assert picture.table is not None
-    assert len(picture.table.frame) == figures.TABLE_ROWS
+    assert len(picture.table.frame) == panels.TABLE_ROWS
     assert picture.table.caption.endswith("at 300 of the 400 learning rates, evenly spaced by rank.")
-    curves = figures.draw_curves(results)
-    drawn = [line for line in curves.figure.axes[1].lines if line.get_marker() != "x"]
-    assert len(drawn) == figures.CURVES
-    assert "; drawn are 60 of the rates, evenly spaced by rank." in curves.caption
-    assert {min(results.rates), max(results.rates)} <= set(figures.pick_evenly(results.rates, 60))
+    picture = figures.draw_curves(results)
+    drawn = [line for line in picture.figure.axes[1].lines if line.get_marker() != "x"]
+    assert len(drawn) == curves.CURVES
+    assert "; drawn are 60 of the rates, evenly spaced by rank." in picture.caption
+    assert {min(results.rates), max(results.rates)} <= set(panels.pick_evenly(results.rates, 60))
 
 
 def test_names_are_spread_apart_evenly_and_stay_inside() -> None:
-    assert figures.spread_apart([0.2, 0.5, 0.9], 0.1) == pytest.approx([0.2, 0.5, 0.9])
-    assert figures.spread_apart([0.5, 0.5], 0.1) == pytest.approx([0.45, 0.55])
-    assert figures.spread_apart([0.0, 0.01], 0.1) == pytest.approx([0.0, 0.1])
-    assert figures.spread_apart([0.97, 1.0], 0.1) == pytest.approx([0.9, 1.0])
+    assert curves.spread_apart([0.2, 0.5, 0.9], 0.1) == pytest.approx([0.2, 0.5, 0.9])
+    assert curves.spread_apart([0.5, 0.5], 0.1) == pytest.approx([0.45, 0.55])
+    assert curves.spread_apart([0.0, 0.01], 0.1) == pytest.approx([0.0, 0.1])
+    assert curves.spread_apart([0.97, 1.0], 0.1) == pytest.approx([0.9, 1.0])
 
 
 def test_losses_beyond_the_untrained_network_are_cut_off(make_results: Make) -> None:
@@ -148,7 +149,7 @@ def test_the_tables_hold_what_is_drawn(make_results: Make) -> None:
     assert list(curves.frame.iloc[3]) == ["0.1", "3", "0.2000", "0.2000", "80.00 %", "80.00 %"]
     long = figures.draw_curves(make_results({0.1: end_at(0.8, n_epochs=400), 0.01: end_at(0.7, n_epochs=400)})).table
     assert long is not None
-    assert 200 < len(long.frame) <= figures.TABLE_ROWS
+    assert 200 < len(long.frame) <= panels.TABLE_ROWS
     assert "400" in set(long.frame["Epoch"])
     assert long.caption == "Means over seeds at some of the epochs. Losses are in nats."
 

@@ -7,11 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from lrreport import LrreportError
 from lrreport.report import cards, explorer, figures, narrative, tables
-from lrreport.report.claims.levels import best_combination, best_rate_moves, compare_tuned
+from lrreport.report.claims.levels import best_combination, best_rate_moves, compare_tuned, find_candidates
+from lrreport.report.figures import panels
+from lrreport.report.formats import format_rate
 from lrreport.report.freshness import CONTENTS, list_folders
 from lrreport.report.render import collect_findings
 from lrreport.report.results import Levels, Results, load_results
@@ -143,8 +146,8 @@ def test_rates_that_learn_at_some_values_only_leave_gaps(written: Path) -> None:
     assert isinstance(levels, Levels)
     rates = levels.study.vary.learning_rate
     table = tables.tabulate_classes(drop_run(levels, 64, rates[2]))
-    assert list(table.frame.columns) == ["Batch size", "Class", *(figures.format_rate(rate) for rate in rates[1:])]
-    assert set(table.frame.loc[table.frame["Batch size"] == "64", figures.format_rate(rates[2])]) == {""}
+    assert list(table.frame.columns) == ["Batch size", "Class", *(format_rate(rate) for rate in rates[1:])]
+    assert set(table.frame.loc[table.frame["Batch size"] == "64", format_rate(rates[2])]) == {""}
     assert "nan" not in table._repr_html_()
 
 
@@ -357,10 +360,10 @@ def test_an_outlier_does_not_press_the_others_together(make_results: Make) -> No
         return [[(0.5, mean + jitter)] for jitter in SPREAD]
 
     few = make_results({rate: curves(mean) for rate, mean in ((0.1, 0.8), (0.01, 0.79), (0.001, 0.1))})
-    assert figures.find_outliers(few) == []
+    assert panels.find_outliers(few) == []
     means = {1.0: 0.2, 0.3: 0.78, 0.1: 0.8, 0.03: 0.79, 0.01: 0.8, 0.003: 0.77}
     results = make_results({rate: curves(mean) for rate, mean in means.items()})
-    assert figures.find_outliers(results) == [(results, 1.0)]
+    assert panels.find_outliers(results) == [(results, 1.0)]
     picture = figures.draw_accuracy_by_rate(results)
     assert picture.figure.axes[0].get_ylim()[0] == pytest.approx(0.77 - 0.0015 - 0.01)
     assert "A triangle stands for a mean below 75.85 %, where the axis is cut off." in picture.caption
@@ -403,3 +406,60 @@ def test_range_tests_of_all_values_are_shown(make_levels: Callable[..., Levels])
     said = narrative.write_paragraphs(levels)
     assert said["range_test with batch size 16"].text.startswith("Batch size 16: A range test from ")
     assert set(found) == {16, 256}
+
+
+def test_the_grid_shows_every_mean_and_which_rates_may_be_the_best(make_levels: Callable[..., Levels]) -> None:
+    levels = make_levels({16: MOVED[16] | {0.1: None}, 256: MOVED[256]})
+    picture = figures.draw_grid(levels)
+    assert picture is not None
+    axis = picture.figure.axes[0]
+    written = {tuple(np.floor(text.get_position()).astype(int)): text for text in axis.texts}  # (column, row)
+    assert {place: text.get_text() for place, text in written.items()} == {
+        (0, 0): "80.0", (1, 0): "70.0", (2, 0): "–", (0, 1): "60.0", (1, 1): "70.0", (2, 1): "80.0",
+    }  # fmt: skip
+    bold = {place for place, text in written.items() if text.get_fontweight() == "bold"}
+    framed = {tuple(np.floor(patch.get_xy()).astype(int)) for patch in axis.patches}
+    assert bold == framed == {(0, 0), (2, 1)}
+    assert [text.get_text() for text in axis.get_xticklabels()] == ["0.001", "0.01", "0.1"]
+    assert [text.get_text() for text in axis.get_yticklabels()] == ["16", "256"]
+    assert picture.table is not None
+    assert picture.table.frame.to_dict("list")["0.1"] == ["", "80.01 %"]
+
+
+def test_a_grid_of_ties_frames_what_the_claim_names(make_levels: Callable[..., Levels]) -> None:
+    levels = make_levels(TIED)
+    picture = figures.draw_grid(levels)
+    assert picture is not None
+    assert len(picture.figure.axes[0].patches) == 4
+    assert len(find_candidates(levels)[16]) == len(find_candidates(levels)[256]) == 2
+
+
+def test_grids_that_say_little_are_drawn(make_levels: Callable[..., Levels], make_results: Make) -> None:
+    one_seed = figures.draw_grid(make_levels(MOVED, n_seeds=1))
+    assert one_seed is not None
+    assert not one_seed.figure.axes[0].patches
+    none = figures.draw_grid(make_levels({16: {0.1: None}, 256: {0.1: None}}))
+    assert none is not None
+    assert "nan" not in none.to_svg() + none.alt
+    same = figures.draw_grid(make_levels({16: {0.1: 0.5}, 256: {0.1: 0.5}}))
+    assert same is not None
+    many = figures.draw_grid(make_levels({v: {0.9**p: 0.5 + p / 100 for p in range(30)} for v in (16, 256)}))
+    assert many is not None
+    assert len(many.figure.axes[0].texts) == 2 * 16
+    assert "at 16 of the 30 learning rates, evenly spaced by rank" in many.caption
+    assert figures.draw_grid(make_results({0.1: [[(0.5, 0.8)]]})) is None
+
+
+def test_numbers_on_a_grid_can_be_read() -> None:
+    """At least 4.5 to 1 whatever the shade, as WCAG 2.2 asks for (success criterion 1.4.3)."""
+    from matplotlib.colors import to_rgb
+
+    from lrreport.report.figures.grid import SHADES, _contrast
+
+    def lightness(color: Any) -> float:
+        linear = [one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in to_rgb(color)]
+        return float(np.dot([0.2126, 0.7152, 0.0722], linear))
+
+    for place in np.linspace(0, 1, 50):
+        low, high = sorted((lightness(SHADES(place)), lightness(_contrast(SHADES(place)))))
+        assert (high + 0.05) / (low + 0.05) > 4.5

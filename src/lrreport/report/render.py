@@ -22,6 +22,7 @@ from lrreport.report.tables import tabulate_results
 FIGURES: dict[str, Callable[[Found], Picture | None]] = {
     "accuracy": figures.draw_accuracy_by_rate,
     "curves": figures.draw_curves,
+    "grid": figures.draw_grid,
     "range_test": figures.draw_range_test,
 }
 TEMPLATE = Path(__file__).parent / "template"

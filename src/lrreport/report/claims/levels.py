@@ -19,7 +19,7 @@ from lrreport.report.claims.claim import (
 )
 from lrreport.report.claims.differences import DETAILED_RATES, describe_power, find_unbeaten, rank_rates, say_power
 from lrreport.report.formats import Quantity, count_nouns, format_rate, format_setting, list_words
-from lrreport.report.results import Levels
+from lrreport.report.results import Levels, Results
 from lrreport.report.stats import ALPHA, adjust_holm, estimate_mean
 
 METRIC = "val_accuracy"  # everything is compared and chosen on validation
@@ -49,17 +49,14 @@ def best_rate_moves(levels: Levels, brief: bool = False) -> Claim:
     A rate whose run is missing may be the best; one at which training diverged is not. A `brief` sentence leaves out which
     rates may be the best at each value.
     """
-    asked = {value: one for value, one in levels.levels.items() if len(one.complete_rates) > 1 and find_learning(one)}
-    n_tests, n = sum(len(one.complete_rates) - 1 for one in asked.values()), len(levels.study.vary.seed)
+    asked, n_tests, n = list_comparable(levels), count_tests(levels), len(levels.study.vary.seed)
     reason = "there is one seed only, and telling a difference from chance takes two or more" if n < 2 else ""
     if len(asked) < 2:
         reason = reason or f"fewer than two values of the {levels.noun} have rates to compare that learn"
     rule = MOVES_RULE.format(axis=levels.noun, tests="" if reason else f", {n_tests}")
     if reason:
         return not_testable("best_rate_moves", {}, reason, rule)
-    may_lead = {
-        value: (*find_unbeaten(one, METRIC, 1, 2 * ALPHA / n_tests), *one.missing) for value, one in asked.items()
-    }
+    may_lead = find_candidates(levels)
     evidence = {"n": Quantity(n, "count"), "n_tests": Quantity(n_tests, "count")}
     leads = {value: rates[0] for value, rates in may_lead.items()}
     for place, (value, rates) in enumerate(may_lead.items(), start=1):
@@ -99,6 +96,30 @@ def best_rate_moves(levels: Levels, brief: bool = False) -> Claim:
         for place, value in enumerate(left, start=1):
             evidence |= quantify_level(f"left_{place}", value)
     return Claim("best_rate_moves", {}, verdict, text, rule, n, evidence=evidence)
+
+
+def list_comparable(levels: Levels) -> dict[Any, Results]:
+    """Return the levels at which there are two rates or more to compare, of which some learn."""
+    return {value: one for value, one in levels.levels.items() if len(one.complete_rates) > 1 and find_learning(one)}
+
+
+def count_tests(levels: Levels) -> int:
+    """Return how many rates are compared with the leading one of their level."""
+    return sum(len(one.complete_rates) - 1 for one in list_comparable(levels).values())
+
+
+def find_candidates(levels: Levels) -> dict[Any, tuple[float, ...]]:
+    """Return the rates that may be the best with each value of the second axis, the leading one first.
+
+    Each of these sets leaves out its best rate with a probability of 0.05 at most, for all of them together (Bonferroni).
+    With one seed there is nothing to tell them by, and the sets are empty.
+    """
+    if len(levels.study.vary.seed) < 2:
+        return {}
+    alpha = 2 * ALPHA / max(1, count_tests(levels))  # one-sided
+    return {
+        value: (*find_unbeaten(one, METRIC, 1, alpha), *one.missing) for value, one in list_comparable(levels).items()
+    }
 
 
 def _say_leads(levels: Levels, leads: dict[Any, float]) -> str:

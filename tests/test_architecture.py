@@ -11,7 +11,8 @@ WINGS = {
     ],
     "sweep": ["locks", "store", "worker", "scheduler", "execute", "run", "remote", "members", "cluster"],
     "report": [
-        "formats", "freshness", "command", "results", "stats", "claims", "narrative", "table", "colors", "tables", "pictures", "figures",
+        "formats", "freshness", "command", "results", "stats", "claims", "prose", "conditions", "narrative", "table",
+        "colors", "tables", "pictures", "figures",
         "explorer", "cards", "reference", "render",
     ],
 }  # fmt: skip

@@ -13,7 +13,7 @@ import pytest
 
 from lrreport import LrreportError
 from lrreport.record import Score
-from lrreport.report import narrative, tables
+from lrreport.report import conditions, narrative, tables
 from lrreport.report.claims import VOCABULARY, Claim, ask, check_claim
 from lrreport.report.claims.differences import choose_pairs
 from lrreport.report.claims.pace import measure_arrival
@@ -392,7 +392,7 @@ def test_every_study_can_be_told(make_results: Make, curves: Any) -> None:
     shown = [narrative.answer(results), narrative.compare_rates(results), tables.tabulate_results(results)]
     shown += [
         tables.tabulate_differences(results),
-        narrative.state_conditions(results),
+        conditions.state_conditions(results),
         narrative.observe_rates(results),
     ]
     assert all("nan" not in repr(one) and "nan" not in one._repr_html_() for one in shown)
@@ -487,7 +487,7 @@ def test_a_range_test_suggests_if_its_seeds_agree() -> None:
 def test_equal_images_in_words(apart: Results) -> None:
     def say(counts: dict[str, int]) -> str:
         record = apart.records[0.1].model_copy(update={"equal_images": counts})
-        return narrative.describe_data(Results(apart.study, {0.1: record}, {})).text
+        return conditions.describe_data(Results(apart.study, {0.1: record}, {})).text
 
     start = "The network learns from 1,500 images, 500 compare the rates and 1,000 test it at the end."
     none = {"train": 0, "train and test": 0}

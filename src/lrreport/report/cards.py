@@ -7,7 +7,7 @@ from lrreport.report.claims.claim import find_learning, quantify, quantify_limit
 from lrreport.report.claims.differences import SHOWN_RATES, find_unbeaten, rank_rates
 from lrreport.report.colors import Hue, color_rates
 from lrreport.report.formats import capitalize, count_nouns, format_rate
-from lrreport.report.narrative import Chapter, typeset
+from lrreport.report.prose import Chapter, typeset
 from lrreport.report.results import Found, Results
 from lrreport.report.stats import estimate_mean
 

@@ -1,183 +1,21 @@
-"""Which claims a report asks, in which order, and how they are shown."""
+"""Which claims a report asks, and in which order."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from html import escape
-from typing import Any, Protocol, get_args
+from dataclasses import replace
+from typing import Any
 
 from lrreport.report.claims import VOCABULARY, Claim, ask
-from lrreport.report.claims.claim import Verdict, find_learning, list_rates, quantify_rates
+from lrreport.report.claims.claim import find_learning, list_rates, quantify_rates
 from lrreport.report.claims.differences import SHOWN_RATES, choose_pairs, rank_rates
 from lrreport.report.claims.levels import best_combination, best_rate_moves, compare_tuned, quantify_level, say_absent
-from lrreport.report.command import describe_command
-from lrreport.report.formats import Quantity, capitalize, count_nouns, format_count, format_rate, list_words
+from lrreport.report.conditions import describe_data, state_conditions
+from lrreport.report.formats import Quantity, capitalize, count_nouns, format_rate, list_words
+from lrreport.report.prose import Chapter, Narrative, Paragraph, Told, fold_levels, head_levels
 from lrreport.report.results import Found, Levels, Results, by_level
 from lrreport.report.stats import find_steepest_rate
-from lrreport.study import Study
 
 LISTED_RUNS = 6  # missing ones, that a sentence names
 RANGE_AGREEMENT = 10  # seeds whose steepest rates lie further apart suggest nothing
-DATASET_NAMES = {
-    "fashion_mnist": "Fashion-MNIST", "sample": "the sample of Fashion-MNIST", "mnist": "MNIST", "kmnist": "KMNIST",
-    "qmnist": "QMNIST", "cifar10": "CIFAR-10",
-}  # fmt: skip
-OPTIMIZER_NAMES = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD", "rmsprop": "RMSprop"}
-
-
-@dataclass(frozen=True)
-class Narrative:
-    """Claims shown as sentences, each with its verdict, and its rule and evidence to unfold; or why there are none.
-
-    `asserted` are the words of an earlier report, one for each claim.
-    """
-
-    claims: tuple[Claim, ...]
-    title: str = ""
-    asserted: tuple[str, ...] = ()
-    empty: str = ""
-
-    def __repr__(self) -> str:
-        asserted = self.asserted or ("",) * len(self.claims)
-        lines = [
-            f"{said} [{_name_verdict(one)}] {one.sentence}".strip()
-            for said, one in zip(asserted, self.claims, strict=True)
-        ]
-        return "\n".join([*filter(None, [self.title]), *(lines or [self.empty])])
-
-    def _repr_html_(self) -> str:
-        title = f"<h3>{escape(self.title)}</h3>\n" if self.title else ""
-        if not self.claims:
-            return f"{title}<p>{escape(self.empty)}</p>" if self.empty else title
-        asserted = self.asserted or ("",) * len(self.claims)
-        items = "".join(_show_claim(one, said) for one, said in zip(self.claims, asserted, strict=True))
-        return f'{title}<ul class="claims">\n{items}</ul>'
-
-
-def typeset(text: str) -> str:
-    """Return a text as HTML, with no line broken between a number and its unit or sign."""
-    text = escape(text)
-    for phrase in (" %", " points", " nats", "n = ", "p = ", "p &lt; ", "p &gt; "):
-        text = text.replace(phrase, phrase.replace(" ", "&nbsp;"))
-    return text
-
-
-def _show_claim(one: Claim, asserted: str) -> str:
-    said = f'<p class="asserted">{typeset(asserted)}</p>' if asserted else ""
-    rule = f"<p>{typeset(one.rule)}</p>" if one.rule else ""
-    behind = rule + _show_evidence(one.evidence)
-    unfold = f"<details><summary>Rule and evidence</summary>{behind}</details>" if behind else ""
-    verdict = f'<span class="verdict">{typeset(_name_verdict(one))}</span>'
-    kind = one.verdict.replace(" ", "-")
-    return f'<li class="claim {kind}">{said}<p>{verdict} {typeset(one.sentence)}</p>{unfold}</li>\n'
-
-
-def _show_evidence(evidence: dict[str, Quantity]) -> str:
-    """Return the numbers that a sentence is made of, each under its name in findings.json."""
-    pairs = (
-        f"<div><dt>{escape(name.replace('_', ' '))}</dt><dd>{typeset(str(quantity).removeprefix('= '))}</dd></div>"
-        for name, quantity in evidence.items()
-    )
-    return f"<dl>{''.join(pairs)}</dl>" if evidence else ""
-
-
-def _name_verdict(one: Claim) -> str:
-    """Return a verdict with the claim that it is about, since a sentence alone may state the opposite of its claim."""
-    return f"“{one.name.replace('_', ' ')}”: {one.verdict}"
-
-
-class Shown(Protocol):
-    """What a notebook and a page can show."""
-
-    def _repr_html_(self) -> str: ...
-
-
-@dataclass(frozen=True)
-class Chapter:
-    """Narratives, or what else can be shown, one after the other."""
-
-    parts: tuple[Shown, ...]
-
-    @property
-    def claims(self) -> tuple[Claim, ...]:
-        """All claims of its parts."""
-        return tuple(
-            one for part in self.parts if isinstance(part, Narrative | Chapter | Folded) for one in part.claims
-        )
-
-    def __repr__(self) -> str:
-        return "\n\n".join(map(repr, self.parts))
-
-    def _repr_html_(self) -> str:
-        return "\n".join(part._repr_html_() for part in self.parts)
-
-
-@dataclass(frozen=True)
-class Folded:
-    """What is told of one level, to unfold under its title."""
-
-    title: str
-    told: Narrative | Chapter
-
-    @property
-    def claims(self) -> tuple[Claim, ...]:
-        """All claims in it."""
-        return self.told.claims
-
-    def __repr__(self) -> str:
-        return f"{self.title}\n\n{self.told!r}"
-
-    def _repr_html_(self) -> str:
-        counts = [(kind, sum(one.verdict == kind for one in self.claims)) for kind in get_args(Verdict)]
-        said = ", ".join(f"{count} {kind}" for kind, count in counts if count)
-        n = f" <span>{count_nouns(len(self.claims), 'claim')}: {said}</span>" if self.claims else ""
-        title = f"<summary>{escape(self.title)}{n}</summary>"
-        return f'<details class="level">{title}\n{self.told._repr_html_()}\n</details>'
-
-
-Told = Narrative | Chapter
-
-
-def head_levels(levels: Levels, parts: Mapping[Any, Told]) -> Told:
-    """Return what is told of each level one after the other, titled and its claims marked with the level."""
-    return Chapter(tuple(_mark_level(levels, value, part) for value, part in parts.items()))
-
-
-def fold_levels(levels: Levels, parts: Mapping[Any, Told]) -> Told:
-    """Return what is told of each level, to unfold one by one, its claims marked with the level."""
-    marked = {value: _mark_level(levels, value, part) for value, part in parts.items()}
-    return Chapter(tuple(Folded(capitalize(levels.name(value)), part) for value, part in marked.items()))
-
-
-def _mark_level(levels: Levels, value: Any, part: Shown) -> Told:
-    if isinstance(part, Chapter):
-        return Chapter(tuple(_mark_level(levels, value, one) for one in part.parts))
-    assert isinstance(part, Narrative)
-    name = levels.name(value)
-    title = f"{part.title} with {name}" if part.title else capitalize(name)
-    marked = {str(levels.study.vary.axis): value}
-    return replace(
-        part, title=title, claims=tuple(replace(one, arguments=marked | one.arguments) for one in part.claims)
-    )
-
-
-@dataclass(frozen=True)
-class Paragraph:
-    """A paragraph of its own; `style` is its class in the page, `evidence` holds the numbers that it quotes."""
-
-    text: str
-    evidence: dict[str, Quantity]
-    style: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the paragraph as plain data."""
-        return {"text": self.text, "evidence": {key: quantity.to_json() for key, quantity in self.evidence.items()}}
-
-    def __repr__(self) -> str:
-        return self.text
-
-    def _repr_html_(self) -> str:
-        return f'<p class="{self.style}">{typeset(self.text)}</p>' if self.style else f"<p>{typeset(self.text)}</p>"
 
 
 def answer(found: Found) -> Paragraph:
@@ -348,85 +186,6 @@ def _choose(results: Results) -> Told:
     return Narrative((VOCABULARY["choice"](results),))
 
 
-def state_conditions(found: Found) -> Paragraph:
-    """Return what the conclusions depend on."""
-    study, record, axis = found.study, next(iter(found.named_records.values())), found.study.vary.axis
-    tried = f"the values of {str(axis).replace('_', ' ')} tried"
-    own_model = "model" in study.fixed.imported()
-    sizes = () if own_model or axis in ("model", "hidden_sizes") else study.fixed.hidden_sizes
-    network = f"the network of {study.fixed.model}" if own_model else "one linear layer"
-    if sizes:
-        network = f"one network, {' × '.join(map(format_count, sizes))} hidden units"
-    told = {
-        "network": network,
-        "optimizer": OPTIMIZER_NAMES.get(study.fixed.optimizer, study.fixed.optimizer),
-        "batch_size": "batches of {batch_size}",
-        "epochs": count_nouns(study.fixed.epochs, "epoch"),
-    }
-    place = {"model": "network", "hidden_sizes": "network", "epochs": ""}.get(axis or "", axis or "")
-    told |= {place: tried} if place in told else {}
-    told |= {"epochs": "the numbers of epochs tried"} if axis == "epochs" else {}
-    more = f", with {tried}" if axis and place not in ("", *told) else ""
-    evidence = {
-        **{f"hidden_{place}": Quantity(size, "count") for place, size in enumerate(sizes, start=1)},
-        "batch_size": Quantity(study.fixed.batch_size, "count"),
-        "epochs": Quantity(study.fixed.epochs, "count"),
-        "train": Quantity(record.split_sizes["train"], "count"),
-        "validation": Quantity(record.split_sizes["validation"], "count"),
-        "seeds": Quantity(len(study.vary.seed), "count"),
-    }
-    evidence.pop(axis or "", None)
-    text = (
-        f"All this holds for {told['network']}, {told['optimizer']} and {told['batch_size']}{more}, after {told['epochs']} on "
-        f"{{train}} {name_examples(study)} of {name_dataset(study)}, compared on {{validation}} held out with "
-        f"{count_nouns(len(study.vary.seed), 'seed')} a {'combination' if axis else 'rate'}. "
-        "Another budget or split may rank the rates otherwise."
-    )
-    return Paragraph(text.format_map(evidence), evidence)
-
-
-def name_dataset(study: Study) -> str:
-    """Return what a study's data is called in a sentence."""
-    return DATASET_NAMES.get(study.fixed.dataset, study.fixed.dataset)
-
-
-def name_examples(study: Study) -> str:
-    """Return what one of a study's examples is called, in the plural."""
-    return "images" if study.fixed.dataset in DATASET_NAMES else "examples"
-
-
-def describe_data(results: Found) -> Paragraph:
-    """Return how many images there are, and whether any occurs more than once."""
-    record = next(iter(results.named_records.values()))
-    equal = {f"equal in {name}": count for name, count in record.equal_images.items()}
-    evidence = {name: Quantity(count, "count") for name, count in (record.split_sizes | equal).items()}
-    noun = name_examples(results.study)
-    text = (
-        f"The network learns from {{train}} {noun}, {{validation}} compare the rates and {{test}} test it at the end."
-    )
-    text = text.format_map(evidence)
-    if record.equal_images:
-        text += f" Compared byte by byte, {_say_equal(record.equal_images, noun)}."
-    return Paragraph(text, evidence)
-
-
-def _say_equal(counts: dict[str, int], nouns: str) -> str:
-    noun = nouns.removesuffix("s")
-    within = {name: count for name, count in counts.items() if count and " and " not in name}
-    between = {name: count for name, count in counts.items() if count and " and " in name}
-    if not within and not between:
-        return "no two of them are equal, neither within a split nor between splits"
-    found = [f"{count_nouns(count, noun)} of {name} {_repeat(count)} another of it" for name, count in within.items()]
-    for name, count in between.items():
-        first, _, second = name.partition(" and ")
-        found.append(f"{count_nouns(count, noun)} of {second} {_repeat(count)} one of {first}")
-    return list_words(found)
-
-
-def _repeat(count: int) -> str:
-    return "repeats" if count == 1 else "repeat"
-
-
 def check_published(results: Found) -> Narrative:
     """Return what our results say of each claim of the earlier report that the study names."""
     if results.study.published is None or isinstance(results, Levels):
@@ -439,27 +198,6 @@ def check_published(results: Found) -> Narrative:
     ]
     asserted = tuple(f"({place}) {one.says}" for place, one in enumerate(published, start=1))
     return Narrative(tuple(claims), title=results.study.published.title, asserted=asserted)
-
-
-def write_colophon(results: Found) -> str:
-    """Return how the runs were made, in a few lines, from their records: commit, versions, data and command."""
-    records = results.named_records.values()
-    every = [record.facts for record in records]
-    commits = {f"{str(facts.get('commit'))[:7]}{' with changes' if facts.get('dirty') else ''}" for facts in every}
-    versions = sorted({f"{name} {version}" for facts in every for name, version in facts.get("packages", {}).items()})
-    pythons = sorted({f"Python {facts['python']}" for facts in every if "python" in facts})
-    data = {name: digest for record in records for name, digest in record.identity.data.items()}
-    parts = [
-        f"Runs made at commit {list_words(sorted(commits))}",
-        f"with {list_words([*pythons, *versions])}" if versions else "",
-        f"from {name_dataset(results.study)} "
-        f"(SHA-256 {list_words([f'{digest[:12]}… of {name}' for name, digest in data.items()])})"
-        if data
-        else "",
-    ]
-    command = describe_command(results.study)
-    again = f" The command that makes it all again: {command}" if command else ""
-    return f"{', '.join(filter(None, parts))}.{again}"
 
 
 def ask_everything(found: Found) -> list[Claim]:

@@ -13,7 +13,7 @@ from traitlets.config import Config
 
 from lrreport import LrreportError
 from lrreport.record import replace_file
-from lrreport.report import figures, narrative
+from lrreport.report import conditions, figures, narrative
 from lrreport.report.freshness import FINDINGS, PAGE
 from lrreport.report.pictures import Picture
 from lrreport.report.results import Found, load_results
@@ -35,7 +35,7 @@ def render_page(folder: Path, target: Path | None = None) -> None:
     """
     target = target or folder
     results = load_results(folder)
-    page = export_html(target / "summary.ipynb", results.study.title, narrative.write_colophon(results))
+    page = export_html(target / "summary.ipynb", results.study.title, conditions.write_colophon(results))
     replace_file(target / PAGE, page.encode())
 
 

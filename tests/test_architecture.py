@@ -3,7 +3,7 @@
 import ast
 from pathlib import Path
 
-WAIST = {"", "study", "record", "provenance"}
+WAIST = {"", "settings", "parsing", "study", "record", "provenance"}
 WINGS = {
     "training": [
         "fetch", "files", "transfer", "own_code", "datasets", "cache", "data", "model", "optimizers", "build", "loop",
@@ -62,7 +62,7 @@ def test_tables_figures_and_the_explorer_do_not_import_each_other(repository: Pa
 
 
 def test_waist_knows_neither_torch_nor_pandas(repository: Path) -> None:
-    for name in ("study", "record"):
+    for name in ("settings", "parsing", "study", "record"):
         tree = ast.parse((repository / f"src/lrreport/{name}.py").read_text())
         imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
         imported |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}

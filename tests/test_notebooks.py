@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from lrreport.report import narrative, results
-from lrreport.study import RangeParameters, RangeTest, load_study
+from lrreport.settings import RangeParameters, RangeTest
+from lrreport.study import load_study
 
 NOTEBOOKS = ("train.ipynb", "range_test.ipynb", "summary.ipynb")
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from lrreport import LrreportError
-from lrreport.study import Parameters, load_study, parse_study
+from lrreport.settings import Parameters
+from lrreport.study import load_study, parse_study
 
 VARY = {"learning_rate": [0.1]}
 

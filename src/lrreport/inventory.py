@@ -10,7 +10,8 @@ from lrreport import LrreportError
 from lrreport.record import RunRecord
 from lrreport.report.formats import count_nouns, format_rate, name_level
 from lrreport.report.freshness import CONTENTS, list_folders
-from lrreport.study import AXES, REPOSITORY, Fixed, load_study
+from lrreport.settings import Fixed
+from lrreport.study import AXES, REPOSITORY, load_study
 from lrreport.sweep.locks import describe_owner, is_held
 from lrreport.sweep.store import KeptRun, Store
 from lrreport.workflow import Workflow

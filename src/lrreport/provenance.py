@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from lrreport import LrreportError
-from lrreport.study import REPOSITORY, Parameters, RangeParameters, Settings
+from lrreport.settings import Parameters, RangeParameters, Settings
+from lrreport.study import REPOSITORY
 
 TRAINING_NOTEBOOK = REPOSITORY / "notebooks" / "train.ipynb"
 TRAINING_MODULES = tuple(f"training/{name}.py" for name in ("datasets", "data", "model", "optimizers", "build", "loop"))

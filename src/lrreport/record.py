@@ -14,8 +14,9 @@ import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
 from lrreport import LrreportError
+from lrreport.parsing import parse_settings
 from lrreport.provenance import Identity
-from lrreport.study import Parameters, RangeParameters, Settings, parse_settings
+from lrreport.settings import Parameters, RangeParameters, Settings
 
 SCHEMA_VERSION = 1
 RECORD, ARRAYS, PROGRESS = "record.json", "arrays.npz", "progress"

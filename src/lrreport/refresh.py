@@ -10,7 +10,8 @@ from lrreport.provenance import RANGE_NOTEBOOK, TRAINING_NOTEBOOK
 from lrreport.record import ARRAYS, RECORD, replace_file
 from lrreport.report.freshness import CONTENTS, SUMMARY_NOTEBOOK, Places, describe_contents
 from lrreport.report.results import REFERENCE
-from lrreport.study import Parameters, Study
+from lrreport.settings import Parameters
+from lrreport.study import Study
 from lrreport.sweep.execute import execute
 from lrreport.workflow import Workflow
 

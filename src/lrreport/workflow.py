@@ -17,7 +17,8 @@ from lrreport.provenance import identify
 from lrreport.record import RECORD, replace_file
 from lrreport.report import freshness
 from lrreport.report.formats import format_rate, name_level
-from lrreport.study import IMPORT_PATH, Fixed, Parameters, RangeParameters, Study
+from lrreport.settings import IMPORT_PATH, Fixed, Parameters, RangeParameters
+from lrreport.study import Study
 from lrreport.sweep.execute import LOG, STALL_TIMEOUT, Limits, execute
 from lrreport.sweep.locks import hold
 from lrreport.sweep.run import Maker, Run, Say, Sweep

@@ -20,7 +20,8 @@ from distributed import Worker
 
 from lrreport.provenance import Identity
 from lrreport.record import load_record
-from lrreport.study import REPOSITORY, Parameters
+from lrreport.settings import Parameters
+from lrreport.study import REPOSITORY
 from lrreport.sweep.cluster import Cluster, Data, open_cluster
 from lrreport.sweep.remote import Outcome, Task
 from lrreport.sweep.run import Run, Sweep

@@ -17,7 +17,8 @@ import pytest
 
 from lrreport import LrreportError
 from lrreport.provenance import TRAINING_NOTEBOOK
-from lrreport.study import Parameters, load_study
+from lrreport.settings import Parameters
+from lrreport.study import load_study
 from lrreport.sweep.execute import Limits, execute, make_environment, make_private_folder, refuse_unknown_parameters
 from lrreport.sweep.worker import describe_death, describe_os_error, escape_braces
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from lrreport.study import Fixed, Parameters
+from lrreport.settings import Fixed, Parameters
 from lrreport.training import build, data, loop, optimizers
 from lrreport.training.model import ParallelDropout
 

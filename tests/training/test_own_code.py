@@ -7,7 +7,7 @@ import torch
 
 from lrreport import LrreportError
 from lrreport.provenance import digest_own_code
-from lrreport.study import Fixed
+from lrreport.settings import Fixed
 from lrreport.training import check, data, own_code, trial
 
 DATA = """

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from lrreport.study import RangeParameters
+from lrreport.settings import RangeParameters
 from lrreport.training import build, data, loop, range_test
 
 

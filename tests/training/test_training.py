@@ -10,7 +10,8 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from lrreport import LrreportError
-from lrreport.study import Parameters, load_study
+from lrreport.settings import Parameters
+from lrreport.study import load_study
 from lrreport.training import build, data, datasets, loop, model, outcome
 
 

@@ -18,7 +18,8 @@ from lrreport.bench.measure import Row
 from lrreport.provenance import Identity
 from lrreport.record import EpochRow, RunRecord, Score, SeedResult, replace_file, save_record
 from lrreport.report.freshness import CONTENTS, PAGE, Places, describe_contents
-from lrreport.study import Parameters, Study, parse_study
+from lrreport.settings import Parameters
+from lrreport.study import Study, parse_study
 from lrreport.workflow import Workflow
 
 N_RUNS = (10, 100, 1000)  # learning rates, each with

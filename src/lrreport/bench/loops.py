@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Subset
 
 from lrreport.bench.measure import Row, compare, take_turns
-from lrreport.study import Parameters
+from lrreport.settings import Parameters
 from lrreport.training.build import measure_loss, start_networks, start_optimizers
 from lrreport.training.data import Split, Splits, load_splits
 from lrreport.training.fetch import import_torchvision

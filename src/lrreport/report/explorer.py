@@ -16,7 +16,7 @@ from lrreport.report.colors import color_rates
 from lrreport.report.formats import format_count, format_rate, format_seconds, format_setting, list_words
 from lrreport.report.results import Found, Levels, Results
 from lrreport.report.table import Table
-from lrreport.study import Fixed, Parameters
+from lrreport.settings import Fixed, Parameters
 
 TEMPLATE = Path(__file__).parent / "template"
 SCRIPT, STYLE = "explorer.js", "explorer.css"

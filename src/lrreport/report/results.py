@@ -14,7 +14,8 @@ from lrreport import LrreportError
 from lrreport.record import Record, RunRecord, SeedResult, load_arrays, load_range_record, load_record
 from lrreport.report.formats import format_rate, format_setting, name_level
 from lrreport.report.freshness import CONTENTS
-from lrreport.study import RANGELESS, REPOSITORY, Fixed, Parameters, RangeParameters, Study, parse_study
+from lrreport.settings import Fixed, Parameters, RangeParameters
+from lrreport.study import RANGELESS, REPOSITORY, Study, parse_study
 
 REFERENCE = REPOSITORY / "outputs" / "reference"
 NOUNS = {"epochs": "number of epochs", "nesterov": "use of Nesterov momentum"}

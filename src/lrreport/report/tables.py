@@ -29,7 +29,8 @@ from lrreport.report.formats import (
 from lrreport.report.results import Found, Levels, Results, by_level
 from lrreport.report.stats import estimate_mean, predict_next
 from lrreport.report.table import Table, stack_tables
-from lrreport.study import Fixed, Study
+from lrreport.settings import Fixed
+from lrreport.study import Study
 
 MANY_RATES = 50  # more are not listed one by one among the settings
 RESULT_METRICS = ("val_accuracy", "test_accuracy", "train_accuracy", "train_loss")

@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from lrreport import FailedError, LrreportError
 from lrreport.provenance import Identity, identify, list_versions
 from lrreport.record import PROGRESS, mark_mixed
-from lrreport.study import IMPORT_PATH, Parameters, RangeParameters
+from lrreport.settings import IMPORT_PATH, Parameters, RangeParameters
 from lrreport.sweep.execute import Limits, execute
 from lrreport.sweep.store import describe_changes
 from lrreport.sweep.worker import describe_os_error

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from lrreport import FailedError, LrreportError
 from lrreport.provenance import RANGE_NOTEBOOK, TRAINING_NOTEBOOK, Identity
 from lrreport.record import PROGRESS
-from lrreport.study import Parameters, RangeParameters
+from lrreport.settings import Parameters, RangeParameters
 from lrreport.sweep.execute import LOG, STALL_TIMEOUT, Limits, execute
 from lrreport.sweep.locks import hold
 from lrreport.sweep.store import Store, make_folder

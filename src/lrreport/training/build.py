@@ -7,7 +7,7 @@ from typing import TypeAlias
 from torch import Generator, Tensor, nn, stack
 from torch.nn.functional import cross_entropy
 
-from lrreport.study import IMPORT_PATH, Setup
+from lrreport.settings import IMPORT_PATH, Setup
 from lrreport.training.data import Splits
 from lrreport.training.model import ACTIVATIONS, Networks, SideBySide, make_mlp, make_own
 from lrreport.training.optimizers import Together, make_optimizer

@@ -11,7 +11,7 @@ from functools import lru_cache
 from io import StringIO
 
 from lrreport import LrreportError
-from lrreport.study import IMPORT_PATH, Fixed
+from lrreport.settings import IMPORT_PATH, Fixed
 from lrreport.training.files import find_digests, say_on_stderr
 
 PATIENCE = 5  # seconds until it is said what is waited for; a dataset that takes longer is loaded once for all runs

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lrreport import LrreportError
 from lrreport.provenance import digest_module
-from lrreport.study import IMPORT_PATH
+from lrreport.settings import IMPORT_PATH
 from lrreport.training.cache import find_prepared, load_prepared
 from lrreport.training.datasets import Dataset, load_dataset
 from lrreport.training.files import ensure_files, find_data_root, find_digests

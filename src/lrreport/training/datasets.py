@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lrreport.study import IMPORT_PATH
+from lrreport.settings import IMPORT_PATH
 from lrreport.training.fetch import import_torchvision
 from lrreport.training.files import TORCHVISION, ensure_files, find_data_root, find_digests, read_idx
 from lrreport.training.own_code import digest_tensor, load_own

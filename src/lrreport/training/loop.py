@@ -14,7 +14,7 @@ import torch.utils.deterministic
 from torch import Generator, Tensor
 
 from lrreport.record import EpochRow, Score, SeedResult
-from lrreport.study import Parameters
+from lrreport.settings import Parameters
 from lrreport.training.build import Measure, choose_loss, measure_loss, start_networks, start_optimizers
 from lrreport.training.data import Split, Splits
 from lrreport.training.model import Networks

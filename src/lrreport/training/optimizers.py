@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer, lr_scheduler
 
-from lrreport.study import Setup
+from lrreport.settings import Setup
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {
     "adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD, "rmsprop": torch.optim.RMSprop,

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lrreport.provenance import collect_facts, identify
 from lrreport.record import Arrays, RunRecord
-from lrreport.study import Parameters
+from lrreport.settings import Parameters
 from lrreport.training.build import start_networks
 from lrreport.training.data import Splits
 from lrreport.training.loop import Fit

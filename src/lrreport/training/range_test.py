@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 
 from lrreport.provenance import collect_facts, identify
 from lrreport.record import Arrays, RangeRecord
-from lrreport.study import RangeParameters
+from lrreport.settings import RangeParameters
 from lrreport.training.build import choose_loss, start_networks, start_optimizers
 from lrreport.training.data import Splits
 from lrreport.training.loop import computing_repeatably, make_generators

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from lrreport import LrreportError
-from lrreport.study import IMPORT_PATH, Fixed
+from lrreport.settings import IMPORT_PATH, Fixed
 from lrreport.training.build import choose_loss, start_networks, start_optimizers
 from lrreport.training.data import Split, Splits, divide, keep_splits, load_splits, prepare
 from lrreport.training.datasets import load_dataset

@@ -114,7 +114,7 @@ def digest_notebook(path: Path) -> str:
 @cache
 def digest_module(path: Path) -> str:
     """Return the SHA-256 of a module's syntax tree without docstrings, comments and positions."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = ast.parse(path.read_bytes())  # bytes, since a file may say which encoding it has
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
             node.body = node.body[1:]
@@ -124,8 +124,8 @@ def digest_module(path: Path) -> str:
 def digest_own_code(paths: Iterable[str], folder: Path | None) -> dict[str, str]:
     """Return the digests of the modules that hold these functions ("module:function"), and of those they import.
 
-    Only modules beside them count: those in `folder`, or in the same installed package. One that cannot be found or read
-    is left out, since importing it will tell why.
+    Only modules beside them count: those in `folder`, or in the same installed package, whose parents count too. One that
+    cannot be found or read is left out, since importing it will tell why.
     """
     return {name: digest_module(file) for name, file in find_own_modules(paths, folder).items()}
 
@@ -144,16 +144,18 @@ def find_own_modules(paths: Iterable[str], folder: Path | None) -> dict[str, Pat
     while waiting:
         name = waiting.pop()
         found = find_module(name, folder)
-        own = found is not None and folder is not None and found.is_relative_to(folder)
+        # Not whatever lies below the folder: that may hold a whole Python with all that is installed.
+        own = folder is not None and found == _find_file(folder, name.split("."))
         if name in files or found is None or not (own or name.partition(".")[0] in packages):
             continue
         try:
-            tree = ast.parse(found.read_text(encoding="utf-8"))
+            tree = ast.parse(found.read_bytes())
         except (OSError, ValueError, SyntaxError):
             continue
         files[name] = found
         package = name if found.name == "__init__.py" else name.rpartition(".")[0]
-        waiting += [*_list_imports(tree, package), *filter(None, [package])]
+        parents = [name[:place] for place, letter in enumerate(name) if letter == "."]
+        waiting += [*_list_imports(tree, package), *parents]
     return files
 
 
@@ -187,12 +189,27 @@ def _list_imports(tree: ast.AST, package: str) -> Iterator[str]:
             yield from (f"{module}.{alias.name}" if module else alias.name for alias in node.names)
 
 
+class _Sign(str):
+    """What is written between the values of a syntax tree."""
+
+
 def _canonical(node: Any) -> str:
-    """Write a syntax tree as text; empty fields are left out, since each release of Python adds some."""
-    if isinstance(node, ast.AST):
-        fields = (f"{name}={_canonical(value)}" for name, value in ast.iter_fields(node) if value not in (None, []))
-        return f"{type(node).__name__}({','.join(fields)})"
-    return f"[{','.join(map(_canonical, node))}]" if isinstance(node, list) else repr(node)
+    """Write a syntax tree as text; empty fields are left out, since each release of Python adds some.
+
+    Without recursion: a sum of many terms is a deep tree.
+    """
+    written, waiting = [], [node]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, ast.AST):
+            fields = [(name, value) for name, value in ast.iter_fields(one) if value not in (None, [])]
+            parts = [part for name, value in fields for part in (_Sign(f"{name}="), value, _Sign(","))]
+            waiting += reversed([_Sign(f"{type(one).__name__}("), *parts, _Sign(")")])
+        elif isinstance(one, list):
+            waiting += reversed([_Sign("["), *(part for value in one for part in (value, _Sign(","))), _Sign("]")])
+        else:
+            written.append(one if isinstance(one, _Sign) else repr(one))
+    return "".join(written)
 
 
 def _digest(text: str) -> str:

@@ -126,10 +126,8 @@ class Workflow:
         here = self.scheduler is None or bool(self._own_code)  # which is tried here, wherever it runs then
         if here and not IMPORT_PATH.match(self.study.fixed.dataset):
             verify_files(self.study.fixed.dataset)
-        if printed := check_setups(self._setups, self.code_folder).printed:
-            say(
-                f"what {' and '.join(self._own_code)} printed is left out of the runs: {printed.splitlines()[0][:80]!r}"
-            )
+        for note in check_setups(self._setups, self.code_folder).notes:
+            say(note)
 
     def _choose_cluster(self) -> Callable[[Say], AbstractContextManager[Maker]] | None:
         """Return what opens the cluster that the user named, if there is one."""

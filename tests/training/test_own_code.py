@@ -39,9 +39,9 @@ class Writer:
 
     def try_code(self, **settings: object) -> dict[str, str]:
         setup = Fixed.model_validate({"dataset": "sample", "validation_size": 30, **settings})
-        digests, prepared = trial.try_code([setup], str(self.folder))
-        assert not prepared
-        return digests
+        found = trial.try_code([setup], str(self.folder))
+        assert not found.prepared
+        return found.digests
 
 
 def fail(write: Writer, **settings: object) -> str:
@@ -54,7 +54,7 @@ def fail(write: Writer, **settings: object) -> str:
 def test_data_of_ones_own_is_loaded_and_digested(write: Writer) -> None:
     path = f"{write(DATA.format(returned=GOOD))}:load"
     found = write.try_code(dataset=path)
-    assert set(found) == {"train inputs", "train labels", "test inputs", "test labels"}
+    assert set(found) == {"train inputs", "train labels", "test inputs", "test labels", "class names"}
     assert found == write.try_code(dataset=path)
 
 
@@ -68,7 +68,7 @@ def test_data_of_ones_own_is_loaded_and_digested(write: Writer) -> None:
      "inputs to train and to test have different types, torch.float32 and torch.int64"),
     ("inputs, labels.int(), inputs, labels", "its train labels are torch.int32 (300,); make them torch.int64 (n,)"),
     ("inputs, labels[:, None], inputs, labels", "its train labels are torch.int64 (300, 1); make them torch.int64 (n,)"),
-    ("inputs[:9], labels, inputs, labels", "its train inputs (9, 4) and labels (300,) do not go together; make them (n, …) and (n,), n above 0"),
+    ("inputs[:9], labels, inputs, labels", "its train inputs (9, 4) and labels (300,) do not go together; make them (n, …) and (n,), none of the sizes 0"),
     ("inputs, labels, inputs[:, :3], labels", "an example to train and one to test have different shapes, (4,) and (3,)"),
     ("inputs, labels, inputs, labels + 1", "its test labels go from 1 to 3; with 3 classes make them 0 to 2"),
     ("inputs, labels - 1, inputs, labels", "its train labels go from -1 to 1; with 2 classes make them 0 to 1"),
@@ -102,7 +102,7 @@ def test_data_that_takes_long_is_loaded_once_for_all_runs(
     path = f"{write(DATA.format(returned=GOOD).replace('import torch', 'import torch; CALLS = []').replace('    g =', '    CALLS.append(1); g ='))}:load"
     calls = own_code.import_function("dataset", path, str(write.folder)).__globals__["CALLS"]
     setup = Fixed.model_validate({"dataset": path, "validation_size": 30})
-    digests, prepared = trial.try_code([setup], str(write.folder), patience=0)
+    digests, prepared, _ = trial.try_code([setup], str(write.folder), patience=0)
     splits = data.load_splits(path, 30, 0, str(write.folder), prepared)
     assert len(calls) == 1
     assert splits.digests == digests
@@ -140,7 +140,7 @@ EXPECTED = "; expected is make(input_shape, n_classes) -> torch.nn.Module"
 
 @pytest.mark.parametrize(("body", "problem"), [
     ("return 3", "it gives an int"),
-    ("return nn.Flatten()", "the network has no weights to train"),
+    ("return nn.Sequential(nn.Flatten(), nn.AdaptiveAvgPool1d(10))", "the network has no weights to train"),
     ("return nn.Sequential(nn.Flatten(), nn.Linear(784, 7))",
      "for inputs (3, 1, 28, 28) its logits must be floating point (3, 10), not torch.float32 (3, 7)"),
     ("import os; m = nn.Sequential(nn.Flatten(), nn.Linear(784, 10)); m[1].bias.data[0] = int.from_bytes(os.urandom(2)); return m",
@@ -150,6 +150,12 @@ EXPECTED = "; expected is make(input_shape, n_classes) -> torch.nn.Module"
      "it changes its inputs, which are used again; let it work on new tensors, such as x = x + 1"),
     ("return Net(lambda x: nn.functional.dropout(x))",
      "in evaluation mode a second call gives other logits; draw nothing if not self.training"),
+    ("return Net(lambda x: x - x.mean(0))",
+     "in evaluation mode an example's logits depend on those beside it; judge each by itself"),
+    ("net = Net(lambda x: x); net.change = lambda x: x.mul_(2) if net.training else x; return net",
+     "it changes its inputs, which are used again; let it work on new tensors, such as x = x + 1"),
+    ("net = Net(lambda x: x); net.change = lambda x: x if net.training else (x, 1); return net",
+     "for inputs (3, 1, 28, 28) its logits must be floating point (3, 10), not a tuple of 2"),
     ("return Net(lambda x: (x, x))", "for inputs (3, 1, 28, 28) its logits must be floating point (3, 10), not a tuple of 2"),
 ])  # fmt: skip
 def test_a_network_that_does_not_do_is_named(write: Writer, body: str, problem: str) -> None:
@@ -168,6 +174,9 @@ def test_a_network_that_takes_another_shape_says_so(write: Writer) -> None:
     ("return labels.float()", "no gradient flows from its values to the logits"),
     ("import random; return random.random() * logits.sum(1)", "a second call gives other values; draw no random numbers in it"),
     ("return logits.mul_(2).sum(1)", "it changes the logits or labels that it is given"),
+    ("value = nn.functional.cross_entropy(logits, labels, reduction='none'); labels.zero_(); return value",
+     "it changes the logits or labels that it is given"),
+    ("return logits.sum(1) / 0", "for logits between -1 and 1 it gives [-inf, -inf, inf, inf], which are not finite"),
 ])  # fmt: skip
 def test_a_loss_that_does_not_do_is_named(write: Writer, body: str, problem: str) -> None:
     path = write(f"from torch import nn\ndef loss(logits, labels):\n    {body}\n") + ":loss"
@@ -177,6 +186,10 @@ def test_a_loss_that_does_not_do_is_named(write: Writer, body: str, problem: str
 @pytest.mark.parametrize(("body", "problem"), [
     ("return None", "it gives a NoneType"),
     ("return torch.optim.SGD(parameters, lr=1)", "its groups do not have the learning rate that it was given"),
+    ("return torch.optim.SGD(parameters[:1], lr=learning_rate)",
+     "it leaves out 5 of 6 parameters; give it just the ones that it was given"),
+    ("own = torch.nn.Parameter(torch.ones(1)); return torch.optim.SGD([*parameters, own], lr=learning_rate)",
+     "it has parameters of others; give it just the ones that it was given"),
 ])  # fmt: skip
 def test_an_optimizer_that_does_not_do_is_named(write: Writer, body: str, problem: str) -> None:
     path = write(f"import torch\ndef make(parameters, learning_rate):\n    {body}\n") + ":make"
@@ -215,6 +228,147 @@ def make(parameters, learning_rate):
     assert fail(write, optimizer=path) == (
         f"optimizer = {path!r}: two training steps give other numbers the second time; let all random numbers come from torch, "
         "and keep nothing from one call to the next"
+    )
+
+
+def test_an_optimizer_of_matrices_beside_one_of_the_rest_will_do(write: Writer) -> None:
+    source = """
+import torch
+class Both(torch.optim.Optimizer):
+    def __init__(self, parameters, learning_rate):
+        super().__init__(parameters, {"lr": learning_rate})
+        self.parts = [torch.optim.Muon([one for one in parameters if one.dim() == 2], lr=learning_rate),
+                      torch.optim.AdamW([one for one in parameters if one.dim() != 2], lr=learning_rate)]
+    def step(self):
+        for part in self.parts:
+            part.step()
+def make(parameters, learning_rate):
+    return Both(parameters, learning_rate)
+"""
+    assert write.try_code(optimizer=f"{write(source)}:make") == {}
+
+
+def test_training_that_changes_nothing_is_named(write: Writer) -> None:
+    source = """
+import torch
+class Idle(torch.optim.SGD):
+    def step(self):
+        pass
+def make(parameters, learning_rate):
+    return Idle(parameters, lr=learning_rate)
+"""
+    path = f"{write(source)}:make"
+    assert (
+        fail(write, optimizer=path) == f"optimizer = {path!r}: two training steps change none of the network's weights"
+    )
+
+
+def test_networks_that_know_of_each_other_are_named(write: Writer) -> None:
+    body = "net = Net(lambda x: x); ALL.add(net); net.change = lambda x: x * len(ALL); return net"
+    source = NET.format(body=body).replace("SHARED =", "import weakref\nALL = weakref.WeakSet()\nSHARED =")
+    path = f"{write(source)}:make"
+    splits = data.load_splits("sample", 30, 0)
+    setup = Fixed.model_validate({"dataset": "sample", "validation_size": 30, "model": path})
+    with pytest.raises(LrreportError) as error:
+        trial.rehearse(setup, splits, str(write.folder))
+    assert str(error.value) == (
+        f"model = {path!r}: two training steps give other numbers if another seed's network trains beside; share nothing "
+        "between networks"
+    )
+
+
+def test_seeds_that_begin_with_the_same_weights_are_told(write: Writer) -> None:
+    body = "torch.manual_seed(42); return nn.Sequential(nn.Flatten(), nn.Linear(784, n_classes))"
+    path = f"{write(NET.format(body=body))}:make"
+    setup = Fixed.model_validate({"dataset": "sample", "validation_size": 30, "model": path})
+    assert trial.try_code([setup], str(write.folder)).notes == [
+        f"model = {path!r}: every seed begins with the same weights; only the order of the batches tells them apart"
+    ]
+
+
+def test_every_level_is_tried(write: Writer) -> None:
+    """A batch size at which the last batch has one example is found, though another level comes first."""
+    body = "return nn.Sequential(nn.Flatten(), nn.Linear(784, 8), nn.BatchNorm1d(8), nn.Linear(8, n_classes))"
+    path = f"{write(NET.format(body=body))}:make"
+    settings = {"dataset": "sample", "validation_size": 30, "model": path}
+    setups = [Fixed.model_validate(settings | {"batch_size": size}) for size in (64, 1969)]
+    trial.try_code(setups[:1], str(write.folder))
+    with pytest.raises(LrreportError, match="on batches of 1969 and 1"):
+        trial.try_code(setups, str(write.folder))
+
+
+def test_names_of_classes_are_part_of_the_data(write: Writer) -> None:
+    source = DATA.format(returned=GOOD + ", ['cat', 'dog', 'cow']")
+    first = write.try_code(dataset=f"{write(source)}:load")
+    other = Writer(write.folder, f"{write.name}2")
+    second = other.try_code(dataset=f"{other(source.replace('cow', 'hen'))}:load")
+    assert {name for name in first if first[name] != second[name]} == {"class names"}
+    third = Writer(write.folder, f"{write.name}3")
+    path = f"{third(DATA.format(returned=GOOD + ', {1, 2, 3}'))}:load"
+    assert fail(third, dataset=path) == f"dataset = {path!r}: its class names are a set, not a list{SAYS}"
+
+
+@pytest.mark.parametrize(("returned", "problem"), [
+    ("inputs.to_sparse(), labels, inputs, labels", "its train inputs are torch.sparse_coo on cpu; make them dense, on the CPU"),
+    ("inputs[:, :0], labels, inputs[:, :0], labels",
+     "its train inputs (300, 0) and labels (300,) do not go together; make them (n, …) and (n,), none of the sizes 0"),
+])  # fmt: skip
+def test_data_of_odd_kinds_is_named(write: Writer, returned: str, problem: str) -> None:
+    path = f"{write(DATA.format(returned=returned))}:load"
+    assert fail(write, dataset=path) == f"dataset = {path!r}: {problem}{SAYS}"
+
+
+def test_data_that_wants_gradients_is_taken_without(write: Writer) -> None:
+    assert write.try_code(
+        dataset=f"{write(DATA.format(returned=GOOD.replace('inputs', 'inputs.requires_grad_()')))}:load"
+    )
+
+
+def test_what_is_printed_at_the_end_does_not_hide_the_answer(write: Writer) -> None:
+    source = "import atexit, os\natexit.register(lambda: os.write(1, b'bye\\n'))\n" + NET.format(
+        body="return SHARED_TOO()"
+    )
+    source = source.replace("SHARED_TOO()", "nn.Sequential(nn.Flatten(), nn.Linear(784, n_classes))")
+    setup = Fixed.model_validate({"dataset": "sample", "validation_size": 30, "model": f"{write(source)}:make"})
+    assert check.check_setups((setup,), str(write.folder)).notes == []
+
+
+def test_what_is_installed_below_the_folder_is_not_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = tmp_path / ".venv/lib"
+    installed.mkdir(parents=True)
+    (installed / "large.py").write_text("import larger\n")
+    (tmp_path / "nets.py").write_text("import large, torch\n")
+    monkeypatch.syspath_prepend(installed)
+    assert set(digest_own_code(["nets:make"], tmp_path)) == {"nets"}
+
+
+@pytest.mark.parametrize("source", [
+    b"\xef\xbb\xbfx = 1\n", "# -*- coding: latin-1 -*-\nx = 'é'\n".encode("latin-1"), b"x = " + b" + ".join([b"1"] * 800),
+])  # fmt: skip
+def test_whatever_python_reads_counts(tmp_path: Path, source: bytes) -> None:
+    (tmp_path / "nets.py").write_bytes(source)
+    assert set(digest_own_code(["nets:make"], tmp_path)) == {"nets"}
+
+
+def test_all_packages_above_a_module_count(tmp_path: Path) -> None:
+    (tmp_path / "a/b/c").mkdir(parents=True)
+    for place in ("a", "a/b", "a/b/c"):
+        (tmp_path / place / "__init__.py").write_text("")
+    assert set(digest_own_code(["a.b:make"], tmp_path)) == {"a", "a.b"}
+    (tmp_path / "nets.py").write_text("import a.b.c\n")
+    assert set(digest_own_code(["nets:make"], tmp_path)) == {"nets", "a", "a.b", "a.b.c"}
+
+
+def test_a_helper_that_another_module_hides_is_named(tmp_path: Path) -> None:
+    (tmp_path / "queue.py").write_text("n = 7\n")
+    (tmp_path / "hidden_helper.py").write_text("import queue\ndef make(shape, n_classes):\n    pass\n")
+    import queue
+
+    with pytest.raises(LrreportError) as error:
+        own_code.import_function("model", "hidden_helper:make", str(tmp_path))
+    assert str(error.value) == (
+        f"model = 'hidden_helper:make': {tmp_path / 'queue.py'} is hidden by another module of that name, {queue.__file__}; "
+        "rename yours"
     )
 
 
@@ -275,7 +429,9 @@ def test_the_process_that_tries_it_tells_what_it_printed(write: Writer) -> None:
     setup = Fixed.model_validate(
         {"dataset": "sample", "validation_size": 30, "model": f"{write(NET.format(body=body))}:make"}
     )
-    assert check.check_setups((setup,), str(write.folder)).printed.splitlines()[0] == "making"
+    assert check.check_setups((setup,), str(write.folder)).notes == [
+        f"what {write.name}:make printed is left out of the runs: 'making'"
+    ]
 
 
 def test_sets_of_words_have_one_order_in_every_process(write: Writer) -> None:

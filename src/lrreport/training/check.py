@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from contextlib import redirect_stdout
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from io import StringIO
 
@@ -21,12 +21,12 @@ PATIENCE = 5  # seconds until it is said what is waited for; a dataset that take
 class Check:
     """What was found: of a dataset of the user's own the digests, and its key if it was kept for all runs.
 
-    Also what the code printed, or in one line what is wrong.
+    Also what to tell of the code before runs are made, or what is wrong, each in one line.
     """
 
     digests: dict[str, str]
     prepared: str = ""
-    printed: str = ""
+    notes: list[str] = field(default_factory=list)
     problem: str = ""
 
 
@@ -72,7 +72,7 @@ def check_setups(setups: tuple[Fixed, ...], code_folder: str) -> Check:
         process.wait()
     if process.returncode != 0 or not said.strip():
         raise LrreportError(f"trying {', '.join(paths)} ended with {_describe_end(process.returncode, errors)}")
-    found = Check(**json.loads(said.splitlines()[-1]))
+    found = Check(**json.loads(said))
     if found.problem:
         raise LrreportError(found.problem)
     return found
@@ -87,13 +87,24 @@ def _describe_end(status: int, errors: str) -> str:
 
 def main() -> None:
     """Answer the question on standard input with a check on standard output."""
+    question = json.load(sys.stdin)
+    with os.fdopen(os.dup(1), "w") as answer:
+        os.dup2(2, 1)  # what libraries print from elsewhere than Python
+        print(
+            json.dumps(asdict(_check([Fixed(**one) for one in question["setups"]], question["code_folder"]))),
+            file=answer,
+        )
+
+
+def _check(setups: list[Fixed], code_folder: str) -> Check:
     from lrreport.training.trial import try_code  # imports torch
 
-    question = json.load(sys.stdin)
     with redirect_stdout(StringIO()) as heard:
         try:
-            setups = [Fixed(**one) for one in question["setups"]]
-            found = Check(*try_code(setups, question["code_folder"], PATIENCE), heard.getvalue().strip())
+            digests, prepared, notes = try_code(setups, code_folder, PATIENCE)
         except LrreportError as err:
-            found = Check({}, problem=str(err))
-    print(json.dumps(asdict(found)))
+            return Check({}, problem=str(err))
+    if printed := heard.getvalue().strip():
+        paths = dict.fromkeys(path for setup in setups for path in setup.imported().values())
+        notes += [f"what {' and '.join(paths)} printed is left out of the runs: {printed.splitlines()[0][:80]!r}"]
+    return Check(digests, prepared, notes)

@@ -11,7 +11,7 @@ from torch import Tensor
 from lrreport.settings import IMPORT_PATH
 from lrreport.training.fetch import import_torchvision
 from lrreport.training.files import TORCHVISION, ensure_files, find_data_root, find_digests, read_idx
-from lrreport.training.own_code import digest_tensor, load_own
+from lrreport.training.own_code import digest_names, digest_tensor, load_own
 
 FASHION = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
@@ -41,6 +41,7 @@ def load_dataset(name: str, code_folder: str = "", data_root: Path | None = None
     if IMPORT_PATH.match(name):
         parts, class_names = load_own(name, code_folder)
         digests = {part: digest_tensor(one) for part, one in parts.items()}
+        digests["class names"] = digest_names(class_names)
         return Dataset(
             **{part.replace(" ", "_"): one for part, one in parts.items()}, class_names=class_names, digests=digests
         )

@@ -6,7 +6,7 @@ import inspect
 import io
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from lrreport import LrreportError
-from lrreport.provenance import find_module
+from lrreport.provenance import find_own_modules
 
 SIGNATURES = {
     "dataset": "load() -> (train inputs, train labels, test inputs, test labels) and, if you like, class names",
@@ -30,7 +30,7 @@ def import_function(setting: str, path: str, folder: str) -> Callable[..., Any]:
 
     Raises LrreportError, which names the setting and its value, if it cannot be imported or called.
     """
-    module_name, _, name = path.partition(":")
+    module_name, _, function_name = path.partition(":")
     with finding_modules_in(folder), quietly():
         try:
             module = importlib.import_module(module_name)
@@ -41,16 +41,17 @@ def import_function(setting: str, path: str, folder: str) -> Callable[..., Any]:
             raise LrreportError(f"{setting} = {path!r}: {where}; put {err.name}.py there") from err
         except (Exception, SystemExit) as err:
             raise LrreportError(f"{setting} = {path!r}: importing it failed ({describe(err)})") from err
-    own = find_module(module_name, Path(folder)) if folder else None
-    if own and module.__file__ and not own.samefile(module.__file__):
-        raise LrreportError(
-            f"{setting} = {path!r}: {own} is hidden by another module of that name, {module.__file__}; rename yours"
-        )
-    function = getattr(module, name, None)
+    for name, file in find_own_modules([path], Path(folder) if folder else None).items():
+        used = getattr(sys.modules.get(name), "__file__", None)
+        if used and not file.samefile(used):
+            raise LrreportError(
+                f"{setting} = {path!r}: {file} is hidden by another module of that name, {used}; rename yours"
+            )
+    function = getattr(module, function_name, None)
     if not callable(function):
         there = [one for one, value in vars(module).items() if inspect.isroutine(value) and not one.startswith("_")]
         raise LrreportError(
-            f"{setting} = {path!r}: {module_name} has no function {name!r}; it has {', '.join(there) or 'none'}"
+            f"{setting} = {path!r}: {module_name} has no function {function_name!r}; it has {', '.join(there) or 'none'}"
         )
     return function  # type: ignore[no-any-return]
 
@@ -119,6 +120,10 @@ def load_own(path: str, folder: str) -> tuple[dict[str, Tensor], tuple[str, ...]
     for name, value in parts.items():
         if not isinstance(value, Tensor):
             raise refuse("dataset", path, f"its {name} are {describe_kind(value)}, not a torch.Tensor")
+        if value.layout != torch.strided or value.device.type != "cpu":
+            raise refuse(
+                "dataset", path, f"its {name} are {value.layout} on {value.device}; make them dense, on the CPU"
+            )
     for part in ("train", "test"):
         inputs, labels = parts[f"{part} inputs"], parts[f"{part} labels"]
         if inputs.dtype not in (torch.float32, torch.int64):
@@ -133,10 +138,12 @@ def load_own(path: str, folder: str) -> tuple[dict[str, Tensor], tuple[str, ...]
                 path,
                 f"its {part} labels are {labels.dtype} {tuple(labels.shape)}; make them torch.int64 (n,)",
             )
-        if inputs.dim() < 2 or len(inputs) != len(labels) or not len(labels):
+        if inputs.dim() < 2 or len(inputs) != len(labels) or not inputs.numel():
             shapes = f"inputs {tuple(inputs.shape)} and labels {tuple(labels.shape)}"
             raise refuse(
-                "dataset", path, f"its {part} {shapes} do not go together; make them (n, …) and (n,), n above 0"
+                "dataset",
+                path,
+                f"its {part} {shapes} do not go together; make them (n, …) and (n,), none of the sizes 0",
             )
         if not inputs.isfinite().all():
             raise refuse("dataset", path, f"its {part} inputs hold infinities or NaN; clean them")
@@ -146,6 +153,8 @@ def load_own(path: str, folder: str) -> tuple[dict[str, Tensor], tuple[str, ...]
     if parts["train inputs"].shape[1:] != parts["test inputs"].shape[1:]:
         shapes = " and ".join(str(tuple(parts[f"{part} inputs"].shape[1:])) for part in ("train", "test"))
         raise refuse("dataset", path, f"an example to train and one to test have different shapes, {shapes}")
+    if len(given) == 5 and not isinstance(given[4], tuple | list):
+        raise refuse("dataset", path, f"its class names are {describe_kind(given[4])}, not a list")
     n_classes = len(given[4]) if len(given) == 5 else int(parts["train labels"].max()) + 1
     for part in ("train", "test"):
         low, high = int(parts[f"{part} labels"].min()), int(parts[f"{part} labels"].max())
@@ -165,7 +174,7 @@ def load_own(path: str, folder: str) -> tuple[dict[str, Tensor], tuple[str, ...]
     if n_classes > 256:
         raise refuse("dataset", path, f"it has {n_classes} classes; at most 256 can be recorded")
     names = given[4] if len(given) == 5 else range(n_classes)
-    return {name: value.contiguous() for name, value in parts.items()}, tuple(map(str, names))
+    return {name: value.detach().contiguous() for name, value in parts.items()}, tuple(map(str, names))
 
 
 def digest_tensor(tensor: Tensor) -> str:
@@ -173,6 +182,11 @@ def digest_tensor(tensor: Tensor) -> str:
     digest = hashlib.sha256(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
     digest.update(tensor.numpy().tobytes())
     return digest.hexdigest()
+
+
+def digest_names(names: Sequence[str]) -> str:
+    """Return the SHA-256 of the names of classes."""
+    return hashlib.sha256(repr(tuple(names)).encode()).hexdigest()
 
 
 def refuse(setting: str, path: str, problem: str) -> LrreportError:

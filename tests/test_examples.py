@@ -11,6 +11,7 @@ import pytest
 from lrreport import LrreportError
 from lrreport.new import write_new
 from lrreport.study import load_study
+from lrreport.training.own_code import import_function
 
 EXAMPLES = {"cnn": "the network of nets:make_cnn", "digits": "examples of digits:load"}
 
@@ -56,10 +57,16 @@ def test_a_new_study_with_code_runs_as_it_is(tmp_path: Path) -> None:
     assert "the network of my_waves_1:make_network" in findings["paragraphs"]["conditions"]["text"]  # type: ignore[index]
 
 
-@pytest.mark.parametrize(("name", "with_code"), [("plain", False), ("waves", True), ("3-waves", True)])
+@pytest.mark.parametrize(
+    ("name", "with_code"),
+    [("plain", False), ("waves", True), ("3-waves", True), ("random", True), ("torch", True), ("class", True)],
+)
 def test_a_new_study_can_be_read(tmp_path: Path, name: str, with_code: bool) -> None:
-    files = write_new(name, tmp_path, with_code)
-    assert load_study(files[0]).name == name
+    files = write_new(f"{name}.toml" if name == "plain" else name, tmp_path, with_code)
+    study = load_study(files[0])
+    assert study.name == name
+    if with_code:  # no module of that name stands before it
+        assert import_function("dataset", study.fixed.dataset, str(tmp_path))
     assert len(files) == 1 + with_code
     with pytest.raises(LrreportError) as error:
         write_new(name, tmp_path, with_code)

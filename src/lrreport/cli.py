@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from lrreport import FailedError, LrreportError, __version__
 from lrreport.study import DEFAULT_STUDY, REPOSITORY, Study, load_study
@@ -28,7 +28,10 @@ examples:
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
+    """A parser whose errors are one line, and whose options are written out."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
         """Print what is wrong and end with status 2."""
@@ -191,6 +194,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(str(err), 2)
     except KeyboardInterrupt:
         return _fail(STOPPED, 130)
+    except BrokenPipeError:  # whoever reads our output has seen enough, such as head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141  # as the shell has it for SIGPIPE
     except OSError as err:
         from lrreport.sweep.worker import describe_os_error
 

@@ -1,9 +1,12 @@
 """The start of a study of one's own: a commented study file, and with it a module, that run as they are."""
 
+import keyword
 import re
+import sys
 from pathlib import Path
 
 from lrreport import LrreportError
+from lrreport.provenance import find_module
 from lrreport.record import replace_file
 from lrreport.study import parse_study
 
@@ -70,8 +73,16 @@ def write_new(name: str, folder: Path, with_code: bool) -> list[Path]:
 
     Raises LrreportError for a name that no study can have, and rather than replace a file.
     """
+    name = name.removesuffix(".toml")
     parse_study({"name": name, "vary": {"learning_rate": [0.1]}}, "new")
-    module = re.sub(r"\W", "_", name) if not name[0].isdigit() else f"study_{re.sub(r'[^A-Za-z0-9_]', '_', name)}"
+    module = re.sub(r"[^A-Za-z0-9_]", "_", name)
+    if (
+        module[0].isdigit()
+        or keyword.iskeyword(module)
+        or find_module(module, None)
+        or module in sys.stdlib_module_names
+    ):
+        module = f"study_{module}"  # one that Python would not take for another
     fixed = OWN.format(module=module) if with_code else NAMED
     files = {folder / f"{name}.toml": STUDY.format(name=name, fixed=fixed)}
     if with_code:

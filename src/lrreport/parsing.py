@@ -1,13 +1,14 @@
 """Settings out of a file or a notebook: checked, or refused in one line that names place, key, value and remedy."""
 
 import difflib
+import re
 from functools import reduce
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from lrreport import LrreportError
-from lrreport.settings import MOST_LEVELS, Settings
+from lrreport.settings import MOST_LEVELS, Settings, suggest
 
 JARGON = {  # pydantic's words, in those of who writes a study file
     "Input should be a valid tuple": "it should be a list",
@@ -51,6 +52,9 @@ def _describe(model: type[Settings], error: Any) -> str:
     if error["type"] == "missing":
         return f"{path} is missing{remedy}"
     problem = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "literal_error":  # the remedy lists what there is
+        names = re.findall(r"'([^']*)'", error["ctx"]["expected"])
+        problem = f"there is no such {key}{suggest(str(error['input']), names)}"
     for jargon, plain in JARGON.items():
         problem = problem.replace(jargon, plain)
     return f"{path} = {_brief(error['input'])}: {problem[0].lower()}{problem[1:]}{remedy}"

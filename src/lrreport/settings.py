@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
@@ -22,7 +22,7 @@ TRAINING_IMAGES = {
 DATASETS, MODELS, LOSSES = tuple(TRAINING_IMAGES), ("mlp",), ("cross_entropy",)
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop")
 CHOICES = {"dataset": DATASETS, "model": MODELS, "loss": LOSSES, "optimizer": OPTIMIZERS}
-IMPORT_PATH = re.compile(r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$")
+IMPORT_PATH = re.compile(r"^(?!.*\.py:)[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$")
 OPTIONS = {  # setting -> the setting it belongs to, and for which of its values
     "hidden_sizes": ("model", MODELS),
     "activation": ("model", MODELS),
@@ -46,7 +46,7 @@ def without_duplicates(values: tuple[T, ...]) -> tuple[T, ...]:
     """Return values of which none may appear twice; for pydantic."""
     repeated = next((value for place, value in enumerate(values) if value in values[:place]), None)
     if repeated is not None:
-        raise ValueError(f"{repeated!r} appears twice")
+        raise ValueError(f"{list(repeated) if isinstance(repeated, tuple) else repeated!r} appears twice")
     return values
 
 
@@ -62,9 +62,19 @@ Loss = Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)]
 def _is_known(name: str, info: ValidationInfo) -> str:
     names = CHOICES[info.field_name or ""]
     if name not in names and not IMPORT_PATH.match(name):
-        close = difflib.get_close_matches(name, names, n=1)
-        raise ValueError(f"there is no such {info.field_name}{f', did you mean {close[0]!r}?' if close else ''}")
+        if ":" in name or "/" in name:
+            raise ValueError(
+                "not of the form module:function, with a dot between a package and its module, and without .py"
+            )
+        raise ValueError(f"there is no such {info.field_name}{suggest(name, names)}")
     return name
+
+
+def suggest(name: str, names: Iterable[str]) -> str:
+    """Return ", did you mean …?" for the name that is meant, however it is spelt, or nothing."""
+    plain = {re.sub(r"[^a-z0-9]", "", one.lower()): one for one in names}
+    close = difflib.get_close_matches(re.sub(r"[^a-z0-9]", "", name.lower()), plain, n=1)
+    return f", did you mean {plain[close[0]]!r}?" if close else ""
 
 
 Choice = Annotated[str, Field(max_length=200), AfterValidator(_is_known)]
@@ -128,9 +138,11 @@ class Setup(Settings):
     @classmethod
     def _can_be_held_out(cls, size: int, info: ValidationInfo) -> int:
         dataset = info.data.get("dataset", "")
-        most = TRAINING_IMAGES.get(dataset, size + 10) - 10
-        if dataset in TRAINING_IMAGES and (size % 10 or size > most):
-            raise ValueError(f"{dataset} has ten classes, so it must be a multiple of 10 up to {most}")
+        if dataset in TRAINING_IMAGES and not 10 <= size <= TRAINING_IMAGES[dataset] - 10:
+            raise ValueError(
+                f"{dataset} has {TRAINING_IMAGES[dataset]} images in ten classes, so there can be 10 to "
+                f"{TRAINING_IMAGES[dataset] - 10}"
+            )
         return size
 
     def find_misplaced(self) -> tuple[str, str] | None:
@@ -160,6 +172,17 @@ class Fixed(Setup):
     """Everything that is equal in all runs, and on which every conclusion therefore depends."""
 
     epochs: Count = Field(default=5, description="give a whole number from 1 on, such as 5")
+
+    def find_misplaced(self) -> tuple[str, str] | None:
+        """Return a setting that has no place beside the others, and why, if there is one."""
+        if self.warmup_epochs is not None and self.warmup_epochs > self.epochs:
+            return (
+                "warmup_epochs",
+                f"training ends after {self.epochs}, so the rate would never be reached; make it shorter",
+            )
+        if self.step_epochs is not None and self.step_epochs >= self.epochs:
+            return "step_epochs", f"training ends after {self.epochs}, so the rate would never fall; make it shorter"
+        return super().find_misplaced()
 
 
 class RangeTest(Settings):

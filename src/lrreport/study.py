@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,15 +33,17 @@ TABLES = ("name", "title", "vary", "fixed", "margins", "range_test", "published"
 RESERVED_NAMES = ("runs", "reference")  # folders of outputs/ that belong to no study
 
 
-def _not_reserved(name: str) -> str:
+def _is_folder_name(name: str) -> str:
     if name in RESERVED_NAMES:
         raise ValueError(f"{name!r} is a folder that lrreport keeps for itself")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,80}", name):
+        raise ValueError("it has other characters, begins with another than a letter or digit, or is too long")
     return name
 
 
 Margin = Annotated[float, Strict(), Field(gt=0, lt=1, allow_inf_nan=False)]
 Fraction = Annotated[float, Strict(), Field(ge=0, le=1)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,80}$"), AfterValidator(_not_reserved)]
+Name = Annotated[str, AfterValidator(_is_folder_name)]
 AXES = tuple(
     name for name in Fixed.model_fields if name not in ("dataset", "validation_size", "split_seed", "device")
 )  # what may vary beside the learning rate: neither what rates are compared on, nor where
@@ -80,7 +83,11 @@ def _make_axis(name: str) -> tuple[Any, Any]:
     several = Annotated[
         tuple[one, ...], Field(min_length=2, max_length=MOST_LEVELS), AfterValidator(without_duplicates)  # type: ignore[valid-type]
     ]  # fmt: skip
-    return several | None, Field(default=None, description=f"in a list of two or more values, {field.description}")
+    remedy = f"in a list of two or more values, {field.description}"
+    if isinstance(field.default, tuple) or name == "betas":
+        example = "[[0.9, 0.999], [0.5, 0.9]]" if name == "betas" else "[[128, 64], [64]]"
+        remedy = f"give a list of two or more such lists, such as {example}"
+    return several | None, Field(default=None, description=remedy)
 
 
 if TYPE_CHECKING:

@@ -100,7 +100,7 @@ def test_data_that_takes_long_is_loaded_once_for_all_runs(
 ) -> None:
     monkeypatch.setenv("LRREPORT_DATA", str(tmp_path / "data"))
     path = f"{write(DATA.format(returned=GOOD).replace('import torch', 'import torch; CALLS = []').replace('    g =', '    CALLS.append(1); g ='))}:load"
-    calls = own_code.import_function("dataset", path, str(write.folder)).__globals__["CALLS"]
+    calls = own_code.import_function("dataset", path, str(write.folder)).__wrapped__.__globals__["CALLS"]
     setup = Fixed.model_validate({"dataset": path, "validation_size": 30})
     digests, prepared, _ = trial.try_code([setup], str(write.folder), patience=0)
     splits = data.load_splits(path, 30, 0, str(write.folder), prepared)
@@ -156,6 +156,7 @@ EXPECTED = "; expected is make(input_shape, n_classes) -> torch.nn.Module"
      "it changes its inputs, which are used again; let it work on new tensors, such as x = x + 1"),
     ("net = Net(lambda x: x); net.change = lambda x: x if net.training else (x, 1); return net",
      "for inputs (3, 1, 28, 28) its logits must be floating point (3, 10), not a tuple of 2"),
+    ("return Net(lambda x: x / 0)", "its logits are not finite"),
     ("return Net(lambda x: (x, x))", "for inputs (3, 1, 28, 28) its logits must be floating point (3, 10), not a tuple of 2"),
 ])  # fmt: skip
 def test_a_network_that_does_not_do_is_named(write: Writer, body: str, problem: str) -> None:
@@ -310,6 +311,8 @@ def test_names_of_classes_are_part_of_the_data(write: Writer) -> None:
 
 @pytest.mark.parametrize(("returned", "problem"), [
     ("inputs.to_sparse(), labels, inputs, labels", "its train inputs are torch.sparse_coo on cpu; make them dense, on the CPU"),
+    ("inputs, labels, inputs, labels, ['cat', 'dog']", "its train labels go from 0 to 2; with 2 class names make them 0 to 1"),
+    ("inputs, labels, inputs, labels, ['cat', 'dog', 'cat']", "its class names ['cat', 'dog', 'cat'] hold one twice"),
     ("inputs[:, :0], labels, inputs[:, :0], labels",
      "its train inputs (300, 0) and labels (300,) do not go together; make them (n, …) and (n,), none of the sizes 0"),
 ])  # fmt: skip
@@ -357,6 +360,35 @@ def test_all_packages_above_a_module_count(tmp_path: Path) -> None:
     assert set(digest_own_code(["a.b:make"], tmp_path)) == {"a", "a.b"}
     (tmp_path / "nets.py").write_text("import a.b.c\n")
     assert set(digest_own_code(["nets:make"], tmp_path)) == {"nets", "a", "a.b", "a.b.c"}
+
+
+def test_paths_of_files_are_those_from_the_folder(write: Writer) -> None:
+    (write.folder / "numbers.csv").write_text("0.5\n")
+    source = DATA.format(returned=GOOD).replace(
+        "    return", "    inputs = inputs + float(open('numbers.csv').read())\n    return"
+    )
+    assert write.try_code(dataset=f"{write(source)}:load")
+
+
+def test_a_call_with_other_arguments_has_no_place(write: Writer) -> None:
+    path = write("def make():\n    pass\n") + ":make"
+    assert fail(write, model=path) == (
+        f"model = {path!r}: it raised TypeError: make() takes 0 positional arguments but 2 were given{EXPECTED}"
+    )
+
+
+def test_the_place_is_in_the_users_own_file(write: Writer) -> None:
+    path = f"{write(NET.format(body='return Net(lambda x: x[:, :, :5])'))}:make"
+    assert f" at {write.name}.py line 10; expected is make(" in fail(write, model=path)
+
+
+def test_probabilities_in_place_of_logits_are_told(write: Writer) -> None:
+    body = "return nn.Sequential(nn.Flatten(), nn.Linear(784, n_classes), nn.Softmax(1))"
+    setup = Fixed.model_validate(
+        {"dataset": "sample", "validation_size": 30, "model": f"{write(NET.format(body=body))}:make"}
+    )
+    [note] = trial.try_code([setup], str(write.folder)).notes
+    assert note.endswith("as probabilities do; cross-entropy takes logits, without a softmax")
 
 
 def test_a_helper_that_another_module_hides_is_named(tmp_path: Path) -> None:

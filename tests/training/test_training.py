@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 from torch.nn.functional import cross_entropy
 
@@ -58,11 +60,33 @@ def test_equal_images_are_counted_within_and_between_splits() -> None:
     }
 
 
-@pytest.mark.parametrize("size", [501, 5, 2000])
-def test_a_validation_size_that_classes_cannot_fill_is_refused(size: int) -> None:
+@pytest.mark.parametrize("size", [9, 1991, 5000])
+def test_a_validation_size_that_leaves_a_class_out_is_refused(size: int) -> None:
     with pytest.raises(LrreportError) as error:
         data.load_splits("sample", size, 0)
-    assert str(error.value) == f"validation_size = {size}: 10 classes need a multiple of 10 from 10 to 1990"
+    assert str(error.value) == f"validation_size = {size}: of 2000 examples in 10 classes there can be 10 to 1990"
+
+
+def test_classes_are_held_out_in_proportion() -> None:
+    assert data.share_out(100, [600, 300, 100]) == [60, 30, 10]
+    assert data.share_out(7, [50, 50, 50]) in ([3, 2, 2], [2, 3, 2], [2, 2, 3])
+    assert data.share_out(30, [900, 95, 5]) == [27, 2, 1]
+    assert data.share_out(995, [900, 95, 5]) == [897, 94, 4]
+    labels = torch.tensor([0] * 90 + [1] * 9 + [2])
+    with pytest.raises(
+        LrreportError, match="^validation_size = 10: of 100 examples in 3 classes class 2 has one example only"
+    ):
+        data.hold_out(labels, 10, 0)
+    held_out = data.hold_out(labels[:-1], 11, 0)
+    assert labels[:-1][held_out].bincount().tolist() == [10, 1]
+
+
+@given(st.lists(st.integers(2, 50), min_size=2, max_size=6), st.data())
+def test_every_class_is_on_both_sides(counts: list[int], choice: st.DataObject) -> None:
+    size = choice.draw(st.integers(len(counts), sum(counts) - len(counts)))
+    shares = data.share_out(size, counts)
+    assert sum(shares) == size
+    assert all(1 <= share < count for share, count in zip(shares, counts, strict=True))
 
 
 def fit_one(parameters: Parameters, splits: data.Splits, seed: int = 0) -> loop.Fit:

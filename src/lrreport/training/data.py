@@ -1,7 +1,7 @@
 """A dataset -> tensors: three splits, scaled, with every example in exactly one of them."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -70,10 +70,10 @@ def load_splits(
     prepared: str = "",
     data_root: Path | None = None,
 ) -> Splits:
-    """Return a dataset's splits; the validation examples are drawn from those to train, equally many of each class.
+    """Return a dataset's splits; the validation examples are drawn from those to train, of each class in proportion.
 
     `code_folder` is where a dataset of a user's own is looked for, unless `keep_splits` has kept it as `prepared`. Raises
-    LrreportError if the data cannot be had or the classes do not fill `validation_size` evenly.
+    LrreportError if the data cannot be had, or has too few examples for a validation set of `validation_size`.
     """
     folder = find_data_root(data_root) / PREPARED
     if IMPORT_PATH.match(dataset):
@@ -131,21 +131,35 @@ def scale_pixels(pixels: Tensor) -> Tensor:
 
 
 def hold_out(labels: Tensor, size: int, seed: int) -> Tensor:
-    """Return a mask (n,) that is true for `size` labels, equally many of each class, drawn with `seed`."""
+    """Return a mask (n,) that is true for `size` labels, of each class in proportion, drawn with `seed`."""
     classes, counts = labels.unique(return_counts=True)
-    per_class, rest = divmod(size, len(classes))
-    if rest or per_class >= counts.min():
-        limit = (int(counts.min()) - 1) * len(classes)
-        raise LrreportError(
-            f"validation_size = {size}: {len(classes)} classes need a multiple of {len(classes)} "
-            f"from {len(classes)} to {limit}"
-        )
+    n, n_classes = len(labels), len(classes)
+    if counts.min() < 2 or not n_classes <= size <= n - n_classes:
+        problem = f"there can be {n_classes} to {n - n_classes}"
+        if counts.min() < 2:
+            problem = (
+                f"class {int(classes[counts.argmin()])} has one example only, and both sides need one of each class"
+            )
+        raise LrreportError(f"validation_size = {size}: of {n} examples in {n_classes} classes {problem}")
     generator = torch.Generator().manual_seed(seed)
-    mask = torch.zeros(len(labels), dtype=torch.bool)
-    for label in classes:
+    mask = torch.zeros(n, dtype=torch.bool)
+    for label, share in zip(classes, share_out(size, counts.tolist()), strict=True):
         members = torch.nonzero(labels == label).squeeze(1)  # (n_members,)
-        mask[members[torch.randperm(len(members), generator=generator)[:per_class]]] = True
+        mask[members[torch.randperm(len(members), generator=generator)[:share]]] = True
     return mask
+
+
+def share_out(size: int, counts: Sequence[int]) -> list[int]:
+    """Return how many to take of each class, in proportion to its count (largest remainder); some of each, and some stay."""
+    exact = [size * count / sum(counts) for count in counts]
+    shares = [min(max(1, int(one)), count - 1) for one, count in zip(exact, counts, strict=True)]
+    while sum(shares) < size:
+        place = max((p for p in range(len(counts)) if shares[p] < counts[p] - 1), key=lambda p: exact[p] - shares[p])
+        shares[place] += 1
+    while sum(shares) > size:
+        place = min((p for p in range(len(counts)) if shares[p] > 1), key=lambda p: exact[p] - shares[p])
+        shares[place] -= 1
+    return shares
 
 
 def count_equal(parts: Mapping[str, Tensor]) -> dict[str, int]:

@@ -7,7 +7,8 @@ import io
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import chdir, contextmanager, redirect_stdout
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from torch import Tensor
 from lrreport import LrreportError
 from lrreport.provenance import find_own_modules
 
+LISTED = 10  # functions that a message names
 SIGNATURES = {
     "dataset": "load() -> (train inputs, train labels, test inputs, test labels) and, if you like, class names",
     "model": "make(input_shape, n_classes) -> torch.nn.Module",
@@ -28,10 +30,11 @@ SIGNATURES = {
 def import_function(setting: str, path: str, folder: str) -> Callable[..., Any]:
     """Return the function that a setting names, looked for in `folder` first.
 
-    Raises LrreportError, which names the setting and its value, if it cannot be imported or called.
+    A relative path of a file that it reads is one from that folder. Raises LrreportError, which names the setting and its
+    value, if it cannot be imported or called.
     """
     module_name, _, function_name = path.partition(":")
-    with finding_modules_in(folder), quietly():
+    with finding_modules_in(folder), chdir(folder or "."), quietly():
         try:
             module = importlib.import_module(module_name)
         except ModuleNotFoundError as err:
@@ -50,10 +53,20 @@ def import_function(setting: str, path: str, folder: str) -> Callable[..., Any]:
     function = getattr(module, function_name, None)
     if not callable(function):
         there = [one for one, value in vars(module).items() if inspect.isroutine(value) and not one.startswith("_")]
+        more = f" and {len(there) - LISTED} more" if len(there) > LISTED else ""
         raise LrreportError(
-            f"{setting} = {path!r}: {module_name} has no function {function_name!r}; it has {', '.join(there) or 'none'}"
+            f"{setting} = {path!r}: {module_name} has no function {function_name!r}; "
+            f"it has {', '.join(there[:LISTED]) or 'none'}{more}"
         )
-    return function  # type: ignore[no-any-return]
+    if setting == "loss" or not folder:  # a loss is called at every step
+        return function  # type: ignore[no-any-return]
+
+    @wraps(function)
+    def call_in_folder(*arguments: Any) -> Any:
+        with chdir(folder):
+            return function(*arguments)
+
+    return call_in_folder
 
 
 @contextmanager
@@ -87,16 +100,21 @@ def call(setting: str, path: str, function: Callable[..., Any], *arguments: Any)
         with quietly():
             return function(*arguments)
     except (Exception, SystemExit) as err:
-        raise refuse(setting, path, f"it raised {describe(err)} at {find_place(err, [path])}") from err
+        raise refuse(setting, path, f"it raised {describe(err)}{find_place(err, [path])}") from err
 
 
 def find_place(err: BaseException, paths: Iterable[str]) -> str:
-    """Return the file and line where an exception left the modules of a user's own functions, or else where it began."""
+    """Return " at …", the file and line where an exception left the modules of a user's own functions, or else where it began.
+
+    Nothing for one that began with our call, which had other arguments than the function takes.
+    """
     files = [getattr(sys.modules.get(path.partition(":")[0]), "__file__", None) for path in paths]
     folders = [Path(file).parent for file in files if file]
     frames = traceback.extract_tb(err.__traceback__)
     frame = ([one for one in frames if any(_is_within(Path(one.filename), folder) for folder in folders)] or frames)[-1]
-    return f"{Path(frame.filename).name} line {frame.lineno}"
+    if Path(frame.filename) == Path(__file__):
+        return ""
+    return f" at {Path(frame.filename).name} line {frame.lineno}"
 
 
 def _is_within(file: Path, folder: Path) -> bool:
@@ -155,6 +173,8 @@ def load_own(path: str, folder: str) -> tuple[dict[str, Tensor], tuple[str, ...]
         raise refuse("dataset", path, f"an example to train and one to test have different shapes, {shapes}")
     if len(given) == 5 and not isinstance(given[4], tuple | list):
         raise refuse("dataset", path, f"its class names are {describe_kind(given[4])}, not a list")
+    if len(given) == 5 and len({*map(str, given[4])}) < len(given[4]):
+        raise refuse("dataset", path, f"its class names {list(given[4])} hold one twice")
     n_classes = len(given[4]) if len(given) == 5 else int(parts["train labels"].max()) + 1
     for part in ("train", "test"):
         low, high = int(parts[f"{part} labels"].min()), int(parts[f"{part} labels"].max())
@@ -162,7 +182,8 @@ def load_own(path: str, folder: str) -> tuple[dict[str, Tensor], tuple[str, ...]
             raise refuse(
                 "dataset",
                 path,
-                f"its {part} labels go from {low} to {high}; with {n_classes} classes make them 0 to {n_classes - 1}",
+                f"its {part} labels go from {low} to {high}; with {n_classes} "
+                f"{'class names' if len(given) == 5 else 'classes'} make them 0 to {n_classes - 1}",
             )
     if n_classes < 2 or len(parts["train labels"].unique()) < n_classes:
         there = parts["train labels"].unique().tolist()

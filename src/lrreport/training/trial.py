@@ -84,6 +84,8 @@ def try_model(path: str, make: Callable[..., Any], inputs: Tensor, n_classes: in
             raise refuse("model", path, f"{wanted}, not {describe_kind(logits)}")
         if logits.shape != (len(inputs), n_classes) or not logits.is_floating_point():
             raise refuse("model", path, f"{wanted}, not {logits.dtype} {tuple(logits.shape)}")
+        if not logits.isfinite().all():
+            raise refuse("model", path, "its logits are not finite")
         if not torch.equal(given, inputs):
             problem = "it changes its inputs, which are used again; let it work on new tensors, such as x = x + 1"
             raise refuse("model", path, problem)
@@ -118,11 +120,14 @@ def try_model(path: str, make: Callable[..., Any], inputs: Tensor, n_classes: in
             "model", path, "in evaluation mode an example's logits depend on those beside it; judge each by itself"
         )
     _, _, others = make_with(1)
+    notes = []
     if all(map(_are_same, weights, others)):
-        return [
-            f"model = {path!r}: every seed begins with the same weights; only the order of the batches tells them apart"
+        notes += ["every seed begins with the same weights; only the order of the batches tells them apart"]
+    if (logits >= 0).all() and torch.allclose(logits.sum(1), torch.ones(len(logits)).to(logits), atol=1e-3):
+        notes += [
+            "each row of its outputs adds up to 1, as probabilities do; cross-entropy takes logits, without a softmax"
         ]
-    return []
+    return [f"model = {path!r}: {note}" for note in notes]
 
 
 def try_loss(path: str, loss: Callable[..., Any], n_classes: int) -> None:
@@ -133,7 +138,8 @@ def try_loss(path: str, loss: Callable[..., Any], n_classes: int) -> None:
     values = call("loss", path, loss, *given)
     if not isinstance(values, Tensor) or values.shape != (4,):
         found = f"{tuple(values.shape)}" if isinstance(values, Tensor) else describe_kind(values)
-        raise refuse("loss", path, f"for 4 examples it gives {found}, not (4,); leave out the mean over examples")
+        hint = "; leave out the mean over examples" if found == "()" else ""
+        raise refuse("loss", path, f"for 4 examples it gives {found}, not (4,){hint}")
     if not values.requires_grad:
         raise refuse("loss", path, "no gradient flows from its values to the logits")
     if not (torch.equal(given[0], weights) and torch.equal(given[1], labels)):
@@ -177,7 +183,7 @@ def rehearse(setup: Fixed, splits: Splits, code_folder: str) -> None:
     except (Exception, SystemExit) as err:
         single = "; the last batch of an epoch has 1 example: if that is it, choose another batch_size"
         raise LrreportError(
-            f"{names}: two training steps, on batches of {n_whole} and {n - n_whole}, raised {describe(err)} at "
+            f"{names}: two training steps, on batches of {n_whole} and {n - n_whole}, raised {describe(err)}"
             f"{find_place(err, setup.imported().values())}{single if n_rest == 1 else ''}"
         ) from err
     if all(map(_are_same, first.before, first.after)):

@@ -219,12 +219,6 @@ class RangeParameters(Consistent, RangeTest):
         description="give distinct whole numbers from 0 on, such as [0, 1, 2, 3, 4]"
     )
 
-    @property
-    def rates(self) -> list[float]:
-        """The learning rate of each step, growing by the same factor."""
-        factor = self.highest / self.lowest
-        return [self.lowest * factor ** (step / (self.steps - 1)) for step in range(self.steps)]
-
 
 class Parameters(Fixed, Consistent):
     """The parameters of one execution of the training notebook: one learning rate, all its seeds."""

@@ -24,7 +24,7 @@ def make_parameters(**settings: object) -> RangeParameters:
 
 
 def test_rates_grow_by_one_factor_from_the_lowest_to_the_highest() -> None:
-    rates = make_parameters(lowest=1e-4, highest=1.0).rates
+    rates = range_test.list_rates(make_parameters(lowest=1e-4, highest=1.0))
     assert (rates[0], rates[-1], len(rates)) == (pytest.approx(1e-4), pytest.approx(1.0), 60)
     factors = np.divide(rates[1:], rates[:-1])
     assert factors == pytest.approx(np.full(59, 1e4 ** (1 / 59)))
@@ -46,7 +46,7 @@ def test_losses_equal_a_plain_loop(splits: data.Splits) -> None:
     expected = []
     batches = [batch for _ in range(3) for batch in torch.randperm(1500, generator=order).split(64)]
     optimizer = torch.optim.Adam(network.parameters())
-    for rate, batch in zip(parameters.rates, batches, strict=False):
+    for rate, batch in zip(range_test.list_rates(parameters), batches, strict=False):
         optimizer.param_groups[0]["lr"] = rate
         loss = cross_entropy(network(splits.train.inputs[batch].flatten(1)), splits.train.labels[batch])
         optimizer.zero_grad()

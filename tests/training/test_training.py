@@ -1,6 +1,7 @@
 """Splits, network and loop: identities, closed forms and second routes."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from torch.nn.functional import cross_entropy
 from lrreport import LrreportError
 from lrreport.settings import Parameters
 from lrreport.study import load_study
-from lrreport.training import build, data, datasets, loop, model, outcome
+from lrreport.training import build, data, datasets, loop, model, outcome, own_code
+from lrreport.training.optimizers import Together
 
 
 @pytest.fixture(scope="module")
@@ -200,8 +202,7 @@ def test_a_network_that_diverges_leaves_its_neighbours_alone(
     def start_broken(*arguments: Any) -> model.Networks:
         networks = start(*arguments)
         last: Any = list(networks.body.children())[-1]
-        last.bias.data[0] = 3e38  # overflows once a step has moved it
-        last.weight.data[0] = 1e38
+        last.bias.data[0] = 3e38  # each loss is finite, their mean over a batch is not
         return networks
 
     monkeypatch.setattr(loop, "start_networks", start_broken)
@@ -233,3 +234,56 @@ def test_torchvision_imports_beside_this_torch() -> None:
     torchvision = import_torchvision()
     assert torchvision.datasets.FashionMNIST.classes[0] == "T-shirt/top"
     assert tuple(torchvision.datasets.FashionMNIST.classes) == datasets.FASHION
+
+
+def test_a_network_that_begins_with_no_finite_loss_is_refused(splits: data.Splits) -> None:
+    parameters = Parameters(learning_rate=0.1, seeds=(0, 1), dataset="sample", validation_size=500, epochs=1)
+    broken = data.Splits(
+        splits.train,
+        data.Split(splits.validation.inputs * math.inf, splits.validation.labels),
+        splits.test,
+        splits.class_names,
+    )
+    with pytest.raises(LrreportError, match="^the loss of the untrained network is not finite: "):
+        loop.fit_seeds(parameters, broken)
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1)])
+def test_a_loss_of_ones_own_scores_too(splits: data.Splits, tmp_path: Path, seeds: tuple[int, ...]) -> None:
+    name = f"own_scores_{len(seeds)}"
+    (tmp_path / f"{name}.py").write_text("def loss(logits, labels):\n    return logits.sum(1) * 0 + 7\n")
+    parameters = Parameters(
+        learning_rate=0.1, seeds=seeds, dataset="sample", validation_size=500, epochs=1, loss=f"{name}:loss"
+    )
+    for fit in loop.fit_seeds(parameters, splits, code_folder=str(tmp_path)):
+        assert [row.val_loss for row in fit.result.epochs] == [7, 7]
+        assert fit.result.test is not None
+        assert fit.result.test.loss == 7
+
+
+def test_noise_of_ones_own_network_differs_from_step_to_step() -> None:
+    class Noise(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(1))
+
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+            return inputs + torch.rand(inputs.shape)
+
+    weights, _, noise = zip(*map(loop.make_generators, (0, 1)), strict=True)
+    networks = model.make_own(lambda *_: Noise(), torch.zeros(1, 4), 4, weights, noise)
+    first, second = networks(torch.zeros(2, 3, 4)), networks(torch.zeros(2, 3, 4))
+    assert not torch.equal(first, second)
+    assert not torch.equal(first[0], first[1])
+
+
+def test_every_group_of_weights_gets_the_rate() -> None:
+    weights = [nn.Parameter(torch.ones(1)) for _ in range(2)]
+    optimizer = torch.optim.SGD([{"params": [one]} for one in weights], lr=0.1)
+    Together([optimizer]).set_rate(0.5)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.5, 0.5]
+
+
+def test_tensors_of_other_types_and_shapes_have_other_digests() -> None:
+    zeros = torch.zeros(2, 3)
+    assert len({own_code.digest_tensor(one) for one in (zeros, zeros.reshape(3, 2), zeros.int(), zeros + 1)}) == 4

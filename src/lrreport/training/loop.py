@@ -13,6 +13,7 @@ import torch
 import torch.utils.deterministic
 from torch import Generator, Tensor
 
+from lrreport import LrreportError
 from lrreport.record import EpochRow, Score, SeedResult
 from lrreport.settings import Parameters
 from lrreport.training.build import Measure, choose_loss, measure_loss, start_networks, start_optimizers
@@ -52,6 +53,10 @@ def fit_seeds(
         training_loss, measure = choose_loss(parameters, code_folder)
         train, validation = (score(networks, split, measure) for split in (splits.train, splits.validation))
         histories = [[row] for row in make_rows(0, train, validation, 0.0)]
+        if not all(math.isfinite(row.train_loss + row.val_loss) for [row] in histories):
+            raise LrreportError(
+                "the loss of the untrained network is not finite: mend its outputs, the loss or the data"
+            )
         losses = []
         for epoch in range(1, parameters.epochs + 1):
             started = time.process_time()

@@ -29,7 +29,7 @@ def sweep_rates(parameters: RangeParameters, splits: Splits, code_folder: str = 
         measure, _ = choose_loss(parameters, code_folder)
         losses = torch.full((parameters.steps, len(orders)), torch.nan)
         batches = draw_batches(len(splits.train), parameters.batch_size, orders)
-        for step, (rate, batch) in enumerate(zip(parameters.rates, batches, strict=False)):
+        for step, (rate, batch) in enumerate(zip(list_rates(parameters), batches, strict=False)):
             optimizer.set_rate(rate)
             batch = batch.to(splits.train.labels.device)  # (n_seeds, batch_size)
             logits = networks(splits.train.inputs[batch])
@@ -40,6 +40,12 @@ def sweep_rates(parameters: RangeParameters, splits: Splits, code_folder: str = 
             losses[step] = loss.detach().cpu()
     finite = losses.isfinite().long().cumprod(0).bool()
     return losses.where(finite, torch.nan).T
+
+
+def list_rates(parameters: RangeParameters) -> list[float]:
+    """Return the learning rate of each step, growing by the same factor."""
+    lowest, factor, n = parameters.lowest, parameters.highest / parameters.lowest, parameters.steps
+    return [lowest * factor ** (step / (n - 1)) for step in range(n)]
 
 
 def draw_batches(n: int, batch_size: int, orders: Sequence[Generator]) -> Iterator[Tensor]:
@@ -56,4 +62,4 @@ def make_range_record(parameters: RangeParameters, splits: Splits, code_folder: 
 
 def collect_range_arrays(parameters: RangeParameters, losses: Tensor) -> Arrays:
     """Return the arrays that belong to the record of a range test: see `lrreport.record.load_arrays`."""
-    return {"rates": np.array(parameters.rates), "losses": losses.numpy()}
+    return {"rates": np.array(list_rates(parameters)), "losses": losses.numpy()}

@@ -527,7 +527,7 @@ def test_names_of_seeds_and_order_of_rates_change_no_verdict(make_results: Make)
 @pytest.mark.parametrize(
     ("published", "message"),
     [
-        (("nicest", {}), "no claim 'nicest'; the claims are learns, trains_stably, "),
+        (("nicest", {}), "no claim 'nicest'; the claims are higher, lower, "),
         (("best", {"rate": 0.1}), "best takes learning_rate, metric, not rate"),
         (("best", {"learning_rate": 0.1, "metric": "speed"}), "no metric 'speed'; the metrics are train_loss, "),
         (

@@ -9,15 +9,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import ttest_rel
+from statsmodels.stats.multitest import multipletests
 
 from lrreport import LrreportError
 from lrreport.report import cards, explorer, figures, narrative, tables
-from lrreport.report.claims.levels import best_combination, best_rate_moves, compare_tuned, find_candidates
+from lrreport.report.claims.combinations import best_combination, compare_tuned
+from lrreport.report.claims.levels import best_rate_moves, find_candidates
 from lrreport.report.figures import panels
 from lrreport.report.formats import format_rate
 from lrreport.report.freshness import CONTENTS, list_folders
 from lrreport.report.render import collect_findings
 from lrreport.report.results import Levels, Results, load_results
+from lrreport.report.stats import find_detectable
 from lrreport.study import load_study, parse_study
 
 Make = Callable[..., Results]
@@ -28,19 +32,23 @@ SPREAD = (0.001, -0.001, 0.002, 0.0, -0.0015)
 def make_levels(make_results: Make) -> Callable[..., Levels]:
     """Make levels from accuracies: value -> rate -> mean validation accuracy, or None where training diverged.
 
-    Seeds differ by a little, otherwise at each rate.
+    Seeds differ by a little, otherwise at each rate, but for those that are `alike`.
     """
 
-    def make(means: dict[Any, dict[float, float | None]], axis: str = "batch_size", n_seeds: int = 5) -> Levels:
+    def make(
+        means: dict[Any, dict[float, float | None]], axis: str = "batch_size", n_seeds: int = 5, alike: Any = ()
+    ) -> Levels:
         levels = {}
         for turn, (value, accuracies) in enumerate(means.items()):
-            curves = {
-                rate: [
-                    [] if mean is None else [(0.5 - mean / 4, mean / 2), (0.4 - mean / 4, mean + jitter)]
-                    for jitter in (SPREAD[place + 3 * turn :] + SPREAD[: place + 3 * turn])[:n_seeds]
+            curves = {}
+            for place, (rate, mean) in enumerate(accuracies.items()):
+                shift, scale = (place + 3 * turn) % 5, 1 + 0.1 * turn + 0.03 * place
+                if (value, rate) in alike:
+                    shift, scale = 0, 1.0
+                curves[rate] = [
+                    [] if mean is None else [(0.5 - mean / 4, mean / 2), (0.4 - mean / 4, mean + scale * jitter)]
+                    for jitter in (SPREAD[shift:] + SPREAD[:shift])[:n_seeds]
                 ]
-                for place, (rate, mean) in enumerate(accuracies.items())
-            }
             levels[value] = make_results(curves)
         first = next(iter(levels.values())).study
         rates = list({rate: None for accuracies in means.values() for rate in accuracies})
@@ -73,7 +81,7 @@ def test_the_best_rate_moves_stays_or_cannot_be_told(make_levels: Callable[..., 
     stays = best_rate_moves(make_levels(STEADY))
     assert stays.verdict == "contradicted"
     assert stays.sentence == (
-        "The best rate does not move with the batch size: it is 0.01 with batch size 16 and 256, apart from every other rate "
+        "The best rate does not move with the batch size: it is 0.01 with batch size 16 and 256, told apart from every other rate "
         "tried (n = 5)."
     )
     tied = best_rate_moves(make_levels(TIED))
@@ -207,7 +215,7 @@ def test_one_seed_decides_nothing_across_values(make_levels: Callable[..., Level
 def test_values_are_compared_each_at_its_leading_rate(make_levels: Callable[..., Levels]) -> None:
     [above] = compare_tuned(make_levels(STEADY))
     assert (above.verdict, above.arguments) == ("supported", {"value": 16, "than_value": 256})
-    assert above.effect == pytest.approx(0.1)
+    assert above.effect == pytest.approx(0.1, abs=1e-4)
     assert above.sentence.startswith(
         "Each with its leading rate, 0.01 with batch size 16 ends 10.00 points of validation accuracy above 0.01 with batch "
         "size 256 (95 % interval "
@@ -219,7 +227,7 @@ def test_values_are_compared_each_at_its_leading_rate(make_levels: Callable[...,
 
 def test_a_lead_over_the_leading_rate_alone_is_not_enough(make_levels: Callable[..., Levels]) -> None:
     """It must beat every rate of the other value, and is counted once for each rate that might have led."""
-    means = {16: {0.1: 0.8042, 0.01: 0.6, 0.001: 0.6}, 256: {0.1: 0.8, 0.01: 0.7999, 0.001: 0.6}}
+    means = {16: {0.1: 0.8027, 0.01: 0.8025, 0.001: 0.6}, 256: {0.1: 0.8, 0.01: 0.7999, 0.001: 0.6}}
     [asked] = compare_tuned(make_levels(means))
     assert asked.low > 0
     assert asked.verdict == "not distinguishable"
@@ -236,12 +244,122 @@ def test_one_combination_is_chosen_or_several_are_named(make_levels: Callable[..
     tied = best_combination(make_levels(TIED))
     assert tied.verdict == "not distinguishable"
     assert tied.sentence.startswith(
-        "No single combination is the best: 0.1 or 0.01 with batch size 16 and 0.1 or 0.01 with 256 cannot be told apart"
+        "No single combination is the best: 0.1 or 0.01 with batch size 16 and 0.1 or 0.01 with 256 may each be the best on "
     )
     only = best_combination(make_levels({16: {0.1: 0.8, 0.01: None}, 256: {0.1: None, 0.01: None}}))
     assert only.sentence.startswith("Only 0.1 with batch size 16 trained to the end: ")
     none = best_combination(make_levels({16: {0.1: None}, 256: {0.1: None}}))
     assert (none.verdict, none.sentence) == ("not testable", "Not testable: training diverged everywhere.")
+
+
+def p_of_lead(levels: Levels, lead: tuple[Any, float], other: tuple[Any, float]) -> float:
+    """The two-sided p of a paired t test, by scipy; 1 for what does not lead."""
+    ours, theirs = (levels.levels[value].values(rate, "val_accuracy") for value, rate in (lead, other))
+    return float(ttest_rel(ours, theirs).pvalue) if ours.mean() > theirs.mean() else 1.0
+
+
+def test_p_values_allow_for_all_pairs_of_values(make_levels: Callable[..., Levels]) -> None:
+    levels = make_levels({16: {0.1: 0.803}, 64: {0.1: 0.801}, 256: {0.1: 0.8}})
+    pairs = [(16, 64), (16, 256), (64, 256)]
+    plain = [p_of_lead(levels, (a, 0.1), (b, 0.1)) for a, b in pairs]
+    claims = compare_tuned(levels)
+    assert [tuple(one.arguments.values()) for one in claims] == pairs
+    assert [one.evidence["p"].value for one in claims] == pytest.approx(list(multipletests(plain, method="holm")[1]))
+    assert "adjusted for all 3 pairs of values (Holm)" in claims[0].rule
+    [alone] = compare_tuned(make_levels(STEADY))
+    assert "Holm" not in alone.rule
+
+
+@pytest.mark.parametrize("own", [0.803, 0.70])
+def test_the_leading_rate_counts_for_those_that_might_have_led(make_levels: Callable[..., Levels], own: float) -> None:
+    """Its largest p against the other value times the number of its rates, unless it beats those of its own as well."""
+    levels = make_levels({16: {0.1: 0.804, 0.01: own, 0.001: 0.6}, 256: {0.1: 0.8, 0.01: 0.801, 0.001: 0.7}})
+    [asked] = compare_tuned(levels)
+    theirs = max(p_of_lead(levels, (16, 0.1), (256, rate)) for rate in (0.1, 0.01, 0.001))
+    ours = max(p_of_lead(levels, (16, 0.1), (16, rate)) for rate in (0.01, 0.001))
+    assert (3 * theirs < ours) == (own == 0.803)
+    assert asked.evidence["p"].value == pytest.approx(min(3 * theirs, max(theirs, ours)))
+
+
+def test_what_could_be_seen_is_told_of_the_rate_that_decides(make_levels: Callable[..., Levels]) -> None:
+    levels = make_levels({16: {0.1: 0.8027, 0.01: 0.8025, 0.001: 0.6}, 256: {0.1: 0.8, 0.01: 0.7999, 0.001: 0.6}})
+    [asked] = compare_tuned(levels)
+    assert asked.verdict == "not distinguishable"
+    nearest = max((0.1, 0.01, 0.001), key=lambda rate: p_of_lead(levels, (16, 0.1), (256, rate)))
+    assert nearest == 0.01
+    assert "Against 0.01 with batch size 256, which decides, it lies 0.28 points ahead." in asked.sentence
+    lead, other = levels.levels[16].values(0.1, "val_accuracy"), levels.levels[256].values(nearest, "val_accuracy")
+    sd = float((lead - other).std(ddof=1))
+    assert asked.evidence["detectable"].value == pytest.approx(find_detectable(sd, 5, 3))
+
+
+def test_a_missing_run_may_have_been_the_best(make_levels: Callable[..., Levels]) -> None:
+    levels = make_levels({16: {0.1: 0.7, 0.01: 0.6}, 256: {0.1: 0.5, 0.01: 0.8}})
+    [above] = compare_tuned(levels)
+    assert (above.verdict, above.arguments["value"]) == ("supported", 256)
+    [unknown] = compare_tuned(drop_run(levels, 256, 0.01))
+    assert unknown.verdict == "not testable"
+    assert unknown.sentence == (
+        "Not testable for 0.1 with batch size 16 against 0.1 with batch size 256: the run of 0.01 is missing with batch size "
+        "256, and might be the best there."
+    )
+    [still] = compare_tuned(drop_run(levels, 256, 0.1))
+    assert (still.verdict, still.arguments["value"]) == ("supported", 256)
+
+
+def test_values_that_lie_farthest_apart_are_named(make_levels: Callable[..., Levels]) -> None:
+    three = make_levels({16: MOVED[16], 64: {0.1: 0.6, 0.01: 0.8, 0.001: 0.7}, 256: MOVED[256]})
+    assert "no rate may be the best with both batch size 16 and 256" not in best_rate_moves(three).sentence
+    assert "no rate may be the best with both batch size 64 and 256" in best_rate_moves(three).sentence
+
+
+LOW = {0.1: 0.1, 0.01: 0.1, 0.001: 0.1}
+
+
+def test_a_value_at_which_nothing_learns_is_left_out(make_levels: Callable[..., Levels]) -> None:
+    levels = make_levels(MOVED | {64: LOW})
+    assert best_rate_moves(levels).sentence.endswith("With batch size 64 there are no two rates to compare.")
+    assert [set(one.arguments.values()) for one in compare_tuned(levels)] == [{16, 256}]
+    nothing = best_combination(make_levels({16: LOW, 64: LOW}))
+    assert nothing.sentence == "Not testable: no combination tried learns, each ends no better than guessing."
+
+
+def test_of_many_values_only_the_leading_one_is_compared(make_levels: Callable[..., Levels]) -> None:
+    means = {2**place: {0.1: 0.5 + place / 20, 0.01: 0.4} for place in range(7)}
+    claims = compare_tuned(make_levels(means))
+    assert [tuple(one.arguments.values()) for one in claims] == [(64, 2**place) for place in (5, 4, 3, 2, 1, 0)]
+    six = compare_tuned(make_levels(dict(list(means.items())[:6])))
+    assert len(six) == 15
+
+
+def test_of_many_combinations_some_are_named(make_levels: Callable[..., Levels]) -> None:
+    means = {2**place: {0.1: 0.8 + place / 1e5, 0.01: 0.8 + place / 1e5} for place in range(4)}
+    chosen = best_combination(make_levels(means))
+    assert chosen.evidence["n_more"].value == 2
+    assert " and 2 more may each be the best on validation accuracy. " in chosen.sentence
+
+
+def test_differences_without_a_spread_are_told(make_levels: Callable[..., Levels]) -> None:
+    alike = [(16, 0.1), (256, 0.001)]
+    levels = make_levels({16: STEADY[16] | {0.1: 0.83}, 256: {0.1: 0.5, 0.01: 0.5, 0.001: 0.75}}, alike=alike)
+    chosen = best_combination(levels)
+    assert chosen.verdict == "not distinguishable"
+    assert chosen.sentence.startswith(
+        "No single combination is the best: 0.1 with batch size 16 and 0.001 with 256 cannot be told apart on validation accuracy. "
+    )
+    assert chosen.sentence.endswith(
+        " From 0.001 with batch size 256 it differs by the same amount in every seed, which leaves no spread to judge that by."
+    )
+    [asked] = compare_tuned(levels)
+    assert asked.sentence == (
+        "Not testable for 0.1 with batch size 16 against 0.001 with batch size 256: validation accuracy differs by the same "
+        "amount in every seed."
+    )
+    levels = make_levels({16: STEADY[16] | {0.1: 0.83}, 256: {0.1: 0.76, 0.01: 0.5, 0.001: 0.75}}, alike=alike)
+    [behind] = compare_tuned(levels)
+    assert behind.verdict == "not distinguishable"
+    assert behind.evidence["p"].value == 1
+    assert "which decides" not in behind.sentence
 
 
 NUMBER = re.compile(r"\d[\d,.]*\d(?:e-?\d+)?|\d(?:e-?\d+)?")
@@ -405,7 +523,7 @@ def test_range_tests_of_all_values_are_shown(make_levels: Callable[..., Levels])
     assert "With batch size 256 over all seeds the smoothed loss is lowest" in picture.alt
     said = narrative.write_paragraphs(levels)
     assert said["range_test with batch size 16"].text.startswith("Batch size 16: A range test from ")
-    assert set(found) == {16, 256}
+    assert set(said) >= {"range_test with batch size 16", "range_test with batch size 256"}
 
 
 def test_the_grid_shows_every_mean_and_which_rates_may_be_the_best(make_levels: Callable[..., Levels]) -> None:

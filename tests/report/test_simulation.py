@@ -15,8 +15,9 @@ import pytest
 from scipy import optimize
 
 from lrreport.report.claims import VOCABULARY, Claim
+from lrreport.report.claims.combinations import best_combination, compare_tuned
 from lrreport.report.claims.differences import adjust_metric, rank_rates
-from lrreport.report.claims.levels import best_combination, best_rate_moves, compare_tuned
+from lrreport.report.claims.levels import best_rate_moves
 from lrreport.report.claims.pace import adjust_arrivals, adjust_rises, measure_arrival, measure_rises
 from lrreport.report.results import Levels, Results
 from lrreport.report.stats import estimate_mean, find_detectable

@@ -6,8 +6,9 @@ from typing import Any
 
 from lrreport.report.claims import VOCABULARY, Claim, ask
 from lrreport.report.claims.claim import find_learning, list_rates, quantify_rates
+from lrreport.report.claims.combinations import best_combination, compare_tuned
 from lrreport.report.claims.differences import SHOWN_RATES, choose_pairs, rank_rates
-from lrreport.report.claims.levels import best_combination, best_rate_moves, compare_tuned, quantify_level, say_absent
+from lrreport.report.claims.levels import best_rate_moves, quantify_level, say_absent
 from lrreport.report.conditions import describe_data, state_conditions
 from lrreport.report.formats import Quantity, capitalize, count_nouns, format_rate, list_words
 from lrreport.report.prose import Chapter, Narrative, Paragraph, Told, fold_levels, head_levels

@@ -25,7 +25,7 @@ from lrreport.report.claims.claim import (
     quantify_rates,
     why_untestable,
 )
-from lrreport.report.formats import Quantity, count_nouns
+from lrreport.report.formats import Quantity, count_nouns, list_words
 from lrreport.report.results import Results
 from lrreport.report.stats import ALPHA, MANY, Estimate, adjust_pairs, estimate_mean, find_detectable, find_n_needed
 
@@ -197,6 +197,20 @@ def find_unbeaten(results: Results, metric: str, sign: int, alpha: float = ALPHA
     leader, *others = rank_rates(results, metric, sign)
     tests = {rate: estimate_mean(results.values(leader, metric) - results.values(rate, metric)) for rate in others}
     return (leader, *(rate for rate, test in tests.items() if not test.p < alpha))
+
+
+def say_unbeaten(names: list[str], n: int) -> str:
+    """Return that what has these names may be the best; they stand for n rates or combinations."""
+    if n == 2:
+        return f"{list_words(names)} cannot be told apart on {METRICS['val_accuracy']}"
+    return f"{list_words(names)} may each be the best on {METRICS['val_accuracy']}"
+
+
+def say_without_spread(names: list[str]) -> str:
+    """Return a sentence on what the leading one differs from by the same amount in every seed; nothing if there is none."""
+    if not names:
+        return ""
+    return f" From {list_words(names)} it differs by the same amount in every seed, which leaves no spread to judge that by."
 
 
 def _lead(results: Results, name: str, rate: float, metric: str, sign: int) -> Claim:

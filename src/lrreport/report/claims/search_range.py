@@ -8,6 +8,7 @@ from lrreport.report.claims.claim import (
     claim,
     count_pairs,
     find_learning,
+    has_spread,
     list_rates,
     not_testable,
     quantify,
@@ -15,7 +16,7 @@ from lrreport.report.claims.claim import (
     quantify_rates,
     why_untestable,
 )
-from lrreport.report.claims.differences import adjust_metric, find_unbeaten
+from lrreport.report.claims.differences import adjust_metric, find_unbeaten, say_unbeaten, say_without_spread
 from lrreport.report.command import describe_command
 from lrreport.report.formats import Quantity, count_nouns, format_rate
 from lrreport.report.results import Results
@@ -204,9 +205,12 @@ def choice(results: Results) -> Claim:
         text = f"Choose {{rate}}: of the {{n_rates}} rates {which} it has the highest validation accuracy, {scores}."
         verdict: Verdict = "supported"
     else:
+        leader = results.values(unbeaten[0], METRIC)
+        alike = [one for one in unbeaten[1:] if not has_spread(estimate_mean(leader - results.values(one, METRIC)))]
+        evidence |= quantify_rates("alike", alike)
         text = (
-            f"No single rate is the best: {list_rates(unbeaten)} cannot be told apart on validation accuracy. "
-            f"{{rate}} has the highest mean, {scores}."
+            f"No single rate is the best: {say_unbeaten(list(map(format_rate, unbeaten)), len(unbeaten))}. "
+            f"{{rate}} has the highest mean, {scores}.{say_without_spread(list(map(format_rate, alike)))}"
         )
         verdict = "not distinguishable"
     return Claim(

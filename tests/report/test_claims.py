@@ -13,7 +13,7 @@ import pytest
 
 from lrreport import LrreportError
 from lrreport.record import Score
-from lrreport.report import conditions, narrative, tables
+from lrreport.report import conditions, figures, narrative, tables
 from lrreport.report.claims import VOCABULARY, Claim, ask, check_claim
 from lrreport.report.claims.differences import choose_pairs
 from lrreport.report.claims.pace import measure_arrival
@@ -780,3 +780,35 @@ def test_findings_of_the_reference_about_the_earlier_report() -> None:
         assert abs(ours.train_loss - said.train_loss) < 0.03
         assert abs(ours.train_accuracy - said.train_accuracy) < 0.01
         assert abs(ours.test_accuracy - said.test_accuracy) < 0.01
+
+
+def test_losses_of_ones_own_are_told_in_their_own_units(make_results: Make) -> None:
+    def fall(by: float) -> list[list[tuple[float, float]]]:
+        return [[(-by * epoch - seed / 100, 0.5 + epoch / 50) for epoch in (1, 2, 3)] for seed in range(3)]
+
+    curves = {0.1: fall(30.0), 0.01: fall(20.0)}
+    own = make_results(curves)
+    study = own.study.model_copy(update={"fixed": own.study.fixed.model_copy(update={"loss": "mine:loss"})})
+    own = replace(own, study=study)
+    told = [*narrative.ask_everything(own), *(narrative.write_paragraphs(own).values())]
+    texts = [
+        text for one in told for text in ([one.sentence, one.rule, one.unit] if isinstance(one, Claim) else [one.text])
+    ]
+    texts += [tables.tabulate_results(own).caption, figures.draw_curves(own).caption, figures.draw_curves(own).alt]
+    assert not [text for text in texts if "nats" in text]
+    assert "its validation loss falls by" in " ".join(texts)
+    assert " units (" in " ".join(texts)
+    assert "Losses are in units of mine:loss." in tables.tabulate_results(own).caption
+    axis = figures.draw_curves(own).figure.axes[0]
+    bottom, top = axis.get_ylim()
+    assert bottom < -60
+    assert bottom < top
+    assert "cut off" not in figures.draw_curves(own).caption
+
+
+def test_smoothed_labels_are_told(make_results: Make) -> None:
+    plain = make_results({0.1: [[(0.5, 0.8)]]})
+    assert "label smoothing" not in tables.tabulate_results(plain).caption
+    study = plain.study.model_copy(update={"fixed": plain.study.fixed.model_copy(update={"label_smoothing": 0.1})})
+    smooth = tables.tabulate_results(replace(plain, study=study)).caption
+    assert "Losses are in nats. Training losses are with label smoothing, the others without." in smooth

@@ -110,7 +110,8 @@ def collect_data(found: Found) -> dict[str, Any]:
         "steps_per_epoch": [count_steps(results) for results in levels.values()],
         "each": each,
         "every": every,
-        "limit": 1.5 * float(untrained),
+        "limit": 1.5 * float(untrained) if untrained > 0 else None,  # a loss of the user's own may begin below 0
+        "loss_unit": found.loss_unit,
         "runs": runs,
         "names": ["learning rate", *([axis] if axis else []), "seed", "status", *(METRICS[name] for name in OUTCOMES)],
         "common": common,

@@ -14,7 +14,7 @@ from lrreport import LrreportError
 from lrreport.record import Record, RunRecord, SeedResult, load_arrays, load_range_record, load_record
 from lrreport.report.formats import format_rate, format_setting, name_level
 from lrreport.report.freshness import CONTENTS
-from lrreport.settings import Fixed, Parameters, RangeParameters
+from lrreport.settings import LOSSES, Fixed, Parameters, RangeParameters
 from lrreport.study import RANGELESS, REPOSITORY, Study, parse_study
 
 REFERENCE = REPOSITORY / "outputs" / "reference"
@@ -84,6 +84,11 @@ class Results:
             for row in seed.epochs
         ]
         return pd.DataFrame(rows)
+
+    @property
+    def loss_unit(self) -> str:
+        """What losses are measured in."""
+        return name_loss_unit(self.study)
 
     @property
     def range_tests(self) -> dict[str, RangeCurves]:
@@ -204,6 +209,11 @@ class Levels:
         return NOUNS.get(self.axis, self.axis)
 
     @property
+    def loss_unit(self) -> str:
+        """What losses are measured in."""
+        return name_loss_unit(self.study)
+
+    @property
     def absent(self) -> list[Any]:
         """The values without any run."""
         return [value for value in self.study.levels() if value not in self.levels]
@@ -252,6 +262,24 @@ def by_level(
         return ask
 
     return decorate
+
+
+def name_loss_unit(study: Study) -> str:
+    """Return the unit of a study's losses: "nats", or "units" of whatever loss is the user's own."""
+    return "nats" if all(level.fixed.loss in LOSSES for level in study.levels().values()) else "units"
+
+
+def describe_losses(study: Study) -> str:
+    """Return a sentence on what losses are measured in, for a caption."""
+    smoothed = any(level.fixed.label_smoothing for level in study.levels().values())
+    more = " Training losses are with label smoothing, the others without." if smoothed else ""
+    if study.vary.axis == "loss":
+        return f"Losses are in units of their own with each loss, and are not compared.{more}"
+    return (
+        f"Losses are in nats.{more}"
+        if name_loss_unit(study) == "nats"
+        else f"Losses are in units of {study.fixed.loss}."
+    )
 
 
 def group_by_machine(named: dict[str, RunRecord]) -> dict[Machine, list[str]]:

@@ -26,7 +26,7 @@ from lrreport.report.formats import (
     format_setting,
     list_words,
 )
-from lrreport.report.results import Found, Levels, Results, by_level
+from lrreport.report.results import Found, Levels, Results, by_level, describe_losses
 from lrreport.report.stats import estimate_mean, predict_next
 from lrreport.report.table import Table, stack_tables
 from lrreport.settings import Fixed
@@ -64,7 +64,8 @@ def _tabulate_results(results: Results, mixed: bool) -> Table:
     ]
     caption = (
         "Mean ± standard deviation over seeds after the last epoch. Training figures are means over that epoch while the "
-        "weights still change; validation and test are evaluated after it. Losses are in nats; CPU seconds are "
+        "weights still change; validation and test are evaluated after it. "
+        f"{describe_losses(results.study)} CPU seconds are "
     )
     if mixed:
         caption += "left out, since they cannot be compared from one machine to another."

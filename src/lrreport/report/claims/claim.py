@@ -3,8 +3,8 @@
 import inspect
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, wraps
 from typing import Any, Literal
 
 from lrreport import LrreportError
@@ -66,9 +66,21 @@ VOCABULARY: dict[str, Asker] = {}
 
 
 def claim(asker: Asker) -> Asker:
-    """Add a claim to the vocabulary, under the name of its function."""
-    VOCABULARY[asker.__name__] = asker
-    return asker
+    """Add a claim to the vocabulary, under the name of its function.
+
+    Sentences and rules are written for cross-entropy, in nats; of a loss of the user's own they tell in its own units.
+    """
+
+    @wraps(asker)
+    def ask(results: Results, *arguments: Any, **options: Any) -> Claim:
+        found = asker(results, *arguments, **options)
+        if results.loss_unit == "nats":
+            return found
+        told = {key: getattr(found, key).replace("nats", results.loss_unit) for key in ("sentence", "rule", "unit")}
+        return replace(found, **told)
+
+    VOCABULARY[asker.__name__] = ask
+    return ask
 
 
 def ask(results: Results, published: PublishedClaim) -> Claim:

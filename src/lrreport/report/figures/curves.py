@@ -38,7 +38,7 @@ from lrreport.report.formats import (
     list_words,
 )
 from lrreport.report.pictures import STYLE, Picture, make_axes
-from lrreport.report.results import Found, Levels, Results, by_level
+from lrreport.report.results import Found, Levels, Results, by_level, describe_losses
 from lrreport.report.table import Table, stack_tables
 
 PANELS = ("train_loss", "val_loss", "train_accuracy", "val_accuracy")
@@ -60,7 +60,7 @@ def draw_curves(found: Found) -> Picture:
     if isinstance(found, Levels):
         alt = f"Panels for each {found.axis}, validation loss and accuracy by epoch, for {n_rates}. {said}"
     limits = _limit_curves(found)
-    cut = [f"losses above {format_ratio(limits['loss'])} nats"] if "loss" in limits else []
+    cut = [f"losses above {format_ratio(limits['loss'])} {found.loss_unit}"] if "loss" in limits else []
     cut += [f"accuracies below {format_percent(limits['accuracy'])}"] if "accuracy" in limits else []
     caption = f"{_explain_curves(found, drawn)}{f' {capitalize(list_words(cut))} are cut off.' if cut else ''} {said}"
     return Picture(wide, alt, caption, _tabulate_curves(found), tuple(hues[rate] for rate in drawn), narrow)
@@ -89,19 +89,19 @@ def _plot_curves(found: Found, hues: Mapping[float, Hue], n_columns: int) -> Fig
     limits, first = _limit_curves(found), dict[str, Axes]()
     for place, (axis, panel) in enumerate(zip(axes, panels, strict=True)):
         kind, rates = panel.metric.partition("_")[2], panel.results.rates
-        if first.setdefault(kind, axis) is not axis:
+        if first.setdefault(kind, axis) is not axis and not (kind == "loss" and found.study.vary.axis == "loss"):
             axis.sharey(first[kind])
             axis.tick_params(labelleft=n_columns == 1 or not place % 2 or first[kind] is not axes[place - 1])
         with mpl.rc_context(STYLE):
             for rate in pick_evenly(rates, CURVES):
                 _draw_curve(axis, panel.results.curves(rate, panel.metric), hues[rate], banded=len(rates) <= LISTED)
-            unit = "" if kind == "accuracy" else " (nats)"
+            unit = " (nats)" if kind == "loss" and found.loss_unit == "nats" else ""
             axis.set_title(f"{METRICS[panel.metric].capitalize()}{unit}{panel.where}")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         if kind == "accuracy":
             axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=None, symbol=" %"))
     if "loss" in limits:
-        first["loss"].set_ylim(0 if isinstance(found, Results) else None, limits["loss"])
+        first["loss"].set_ylim(0 if isinstance(found, Results) and _are_positive(found) else None, limits["loss"])
     if "accuracy" in limits:
         first["accuracy"].set_ylim(bottom=limits["accuracy"])
     for axis in axes[-n_columns:]:
@@ -123,9 +123,13 @@ def _limit_curves(found: Found) -> dict[str, float]:
     for results in list_results(found):
         losses = results.epochs[["train_loss", "val_loss"]].to_numpy()
         untrained = float(results.epochs.loc[results.epochs.epoch == 0, "val_loss"].max())
-        if losses.max() > 2 * untrained:
+        if losses.max() > 2 * untrained > 0:  # a loss of the user's own may begin below 0
             limits["loss"] = min(1.5 * untrained, limits.get("loss", math.inf))
     return limits
+
+
+def _are_positive(results: Results) -> bool:
+    return bool((results.epochs[["train_loss", "val_loss"]].to_numpy() >= 0).all())
 
 
 def _draw_curve(axis: Axes, curves: pd.DataFrame, hue: Hue, banded: bool) -> None:
@@ -228,7 +232,7 @@ def _tabulate_curves(results: Results) -> Table:
         if (rate, epoch) in means.index
     ]
     which = "" if len(epochs) == results.study.fixed.epochs + 1 else " at some of the epochs"
-    caption = f"Means over seeds{which}{say_picked(drawn, results.rates)}. Losses are in nats."
+    caption = f"Means over seeds{which}{say_picked(drawn, results.rates)}. {describe_losses(results.study)}"
     return Table(pd.DataFrame(rows), caption)
 
 

@@ -65,7 +65,7 @@ def find_limits(found: Found, metrics: Sequence[str], by_epoch: bool) -> dict[st
                     limits[kind] = (
                         min(low, limits.get(kind, low)) if kind == "accuracy" else max(high, limits.get(kind, high))
                     )
-    return {kind: limit - 0.01 if kind == "accuracy" else 1.05 * limit for kind, limit in limits.items()}
+    return {kind: limit - 0.01 if kind == "accuracy" else limit + 0.05 * abs(limit) for kind, limit in limits.items()}
 
 
 def list_results(found: Found) -> list[Results]:
@@ -84,7 +84,7 @@ def compare_ends(found: Found, metric: str, first: str, last: str) -> str:
         means = {rate: float(results.values(rate, metric).mean()) for rate in results.complete_rates}
         if means:
             best = (max if metric.endswith("accuracy") else min)(means, key=lambda rate: means[rate])
-            unit = "" if metric.endswith("accuracy") else " nats"
+            unit = "" if metric.endswith("accuracy") else f" {found.loss_unit}"
             ends.append(f"at {format_rate(best)} with {found.name(value)} ({quantify(means[best], metric)}{unit})")
     which = first if metric.endswith("accuracy") else last
     if not ends:
@@ -101,7 +101,7 @@ def _compare_ends_of_study(results: Results, metric: str, first: str, last: str)
     if not means:
         return f"No learning rate trained to the end.{broken}"
     high, low = max(means, key=lambda rate: means[rate]), min(means, key=lambda rate: means[rate])
-    unit = "" if metric.endswith("accuracy") else " nats"
+    unit = "" if metric.endswith("accuracy") else f" {results.loss_unit}"
     upper, lower = (f"{quantify(means[rate], metric)}{unit}" for rate in (high, low))
     if len(means) == 1:
         return f"The mean {METRICS[metric]} of {format_rate(high)} ends at {upper}.{broken}"

@@ -24,7 +24,7 @@ def draw_range_test(found: Found) -> Picture | None:
     Of several levels each has a row.
     """
     tests = found.range_tests
-    return _draw_ranges(tests, found.study.vary.learning_rate) if tests else None
+    return _draw_ranges(tests, found.study.vary.learning_rate, found.loss_unit) if tests else None
 
 
 def draw_range(rates: Any, losses: Any, tried: Sequence[float] = ()) -> Picture:
@@ -32,7 +32,7 @@ def draw_range(rates: Any, losses: Any, tried: Sequence[float] = ()) -> Picture:
     return _draw_ranges({"": RangeCurves(rates, losses)}, tried)
 
 
-def _draw_ranges(tests: Mapping[str, RangeCurves], tried: Sequence[float]) -> Picture:
+def _draw_ranges(tests: Mapping[str, RangeCurves], tried: Sequence[float], unit: str = "nats") -> Picture:
     """Draw range tests one below the other, each by the name of its level."""
     figure, axes = make_axes(len(tests), sharex=True, sharey=True, height=1.0 + 2.4 * len(tests))
     hues, said, tables = color_rates(tried), [], []
@@ -42,10 +42,12 @@ def _draw_ranges(tests: Mapping[str, RangeCurves], tried: Sequence[float]) -> Pi
         tables.append(_tabulate_range(smooth, name))
         mean = smooth.mean(axis=1)
         near = format_rate(float(f"{mean.idxmin():.1g}"))
-        lowest = f"over all seeds the smoothed loss is lowest, {format_loss(float(mean.min()))} nats, near {near}."
+        lowest = f"over all seeds the smoothed loss is lowest, {format_loss(float(mean.min()))} {unit}, near {near}."
         said.append(f"With {name} {lowest}" if name else f"{lowest[0].upper()}{lowest[1:]}")
     axes[-1].set_xlabel("learning rate (log scale)")
-    axes[0].set_ylim(0, 1.5 * max(float(np.nanmax(np.asarray(one.losses)[:, 0])) for one in tests.values()))
+    first = max(float(np.nanmax(np.asarray(one.losses)[:, 0])) for one in tests.values())
+    if first > 0:  # a loss of the user's own may begin below 0
+        axes[0].set_ylim(min(0.0, *(float(np.nanmin(one.losses)) for one in tests.values())), 1.5 * first)
     lines = f" Vertical lines are the {count_nouns(len(tried), 'rate')} of the study." if tried else ""
     rates = next(iter(tests.values())).rates
     span = f"from {format_rate(float(rates[0]))} to {format_rate(float(rates[-1]))}"
@@ -67,7 +69,7 @@ def _plot_range(axis: Axes, smooth: pd.DataFrame, where: str, hues: Mapping[floa
         axis.set_xscale("log")
         for seed in smooth:
             axis.plot(smooth.index, smooth[seed], color=FAINT.light, linewidth=1.1, alpha=0.9)
-        axis.set(title=f"Training loss (nats, smoothed) while the rate grows{where}")
+        axis.set(title=f"Training loss (smoothed) while the rate grows{where}")
         axis.title.set_position((0, 1))
         _draw_tried(axis, hues)
         axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_rate(float(f"{value:.6g}"))))
@@ -101,6 +103,6 @@ def _tabulate_range(smooth: pd.DataFrame, level: str) -> Table:
     which = "each step" if every == 1 else f"one step of every {every}"
     return Table(
         pd.DataFrame(rows),
-        f"The smoothed training loss, in nats, at {which}, seed by seed.",
+        f"The smoothed training loss at {which}, seed by seed.",
         n_labels=2 if level else 1,
     )

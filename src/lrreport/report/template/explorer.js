@@ -6,13 +6,15 @@
   const LISTED = 12; // lines that the readout names; more would cover the figure
   const MARGIN = { left: 58, right: 14, top: 12, bottom: 40 };
   const METRICS = {
-    val_loss: { label: "Validation loss", unit: "nats" },
-    val_accuracy: { label: "Validation accuracy", unit: "%" },
-    train_loss: { label: "Training loss, mean of the epoch", unit: "nats" },
-    train_accuracy: { label: "Training accuracy, mean of the epoch", unit: "%" },
-    step_loss: { label: "Training loss, each step", unit: "nats" },
+    val_loss: { label: "Validation loss" },
+    val_accuracy: { label: "Validation accuracy" },
+    train_loss: { label: "Training loss, mean of the epoch" },
+    train_accuracy: { label: "Training accuracy, mean of the epoch" },
+    step_loss: { label: "Training loss, each step" },
   };
-  const DASHES = [[], [7, 4], [2, 3], [12, 4, 2, 4], [12, 3], [4, 2]]; // one for each level, then again from the first
+  const DASHES = [ // one for each level
+    [], [7, 4], [2, 3], [12, 4, 2, 4], [16, 3], [4, 2], [12, 4, 2, 4, 2, 4], [1, 5], [9, 9], [16, 3, 6, 3], [3, 8], [6, 2, 1, 2],
+  ];
   const BY_EPOCH = ["val_loss", "val_accuracy", "train_loss", "train_accuracy"]; // their order in the data
 
   /* ---- elements ---- */
@@ -192,7 +194,7 @@
     }
     if (!(span[0] < Infinity)) return null;
     let [left, right, bottom, top] = span;
-    const cut = state.scale === "linear" && state.metric.endsWith("loss") && top > limit;
+    const cut = state.scale === "linear" && state.metric.endsWith("loss") && limit !== null && top > limit;
     if (cut) top = limit;
     if (left === right) [left, right] = [left - 0.5, right + 0.5];
     if (bottom >= top) [bottom, top] = [bottom - Math.abs(bottom) / 10 - 1e-6, top + Math.abs(top) / 10 + 1e-6];
@@ -586,7 +588,7 @@
       let said = `Every recorded point${from} is drawn: ${points}.`;
       if (thinned > 1) said = `Of ${thinned} ${by_step ? "steps the mean and the range are" : "epochs one is"} drawn: ${points}.`;
       else if (state.show === "mean") said = `The lines are means over seeds, the bands their range: ${points} recorded${from}.`;
-      if (domain.cut && !state.zoom) said += ` Losses above ${runs.limit.toFixed(1)} nats are cut off; the log scale shows them.`;
+      if (domain.cut && !state.zoom) said += ` Losses above ${runs.limit.toFixed(1)} ${runs.loss_unit} are cut off; the log scale shows them.`;
       this.note.textContent = `${said} Drag over the figure to zoom.`;
       this.note.dataset.points = plot.n_drawn ?? 0;
     }
@@ -615,6 +617,10 @@
       return Object.fromEntries(names.map((name) => [name, this.rows[place].cells[this.names.indexOf(name)].textContent]));
     }
 
+    static plain(text) {
+      return text.toLowerCase().replace(/(\d),(?=\d{3}(?!\d))/g, "$1"); // 1,024 as 1024
+    }
+
     static number(text) {
       const number = parseFloat(text.replace("\u2212", "-").replace(/,/g, ""));
       return /^[\u2212\d]/.test(text) ? number : NaN;
@@ -638,7 +644,7 @@
     }
 
     filter(text) {
-      const tests = text.toLowerCase().split(/\s+and\s+|[,;]/).map((part) => this.read(part.trim()));
+      const tests = RunTable.plain(text).split(/\s+and\s+|[,;]/).map((part) => this.read(part.trim()));
       let n = 0;
       for (const row of this.rows) {
         row.hidden = !tests.every((test) => test(row));
@@ -650,7 +656,7 @@
     read(text) {
       const [, name, sign, limit] = text.match(/^(.*?)\s*(<=|>=|<|>|=)\s*([\d.e\u2212-]+)\s*%?$/) || [];
       const place = this.names.findIndex((own) => own === name || own.startsWith(name));
-      if (!sign || place < 0) return (row) => row.textContent.toLowerCase().includes(text);
+      if (!sign || place < 0) return (row) => RunTable.plain(row.textContent).includes(text);
       const than = RunTable.number(limit);
       const holds = { "<": (a) => a < than, ">": (a) => a > than, "<=": (a) => a <= than, ">=": (a) => a >= than, "=": (a) => a === than }[sign];
       return (row) => holds(RunTable.number(row.cells[place].textContent));

@@ -68,6 +68,6 @@ def test_the_committed_reference_belongs_to_the_code() -> None:
     """When this fails, training has changed: `make notebooks` makes the reference again."""
     reference = load_results()
     study = load_study("studies/fashion_mnist.toml")
-    assert reference.study == study.model_copy(update={"folder": None})
+    assert reference.study == study.model_copy(update={"file": None})
     ours = [identify(run.model_copy(update={"device": "cpu"}), DIGESTS["fashion_mnist"]) for run in study.runs()]
     assert [record.identity for record in reference.records.values()] == ours

@@ -141,3 +141,20 @@ def test_what_varies_is_not_replaced_from_the_command_line() -> None:
         LrreportError, match="^command line: epochs varies in this study; change it in the study's file$"
     ):
         study.changed(epochs=3)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("mine.toml", "mine"), ("my_net/study.toml", "my_net"), ("a folder of mine/study.toml", "a-folder-of-mine"), ("ü/study.toml", "study")],
+)  # fmt: skip
+def test_a_study_is_called_as_its_file_or_folder(tmp_path: Path, path: str, name: str) -> None:
+    file = tmp_path / path
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("[vary]\nlearning_rate = [0.1]\n")
+    assert load_study(file).name == name
+    assert load_study(file).folder == file.parent
+    file.write_text('name = "other"\n' + file.read_text())
+    assert load_study(file).name == "other"
+    file.write_text('file = "x"\n' + file.read_text())
+    with pytest.raises(LrreportError, match="unknown key file; the keys here are name, title, "):
+        load_study(file)

@@ -38,7 +38,7 @@ def _describe(model: type[Settings], error: Any) -> str:
     path = ".".join([*parents, key])
     if error["type"] == "extra_forbidden":
         close = difflib.get_close_matches(key, table.model_fields, n=1)
-        known = ", ".join(name for name in table.model_fields if name != "folder")
+        known = ", ".join(name for name in table.model_fields if name != "file")
         hint = f"did you mean {close[0]}?" if close else f"the keys here are {known}"
         return f"unknown key {path}; {hint}"
     if isinstance(error["input"], dict) and error["type"] == "value_error":  # about one setting beside the others

@@ -92,13 +92,15 @@ class RunRecord(_Kept):
     """One run of the training notebook: one learning rate, all its seeds.
 
     `equal_images` counts byte-equal images: in one split (how many repeat an earlier one), and in two, such as
-    "train and test" (how many of the second are also in the first).
+    "train and test" (how many of the second are also in the first). `majority_accuracy` is the validation accuracy of who
+    always names the class that is most frequent among the training examples.
     """
 
     kind: Literal["training"] = "training"
     split_sizes: dict[str, int]
     equal_images: dict[str, int] = {}
     class_names: Annotated[tuple[str, ...], Field(min_length=2)]
+    majority_accuracy: Annotated[float, Field(ge=0, le=1)] | None = None
     n_parameters: int
     seeds: tuple[SeedResult, ...]
 
@@ -111,6 +113,11 @@ class RunRecord(_Kept):
         if rows - {parameters.epochs} or max(len(seed.epochs) - 1 for seed in self.seeds) > parameters.epochs:
             raise ValueError("its epochs are not those of its parameters")
         return self
+
+    @property
+    def chance(self) -> float:
+        """The validation accuracy of guessing: the most frequent class, or any where all are equally frequent."""
+        return max(1 / len(self.class_names), self.majority_accuracy or 0.0)
 
     @property
     def learning_rate(self) -> float:

@@ -130,7 +130,7 @@ class Published(Settings):
 
 
 class Study(Settings):
-    """One question and all that is needed to answer it; `folder` is where its file is, and its own modules."""
+    """One question and all that is needed to answer it, and its file."""
 
     name: Name = Field(description="use letters, digits, '.', '_', '+' and '-' (not 'runs' or 'reference')")
     title: str = Field(default="Impact of the learning rate", description="give a line of text")
@@ -139,7 +139,12 @@ class Study(Settings):
     margins: Margins = Margins()
     range_test: RangeTest | None = None
     published: Published | None = None
-    folder: Path | None = Field(default=None, exclude=True)
+    file: Path | None = Field(default=None, exclude=True)
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the study's file is, and its own modules."""
+        return None if self.file is None else self.file.parent
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -202,7 +207,7 @@ class Study(Settings):
         `changes` are keys of `vary` and `fixed`; those that are None are left as they are.
         Raises LrreportError for a value that a study file could not hold either.
         """
-        settings = self.model_dump(mode="json", exclude_none=True) | {"folder": self.folder}
+        settings = self.model_dump(mode="json", exclude_none=True) | {"file": self.file}
         for key, value in changes.items():
             if value is not None and key == self.vary.axis:
                 raise LrreportError(f"command line: {key} varies in this study; change it in the study's file")
@@ -222,7 +227,7 @@ class Study(Settings):
 
 
 def load_study(path: Path | str) -> Study:
-    """Return the study in a TOML file; its name is the file's unless the file gives another.
+    """Return the study in a TOML file; its name is that of `name_study` unless the file gives another.
 
     A path that does not exist from here is also looked for in the repository.
     Raises LrreportError, in one line that names file, key, value and remedy.
@@ -244,9 +249,18 @@ def load_study(path: Path | str) -> Study:
             raise LrreportError(f"{path}: cannot read the study ({err.strerror}); there are {known}") from err
         problem = "nested too deeply" if isinstance(err, RecursionError) else " ".join(str(err).split())
         raise LrreportError(f"{path}: not a TOML file: {problem}; see studies/quick.toml for one") from err
-    if "folder" in settings:
-        raise LrreportError(f"{path}: unknown key folder; the keys here are {', '.join(TABLES)}")
-    return parse_study({"name": file.stem, **settings, "folder": file.resolve().parent}, str(path))
+    if "file" in settings:
+        raise LrreportError(f"{path}: unknown key file; the keys here are {', '.join(TABLES)}")
+    return parse_study({"name": name_study(file.resolve()), **settings, "file": file.resolve()}, str(path))
+
+
+def name_study(file: Path) -> str:
+    """Return the name of a study whose file gives none: the file's, or of a study.toml the folder's."""
+    return (
+        re.sub(r"[^A-Za-z0-9._+-]+", "-", file.parent.name).strip("-.") or file.stem
+        if file.stem == "study"
+        else file.stem
+    )
 
 
 def parse_study(settings: dict[str, Any], place: str) -> Study:

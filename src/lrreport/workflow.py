@@ -29,6 +29,7 @@ from lrreport.training.check import check_setups, find_data
 from lrreport.training.files import ensure_files, verify_files
 from lrreport.training.transfer import keep_files, read_files
 
+OWNER = ".study"  # in a report's folder: the path of the study's file
 STAGING, SUMMARY = ".making-", freshness.SUMMARY_NOTEBOOK.name
 
 
@@ -96,6 +97,7 @@ class Workflow:
         if self.has_work():
             self._check_place()
         make_folder(self.folder)
+        self._take_folder()
         stopping = Event()
         try:
             with hold(self.lock, say):
@@ -118,6 +120,17 @@ class Workflow:
         print(self._render(done, sweep.stopping))
         print(self.folder / freshness.PAGE)
         return 1 if failures else 0
+
+    def _take_folder(self) -> None:
+        """Note whose report the folder holds; raise LrreportError if another study's file has one there."""
+        note, file = self.folder / OWNER, str(self.study.file or "")
+        owner = note.read_text(encoding="utf-8") if note.exists() else ""
+        if file and owner not in ("", file) and Path(owner).exists():
+            raise LrreportError(
+                f"{self.folder}: holds the report of {owner}; give this study another name, such as with --name"
+            )
+        if file and owner != file:
+            replace_file(note, file.encode())
 
     def _check_place(self) -> None:
         """Raise LrreportError unless the runs can be made where they are to be made."""

@@ -15,6 +15,7 @@ from lrreport import LrreportError
 from lrreport.record import Score
 from lrreport.report import conditions, figures, narrative, tables
 from lrreport.report.claims import VOCABULARY, Claim, ask, check_claim
+from lrreport.report.claims.claim import find_learning
 from lrreport.report.claims.differences import choose_pairs
 from lrreport.report.claims.pace import measure_arrival
 from lrreport.report.render import collect_findings
@@ -460,7 +461,7 @@ def test_a_rate_that_does_not_learn_is_said_to_and_compared_with_none(make_resul
         "Not testable for 0.1 against 1.0: training at 1.0 ends no better than guessing."
     )
     none = make_results({1.0: guessing(), 10.0: guessing()})
-    assert narrative.answer(none).text == ("Not testable: no rate tried learns, each ends no better than guessing.")
+    assert narrative.answer(none).text == ("Not testable: every rate tried ends no better than guessing.")
     assert ask_one(none, "edge_of_range").verdict == "not testable"
     assert not narrative.compare_rates(none).claims
 
@@ -812,3 +813,16 @@ def test_smoothed_labels_are_told(make_results: Make) -> None:
     study = plain.study.model_copy(update={"fixed": plain.study.fixed.model_copy(update={"label_smoothing": 0.1})})
     smooth = tables.tabulate_results(replace(plain, study=study)).caption
     assert "Losses are in nats. Training losses are with label smoothing, the others without." in smooth
+
+
+def test_guessing_is_naming_the_most_frequent_class(make_results: Make) -> None:
+    curves = {0.1: [[(0.5, 0.9 + one)] for one in SPREAD], 0.01: [[(0.4, 0.97 + one)] for one in SPREAD]}
+    plain = make_results(curves)
+    assert ask_one(plain, "learns", 0.1).sentence.endswith("and guessing gives 10.00 %.")
+    uneven = {rate: one.model_copy(update={"majority_accuracy": 0.9}) for rate, one in plain.records.items()}
+    uneven_results = replace(plain, records=uneven)
+    asked = ask_one(uneven_results, "learns", 0.1)
+    assert asked.verdict != "supported"
+    assert asked.sentence.endswith("and always naming the most frequent class gives 90.00 %.")
+    assert find_learning(uneven_results) == [0.01]
+    assert find_learning(plain) == [0.1, 0.01]

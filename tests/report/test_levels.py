@@ -13,15 +13,16 @@ from scipy.stats import ttest_rel
 from statsmodels.stats.multitest import multipletests
 
 from lrreport import LrreportError
-from lrreport.report import cards, explorer, figures, narrative, tables
+from lrreport.report import cards, conditions, explorer, figures, narrative, tables
 from lrreport.report.claims.combinations import best_combination, compare_tuned
+from lrreport.report.claims.differences import describe_power, say_power
 from lrreport.report.claims.levels import best_rate_moves, find_candidates
 from lrreport.report.figures import panels
-from lrreport.report.formats import format_rate
+from lrreport.report.formats import format_rate, name_level
 from lrreport.report.freshness import CONTENTS, list_folders
 from lrreport.report.render import collect_findings
 from lrreport.report.results import Levels, Results, load_results
-from lrreport.report.stats import find_detectable
+from lrreport.report.stats import estimate_mean, find_detectable
 from lrreport.study import load_study, parse_study
 
 Make = Callable[..., Results]
@@ -109,7 +110,10 @@ def test_one_comparison_more_makes_the_rule_stricter(make_levels: Callable[..., 
 def test_a_value_at_which_training_diverged_is_left_out(make_levels: Callable[..., Levels]) -> None:
     broken = best_rate_moves(make_levels({16: MOVED[16], 256: {0.1: None, 0.01: None, 0.001: 0.8}}))
     assert broken.verdict == "not testable"
-    assert broken.sentence == "Not testable: fewer than two values of the batch size have rates to compare that learn."
+    assert (
+        broken.sentence
+        == "Not testable: fewer than two values of the batch size have rates to compare that end better than guessing."
+    )
     three = best_rate_moves(make_levels(MOVED | {64: {0.1: None, 0.01: None, 0.001: None}}))
     assert three.verdict == "supported"
     assert three.sentence.endswith("; 0.1 with 256. With batch size 64 there are no two rates to compare.")
@@ -165,7 +169,7 @@ def test_captions_that_differ_name_their_values(make_levels: Callable[..., Level
     caption = tables.tabulate_differences(make_levels({16: few, 256: many})).caption
     assert caption == (
         "Batch size 16: Paired differences of the validation accuracy; intervals are unadjusted, p-values allow for all pairs. "
-        "Batch size 256: Paired differences of the validation accuracy between the leading rate and others that learn; "
+        "Batch size 256: Paired differences of the validation accuracy between the leading rate and others that end better than guessing; "
         "intervals are unadjusted, p-values allow for all pairs."
     )
 
@@ -321,7 +325,7 @@ def test_a_value_at_which_nothing_learns_is_left_out(make_levels: Callable[..., 
     assert best_rate_moves(levels).sentence.endswith("With batch size 64 there are no two rates to compare.")
     assert [set(one.arguments.values()) for one in compare_tuned(levels)] == [{16, 256}]
     nothing = best_combination(make_levels({16: LOW, 64: LOW}))
-    assert nothing.sentence == "Not testable: no combination tried learns, each ends no better than guessing."
+    assert nothing.sentence == "Not testable: every combination tried ends no better than guessing."
 
 
 def test_of_many_values_only_the_leading_one_is_compared(make_levels: Callable[..., Levels]) -> None:
@@ -581,3 +585,59 @@ def test_numbers_on_a_grid_can_be_read() -> None:
     for place in np.linspace(0, 1, 50):
         low, high = sorted((lightness(SHADES(place)), lightness(_contrast(SHADES(place)))))
         assert (high + 0.05) / (low + 0.05) > 4.5
+
+
+def test_conditions_name_every_setting_that_is_not_the_default(make_results: Make) -> None:
+    plain = make_results({0.1: [[(0.5, 0.8)]]})
+    assert ", with " not in conditions.state_conditions(plain).text
+    changes = {"optimizer": "sgd", "momentum": 0.9, "schedule": "cosine", "label_smoothing": 0.1, "dropout": 0.25}
+    fixed = plain.study.fixed.model_copy(update=changes)
+    told = conditions.state_conditions(replace(plain, study=plain.study.model_copy(update={"fixed": fixed})))
+    assert (
+        "hidden units, SGD and batches of 64, with dropout 0.25, label smoothing 0.1, momentum 0.9 and schedule cosine, after"
+        in told.text
+    )
+    assert {"dropout", "label_smoothing", "momentum"} <= set(told.evidence)
+
+
+def test_a_folded_level_is_titled_once(make_levels: Callable[..., Levels]) -> None:
+    page = narrative.compare_rates(make_levels(MOVED))._repr_html_()
+    assert page.count("Batch size 256") == 1
+    assert "<h3>From one batch size to another</h3>" in page
+    assert (
+        "<h3>From one network size to another</h3>"
+        in narrative.compare_rates(
+            make_levels(dict(zip(((), (64,)), MOVED.values(), strict=True)), axis="hidden_sizes")
+        )._repr_html_()
+    )
+
+
+@pytest.mark.parametrize(
+    ("axis", "value", "name"),
+    [
+        ("hidden_sizes", (), "no hidden layers"),
+        ("hidden_sizes", (128, 64), "hidden sizes 128 × 64"),
+        ("betas", (0.9, 0.999), "betas (0.9, 0.999)"),
+        ("nesterov", False, "nesterov off"),
+    ],
+)
+def test_levels_have_names_that_can_be_read(axis: str, value: Any, name: str) -> None:
+    assert name_level(axis, value) == name
+
+
+def test_a_value_at_which_all_diverged_has_cards_that_say_so(make_levels: Callable[..., Levels]) -> None:
+    means = {16: {0.1**place: 0.8 for place in range(5)}, 256: {0.1**place: None for place in range(5)}}
+    shown = repr(cards.show_cards(make_levels(means)))
+    assert shown.count("diverged for 5 of 5 seeds") == 3
+    assert "4 more combinations are in the table" in shown
+
+
+def test_too_few_seeds_to_see_anything_are_called_so(make_levels: Callable[..., Levels]) -> None:
+    means = {16: {0.1: 0.8, 0.01: 0.3, 0.001: 0.2}, 256: {0.1: 0.7999, 0.01: 0.8, 0.001: 0.2}}
+    levels = make_levels(means, n_seeds=2)
+    told = [one.sentence for one in compare_tuned(levels)]
+    for results in levels.levels.values():
+        assert results.values(0.1, "val_accuracy").std() > 0
+    far = describe_power(estimate_mean(np.array([0.3, -0.25])), "val_accuracy", 9)
+    assert say_power("val_accuracy", far).startswith("{n} seeds are too few to see any difference with 80 % power; ")
+    assert not any("{" in one for one in told)

@@ -79,7 +79,8 @@ def _choose_cards(results: Results, n: int) -> Cards:
     rates = list(results.study.vary.learning_rate)
     if len(rates) <= n:
         return Cards(tuple(make_card(results, rate) for rate in rates))
-    best = rank_rates(results, METRIC, sign=1)[:n]
+    best = rank_rates(results, METRIC, sign=1)
+    best = [*best, *(rate for rate in rates if rate not in best)][:n]  # then those without scores, and why
     rest = (
         f"These are the best on validation; {len(rates) - len(best)} more learning rates are in the table of results."
     )

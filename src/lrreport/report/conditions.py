@@ -1,15 +1,29 @@
 """What the conclusions depend on: settings and data, and how the runs were made."""
 
+from lrreport.report.claims.levels import quantify_level
 from lrreport.report.command import describe_command
-from lrreport.report.formats import Quantity, count_nouns, format_count, list_words
+from lrreport.report.formats import Quantity, count_nouns, format_count, format_setting, list_words
 from lrreport.report.prose import Paragraph
 from lrreport.report.results import Found
+from lrreport.settings import Fixed
 from lrreport.study import Study
 
 DATASET_NAMES = {
     "fashion_mnist": "Fashion-MNIST", "sample": "the sample of Fashion-MNIST", "mnist": "MNIST", "kmnist": "KMNIST",
     "qmnist": "QMNIST", "cifar10": "CIFAR-10",
 }  # fmt: skip
+# Settings that have words of their own, and those that decide nothing.
+TOLD = (
+    "dataset",
+    "model",
+    "hidden_sizes",
+    "optimizer",
+    "batch_size",
+    "epochs",
+    "validation_size",
+    "split_seed",
+    "device",
+)
 OPTIMIZER_NAMES = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD", "rmsprop": "RMSprop"}
 
 
@@ -31,7 +45,15 @@ def state_conditions(found: Found) -> Paragraph:
     place = {"model": "network", "hidden_sizes": "network", "epochs": ""}.get(axis or "", axis or "")
     told |= {place: tried} if place in told else {}
     told |= {"epochs": "the numbers of epochs tried"} if axis == "epochs" else {}
-    more = f", with {tried}" if axis and place not in ("", *told) else ""
+    more = [tried] if axis and place not in ("", *told) else []
+    others = {
+        name: value
+        for level in study.levels().values()
+        for name, value in level.fixed.applying().items()
+        if name not in (*TOLD, axis) and value != Fixed.model_fields[name].default
+    }
+    more += [f"{name.replace('_', ' ')} {format_setting(value)}" for name, value in others.items()]
+    extra = f", with {list_words(more)}" if more else ""
     evidence = {
         **{f"hidden_{place}": Quantity(size, "count") for place, size in enumerate(sizes, start=1)},
         "batch_size": Quantity(study.fixed.batch_size, "count"),
@@ -41,8 +63,10 @@ def state_conditions(found: Found) -> Paragraph:
         "seeds": Quantity(len(study.vary.seed), "count"),
     }
     evidence.pop(axis or "", None)
+    for name, value in others.items():
+        evidence |= quantify_level(name, value)
     text = (
-        f"All this holds for {told['network']}, {told['optimizer']} and {told['batch_size']}{more}, after {told['epochs']} on "
+        f"All this holds for {told['network']}, {told['optimizer']} and {told['batch_size']}{extra}, after {told['epochs']} on "
         f"{{train}} {name_examples(study)} of {name_dataset(study)}, compared on {{validation}} held out with "
         f"{count_nouns(len(study.vary.seed), 'seed')} a {'combination' if axis else 'rate'}. "
         "Another budget or split may rank the rates otherwise."

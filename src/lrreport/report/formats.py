@@ -63,13 +63,13 @@ def format_ratio(value: float) -> str:
 
 
 def format_setting(value: Any) -> str:
-    """Return a setting of a study: 5000 → "5,000", (128, 64) → "128 × 64", true → "yes"."""
+    """Return a setting of a study: 5000 → "5,000", (128, 64) → "128 × 64", (0.9, 0.999) → "(0.9, 0.999)", true → "on"."""
     if isinstance(value, list | tuple):
-        return (" × " if all(isinstance(one, int) for one in value) else ", ").join(
-            map(format_setting, value)
-        ) or "none"
+        if not all(isinstance(one, int) for one in value):
+            return f"({', '.join(map(format_setting, value))})"
+        return " × ".join(map(format_setting, value)) or "none"
     if isinstance(value, bool) or value is None:
-        return {True: "yes", False: "no", None: "unknown"}[value]
+        return {True: "on", False: "off", None: "unknown"}[value]
     if isinstance(value, float):
         return format_rate(value)
     return format_count(value) if isinstance(value, int) else str(value)
@@ -77,6 +77,8 @@ def format_setting(value: Any) -> str:
 
 def name_level(axis: str, value: Any) -> str:
     """Return what a setting at one of its values is called: "batch size 32"."""
+    if axis.replace("_", " ") == "hidden sizes" and not value:
+        return "no hidden layers"
     return f"{axis.replace('_', ' ')} {format_setting(value)}"
 
 

@@ -147,7 +147,7 @@ def compare_rates(found: Found) -> Told:
     """
     if isinstance(found, Results):
         return _compare_rates(found)
-    across = Narrative((best_rate_moves(found), *compare_tuned(found)), title=f"From one {found.axis} to another")
+    across = Narrative((best_rate_moves(found), *compare_tuned(found)), title=f"From one {found.noun} to another")
     return Chapter((across, _compare_rates(found)))
 
 
@@ -156,7 +156,8 @@ def _compare_rates(results: Results) -> Told:
     pairs = choose_pairs(results)
     if not pairs:
         return Narrative(
-            (), empty="There are no two rates that trained to the end and learnt, so nothing can be compared."
+            (),
+            empty="There are no two rates that trained to the end and ended better than guessing, so nothing can be compared.",
         )
     if len(results.study.vary.seed) == 1:
         pairs = pairs[:1]  # one seed cannot compare any two: once said is enough

@@ -131,16 +131,17 @@ def head_levels(levels: Levels, parts: Mapping[Any, Told]) -> Told:
 
 def fold_levels(levels: Levels, parts: Mapping[Any, Told]) -> Told:
     """Return what is told of each level, to unfold one by one, its claims marked with the level."""
-    marked = {value: _mark_level(levels, value, part) for value, part in parts.items()}
+    marked = {value: _mark_level(levels, value, part, titled=False) for value, part in parts.items()}
     return Chapter(tuple(Folded(capitalize(levels.name(value)), part) for value, part in marked.items()))
 
 
-def _mark_level(levels: Levels, value: Any, part: Shown) -> Told:
+def _mark_level(levels: Levels, value: Any, part: Shown, titled: bool = True) -> Told:
+    """Mark claims with a level, and name it in the title, unless that is not `titled` and stands under one that does."""
     if isinstance(part, Chapter):
-        return Chapter(tuple(_mark_level(levels, value, one) for one in part.parts))
+        return Chapter(tuple(_mark_level(levels, value, one, titled) for one in part.parts))
     assert isinstance(part, Narrative)
     name = levels.name(value)
-    title = f"{part.title} with {name}" if part.title else capitalize(name)
+    title = (f"{part.title} with {name}" if part.title else capitalize(name)) if titled else part.title
     marked = {str(levels.study.vary.axis): value}
     return replace(
         part, title=title, claims=tuple(replace(one, arguments=marked | one.arguments) for one in part.claims)

@@ -18,7 +18,10 @@ from lrreport.settings import LOSSES, Fixed, Parameters, RangeParameters
 from lrreport.study import RANGELESS, REPOSITORY, Study, parse_study
 
 REFERENCE = REPOSITORY / "outputs" / "reference"
-NOUNS = {"epochs": "number of epochs", "nesterov": "use of Nesterov momentum"}
+NOUNS = {
+    "epochs": "number of epochs", "nesterov": "use of Nesterov momentum", "hidden sizes": "network size",
+    "betas": "choice of betas",
+}  # fmt: skip
 Machine: TypeAlias = tuple[str, str]  # host and processor
 
 

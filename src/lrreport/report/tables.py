@@ -98,7 +98,11 @@ def tabulate_differences(results: Results, metric: str = "val_accuracy") -> Tabl
                 "Seeds": format_count(asked.n) if testable else "",
             }
         )
-    which = "" if len(find_learning(results)) <= DETAILED_RATES else " between the leading rate and others that learn"
+    which = (
+        ""
+        if len(find_learning(results)) <= DETAILED_RATES
+        else " between the leading rate and others that end better than guessing"
+    )
     caption = (
         f"Paired differences of the {METRICS[metric]}{which}; intervals are unadjusted, p-values allow for all pairs."
     )
@@ -163,7 +167,7 @@ def _choose_rates(results: Results) -> list[float]:
 
 def _name_chosen(results: Results) -> str:
     if len(find_learning(results)) <= SHOWN_RATES:
-        return "each learning rate that learns"
+        return "each learning rate that ends better than guessing"
     return f"the {SHOWN_RATES} learning rates that are best on validation"
 
 

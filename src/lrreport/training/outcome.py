@@ -25,6 +25,7 @@ def make_record(parameters: Parameters, splits: Splits, fits: Sequence[Fit], cod
         split_sizes=splits.sizes,
         equal_images=splits.equal_images,
         class_names=splits.class_names,
+        majority_accuracy=float((splits.validation.labels == splits.train.labels.mode().values).double().mean()),
         n_parameters=count_parameters(network, 1),
         seeds=tuple(fit.result for fit in fits),
         facts=collect_facts()

@@ -153,8 +153,7 @@ def find_learning(results: Results) -> list[float]:
 
     How soon a rate arrives, how steadily, and what it confuses means nothing for one that does not learn.
     """
-    chance = 1 / len(next(iter(results.records.values())).class_names)
-    level = chance + results.study.margins.accuracy
+    level = next(iter(results.records.values())).chance + results.study.margins.accuracy
     return [rate for rate in results.complete_rates if results.values(rate, "val_accuracy").mean() > level]
 
 

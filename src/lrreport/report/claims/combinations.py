@@ -159,11 +159,7 @@ def best_combination(levels: Levels) -> Claim:
         for rate in results.complete_rates
     }
     if not any(map(find_learning, levels.levels.values())):
-        reason = (
-            "no combination tried learns, each ends no better than guessing"
-            if scores
-            else "training diverged everywhere"
-        )
+        reason = "every combination tried ends no better than guessing" if scores else "training diverged everywhere"
         return not_testable(name, {}, reason, rule)
     leader, *others = sorted(scores, key=lambda one: -float(scores[one].mean()))
     value, rate = leader

@@ -15,14 +15,14 @@ def learns(results: Results, learning_rate: float) -> Claim:
     """Training at this rate ends better than guessing."""
     margin = quantify(results.study.margins.accuracy, "val_accuracy")
     rule = (
-        "95 % t interval of the validation accuracy: supported if it lies above the share of one class, "
+        "95 % t interval of the validation accuracy: supported if it lies above guessing, "
         f"contradicted if it lies below that plus the margin of {margin}."
     )
     arguments = {"learning_rate": learning_rate}
     reason = why_untestable(results, [learning_rate])
     if reason:
         return not_testable("learns", arguments, reason, rule)
-    chance = 1 / len(results.records[learning_rate].class_names)
+    chance = results.records[learning_rate].chance
     estimate = estimate_mean(results.values(learning_rate, "val_accuracy"))
     evidence = {
         "rate": Quantity(learning_rate, "rate"),
@@ -35,6 +35,8 @@ def learns(results: Results, learning_rate: float) -> Claim:
     }
     # Seeds that all give one class have no spread but for rounding.
     verdict = _decide(estimate.low > chance + ROUNDING, estimate.high < chance + margin.value)
+    even = chance * len(results.records[learning_rate].class_names) < 1 + ROUNDING
+    guessing = "guessing" if even else "always naming the most frequent class"
     opening = {
         "supported": "{rate} learns",
         "contradicted": "{rate} fails to learn",
@@ -42,7 +44,7 @@ def learns(results: Results, learning_rate: float) -> Claim:
     }[verdict]
     text = (
         f"{opening}: it ends at {{mean}} validation accuracy (95 % interval {{low}} to {{high}}, n = {{n}}), "
-        "and guessing gives {chance}."
+        f"and {guessing} gives {{chance}}."
     )
     sentence = text.format_map(evidence)
     return Claim(

@@ -148,6 +148,8 @@ def describe_power(estimate: Estimate, metric: str, n_tests: int = 1) -> dict[st
 def say_power(metric: str, evidence: dict[str, Quantity]) -> str:
     """Return what a study of this size could see, as a template for its evidence."""
     needed = "about {n_needed}" if evidence["n_needed"].value <= MANY else "more than a thousand"
+    if metric.endswith("accuracy") and evidence["detectable"].value >= 1:
+        return f"{{n}} seeds are too few to see any difference with 80 % power; one as large as observed would take {needed}."
     return (
         f"With {{n}} seeds the smallest difference seen with 80 % power is {{detectable}} {name_unit(metric)}; "
         f"one as large as observed here would take {needed} seeds."

@@ -34,7 +34,9 @@ def best_rate_moves(levels: Levels, brief: bool = False) -> Claim:
     asked, n_tests, n = list_comparable(levels), count_tests(levels), len(levels.study.vary.seed)
     reason = "there is one seed only, and telling a difference from chance takes two or more" if n < 2 else ""
     if len(asked) < 2:
-        reason = reason or f"fewer than two values of the {levels.noun} have rates to compare that learn"
+        reason = (
+            reason or f"fewer than two values of the {levels.noun} have rates to compare that end better than guessing"
+        )
     rule = MOVES_RULE.format(axis=levels.noun, tests="" if reason else f", {n_tests}")
     if reason:
         return not_testable("best_rate_moves", {}, reason, rule)

@@ -23,8 +23,8 @@ from lrreport.report.results import Results
 from lrreport.report.stats import ALPHA, Estimate, adjust_pairs, estimate_mean, find_crossing, measure_mean_rise
 
 LEVEL = (
-    "the lowest validation accuracy at which a rate that learns ends, seed by seed, which all of them reach (straight lines "
-    "between epochs)"
+    "the lowest validation accuracy at which a rate better than guessing ends, seed by seed, which all of them reach (straight "
+    "lines between epochs)"
 )
 ARRIVAL_RULE = f"Paired t test over seeds at 0.05 on the epochs needed to reach {LEVEL}"
 SOONER_RULE = (
@@ -115,7 +115,9 @@ def sooner(results: Results, learning_rate: float, than: float) -> Claim:
     seconds, times = _compare_seconds(results, learning_rate, than)
     evidence |= times
     how = {"supported": "sooner than", "contradicted": "later than", "not distinguishable": "about when"}[verdict]
-    opening = f"{{rate}} reaches {{level}} validation accuracy, which every rate that learns reaches, {how} {{than}}"
+    opening = (
+        f"{{rate}} reaches {{level}} validation accuracy, which every rate better than guessing reaches, {how} {{than}}"
+    )
     if verdict == "not distinguishable":
         opening = "Which of {rate} and {than} first reaches {level} validation accuracy is undecided"
     text = (

@@ -156,7 +156,7 @@ def _why_no_comparison(results: Results) -> str:
     if len(results.complete_rates) < 2:
         return "only one rate trained to the end" if results.complete_rates else "no rate trained to the end"
     if not find_learning(results):
-        return "no rate tried learns"
+        return "every rate tried ends no better than guessing"
     return why_untestable(results, results.complete_rates)
 
 
@@ -166,7 +166,7 @@ def choice(results: Results) -> Claim:
     if not results.complete_rates:
         return not_testable("choice", {}, "training diverged at every rate", CHOICE_RULE)
     if not find_learning(results):
-        return not_testable("choice", {}, "no rate tried learns, each ends no better than guessing", CHOICE_RULE)
+        return not_testable("choice", {}, "every rate tried ends no better than guessing", CHOICE_RULE)
     if len(results.rates) == 1:
         return _describe_only(results, results.rates[0])
     chosen, *rivals = sorted(results.complete_rates, key=lambda rate: -float(results.values(rate, METRIC).mean()))

@@ -641,3 +641,15 @@ def test_too_few_seeds_to_see_anything_are_called_so(make_levels: Callable[..., 
     far = describe_power(estimate_mean(np.array([0.3, -0.25])), "val_accuracy", 9)
     assert say_power("val_accuracy", far).startswith("{n} seeds are too few to see any difference with 80 % power; ")
     assert not any("{" in one for one in told)
+
+
+def test_the_tests_of_candidates_are_one_sided_and_share_the_level(make_levels: Callable[..., Levels]) -> None:
+    """With two tests in all, a rate is left out if its two-sided p is below 2 · 0.05 / 2, in the direction of the leading one."""
+    found = []
+    for step in range(1, 60):
+        levels = make_levels({16: {0.1: 0.8 + step / 1e4, 0.01: 0.8}, 256: {0.1: 0.9, 0.01: 0.5}})
+        p = p_of_lead(levels, (16, 0.1), (16, 0.01))
+        assert find_candidates(levels)[16] == ((0.1,) if p < 0.05 else (0.1, 0.01))
+        found.append(p)
+    assert any(0.025 < p < 0.05 for p in found)
+    assert any(0.05 < p < 0.1 for p in found)

@@ -313,6 +313,8 @@ def test_names_of_classes_are_part_of_the_data(write: Writer) -> None:
     ("inputs.to_sparse(), labels, inputs, labels", "its train inputs are torch.sparse_coo on cpu; make them dense, on the CPU"),
     ("inputs, labels, inputs, labels, ['cat', 'dog']", "its train labels go from 0 to 2; with 2 class names make them 0 to 1"),
     ("inputs, labels, inputs, labels, ['cat', 'dog', 'cat']", "its class names ['cat', 'dog', 'cat'] hold one twice"),
+    ("torch.randn(257, 4), torch.arange(257), inputs[:257], torch.arange(257)",
+     "it has 257 classes; at most 256 can be recorded"),
     ("inputs[:, :0], labels, inputs[:, :0], labels",
      "its train inputs (300, 0) and labels (300,) do not go together; make them (n, …) and (n,), none of the sizes 0"),
 ])  # fmt: skip
@@ -368,6 +370,18 @@ def test_paths_of_files_are_those_from_the_folder(write: Writer) -> None:
         "    return", "    inputs = inputs + float(open('numbers.csv').read())\n    return"
     )
     assert write.try_code(dataset=f"{write(source)}:load")
+
+
+def test_modules_imported_late_are_found_too(write: Writer) -> None:
+    (write.folder / f"{write.name}_late.py").write_text("scale = 2\n")
+    late = DATA.replace("    labels =", f"    import {write.name}_late\n    labels =").format(returned=GOOD)
+    assert write.try_code(dataset=f"{write(late)}:load")
+
+
+def test_a_level_without_own_code_is_passed_over(write: Writer) -> None:
+    path = f"{write(NET.format(body='return nn.Sequential(nn.Flatten(), nn.Linear(784, n_classes))'))}:make"
+    setups = [Fixed.model_validate({"dataset": "sample", "validation_size": 30, "model": one}) for one in ("mlp", path)]
+    assert trial.try_code(setups, str(write.folder)) == ({}, "", [])
 
 
 def test_a_call_with_other_arguments_has_no_place(write: Writer) -> None:

@@ -49,7 +49,8 @@ def try_code(setups: Sequence[Fixed], code_folder: str, patience: float = float(
         if "optimizer" in functions:
             network = start_networks(setup, splits, [torch.Generator()], code_folder=code_folder)
             try_optimizer(setup.optimizer, functions["optimizer"], list(network.parameters()))
-        rehearse(setup, splits, code_folder)
+        if setup.imported():  # a level may have nothing of the user's own
+            rehearse(setup, splits, code_folder)
     return Trial(digests, prepared, notes)
 
 

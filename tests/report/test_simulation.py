@@ -41,7 +41,7 @@ class Simulated(Results):
             "vary": {"learning_rate": rates, "seed": list(range(n_seeds))},
             "fixed": {"epochs": n_rows - 1},
         }
-        record: Any = SimpleNamespace(seeds=range(n_seeds), class_names=tuple("abcdefghij"), facts={})
+        record: Any = SimpleNamespace(seeds=range(n_seeds), class_names=tuple("abcdefghij"), chance=0.1, facts={})
         super().__init__(parse_study(settings, "simulation"), dict.fromkeys(rates, record), {})
         object.__setattr__(self, "losses", dict(zip(rates, losses, strict=True)))
 

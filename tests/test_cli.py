@@ -34,7 +34,7 @@ def test_settings_replace_those_of_the_file() -> None:
         (["--learning-rates", "0.1 0.1"], "command line: vary.learning_rate = [0.1, 0.1]: 0.1 appears twice; give distinct positive learning rates, such as [0.001, 0.0001]"),
         (["--epochs", "0"], "command line: fixed.epochs = 0: input should be greater than or equal to 1; give a whole number from 1 on, such as 5"),
         (["--epochs", "2.5"], "--epochs: '2.5' is not a whole number, such as 5"),
-        (["--device", "tpu"], "command line: fixed.device = 'tpu': there is no such device, did you mean 'cpu'?; give \"auto\", \"cpu\" or \"cuda\""),
+        (["--device", "tpu"], "command line: fixed.device = 'tpu': there is no such device (did you mean 'cpu'?); give \"auto\", \"cpu\" or \"cuda\""),
     ],
 )  # fmt: skip
 def test_bad_input_is_one_line_and_starts_nothing(

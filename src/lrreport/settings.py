@@ -71,10 +71,10 @@ def _is_known(name: str, info: ValidationInfo) -> str:
 
 
 def suggest(name: str, names: Iterable[str]) -> str:
-    """Return ", did you mean …?" for the name that is meant, however it is spelt, or nothing."""
+    """Return " (did you mean …?)" for the name that is meant, however it is spelt, or nothing."""
     plain = {re.sub(r"[^a-z0-9]", "", one.lower()): one for one in names}
     close = difflib.get_close_matches(re.sub(r"[^a-z0-9]", "", name.lower()), plain, n=1)
-    return f", did you mean {plain[close[0]]!r}?" if close else ""
+    return f" (did you mean {plain[close[0]]!r}?)" if close else ""
 
 
 Choice = Annotated[str, Field(max_length=200), AfterValidator(_is_known)]

@@ -115,7 +115,8 @@ class Workflow:
         done = [run for run in runs if run.name not in failures]
         if failures and not (keep_going and any(isinstance(run.parameters, Parameters) for run in done)):
             hint = "" if keep_going else "; --keep-going makes a report without them"
-            say(f"{len(failures)} of {len(runs)} runs failed, the others are kept{hint}")
+            kept = f", the others are kept{hint}" if done else ""
+            say(f"{len(failures)} of {len(runs)} runs failed{kept}")
             return 1
         print(self._render(done, sweep.stopping))
         print(self.folder / freshness.PAGE)

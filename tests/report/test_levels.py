@@ -72,9 +72,9 @@ def test_the_best_rate_moves_stays_or_cannot_be_told(make_levels: Callable[..., 
     moved = best_rate_moves(make_levels(MOVED))
     assert moved.verdict == "supported"
     assert moved.sentence == (
-        "The best rate moves with the batch size: 0.001 leads with batch size 16 and 0.1 with 256, and no rate may be the best "
-        "with both batch size 16 and 256 (n = 5). Allowing for 4 comparisons, the best may be 0.001 with batch size 16; 0.1 with "
-        "256."
+        "The best rate moves with the batch size: 0.001 leads with batch size 16 and 0.1 with 256, and no rate is left that may be "
+        "the best with both batch size 16 and 256 (n = 5). Allowing for 4 comparisons, what cannot be ruled out as the best is 0.001 with "
+        "batch size 16; 0.1 with 256."
     )
     brief = best_rate_moves(make_levels(MOVED), brief=True)
     assert moved.sentence.startswith(brief.sentence)
@@ -89,13 +89,13 @@ def test_the_best_rate_moves_stays_or_cannot_be_told(make_levels: Callable[..., 
     assert tied.verdict == "not distinguishable"
     assert tied.sentence == (
         "Whether the best rate moves with the batch size is undecided: 0.1 leads with batch size 16 and 0.01 with 256, but 0.1 or "
-        "0.01 may be the best with each (n = 5). Allowing for 4 comparisons, the best may be 0.1 or 0.01 with batch size 16; 0.1 "
-        "or 0.01 with 256."
+        "0.01 cannot be ruled out with any (n = 5). Allowing for 4 comparisons, what cannot be ruled out as the best is 0.1 or 0.01 "
+        "with batch size 16; 0.1 or 0.01 with 256."
     )
     same = best_rate_moves(make_levels({16: TIED[16], 64: TIED[16]}), brief=True)
     assert same.sentence == (
-        "Whether the best rate moves with the batch size is undecided: 0.1 leads with batch size 16 and 64, but 0.1 or 0.01 may "
-        "be the best with each (n = 5)."
+        "Whether the best rate moves with the batch size is undecided: 0.1 leads with batch size 16 and 64, but others cannot "
+        "be ruled out (n = 5)."
     )
 
 
@@ -134,13 +134,13 @@ def drop_run(levels: Levels, value: Any, rate: float) -> Levels:
 
 
 def test_a_rate_whose_run_is_missing_may_be_the_best(make_levels: Callable[..., Levels]) -> None:
-    same = {value: {0.1: 0.8, 0.01: 0.7, 0.001: 0.6} for value in (16, 256)}
+    same = {value: {0.1: 0.7, 0.01: 0.8, 0.001: 0.6} for value in (16, 256)}
     assert best_rate_moves(make_levels(same)).verdict == "contradicted"
-    missing = drop_run(make_levels(same), 256, 0.1)
+    missing = drop_run(make_levels(same), 256, 0.01)
     moved = best_rate_moves(missing)
     assert moved.verdict == "not distinguishable"
-    assert "0.1 with batch size 16; 0.1 or 0.01 with 256" in moved.sentence
-    assert narrative.answer(missing).text.startswith("Without 0.1 with batch size 256, whose run is missing: ")
+    assert "0.01 with batch size 16; 0.1 or 0.01 with 256" in moved.sentence
+    assert narrative.answer(missing).text.startswith("Without 0.01 with batch size 256, whose run is missing: ")
     assert best_rate_moves(drop_run(make_levels(same), 256, 0.001)).verdict == "not distinguishable"
 
 
@@ -313,8 +313,8 @@ def test_a_missing_run_may_have_been_the_best(make_levels: Callable[..., Levels]
 
 def test_values_that_lie_farthest_apart_are_named(make_levels: Callable[..., Levels]) -> None:
     three = make_levels({16: MOVED[16], 64: {0.1: 0.6, 0.01: 0.8, 0.001: 0.7}, 256: MOVED[256]})
-    assert "no rate may be the best with both batch size 16 and 256" not in best_rate_moves(three).sentence
-    assert "no rate may be the best with both batch size 64 and 256" in best_rate_moves(three).sentence
+    assert "no rate is left that may be the best with both batch size 16 and 256" not in best_rate_moves(three).sentence
+    assert "no rate is left that may be the best with both batch size 64 and 256" in best_rate_moves(three).sentence
 
 
 LOW = {0.1: 0.1, 0.01: 0.1, 0.001: 0.1}
@@ -653,3 +653,25 @@ def test_the_tests_of_candidates_are_one_sided_and_share_the_level(make_levels: 
         found.append(p)
     assert any(0.025 < p < 0.05 for p in found)
     assert any(0.05 < p < 0.1 for p in found)
+
+
+def test_a_best_rate_at_the_end_of_the_range_may_move_outside(make_levels: Callable[..., Levels]) -> None:
+    means = {0.1: 0.8, 0.01: 0.7, 0.001: 0.6}
+    levels = make_levels({16: means, 256: means})
+    asked = best_rate_moves(levels)
+    assert asked.verdict == "not distinguishable"
+    assert asked.sentence == (
+        "Whether the best rate moves with the batch size is undecided: it is 0.1 with batch size 16 and 256, told apart from "
+        "every other rate tried, but it is the highest tried, and better ones may lie above (n = 5)."
+    )
+    assert narrative.answer(levels).text.endswith(" But 0.1 is the highest tried, and better ones may lie above.")
+    low = make_levels({16: {0.1: 0.6, 0.01: 0.7, 0.001: 0.8}, 256: {0.1: 0.6, 0.01: 0.7, 0.001: 0.75}})
+    assert narrative.answer(low).text.endswith(" But 0.001 is the lowest tried, and better ones may lie below.")
+    assert "may lie" not in narrative.answer(make_levels(STEADY)).text
+
+
+def test_an_option_of_some_values_is_told_with_them() -> None:
+    vary = {"learning_rate": [0.1], "optimizer": ["adam", "sgd"]}
+    study = parse_study({"name": "x", "vary": vary, "fixed": {"momentum": 0.9, "schedule": "cosine"}}, "made")
+    assert conditions.say_where(study.levels(), "momentum") == " (for sgd)"
+    assert conditions.say_where(study.levels(), "schedule") == ""

@@ -61,7 +61,7 @@ def test_data_of_ones_own_is_loaded_and_digested(write: Writer) -> None:
 @pytest.mark.parametrize(("returned", "problem"), [
     ("inputs, labels", "it gives a tuple of 2"),
     ("None", "it gives a NoneType"),
-    ("inputs.numpy(), labels, inputs, labels", "its train inputs are a ndarray, not a torch.Tensor"),
+    ("inputs.tolist(), labels, inputs, labels", "its train inputs are a list of 300, not a torch.Tensor"),
     ("inputs.double(), labels, inputs, labels",
      "its train inputs are torch.float64; make them torch.float32, or torch.int64 to look up in an embedding"),
     ("inputs, labels, inputs.long(), labels",
@@ -155,7 +155,7 @@ EXPECTED = "; expected is make(input_shape, n_classes) -> torch.nn.Module"
     ("net = Net(lambda x: x); net.change = lambda x: x.mul_(2) if net.training else x; return net",
      "it changes its inputs, which are used again; let it work on new tensors, such as x = x + 1"),
     ("net = Net(lambda x: x); net.change = lambda x: x if net.training else (x, 1); return net",
-     "for inputs (3, 1, 28, 28) its logits must be floating point (3, 10), not a tuple of 2"),
+     "for inputs (3, 1, 28, 28) its logits in evaluation mode must be floating point (3, 10), not a tuple of 2"),
     ("return Net(lambda x: x / 0)", "its logits are not finite"),
     ("return Net(lambda x: (x, x))", "for inputs (3, 1, 28, 28) its logits must be floating point (3, 10), not a tuple of 2"),
 ])  # fmt: skip
@@ -403,6 +403,26 @@ def test_probabilities_in_place_of_logits_are_told(write: Writer) -> None:
     )
     [note] = trial.try_code([setup], str(write.folder)).notes
     assert note.endswith("as probabilities do; cross-entropy takes logits, without a softmax")
+
+
+def test_arrays_of_numpy_will_do(write: Writer) -> None:
+    returned = ", ".join(f"{part}.numpy()" for part in GOOD.split(", "))
+    assert write.try_code(dataset=f"{write(DATA.format(returned=returned))}:load")
+
+
+@pytest.mark.parametrize("name", ["statistics", "packaging", "sys"])
+def test_a_helper_of_another_name_than_its_own_is_named_before_it_is_imported(tmp_path: Path, name: str) -> None:
+    (tmp_path / f"{name}.py").write_text("WIDTH = 3\n")
+    (tmp_path / f"hidden_{name}.py").write_text(f"from {name} import WIDTH\ndef make(shape, n_classes):\n    pass\n")
+    with pytest.raises(LrreportError, match=f"{name}.py is hidden by another module of that name, .*; rename yours$"):
+        own_code.import_function("model", f"hidden_{name}:make", str(tmp_path))
+
+
+def test_a_module_that_ends_the_process_is_named_with_the_line(write: Writer) -> None:
+    name = write("import sys\n\nsys.exit(0)\n")
+    assert fail(write, model=f"{name}:make") == (
+        f"model = '{name}:make': importing it failed (SystemExit: 0 at {name}.py line 3)"
+    )
 
 
 def test_a_helper_that_another_module_hides_is_named(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """What the conclusions depend on: settings and data, and how the runs were made."""
 
+from typing import Any
+
 from lrreport.report.claims.levels import quantify_level
 from lrreport.report.command import describe_command
 from lrreport.report.formats import Quantity, count_nouns, format_count, format_setting, list_words
@@ -52,7 +54,10 @@ def state_conditions(found: Found) -> Paragraph:
         for name, value in level.fixed.applying().items()
         if name not in (*TOLD, axis) and value != Fixed.model_fields[name].default
     }
-    more += [f"{name.replace('_', ' ')} {format_setting(value)}" for name, value in others.items()]
+    more += [
+        f"{name.replace('_', ' ')} {format_setting(value)}{say_where(study.levels(), name)}"
+        for name, value in others.items()
+    ]
     extra = f", with {list_words(more)}" if more else ""
     evidence = {
         **{f"hidden_{place}": Quantity(size, "count") for place, size in enumerate(sizes, start=1)},
@@ -72,6 +77,12 @@ def state_conditions(found: Found) -> Paragraph:
         "Another budget or split may rank the rates otherwise."
     )
     return Paragraph(text.format_map(evidence), evidence)
+
+
+def say_where(levels: dict[Any, Study], name: str) -> str:
+    """Return " (for …)", the levels at which a setting has an effect, unless it has at all of them."""
+    where = [value for value, level in levels.items() if name in level.fixed.applying()]
+    return "" if len(where) == len(levels) else f" (for {list_words(list(map(format_setting, where)))})"
 
 
 def name_dataset(study: Study) -> str:

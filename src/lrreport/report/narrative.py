@@ -8,12 +8,13 @@ from lrreport.report.claims import VOCABULARY, Claim, ask
 from lrreport.report.claims.claim import find_learning, list_rates, quantify_rates
 from lrreport.report.claims.combinations import best_combination, compare_tuned
 from lrreport.report.claims.differences import SHOWN_RATES, choose_pairs, rank_rates
-from lrreport.report.claims.levels import best_rate_moves, quantify_level, say_absent
+from lrreport.report.claims.levels import best_rate_moves, quantify_level, say_absent, say_beyond
 from lrreport.report.conditions import describe_data, state_conditions
 from lrreport.report.formats import Quantity, capitalize, count_nouns, format_rate, list_words
 from lrreport.report.prose import Chapter, Narrative, Paragraph, Told, fold_levels, head_levels
 from lrreport.report.results import Found, Levels, Results, by_level
 from lrreport.report.stats import find_steepest_rate
+from lrreport.study import Study
 
 LISTED_RUNS = 6  # missing ones, that a sentence names
 RANGE_AGREEMENT = 10  # seeds whose steepest rates lie further apart suggest nothing
@@ -26,12 +27,25 @@ def answer(found: Found) -> Paragraph:
     missing = f"Without {list_rates(found.missing)}, whose run is missing: " if found.missing else ""
     chosen = VOCABULARY["choice"](found)
     evidence = chosen.evidence | quantify_rates("missing", found.missing)
-    return Paragraph(f"{missing}{chosen.sentence}", evidence, style="answer")
+    return Paragraph(f"{missing}{chosen.sentence}{_warn_of_edge(found.study, chosen)}", evidence, style="answer")
+
+
+def _warn_of_edge(study: Study, chosen: Claim) -> str:
+    """Return a sentence on a choice that lies at an end of the range tried; nothing if it does not, or none was made."""
+    rates = study.vary.learning_rate
+    if (
+        chosen.verdict == "not testable"
+        or len(rates) < 2
+        or chosen.evidence["rate"].value not in (min(rates), max(rates))
+    ):
+        return ""
+    rate = chosen.evidence["rate"].value
+    return f" But {format_rate(rate)} is {say_beyond(study, rate)}."
 
 
 def _answer_across(found: Levels) -> Paragraph:
     chosen, moves = best_combination(found), best_rate_moves(found, brief=True)
-    text, evidence = chosen.sentence, chosen.evidence
+    text, evidence = f"{chosen.sentence}{_warn_of_edge(found.study, chosen)}", chosen.evidence
     if moves.verdict != "not testable":
         text = f"{moves.sentence} {text}"
         evidence = evidence | {f"moves_{name}": quantity for name, quantity in moves.evidence.items()}

@@ -9,9 +9,11 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import chdir, contextmanager, redirect_stdout
 from functools import wraps
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -34,6 +36,7 @@ def import_function(setting: str, path: str, folder: str) -> Callable[..., Any]:
     value, if it cannot be imported or called.
     """
     module_name, _, function_name = path.partition(":")
+    _refuse_namesakes(setting, path, folder)
     with finding_modules_in(folder), chdir(folder or "."), quietly():
         try:
             module = importlib.import_module(module_name)
@@ -43,13 +46,8 @@ def import_function(setting: str, path: str, folder: str) -> Callable[..., Any]:
             where = f"no module {err.name!r} in {folder or 'this folder'}, nor installed"
             raise LrreportError(f"{setting} = {path!r}: {where}; put {err.name}.py there") from err
         except (Exception, SystemExit) as err:
-            raise LrreportError(f"{setting} = {path!r}: importing it failed ({describe(err)})") from err
-    for name, file in find_own_modules([path], Path(folder) if folder else None).items():
-        used = getattr(sys.modules.get(name), "__file__", None)
-        if used and not file.samefile(used):
-            raise LrreportError(
-                f"{setting} = {path!r}: {file} is hidden by another module of that name, {used}; rename yours"
-            )
+            place = "" if isinstance(err, SyntaxError) else find_place(err, [])  # which tells its own
+            raise LrreportError(f"{setting} = {path!r}: importing it failed ({describe(err)}{place})") from err
     function = getattr(module, function_name, None)
     if not callable(function):
         there = [one for one, value in vars(module).items() if inspect.isroutine(value) and not one.startswith("_")]
@@ -67,6 +65,20 @@ def import_function(setting: str, path: str, folder: str) -> Callable[..., Any]:
             return function(*arguments)
 
     return call_in_folder
+
+
+def _refuse_namesakes(setting: str, path: str, folder: str) -> None:
+    """Raise LrreportError for a module in the folder that has the name of another, which Python may have imported already."""
+    elsewhere = [place for place in sys.path if place and Path(place).resolve() != Path(folder).resolve()]
+    for name, file in find_own_modules([path], Path(folder) if folder else None).items():
+        if not folder or "." in name or not file.is_relative_to(folder):
+            continue
+        spec = PathFinder.find_spec(name, elsewhere)
+        other = spec.origin if spec else "one of Python's own" if name in sys.stdlib_module_names else None
+        if other and not (Path(other).exists() and file.samefile(other)):
+            raise LrreportError(
+                f"{setting} = {path!r}: {file} is hidden by another module of that name, {other}; rename yours"
+            )
 
 
 @contextmanager
@@ -135,6 +147,7 @@ def load_own(path: str, folder: str) -> tuple[dict[str, Tensor], tuple[str, ...]
     if not isinstance(given, tuple | list) or len(given) not in (4, 5):
         raise refuse("dataset", path, f"it gives {describe_kind(given)}")
     parts = dict(zip(("train inputs", "train labels", "test inputs", "test labels"), given, strict=False))
+    parts = {name: torch.as_tensor(value) if _is_numeric(value) else value for name, value in parts.items()}
     for name, value in parts.items():
         if not isinstance(value, Tensor):
             raise refuse("dataset", path, f"its {name} are {describe_kind(value)}, not a torch.Tensor")
@@ -196,6 +209,10 @@ def load_own(path: str, folder: str) -> tuple[dict[str, Tensor], tuple[str, ...]
         raise refuse("dataset", path, f"it has {n_classes} classes; at most 256 can be recorded")
     names = given[4] if len(given) == 5 else range(n_classes)
     return {name: value.detach().contiguous() for name, value in parts.items()}, tuple(map(str, names))
+
+
+def _is_numeric(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype.kind in "biuf"
 
 
 def digest_tensor(tensor: Tensor) -> str:

@@ -76,11 +76,14 @@ def try_model(path: str, make: Callable[..., Any], inputs: Tensor, n_classes: in
     One seed must always give the same network and logits; evaluation draws no random numbers, and judges each example by
     itself. Returns what to tell of it.
     """
-    wanted = f"for inputs {tuple(inputs.shape)} its logits must be floating point ({len(inputs)}, {n_classes})"
 
     def predict_with(network: nn.Module) -> Tensor:
         given = inputs.clone()
         logits = call("model", path, network, given)
+        wanted = (
+            f"for inputs {tuple(inputs.shape)} its logits{'' if network.training else ' in evaluation mode'} must be "
+        )
+        wanted += f"floating point ({len(inputs)}, {n_classes})"
         if not isinstance(logits, Tensor):
             raise refuse("model", path, f"{wanted}, not {describe_kind(logits)}")
         if logits.shape != (len(inputs), n_classes) or not logits.is_floating_point():

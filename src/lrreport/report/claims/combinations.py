@@ -40,7 +40,9 @@ TUNED_RULE = (
 )
 COMBINATION_RULE = (
     "The learning rate and {axis} with the highest mean validation accuracy; supported if they beat every other combination, "
-    "each in a paired t test over seeds at 0.05. Test accuracy is read once, after the choice."
+    "each in a paired t test over seeds at 0.05. They are beaten all at once, so their "
+    "number needs no correction (intersection–union). "
+    "Test accuracy is read once, after the choice."
 )
 Combination = tuple[Any, float]  # a value of the second axis, and a rate
 

@@ -15,12 +15,14 @@ from lrreport.report.claims.differences import find_unbeaten
 from lrreport.report.formats import Quantity, count_nouns, format_rate, format_setting, list_words
 from lrreport.report.results import Levels, Results
 from lrreport.report.stats import ALPHA
+from lrreport.study import Study
 
 METRIC = "val_accuracy"  # everything is compared and chosen on validation
 MOVES_RULE = (
     "At each {axis}, the rates that the leading one does not beat on validation accuracy may be the best, in one-sided paired "
     "t tests over seeds at 0.05 divided by their number{tests} (Bonferroni). Supported if two of the values have no such rate "
-    "in common; contradicted if one and the same rate beats every other with each value, each at 0.05. A shift smaller than "
+    "in common; contradicted if one and the same rate, inside the range tried, beats every other with each value, each at 0.05 "
+    "(all at once, so their number needs no correction). A shift smaller than "
     "the steps between the rates tried does not show."
 )
 
@@ -52,26 +54,31 @@ def best_rate_moves(levels: Levels, brief: bool = False) -> Claim:
     tried = all(len(one.complete_rates) == len(one.rates) for one in asked.values())
     values = zip(name_once(levels, may_lead), may_lead.values(), strict=True)
     each = "; ".join(f"{say_one_of(rates)} with {value}" for value, rates in values)
-    detail = f" Allowing for {count_nouns(n_tests, 'comparison')}, the best may be {each}."
+    detail = f" Allowing for {count_nouns(n_tests, 'comparison')}, what cannot be ruled out as the best is {each}."
     if apart:
         verdict: Verdict = "supported"
         a, b = name_once(levels, apart[-1])
         text = (
-            f"The best rate moves with the {levels.noun}: {_say_leads(levels, leads)}, and no rate may be the best with both "
-            f"{a} and {b} (n = {n})."
+            f"The best rate moves with the {levels.noun}: {_say_leads(levels, leads)}, and no rate is left that may "
+            f"be the best with both {a} and {b} (n = {n})."
         )
     elif whole and len(leaders) == 1 and len(next(iter(leaders))) == 1:
         verdict, [[rate]], detail = "contradicted", leaders, ""
         evidence |= {"rate": Quantity(rate, "rate")}
+        opening, beyond = f"The best rate does not move with the {levels.noun}", ""
+        if rate in (min(levels.study.vary.learning_rate), max(levels.study.vary.learning_rate)):
+            verdict = "not distinguishable"  # the best may lie outside the range, and move there
+            opening = f"Whether the best rate moves with the {levels.noun} is undecided"
+            beyond = f", but it is {say_beyond(levels.study, rate)}"
         text = (
-            f"The best rate does not move with the {levels.noun}: it is {format_rate(rate)} with "
-            f"{list_words(name_once(levels, asked))}, told apart from every other rate "
-            f"{'tried' if tried else 'that trained to the end'} (n = {n})."
+            f"{opening}: it is {format_rate(rate)} with {list_words(name_once(levels, asked))}, told apart from every other rate "
+            f"{'tried' if tried else 'that trained to the end'}{beyond} (n = {n})."
         )
     else:
         verdict = "not distinguishable"
         shared = [rate for rate in levels.study.vary.learning_rate if all(rate in rates for rates in may_lead.values())]
-        but = f", but {say_one_of(shared)} may be the best with each" if shared else ""
+        but = f", but {say_one_of(shared)} cannot be ruled out with any" if shared else ""
+        but = ", but others cannot be ruled out" if len(set(leads.values())) == 1 else but
         text = f"Whether the best rate moves with the {levels.noun} is undecided: {_say_leads(levels, leads)}{but} (n = {n})."
         evidence |= quantify_rates("shared", shared)
     text += "" if brief else detail
@@ -80,6 +87,12 @@ def best_rate_moves(levels: Levels, brief: bool = False) -> Claim:
         for place, value in enumerate(left, start=1):
             evidence |= quantify_level(f"left_{place}", value)
     return Claim("best_rate_moves", {}, verdict, text, rule, n, evidence=evidence)
+
+
+def say_beyond(study: Study, rate: float) -> str:
+    """Return of an end of the range tried which end it is, and where better rates may lie."""
+    highest = rate == max(study.vary.learning_rate)
+    return f"the {'highest' if highest else 'lowest'} tried, and better ones may lie {'above' if highest else 'below'}"
 
 
 def list_comparable(levels: Levels) -> dict[Any, Results]:

@@ -33,7 +33,9 @@ RANKS_RULE = (
 )
 CHOICE_RULE = (
     "The rate with the highest mean validation accuracy; supported if it beats every other rate, each in a paired "
-    "t test over seeds at 0.05. Test accuracy is read once, after the choice."
+    "t test over seeds at 0.05. They are beaten all at once, so their "
+    "number needs no correction (intersection–union). "
+    "Test accuracy is read once, after the choice."
 )
 
 
@@ -153,6 +155,8 @@ def _round(rate: float) -> float:
 
 
 def _why_no_comparison(results: Results) -> str:
+    if len(results.study.vary.learning_rate) < 2:
+        return "one rate only was tried"
     if len(results.complete_rates) < 2:
         return "only one rate trained to the end" if results.complete_rates else "no rate trained to the end"
     if not find_learning(results):

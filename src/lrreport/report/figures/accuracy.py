@@ -96,13 +96,13 @@ def _draw_estimates(axis: Axes, results: Results, metric: str, hues: Mapping[flo
     _draw_seeds(axis, {rate: results.values(rate, metric) for rate in rates}, hues)
     estimates = {rate: estimate_mean(results.values(rate, metric)) for rate in rates}
     if len(rates) > POINTS:
-        ends = np.array([(one.mean, one.low, one.high) for one in estimates.values()])
+        ends = np.array([(one.mean, one.low, one.high) for one in estimates.values()]).clip(0, 1)
         axis.plot(rates, ends[:, 0], color=INK.light, linewidth=1.2)
         axis.fill_between(rates, ends[:, 1], ends[:, 2], color=FAINT.light, alpha=0.25, linewidth=0)
         return
     for rate, one in estimates.items():
         if one.n > 1:
-            error = [[one.mean - one.low], [one.high - one.mean]]
+            error = [[one.mean - max(one.low, 0.0)], [min(one.high, 1.0) - one.mean]]  # an accuracy, from 0 to 1
             axis.errorbar(
                 rate, one.mean, error, fmt="D", color=hues[rate].light, markersize=5.5, capsize=4, linewidth=1.8
             )

@@ -40,7 +40,7 @@ def draw_grid(found: Found) -> Picture | None:
     cut = f" All cells below {format_percent(floor)} have one shade." if floor else ""
     caption = (
         f"Mean validation accuracy in percent{say_picked(rates, found.study.vary.learning_rate)}. In each row the leading rate "
-        f"is bold, and a frame is round those that may be the best by the rule of “best rate moves”.{cut}"
+        f"is bold, and a frame is round those that “best rate moves” cannot rule out as the best.{cut}"
     )
     said = compare_ends(found, METRIC, "highest", "lowest")
     alt = f"A grid of validation accuracy, learning rates across, {found.noun} down. {said}"

@@ -84,7 +84,7 @@ def compare_ends(found: Found, metric: str, first: str, last: str) -> str:
         means = {rate: float(results.values(rate, metric).mean()) for rate in results.complete_rates}
         if means:
             best = (max if metric.endswith("accuracy") else min)(means, key=lambda rate: means[rate])
-            unit = "" if metric.endswith("accuracy") else f" {found.loss_unit}"
+            unit = "" if metric.endswith("accuracy") else f" {results.loss_unit}"
             ends.append(f"at {format_rate(best)} with {found.name(value)} ({quantify(means[best], metric)}{unit})")
     which = first if metric.endswith("accuracy") else last
     if not ends:

@@ -340,6 +340,8 @@ def test_of_many_combinations_some_are_named(make_levels: Callable[..., Levels])
     means = {2**place: {0.1: 0.8 + place / 1e5, 0.01: 0.8 + place / 1e5} for place in range(4)}
     chosen = best_combination(make_levels(means))
     assert chosen.evidence["n_more"].value == 2
+    assert "rate_6" in chosen.evidence
+    assert "rate_7" not in chosen.evidence
     assert " and 2 more may each be the best on validation accuracy. " in chosen.sentence
 
 

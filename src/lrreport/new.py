@@ -15,7 +15,7 @@ STUDY = """\
 title = "Impact of the learning rate: {name}"
 
 [vary]
-learning_rate = [0.01, 0.001, 0.0001]
+learning_rate = [0.1, 0.01, 0.001, 0.0001]
 seed = [0, 1, 2]              # each repeats every rate; five or more tell smaller differences apart
 # batch_size = [16, 64, 256]  # one more setting may vary: this one, optimizer, schedule, hidden_sizes ...
 

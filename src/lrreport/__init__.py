@@ -1,11 +1,6 @@
-"""How does the learning rate change what this model learns? One report, every sentence a tested claim."""
+"""How does the learning rate change what a model learns? One report whose every sentence is a tested claim."""
 
-__version__ = "0.1.0"
+from lrreport.errors import FailedError, LrreportError
 
-
-class LrreportError(Exception):
-    """An error a user can mend; its text is one line that names the place, the value and the remedy."""
-
-
-class FailedError(LrreportError):
-    """Something that should have worked did not: a run, or the writing of a report."""
+__version__ = "0.2.0"
+__all__ = ["FailedError", "LrreportError", "__version__"]

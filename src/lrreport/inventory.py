@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lrreport import LrreportError
+from lrreport.errors import LrreportError
 from lrreport.record import RunRecord
 from lrreport.report.formats import count_nouns, format_rate, name_level
 from lrreport.report.freshness import CONTENTS, list_folders

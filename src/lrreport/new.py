@@ -5,7 +5,7 @@ import re
 import sys
 from pathlib import Path
 
-from lrreport import LrreportError
+from lrreport.errors import LrreportError
 from lrreport.provenance import find_module
 from lrreport.record import replace_file
 from lrreport.study import parse_study

@@ -11,7 +11,7 @@ from nbconvert.filters.highlight import Highlight2HTML
 from nbconvert.filters.widgetsdatatypefilter import WidgetsDataTypeFilter
 from traitlets.config import Config
 
-from lrreport import LrreportError
+from lrreport.errors import LrreportError
 from lrreport.record import replace_file
 from lrreport.report import conditions, figures, narrative
 from lrreport.report.freshness import FINDINGS, PAGE

@@ -10,7 +10,7 @@ from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 import numpy as np
 import pandas as pd
 
-from lrreport import LrreportError
+from lrreport.errors import LrreportError
 from lrreport.record import Record, RunRecord, SeedResult, load_arrays, load_range_record, load_record
 from lrreport.report.formats import format_rate, format_setting, name_level
 from lrreport.report.freshness import CONTENTS

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from lrreport import LrreportError
+from lrreport.errors import LrreportError
 from lrreport.sweep.worker import join_lines
 
 if TYPE_CHECKING:  # Dask is imported where a scheduler is used: it takes a second, and may not be installed

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from io import StringIO
 
-from lrreport import LrreportError
+from lrreport.errors import LrreportError
 from lrreport.settings import IMPORT_PATH, Fixed
 from lrreport.training.files import find_digests, say_on_stderr
 

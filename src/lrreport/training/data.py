@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lrreport import LrreportError
+from lrreport.errors import LrreportError
 from lrreport.provenance import digest_module
 from lrreport.settings import IMPORT_PATH
 from lrreport.training.cache import find_prepared, load_prepared

@@ -14,7 +14,7 @@ from pathlib import Path
 import platformdirs
 from filelock import FileLock
 
-from lrreport import LrreportError
+from lrreport.errors import LrreportError
 from lrreport.training.fetch import SOURCES, Source, download
 
 # SHA-256 of the decompressed IDX files, whichever way they come.

@@ -13,7 +13,7 @@ import torch
 import torch.utils.deterministic
 from torch import Generator, Tensor
 
-from lrreport import LrreportError
+from lrreport.errors import LrreportError
 from lrreport.record import EpochRow, Score, SeedResult
 from lrreport.settings import Parameters
 from lrreport.training.build import Measure, choose_loss, measure_loss, start_networks, start_optimizers

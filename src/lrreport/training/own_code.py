@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lrreport import LrreportError
+from lrreport.errors import LrreportError
 from lrreport.provenance import find_own_modules
 
 LISTED = 10  # functions that a message names

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from lrreport import LrreportError
+from lrreport.errors import LrreportError
 from lrreport.settings import IMPORT_PATH, Fixed
 from lrreport.training.build import choose_loss, start_networks, start_optimizers
 from lrreport.training.data import Split, Splits, divide, keep_splits, load_splits, prepare

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache, wraps
 from typing import Any, Literal
 
-from lrreport import LrreportError
+from lrreport.errors import LrreportError
 from lrreport.report.formats import Quantity, format_rate, list_words
 from lrreport.report.results import Results
 from lrreport.report.stats import ALPHA, Estimate, adjust_holm

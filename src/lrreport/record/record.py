@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
-from lrreport import LrreportError
+from lrreport.errors import LrreportError
 from lrreport.parsing import parse_settings
 from lrreport.provenance import Identity
 from lrreport.settings import Parameters, RangeParameters, Settings

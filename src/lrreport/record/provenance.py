@@ -14,7 +14,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
-from lrreport import LrreportError
+from lrreport.errors import LrreportError
 from lrreport.settings import Parameters, RangeParameters, Settings
 from lrreport.study import REPOSITORY
 

@@ -1,0 +1,36 @@
+"""Where a project's files are: those that ship with lrreport, and the outputs beside a study or in this checkout."""
+
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent
+
+
+def find_checkout() -> Path | None:
+    """Return the root of the git checkout that this package is imported from, or None for an installed wheel."""
+    root = PACKAGE.parent.parent
+    return root if (root / "pyproject.toml").is_file() and (root / "studies").is_dir() else None
+
+
+def find_notebook(name: str) -> Path:
+    """Return the path of a notebook that ships with lrreport, such as "train.ipynb"."""
+    checkout = find_checkout()
+    return (checkout or PACKAGE) / "notebooks" / name
+
+
+def find_studies() -> list[Path]:
+    """Return the study files of the checkout, sorted; an installed wheel has none."""
+    checkout = find_checkout()
+    return sorted((checkout / "studies").glob("*.toml")) if checkout else []
+
+
+def find_reference() -> Path:
+    """Return the folder with the committed runs of the default study."""
+    return (find_checkout() or PACKAGE) / "outputs" / "reference"
+
+
+def choose_outputs(study_file: Path | None) -> Path:
+    """Return the default folder for runs and reports: the checkout's outputs/, or outputs/ beside the study's file."""
+    checkout = find_checkout()
+    if checkout is not None:
+        return checkout / "outputs"
+    return (study_file.parent if study_file is not None else Path.cwd()) / "outputs"

@@ -1,0 +1,1 @@
+"""Studies: settings, factors, metrics, and the study file."""

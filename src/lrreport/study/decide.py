@@ -1,0 +1,82 @@
+"""How a study decides, and what an earlier report said: the tables [decide] and [published] of a study file."""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, Strict, field_validator
+
+from lrreport.study.frozen import FrozenModel
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
+BEST_OF = re.compile(r"best of (\w+)")
+
+
+class Decide(FrozenModel):
+    """What levels are compared on, and how a choice is made among levels that are practically equal.
+
+    `at` says which value of a run counts: "last", "best of METRIC", or a point on the axis. `margin` is the largest
+    difference that counts as small, in the metric's own scale; None takes the metric's. `prefer` chooses among levels
+    that are practically as good: the highest mean ("mean"), the lowest or highest value of the first factor, or the one
+    that gets there first ("fastest").
+    """
+
+    metric: str = Field(default="val_accuracy", description='give the name of a metric, such as "val_accuracy"')
+    at: Literal["last"] | str | Annotated[float, Strict()] = Field(
+        default="last", description='give "last", "best of val_loss", or a point such as 5'
+    )
+    margin: Annotated[Number, Field(gt=0)] | None = Field(
+        default=None, description="give a difference on the metric's own scale, such as 0.005 for 0.5 points"
+    )
+    prefer: Literal["mean", "lowest", "highest", "fastest"] = Field(
+        default="mean", description='give "mean", "lowest", "highest" or "fastest"'
+    )
+
+    @field_validator("at")
+    @classmethod
+    def _is_a_point(cls, at: str | float) -> str | float:
+        if isinstance(at, str) and at != "last" and not BEST_OF.fullmatch(at):
+            raise ValueError("no such point")
+        return at
+
+    @property
+    def best_of(self) -> str | None:
+        """The metric whose best point counts, or None where that is the last or a fixed point."""
+        found = BEST_OF.fullmatch(self.at) if isinstance(self.at, str) else None
+        return found.group(1) if found else None
+
+
+class PublishedResult(FrozenModel):
+    """The numbers that an earlier report gave for one level: the values of its factors, and metrics by name.
+
+    `digits` are the decimals printed for each metric, in the metric's own scale, where the file gives them as text.
+    """
+
+    level: dict[str, Any]
+    values: dict[str, Number]
+    digits: dict[str, int] = {}
+
+
+class PublishedClaim(FrozenModel):
+    """One assertion of an earlier report, in words and as a claim of our vocabulary with its arguments."""
+
+    says: str = Field(description="give the report's own words")
+    claim: str = Field(description='give the name of a claim, such as "best"')
+    arguments: dict[str, Any] = {}
+    remark: str = ""
+
+
+class Published(FrozenModel):
+    """An earlier report: its title, its numbers and its claims."""
+
+    title: str = Field(description="give the report's title")
+    result: tuple[PublishedResult, ...] = ()
+    claim: tuple[PublishedClaim, ...] = ()
+
+
+class Look(FrozenModel):
+    """One look at a study's results: how many seeds each level had, the error level spent, and what was dropped then."""
+
+    number: int
+    n_seeds: dict[int, int]  # by level
+    alpha: float
+    dropped: tuple[int, ...] = ()

@@ -1,0 +1,88 @@
+"""Factors and levels: what a study varies, and each combination of values that it tries."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lrreport.study.formats import format_setting
+
+LABELS = {  # of settings whose path does not say what they are
+    "optimizer.betas": "betas", "optimizer.eps": "epsilon", "schedule.gamma": "decay factor",
+    "schedule.epochs": "epochs of the schedule", "model.hidden_sizes": "hidden layers",
+    "optimizer.nesterov": "Nesterov momentum",
+}  # fmt: skip
+OPTION_LABELS = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD", "rmsprop": "RMSprop", "mlp": "MLP"}
+NOUN_FREE = ("learning_rate",)  # factors whose values need no noun before them: "0.001", not "learning rate 0.001"
+
+
+def label_setting(name: str) -> str:
+    """Return what a setting is called in a sentence: "optimizer.weight_decay" → "weight decay"."""
+    return LABELS.get(name, name.rpartition(".")[2].replace("_", " "))
+
+
+def freeze(value: Any) -> Any:
+    """Return plain data as a value that can be a key: lists as tuples, tables as tuples of pairs."""
+    if isinstance(value, dict):
+        return FrozenTable((key, freeze(one)) for key, one in value.items())
+    return tuple(map(freeze, value)) if isinstance(value, list | tuple) else value
+
+
+def thaw(value: Any) -> Any:
+    """Return what `freeze` made of plain data as plain data again."""
+    if isinstance(value, FrozenTable):
+        return {key: thaw(one) for key, one in value}
+    return list(map(thaw, value)) if isinstance(value, tuple) else value
+
+
+class FrozenTable(tuple[tuple[str, Any], ...]):
+    """A table of settings that can be a key; as text "SGD with momentum 0.9"."""
+
+    def __str__(self) -> str:
+        settings = dict(self)
+        name = str(settings.pop("name", ""))
+        options = [f"{label_setting(key)} {format_setting(value)}" for key, value in settings.items()]
+        return " with ".join(filter(None, [OPTION_LABELS.get(name, name), " and ".join(options)]))
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A setting that varies: `name` is its path in the settings ("optimizer.weight_decay"), `values` are in order.
+
+    The values of a numeric factor are numbers and have an axis; those of another are texts.
+    """
+
+    name: str
+    label: str
+    values: tuple[Any, ...]
+    numeric: bool
+
+    @property
+    def is_log(self) -> bool:
+        """Whether its axis is logarithmic: positive values that span more than a factor of five."""
+        return self.numeric and min(self.values) > 0 and max(self.values) > 5 * min(self.values)
+
+    def format(self, value: Any) -> str:
+        """Return one value as a reader sees it: "0.001", "SGD with momentum 0.9"."""
+        text = str(value) if isinstance(value, FrozenTable) else format_setting(value)
+        return OPTION_LABELS.get(text, text)
+
+    def name_value(self, value: Any) -> str:
+        """Return one value with what it is a value of, unless that is clear: "0.001", "batch size 32", "Adam"."""
+        text = self.format(value)
+        named = isinstance(value, str | FrozenTable)
+        return text if self.name in NOUN_FREE or named else f"{self.label} {text}"
+
+
+@dataclass(frozen=True)
+class Level:
+    """One combination of the factors' values; `index` is its place in the study, `name` what sentences call it."""
+
+    index: int
+    values: dict[str, Any]  # by the factors' names
+    name: str
+
+
+def name_level(factors: Sequence[Factor], values: dict[str, Any]) -> str:
+    """Return what a level is called: "0.001", or with two factors "0.001 with batch size 32"."""
+    names = [factor.name_value(values[factor.name]) for factor in factors]
+    return " with ".join(names)

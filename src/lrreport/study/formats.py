@@ -1,0 +1,100 @@
+"""Numbers as a reader sees them: percent, points, rates, counts, probabilities; a minus sign is a minus sign."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+MINUS = "\N{MINUS SIGN}"
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number and how it is written."""
+
+    value: float
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the number and its text; a number that is not finite is null."""
+        return {"value": self.value if math.isfinite(self.value) else None, "text": self.text}
+
+
+def format_percent(fraction: float, digits: int = 2) -> str:
+    """Return a fraction as percent: 0.8712 → "87.12 %"."""
+    return f"{_signed(100 * fraction, f'.{digits}f')} %"
+
+
+def format_points(fraction: float, digits: int = 2) -> str:
+    """Return a difference of fractions as percentage points, without the unit: 0.0062 → "0.62"."""
+    return _signed(100 * fraction, f".{digits}f")
+
+
+def format_number(value: float, digits: int = 4) -> str:
+    """Return a number with so many decimals: 0.29687 → "0.2969"; from 100 on with four significant digits."""
+    if abs(value) < 100 or not math.isfinite(value):
+        return _signed(value, f".{digits}f")
+    return _signed(value, f",.{max(0, 3 - int(math.log10(abs(value))))}f")
+
+
+def format_rate(rate: float) -> str:
+    """Return a learning rate, or another setting of its kind, as people write it: 0.0005, 1.0, 1e-7."""
+    if rate == 0:
+        return "0"
+    if 1e-6 <= rate < 1e6:
+        return str(np.format_float_positional(rate, trim="0"))
+    mantissa, _, exponent = np.format_float_scientific(rate, trim="-").partition("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
+def format_p(p: float) -> str:
+    """Return a probability with its sign of comparison: "= 0.031", "< 0.001"; near 0.05 with one digit more."""
+    if p < 0.001:
+        return "< 0.001"
+    digits = 4 if f"{p:.3f}" == "0.050" else 3
+    return f"= {p:.{digits}f}" if p < 0.9995 else "> 0.999"
+
+
+def format_count(count: float) -> str:
+    """Return a whole number with thousands separated: 55000 → "55,000"."""
+    return f"{int(count):,}" if math.isfinite(count) else "∞"
+
+
+def format_setting(value: Any) -> str:
+    """Return the value of a setting: 5000 → "5,000", (128, 64) → "128 × 64", (0.9, 0.999) → "(0.9, 0.999)", true → "on"."""
+    if isinstance(value, list | tuple):
+        if not all(isinstance(item, int) for item in value):
+            return f"({', '.join(map(format_setting, value))})"
+        return " × ".join(map(format_setting, value)) or "none"
+    if isinstance(value, bool) or value is None:
+        return {True: "on", False: "off", None: "unknown"}[value]
+    if isinstance(value, float):
+        return format_rate(value)
+    return format_count(value) if isinstance(value, int) else str(value)
+
+
+def _signed(value: float, spec: str) -> str:
+    text = format(value, spec)
+    if float(text.replace(",", "")) == 0:  # no "-0.00"
+        text = text.removeprefix("-")
+    return text.replace("-", MINUS)
+
+
+def list_words(words: list[str], conjunction: str = "and") -> str:
+    """Return words as a list in a sentence: "a", "a and b", "a, b and c"."""
+    *head, last = words
+    return f"{', '.join(head)} {conjunction} {last}" if head else last
+
+
+def count_nouns(count: int, noun: str, plural: str | None = None) -> str:
+    """Return a count with its noun: "1 seed", "5 seeds"."""
+    return f"{format_count(count)} {noun if count == 1 else plural or f'{noun}s'}"
+
+
+def capitalize(text: str) -> str:
+    """Return a text with its first letter in upper case, the others as they are."""
+    return text[:1].upper() + text[1:]

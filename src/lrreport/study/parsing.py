@@ -1,0 +1,103 @@
+"""Settings out of a file or a notebook: checked, or refused in one line that names place, key, value and remedy."""
+
+import difflib
+import re
+from functools import reduce
+from typing import Any, TypeVar, get_args
+
+from pydantic import ValidationError
+
+from lrreport.errors import LrreportError
+from lrreport.study.frozen import FrozenModel
+from lrreport.study.settings import NAMED, suggest
+
+PLAIN_WORDS = {  # pydantic's words, in those of who writes a study file
+    "Input should be a valid tuple": "it should be a list",
+    "Input should be a valid dictionary": "it should be a table",
+    "Tuple should have at least 1 item after validation, not 0": "it is empty",
+}
+LONGEST = 80  # characters of a value that a message shows
+M = TypeVar("M", bound=FrozenModel)
+
+
+def parse_settings(model: type[M], settings: Any, place: str, within: str = "") -> M:
+    """Return `model` with these settings, or raise LrreportError: one line with place, key, value and remedy.
+
+    `within` is the path of the table that the settings come from, for the message.
+    """
+    try:
+        return model.model_validate(settings)
+    except ValidationError as err:
+        errors = err.errors(include_url=False)
+        # A list with a wrong item is also reported as too short, which it is not.
+        errors = [error for error in errors if error["type"] != "too_short"] or errors
+        more = f" (the first of {len(errors)} problems)" if len(errors) > 1 else ""
+        raise LrreportError(f"{place}: {_describe(model, errors[0], within)}{more}") from err
+
+
+def _describe(model: type[FrozenModel], error: Any, within: str) -> str:
+    names = [part for part in error["loc"] if isinstance(part, str)]
+    table, keys = _walk(model, names)
+    path = ".".join(filter(None, [within, *keys])) or "the file"
+    key = keys[-1] if keys else ""
+    if error["type"] == "extra_forbidden":
+        known = [name for name in table.model_fields if name not in ("file", "notes")]
+        known = [str(table.model_fields[name].alias or name) for name in known]
+        close = difflib.get_close_matches(key, known, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"the keys here are {', '.join(known)}"
+        return f"unknown key {shorten(path)}; {hint}"
+    problem = error["msg"].removeprefix("Value error, ")
+    if isinstance(error["input"], dict) and error["type"] == "value_error" and ": " in problem:
+        # Raised by a model about one of its settings beside the others: "setting: problem".
+        inner, _, problem = problem.partition(": ")
+        value = reduce(lambda found, name: found.get(name) if isinstance(found, dict) else None, inner.split("."),
+                       error["input"])  # fmt: skip
+        return f"{'.'.join(filter(None, [within, *keys, inner]))} = {brief(value)}: {problem}"
+    field = table.model_fields.get(key)
+    remedy = f"; {field.description}" if field is not None and field.description else ""
+    if error["type"] == "missing" and isinstance(error["loc"][-1], int):
+        return f"{path}: too few values{remedy}"
+    if error["type"] == "missing":
+        return f"{path} is missing{remedy}"
+    if error["type"] == "literal_error":  # the remedy lists what there is
+        known = re.findall(r"'([^']*)'", error["ctx"]["expected"])
+        problem = f"there is no such {key}{suggest(str(error['input']), known)}"
+    for jargon, plain in PLAIN_WORDS.items():
+        problem = problem.replace(jargon, plain)
+    return f"{path} = {brief(error['input'])}: {problem[:1].lower()}{problem[1:]}{remedy}"
+
+
+def _walk(model: type[FrozenModel], names: list[str]) -> tuple[type[FrozenModel], list[str]]:
+    """Return the model that the last of the names is a key of, and the keys of the path to it, without union tags."""
+    table, keys = model, list[str]()
+    for place, name in enumerate(names):
+        if keys and keys[-1] in NAMED and (name in NAMED[keys[-1]] or name == "own"):
+            table = NAMED[keys[-1]].get(name, FrozenModel)  # a tag: which of the models it is
+            continue
+        keys.append(name)
+        field = table.model_fields.get(name) or next(
+            (one for one in table.model_fields.values() if one.alias == name), None
+        )
+        inner = None if field is None else _find_model(field.annotation)
+        if inner is not None and place < len(names) - 1:
+            table = inner
+    return table, keys
+
+
+def _find_model(annotation: Any) -> type[FrozenModel] | None:
+    """Return the settings behind an annotation, such as those of the entries of a list of tables."""
+    if isinstance(annotation, type) and issubclass(annotation, FrozenModel):
+        return annotation
+    inner = (_find_model(argument) for argument in get_args(annotation))
+    return next((model for model in inner if model is not None), None)
+
+
+def shorten(text: str) -> str:
+    """Return a text as one line of printable characters that a message can hold."""
+    text = "".join(letter if letter.isprintable() else "�" for letter in text)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+
+
+def brief(value: Any) -> str:
+    """Return a value as a message shows it."""
+    return shorten(repr(value))

@@ -1,0 +1,495 @@
+"""A study: what varies, what stays fixed, how it decides, and what an earlier report said; read from a TOML file."""
+
+import hashlib
+import json
+import math
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from lrreport.errors import LrreportError
+from lrreport.project import find_checkout, find_studies
+from lrreport.study.decide import Decide, Published
+from lrreport.study.factors import Factor, Level, freeze, label_setting, name_level, thaw
+from lrreport.study.frozen import FrozenModel
+from lrreport.study.legacy import MOVED, upgrade_settings
+from lrreport.study.metrics import (
+    QUANTITIES,
+    SPLIT_PREFIXES,
+    Metric,
+    MetricDeclaration,
+    Quantity,
+    find_metric,
+    split_name,
+)
+from lrreport.study.parsing import brief, parse_settings
+from lrreport.study.settings import (
+    NAMED,
+    Count,
+    CrossEntropy,
+    Own,
+    RangeSetup,
+    RangeTest,
+    Seed,
+    Training,
+)
+
+DEFAULT_STUDY = "studies/fashion_mnist.toml"
+LARGEST_FILE = 1_000_000  # bytes
+RESERVED_NAMES = ("runs", "reference")  # folders of outputs/ that belong to no study
+MOST_LEVELS = 1000  # of a study; more would make a report that nobody reads
+SHORT_NAMES = {name: f"{setting}.{option}" for name, (setting, option, _) in MOVED.items()}
+
+
+def _check_folder_name(name: str) -> str:
+    if name in RESERVED_NAMES:
+        raise ValueError(f"{name!r} is a folder that lrreport keeps for itself")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,80}", name):
+        raise ValueError("must start with a letter or digit and use only letters, digits, . _ + - (at most 81)")
+    return name
+
+
+def _check_title(title: str) -> str:
+    if not title.isprintable():
+        raise ValueError("it has a line break or another character that cannot be printed")
+    return title
+
+
+class Seeds(FrozenModel):
+    """The seeds of every level: a list, or `first` so many and up to `most` until the study is decided."""
+
+    listed: tuple[Seed, ...] | None = None
+    first: Count = Field(default=5, description="give a whole number from 1 on, such as 5")
+    most: Count | None = Field(default=None, description="give a whole number from first on, such as 20")
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        if self.most is not None and self.most < self.first:
+            raise ValueError(f"most: it is below the {self.first} that every level begins with")
+        if self.listed is not None and len(set(self.listed)) < len(self.listed):
+            repeated = next(seed for place, seed in enumerate(self.listed) if seed in self.listed[:place])
+            raise ValueError(f"listed: {repeated} appears twice")
+        return self
+
+    @property
+    def initial(self) -> tuple[int, ...]:
+        """The seeds that every level begins with."""
+        return tuple(sorted(self.listed)) if self.listed is not None else tuple(range(self.first))
+
+    @property
+    def n_most(self) -> int:
+        """The largest number of seeds that a level may get."""
+        return max(len(self.initial), self.most or 0)
+
+    def extend(self, n: int) -> tuple[int, ...]:
+        """Return the first `n` seeds: the initial ones, then the smallest numbers that are not among them."""
+        known = set(self.initial)
+        more = (seed for seed in range(n + len(known)) if seed not in known)
+        return (*self.initial, *(next(more) for _ in range(n - len(self.initial))))[:n]
+
+
+class Producer(FrozenModel):
+    """What makes the runs, if not lrreport's own training notebook: a notebook or a command of the user's.
+
+    `log` names a source and a path where the command writes its own logs; without it lines are read from the file
+    that LRREPORT_LOG names.
+    """
+
+    notebook: str | None = Field(default=None, description='give the path of a notebook, such as "mine.ipynb"')
+    command: str | None = Field(default=None, description='give a command, such as "python train.py --seed {seed}"')
+    log: dict[str, Any] | None = None
+    paired: bool = False
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> Self:
+        if (self.notebook is None) == (self.command is None):
+            raise ValueError("notebook: give either notebook or command")
+        return self
+
+
+class Figures(FrozenModel):
+    """How figures for a paper are drawn: width in inches, font family and size in points."""
+
+    width: Annotated[float, Field(gt=1, le=30)] = 6.3
+    font: str = "sans-serif"
+    size: Annotated[float, Field(ge=4, le=30)] = 9.0
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One run of a study: its level, its seed, and all settings that decide it but the seed, as plain data."""
+
+    level: Level
+    seed: int
+    settings: dict[str, Any]
+
+
+class Study(FrozenModel):
+    """One question and all that is needed to answer it."""
+
+    name: Annotated[str, AfterValidator(_check_folder_name)] = Field(
+        description="use letters, digits, '.', '_', '+' and '-' (not 'runs' or 'reference')"
+    )
+    title: Annotated[str, AfterValidator(_check_title)] = Field(
+        default="Impact of the learning rate", description="give a line of text"
+    )
+    author: Annotated[str, AfterValidator(_check_title)] | None = None
+    note: str | None = None
+    vary: dict[str, tuple[Any, ...]] = Field(
+        default={}, description="add a table [vary] with learning_rate = [0.001, 0.0001]"
+    )
+    seeds: Seeds = Field(default=Seeds(), description="give a list such as [0, 1, 2], or first = 5 and most = 20")
+    fixed: dict[str, Any] = Field(default={}, description="give a table of settings")
+    decide: Decide = Decide()
+    metrics: dict[str, MetricDeclaration] = {}
+    producer: Producer | None = None
+    import_: dict[str, Any] | None = Field(default=None, alias="import")
+    range_test: RangeTest | None = None
+    published: Published | None = None
+    figures: Figures = Figures()
+    file: Path | None = Field(default=None, exclude=True)
+    notes: tuple[str, ...] = Field(default=(), exclude=True)
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _read_list(cls, seeds: Any) -> Any:
+        if isinstance(seeds, list | tuple):
+            if not seeds:
+                raise ValueError("it is empty")
+            return {"listed": tuple(seeds)}
+        return seeds
+
+    @field_validator("vary", mode="before")
+    @classmethod
+    def _flatten(cls, vary: Any) -> Any:
+        return _flatten_tables(vary) if isinstance(vary, dict) else vary
+
+    @field_validator("published", mode="before")
+    @classmethod
+    def _read_published(cls, published: Any) -> Any:
+        if isinstance(published, dict) and isinstance(published.get("result"), list):
+            return {**published, "result": [_read_result(result) for result in published["result"]]}
+        return published
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the study's file is, and the user's own modules."""
+        return None if self.file is None else self.file.parent
+
+    @property
+    def has_own_loop(self) -> bool:
+        """Whether lrreport's own training notebook makes the runs."""
+        return self.producer is None and self.import_ is None
+
+    @cached_property
+    def factors(self) -> tuple[Factor, ...]:
+        """What varies: one or two factors, the learning rate first if it is one of them."""
+        names = [name for name, values in self.vary.items() if len(values) > 1] or list(self.vary)[:1]
+        if any(_list_rates(value) for values in self.vary.values() for value in values):
+            names.append("learning_rate")  # a grid with rates of its own for each value
+        names = list(dict.fromkeys(names or ["learning_rate"]))
+        names.sort(key=lambda name: name != "learning_rate")
+        return tuple(self._make_factor(name) for name in names)
+
+    def _make_factor(self, name: str) -> Factor:
+        values = self.vary.get(name, ())
+        if name == "learning_rate":
+            rates = {rate for own in self.vary.values() for value in own for rate in _list_rates(value)}
+            values = tuple(dict.fromkeys((*values, *sorted(rates, reverse=True))))
+            values = values or (self.fixed.get(name, Training().learning_rate),)
+        plain = tuple(_without_rates(value) for value in values)
+        numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in plain)
+        return Factor(name, label_setting(name), tuple(map(freeze, plain)), numeric)
+
+    @cached_property
+    def levels(self) -> tuple[Level, ...]:
+        """Every combination of values that is tried, in the study's order: second factor by second factor."""
+        combinations = list(self._combine())
+        return tuple(
+            Level(index, values, name_level(self.factors, {name: values[name] for name in values}))
+            for index, values in enumerate(combinations)
+        )
+
+    def _combine(self) -> Iterator[dict[str, Any]]:
+        """Yield the factors' values of each level; a value with rates of its own is combined with those alone."""
+        first, *others = self.factors
+        for value in others[0].values if others else (None,):
+            of_second = {others[0].name: value} if others else {}
+            rates = self._rates_of(others[0].name, value) if others else ()
+            for one in rates or map(freeze, map(_without_rates, self.vary.get(first.name, first.values))):
+                yield {first.name: one, **of_second}
+
+    def _rates_of(self, name: str, value: Any) -> tuple[float, ...]:
+        return next((tuple(_list_rates(own)) for own in self.vary[name] if freeze(_without_rates(own)) == value), ())
+
+    def settings_of(self, level: Level) -> dict[str, Any]:
+        """Return all settings of a level but the seed, as plain data: of our own loop with every default filled in."""
+        settings = json.loads(json.dumps(self.fixed, default=list))
+        singles = {name: values[0] for name, values in self.vary.items() if name not in level.values}
+        for name, value in {**singles, **level.values}.items():
+            _set_path(settings, name, thaw(value))
+        if not self.has_own_loop:
+            return settings
+        table = "vary" if not self.fixed else "fixed"
+        training = parse_settings(Training, settings, self.place, within=table)
+        return training.model_dump(mode="json", exclude_none=True)
+
+    def training_of(self, level: Level) -> Training:
+        """Return the settings of a level of our own loop."""
+        return Training.model_validate(self.settings_of(level))
+
+    @property
+    def place(self) -> str:
+        """What messages call the study: its file, or its name."""
+        return str(self.file) if self.file is not None else self.name
+
+    def plan(self, seeds: Mapping[int, Sequence[int]] | None = None) -> list[PlannedRun]:
+        """Return every run, level by level; `seeds` by level replace the study's own."""
+        return [
+            PlannedRun(level, seed, settings)
+            for level in self.levels
+            for settings in [self.settings_of(level)]
+            for seed in (self.seeds.initial if seeds is None else seeds.get(level.index, ()))
+        ]
+
+    def range_setups(self) -> dict[str, RangeSetup]:
+        """Return the settings of each range test by the name of what it belongs to; {} for a study without one.
+
+        There is one for each value of the second factor, or a single one, named "", where that changes nothing in it.
+        """
+        if self.range_test is None or not self.has_own_loop:
+            return {}
+        setups: dict[str, RangeSetup] = {}
+        for level in self.levels:
+            training = self.training_of(level).model_dump(mode="json")
+            setup = {name: value for name, value in training.items() if name in RangeSetup.model_fields}
+            made = RangeSetup(**setup, **self.range_test.model_dump())
+            if made not in setups.values():
+                others = [factor for factor in self.factors if factor.name != "learning_rate"]
+                names = [factor.name_value(level.values[factor.name]) for factor in others]
+                setups[", ".join(names)] = made
+        return {"": next(iter(setups.values()))} if len(setups) == 1 else setups
+
+    @cached_property
+    def quantities(self) -> dict[str, Quantity]:
+        """What can be measured: the built-in quantities as the study changes them, and those it declares."""
+        known = dict(QUANTITIES)
+        for name, declared in self.metrics.items():
+            changes = declared.model_dump(exclude_none=True, exclude={"split", "columns"})
+            if name in known:
+                known[name] = known[name].model_copy(update=changes)
+            elif split_name(name) is None and {"better"} <= changes.keys():
+                known[name] = Quantity(**{"label": name.replace("_", " "), **changes})
+        losses = {self.training_of(level).loss.name for level in self.levels} if self.has_own_loop else set()
+        if losses and losses != {CrossEntropy().name} and "loss" not in self.metrics:
+            known["loss"] = known["loss"].model_copy(update={"unit": "", "margin": None})
+        return known
+
+    def find_metric(self, name: str) -> Metric | None:
+        """Return a metric as this study declares it, or None if nothing declares it."""
+        declared = self.metrics.get(name)
+        metric = find_metric(name, self.quantities)
+        if declared is None:
+            return metric
+        changes = declared.model_dump(exclude_none=True, exclude={"columns"})
+        columns = (declared.columns,) if isinstance(declared.columns, str) else declared.columns
+        if metric is not None:
+            return metric.model_copy(update={**changes, "columns": columns})
+        if "better" not in changes:
+            return None
+        return Metric(**{"name": name, "label": name.replace("_", " "), "split": "validation", "columns": columns, **changes})
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        factors = [name for name, values in self.vary.items() if len(values) > 1]
+        for name, values in self.vary.items():
+            if not values:
+                raise ValueError(f"vary.{name}: it is empty")
+            frozen = [freeze(value) for value in values]
+            if repeated := [value for place, value in enumerate(frozen) if value in frozen[:place]]:
+                raise ValueError(f"vary.{name}: {thaw(repeated[0])!r} appears twice")
+            if name.partition(".")[0] in ("device", "dataset", "validation_size", "split_seed") and self.has_own_loop:
+                raise ValueError(f"vary.{name}: runs that differ in it cannot be compared; put it into [fixed]")
+            if name in self.fixed:
+                raise ValueError(f"fixed.{name}: the study varies it, so leave it out of [fixed]")
+        if len(factors) > 2:
+            raise ValueError(f"vary.{factors[2]}: {factors[0]} and {factors[1]} vary already; leave one of them out")
+        return self
+
+    def check(self) -> Self:
+        """Return the study after trying each of its levels; raise LrreportError for the first that cannot be."""
+        if len(self.levels) > MOST_LEVELS:
+            raise LrreportError(f"{self.place}: {len(self.levels)} levels are more than a report can show ({MOST_LEVELS})")
+        for level in self.levels if self.has_own_loop else ():
+            self.settings_of(level)
+        for name in (self.decide.metric, self.decide.best_of):
+            if name is not None and self.import_ is None and self.find_metric(name) is None:
+                prefixes = ", ".join(f"{prefix}_" for prefix in SPLIT_PREFIXES)
+                raise LrreportError(
+                    f"{self.place}: decide = {name!r}: there is no such metric; give one of {', '.join(self.quantities)} "
+                    f"after {prefixes}, or declare it as [metrics.{name}] with better = \"higher\""
+                )
+        for name in self.metrics:
+            if self.find_metric(name) is None and name not in self.quantities:
+                raise LrreportError(f'{self.place}: metrics.{name} is not built in; say better = "higher" or "lower"')
+        for result in self.published.result if self.published is not None else ():
+            self._check_published(result.level, result.values)
+        return self
+
+    def _check_published(self, values: dict[str, Any], numbers: dict[str, float]) -> None:
+        named = {resolve_name(name): value for name, value in values.items()}
+        shown = ", ".join(f"{name} = {value}" for name, value in values.items())
+        if not any(all(level.values.get(name) == value for name, value in named.items()) for level in self.levels):
+            there = ", ".join(level.name for level in self.levels[:20])
+            raise LrreportError(f"{self.place}: published.result: the study has no level {shown}; it has {there}")
+        for name in numbers:
+            if self.find_metric(name) is None and self.import_ is None:
+                raise LrreportError(f"{self.place}: published.result: there is no metric {name!r}")
+
+    def with_changes(self, name: str | None = None, **changes: Any) -> Self:
+        """Return the study with other settings, under a name of its own so that it replaces no other report.
+
+        `changes` are settings by path, `seeds` (a list or {"first", "most"}) among them; those that are None are left
+        as they are. More seeds are another look at the same study, so they change no name.
+        Raises LrreportError for a value that a study file could not hold either.
+        """
+        settings = self.model_dump(mode="json", exclude_none=True, by_alias=True)
+        settings |= {"file": self.file, "seeds": self.seeds.model_dump(exclude_none=True)}
+        for key, value in changes.items():
+            if value is None:
+                continue
+            if key == "seeds":
+                settings["seeds"] = value
+            elif key == "learning_rate" or key in self.vary:
+                if key != "learning_rate":
+                    raise LrreportError(f"command line: {key} varies in this study; change it in the study's file")
+                settings["vary"][key] = list(value)
+            else:
+                settings["fixed"][key] = value
+        changed = parse_study(settings, "command line")
+        if changed.digest() != self.digest():
+            settings["name"] = f"{self.name}-{changed.digest()[:6]}"
+        if name is not None:
+            settings["name"] = name
+        return parse_study(settings, "command line")  # type: ignore[return-value]
+
+    def digest(self) -> str:
+        """Return the SHA-256 (hexadecimal) of all settings but the name and the seeds."""
+        settings = self.model_dump(mode="json", exclude={"name", "seeds"}, exclude_none=True)
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+
+def resolve_name(name: str) -> str:
+    """Return the path of a setting: a short name such as "momentum" is that of its table, "optimizer.momentum"."""
+    return SHORT_NAMES.get(name, name)
+
+
+def _flatten_tables(vary: dict[str, Any]) -> dict[str, Any]:
+    """Return {"optimizer.momentum": [...]} for {"optimizer": {"momentum": [...]}}, short names as paths."""
+    flat: dict[str, Any] = {}
+    for name, values in vary.items():
+        if isinstance(values, dict):
+            flat |= {f"{name}.{option}": own for option, own in values.items()}
+        else:
+            flat[resolve_name(name)] = values
+    return flat
+
+
+def _list_rates(value: Any) -> list[float]:
+    """Return the learning rates that a value of another factor has for itself."""
+    rates = value.get("learning_rate", []) if isinstance(value, dict) else []
+    return list(rates) if isinstance(rates, list | tuple) else [rates]
+
+
+def _without_rates(value: Any) -> Any:
+    if not isinstance(value, dict) or "learning_rate" not in value:
+        return value
+    return {key: one for key, one in value.items() if key != "learning_rate"}
+
+
+def _set_path(settings: dict[str, Any], path: str, value: Any) -> None:
+    """Set a setting by its path: "optimizer.momentum" is the key momentum of the table optimizer."""
+    table, _, option = path.rpartition(".")
+    if not table:
+        settings[path] = value
+        return
+    defaults = {"model": "mlp", "loss": "cross_entropy", "optimizer": "adam", "schedule": "constant"}
+    inner = settings.get(table, defaults.get(table, {}))
+    settings[table] = {**(inner if isinstance(inner, dict) else {"name": inner}), option: value}
+
+
+class PrintedFloat(float):
+    """A number of a TOML file that remembers how many decimals it was written with."""
+
+    digits: int
+
+    def __new__(cls, text: str) -> "PrintedFloat":
+        made = super().__new__(cls, text)
+        mantissa, _, exponent = text.lower().replace("_", "").partition("e")
+        made.digits = max(0, len(mantissa.partition(".")[2]) - int(exponent or 0))
+        return made
+
+
+def _read_result(result: Any) -> Any:
+    """Return a published result as level and values: metrics are known by their names, the rest are settings."""
+    if not isinstance(result, dict) or "level" in result:
+        return result
+    numbers = {name: value for name, value in result.items() if split_name(name) is not None}
+    digits = {name: value.digits for name, value in numbers.items() if isinstance(value, PrintedFloat)}
+    level = {name: value for name, value in result.items() if name not in numbers}
+    return {"level": level, "values": numbers, "digits": digits}
+
+
+def load_study(path: Path | str) -> Study:
+    """Return the study in a TOML file; its name is that of `name_study` unless the file gives another.
+
+    A path that does not exist from here is also looked for in the checkout.
+    Raises LrreportError, in one line that names file, key, value and remedy.
+    """
+    file, checkout = Path(path).expanduser(), find_checkout()
+    if not file.is_absolute() and not file.exists() and checkout is not None:
+        file = checkout / file
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(LARGEST_FILE + 1)
+        if len(content) > LARGEST_FILE:
+            raise LrreportError(
+                f"{path}: larger than {LARGEST_FILE // 1_000_000} MB, so not a study; name another file"
+            )
+        text = content.decode().removeprefix("\ufeff").replace("\r\n", "\n")
+        settings = tomllib.loads(text, parse_float=PrintedFloat)
+    except (OSError, ValueError, RecursionError) as err:
+        if isinstance(err, OSError):
+            known = ", ".join(f"studies/{study.name}" for study in find_studies())
+            there = f"there are {known}" if known else "lrreport new NAME writes one"
+            raise LrreportError(f"{path}: cannot read the study ({err.strerror}); {there}") from err
+        problem = "nested too deeply" if isinstance(err, RecursionError) else " ".join(str(err).split())
+        raise LrreportError(f"{path}: not a TOML file: {problem}; lrreport new NAME writes an example") from err
+    if reserved := [key for key in ("file", "notes") if key in settings]:
+        raise LrreportError(f"{path}: unknown key {reserved[0]}")
+    upgraded, notes = upgrade_settings(settings)
+    given = {"name": name_study(file.resolve()), **upgraded, "file": file.resolve(), "notes": tuple(notes)}
+    return parse_study(given, str(path))
+
+
+def name_study(file: Path) -> str:
+    """Return the name of a study whose file gives none: the file's, or of a study.toml the folder's."""
+    if file.stem != "study":
+        return file.stem
+    return re.sub(r"[^A-Za-z0-9._+-]+", "-", file.parent.name).strip("-.") or file.stem
+
+
+def parse_study(settings: dict[str, Any], place: str) -> Study:
+    """Return the study with these settings, or raise a LrreportError that begins with `place`."""
+    study = parse_settings(Study, settings, place)
+    try:
+        return study.check()
+    except LrreportError as err:
+        raise LrreportError(str(err).replace(f"{study.place}: ", f"{place}: ", 1)) from err

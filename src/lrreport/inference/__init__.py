@@ -1,0 +1,1 @@
+"""From measurements to findings: comparisons, the choice, claims and their words; frames in, frames out."""

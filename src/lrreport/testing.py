@@ -1,0 +1,120 @@
+"""Literal measurements and synthetic records, for tests: a study written down as a few lists of numbers."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lrreport.inference.measurements import END, RUN_COLUMNS, VALUE_COLUMNS, Measurements, Seed
+from lrreport.study.decide import Decide
+from lrreport.study.factors import Factor, Level, name_level
+from lrreport.study.metrics import Metric, find_metric
+
+Scores = Mapping[
+    Any, Sequence[float | None] | Mapping[Seed, float | None]
+]  # level -> one value per seed, None: diverged
+Curves = Mapping[str, Mapping[Any, Sequence[Sequence[float]]]]  # metric -> level -> for each seed its values at 0, 1, …
+
+
+def make_measurements(
+    scores: Scores | None = None,
+    *,
+    metric: str = "val_accuracy",
+    factors: Sequence[str] = ("learning_rate",),
+    curves: Curves | None = None,
+    finals: Mapping[str, Scores] | None = None,
+    chance: float | None = 0.1,
+    margin: float | None = None,
+    at: str | float = "last",
+    prefer: str = "mean",
+    paired: bool = True,
+    planned: Sequence[Seed] | None = None,
+    metrics: Mapping[str, Metric] | None = None,
+    statuses: Mapping[tuple[int, Seed], str] | None = None,
+    facts: Mapping[str, Sequence[Any]] | None = None,
+    axis: str = "epoch",
+    first: int = 0,
+    **options: Any,
+) -> Measurements:
+    """Return measurements from `scores`, the final values of the metric that decides, and from curves and other finals.
+
+    A level is the value of the factor, or a tuple of values of two. Without `scores` the curves of the deciding metric give
+    them. A seed without a value diverged, unless `statuses` says otherwise, by (level index, seed). The points of curves
+    are `first`, `first` + 1, … on `axis`. `facts` are columns of the runs, a value per level. `options` are further fields
+    of `Measurements`: looks, published, most_seeds, resolution, examples.
+
+    >>> make_measurements({0.1: [0.80, 0.81], 0.01: [0.70, None]}).runs.status.tolist()
+    ['completed', 'completed', 'completed', 'diverged']
+    """
+    curves, finals = curves or {}, dict(finals or {})
+    if scores is not None:
+        finals = {metric: scores, **finals}
+    keys = list(finals[metric] if metric in finals else curves[metric])
+    levels = _make_levels(keys, factors)
+    runs: dict[tuple[int, Seed], dict[str, Any]] = {}
+    rows: list[tuple[Any, ...]] = []
+    for name, by_level in finals.items():
+        for index, key in enumerate(keys):
+            if key not in by_level:
+                continue
+            column = by_level[key]
+            items = column.items() if isinstance(column, Mapping) else enumerate(column)
+            for seed, value in items:
+                there = value is not None and np.isfinite(value)
+                if name == metric or (index, seed) not in runs:
+                    status = "completed" if there or name != metric else "diverged"
+                    runs[index, seed] = {"status": status, "last": float("nan")}
+                if there:
+                    rows.append((index, seed, name, END, float("nan"), value))
+    for name, curves_of in curves.items():
+        for index, key in enumerate(keys):
+            for seed, curve in enumerate(curves_of.get(key, ())):
+                run = runs.setdefault((index, seed), {"status": "completed" if len(curve) else "diverged"})
+                run["last"] = float(first + len(curve) - 1) if len(curve) else float("nan")
+                rows += [(index, seed, name, axis, float(first + at), value) for at, value in enumerate(curve)]
+    for run_key, status in (statuses or {}).items():
+        runs.setdefault(run_key, {"last": float("nan")})["status"] = status
+    frame = pd.DataFrame(
+        [(index, seed, run["status"], "", run["last"]) for (index, seed), run in sorted(runs.items(), key=_order_run)],
+        columns=list(RUN_COLUMNS),
+    )
+    for fact, of_levels in (facts or {}).items():
+        frame[fact] = [of_levels[index] for index in frame.level]
+    known = dict.fromkeys([metric, *finals, *curves])
+    found = {name: (metrics or {}).get(name) or find_metric(name) for name in known}
+    declared = {name: value for name, value in found.items() if value is not None}
+    if chance is not None and declared[metric].chance is None and declared[metric].scale == "fraction":
+        declared[metric] = declared[metric].model_copy(update={"chance": chance})
+    return Measurements(
+        title="Learning rate on made data",
+        factors=_make_factors(keys, factors),
+        levels=levels,
+        metrics=declared,
+        decide=Decide(metric=metric, at=at, margin=margin, prefer=prefer),
+        paired=paired,
+        runs=frame,
+        values=pd.DataFrame(rows, columns=list(VALUE_COLUMNS)),
+        planned=tuple(planned) if planned is not None else tuple(dict.fromkeys(frame.seed)),
+        **options,
+    )
+
+
+def _order_run(item: tuple[tuple[int, Seed], Any]) -> tuple[int, bool, Any]:
+    (index, seed), _ = item
+    return index, isinstance(seed, str), seed
+
+
+def _make_factors(keys: Sequence[Any], names: Sequence[str]) -> tuple[Factor, ...]:
+    rows = [key if len(names) > 1 else (key,) for key in keys]
+    columns = [tuple(dict.fromkeys(column)) for column in zip(*rows, strict=True)]
+    return tuple(
+        Factor(name, name.replace("_", " "), values, all(isinstance(value, int | float) for value in values))
+        for name, values in zip(names, columns, strict=True)
+    )
+
+
+def _make_levels(keys: Sequence[Any], names: Sequence[str]) -> tuple[Level, ...]:
+    factors = _make_factors(keys, names)
+    rows = [dict(zip(names, key if len(names) > 1 else (key,), strict=True)) for key in keys]
+    return tuple(Level(index, values, name_level(factors, values)) for index, values in enumerate(rows))

@@ -8,60 +8,77 @@ import os
 import platform
 import socket
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
 from lrreport.errors import LrreportError
-from lrreport.settings import Parameters, RangeParameters, Settings
-from lrreport.study import REPOSITORY
+from lrreport.project import PACKAGE, find_checkout, find_notebook
+from lrreport.study.frozen import FrozenModel
+from lrreport.study.settings import Setup, Training
 
-TRAINING_NOTEBOOK = REPOSITORY / "notebooks" / "train.ipynb"
-TRAINING_MODULES = tuple(f"training/{name}.py" for name in ("datasets", "data", "model", "optimizers", "build", "loop"))
-RANGE_NOTEBOOK = REPOSITORY / "notebooks" / "range_test.ipynb"
-RANGE_MODULES = (*TRAINING_MODULES, "training/range_test.py")
+TRAINING_NOTEBOOK, RANGE_NOTEBOOK = "train.ipynb", "range_test.ipynb"
+# What decides a run of our own: these modules and all of the training wing that they import, but for those that only
+# find, fetch and store the data, whose digests stand for them.
+TRAINING_ROOTS, RANGE_ROOTS = ("lrreport.training.loop:", "lrreport.training.data:"), ("lrreport.training.range_test:",)
+MOVES_DATA = {f"lrreport.training.{name}" for name in ("files", "fetch", "cache", "transfer", "user_code")}
 PACKAGES = ("lrreport", "torch", "numpy", "pydantic", "papermill", "ipykernel")
 
 
-class Identity(Settings):
-    """All that decides what a run computes; digests are SHA-256 in hexadecimal."""
+class Identity(FrozenModel):
+    """All that decides what a run computes; digests are SHA-256 in hexadecimal.
 
-    parameters: dict[str, Any]
-    notebook: str
-    code: dict[str, str]
-    data: dict[str, str]
-    torch: str
-    device: str
+    `producer` are the digests of the code that makes the run, `versions` those of the packages that decide its numbers.
+    """
+
+    settings: dict[str, Any]
+    seed: int | None = None
+    producer: dict[str, str] = {}
+    data: dict[str, str] = {}
+    versions: dict[str, str] = {}
+    device: str = ""
 
     @property
     def key(self) -> str:
         """The name of the run in outputs/runs: 16 hexadecimal digits."""
-        return _digest(json.dumps(self.model_dump(mode="json"), sort_keys=True))[:16]
+        return digest_text(json.dumps(self.model_dump(mode="json"), sort_keys=True))[:16]
 
 
 def identify(
-    parameters: Parameters | RangeParameters,
+    setup: Setup,
+    seeds: Sequence[int],
     data: Mapping[str, str],
     code_folder: Path | str = "",
     device: str | None = None,
-) -> Identity:
-    """Return the identity of the run that these parameters and data (file name → digest) would give here.
+) -> list[Identity]:
+    """Return the identity of each seed's run that these settings and data (file name → digest) would give here.
 
-    `code_folder` is where modules of a user's own are looked for. A `device` stands for the one that would be found here.
+    A range test is one run of all its seeds, which are then among its settings. `code_folder` is where modules of the
+    user's are looked for. A `device` stands for the one that would be found here.
     """
-    of_range = isinstance(parameters, RangeParameters)
-    modules, notebook = (RANGE_MODULES, RANGE_NOTEBOOK) if of_range else (TRAINING_MODULES, TRAINING_NOTEBOOK)
-    return Identity(
-        parameters=parameters.model_dump(mode="json", exclude={"device"}),
-        notebook=digest_notebook(notebook),
-        code={module: digest_module(REPOSITORY / "src/lrreport" / module) for module in modules}
-        | digest_own_code(parameters.imported().values(), Path(code_folder) if code_folder else None),
-        data=dict(sorted(data.items())),
-        torch=_read_release("torch"),
-        device=device or find_device(parameters.device),
-    )
+    training = isinstance(setup, Training)
+    notebook, roots = (TRAINING_NOTEBOOK, TRAINING_ROOTS) if training else (RANGE_NOTEBOOK, RANGE_ROOTS)
+    settings = setup.model_dump(mode="json", exclude={"device"}, exclude_none=True)
+    user_code = digest_user_code(setup.import_paths().values(), Path(code_folder) if code_folder else None)
+    shared: dict[str, Any] = {
+        "producer": {"notebook": digest_notebook(find_notebook(notebook)), **_digest_own_modules(roots), **user_code},
+        "data": dict(sorted(data.items())),
+        "versions": {"torch": _read_release("torch")},
+        "device": device or find_device(setup.device),
+    }
+    if not training:
+        return [Identity(settings=settings | {"seeds": list(seeds)}, **shared)]
+    return [Identity(settings=settings, seed=seed, **shared) for seed in seeds]
+
+
+@cache
+def _digest_own_modules(roots: tuple[str, ...]) -> dict[str, str]:
+    """Return the digests of the modules of our training wing that decide a run, by walking their imports."""
+    files = find_modules(roots, None)
+    deciding = sorted(name for name in files if name.startswith("lrreport.training.") and name not in MOVES_DATA)
+    return {f"training/{name.rpartition('.')[2]}.py": digest_module(files[name]) for name in deciding}
 
 
 def list_versions() -> dict[str, str]:
@@ -101,14 +118,14 @@ def _may_have_gpu() -> bool:
 
 @cache
 def digest_notebook(path: Path) -> str:
-    """Return the SHA-256 of a notebook's code cells, the parameters cell left out, comments and layout too."""
+    """Return the SHA-256 of a notebook's code cells without comments and layout; the parameters cell does not count."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     sources = [
         "".join(cell["source"])
         for cell in cells
         if cell["cell_type"] == "code" and not {"parameters", "check"} & set(cell["metadata"].get("tags", ()))
     ]
-    return _digest("\n".join(_canonical(ast.parse(source)) for source in sources))
+    return digest_text("\n".join(_canonical(ast.parse(source)) for source in sources))
 
 
 @cache
@@ -118,26 +135,26 @@ def digest_module(path: Path) -> str:
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
             node.body = node.body[1:]
-    return _digest(_canonical(tree))
+    return digest_text(_canonical(tree))
 
 
-def digest_own_code(paths: Iterable[str], folder: Path | None) -> dict[str, str]:
+def digest_user_code(paths: Iterable[str], folder: Path | None) -> dict[str, str]:
     """Return the digests of the modules that hold these functions ("module:function"), and of those they import.
 
     Only modules beside them count: those in `folder`, or in the same installed package, whose parents count too. One that
     cannot be found or read is left out, since importing it will tell why.
     """
-    return {name: digest_module(file) for name, file in find_own_modules(paths, folder).items()}
+    return {name: digest_module(file) for name, file in find_modules(paths, folder).items()}
 
 
-def read_own_code(paths: Iterable[str], folder: Path) -> dict[str, bytes]:
-    """Return the files in `folder` that `digest_own_code` goes through, by their paths in it."""
-    files = [file for file in find_own_modules(paths, folder).values() if file.is_relative_to(folder)]
+def read_user_code(paths: Iterable[str], folder: Path) -> dict[str, bytes]:
+    """Return the files in `folder` that `digest_user_code` goes through, by their paths in it."""
+    files = [file for file in find_modules(paths, folder).values() if file.is_relative_to(folder)]
     return {str(file.relative_to(folder)): file.read_bytes() for file in files}
 
 
-def find_own_modules(paths: Iterable[str], folder: Path | None) -> dict[str, Path]:
-    """Return the files of the modules that `digest_own_code` goes through, by module."""
+def find_modules(paths: Iterable[str], folder: Path | None) -> dict[str, Path]:
+    """Return the files of the modules that `digest_user_code` goes through, by module."""
     files: dict[str, Path] = {}
     waiting = [path.partition(":")[0] for path in paths]
     packages = {name.partition(".")[0] for name in waiting}
@@ -154,7 +171,7 @@ def find_own_modules(paths: Iterable[str], folder: Path | None) -> dict[str, Pat
             continue
         files[name] = found
         package = name if found.name == "__init__.py" else name.rpartition(".")[0]
-        parents = [name[:place] for place, letter in enumerate(name) if letter == "."]
+        parents = [name[:index] for index, letter in enumerate(name) if letter == "."]
         waiting += [*_list_imports(tree, package), *parents]
     return files
 
@@ -167,13 +184,13 @@ def find_module(name: str, folder: Path | None) -> Path | None:
         return None if folder is None else _find_file(folder, [top, *rest])
     if not rest:
         return Path(spec.origin) if spec.origin and spec.origin.endswith(".py") else None
-    places = (_find_file(Path(place), rest) for place in spec.submodule_search_locations or ())
-    return next((place for place in places if place), None)
+    files = (_find_file(Path(folder), rest) for folder in spec.submodule_search_locations or ())
+    return next((file for file in files if file), None)
 
 
 def _find_file(folder: Path, parts: list[str]) -> Path | None:
-    place = folder.joinpath(*parts)
-    files = (place.with_name(f"{place.name}.py"), place / "__init__.py")
+    path = folder.joinpath(*parts)
+    files = (path.with_name(f"{path.name}.py"), path / "__init__.py")
     return next((file for file in files if file.is_file()), None)
 
 
@@ -212,7 +229,7 @@ def _canonical(node: Any) -> str:
     return "".join(written)
 
 
-def _digest(text: str) -> str:
+def digest_text(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -240,7 +257,9 @@ def _read_cpu_model() -> str:
 
 def _read_commit() -> dict[str, Any]:
     """Return the commit of the checkout and whether tracked files differ from it; None without git."""
-    git = ["git", "-C", str(REPOSITORY)]
+    git = ["git", "-C", str(find_checkout() or PACKAGE)]
+    if find_checkout() is None:  # an installed wheel, whose folder may lie in some other repository
+        return {"commit": None, "dirty": None}
     try:
         commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
         status = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)

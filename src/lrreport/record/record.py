@@ -1,86 +1,54 @@
-"""The record of a run: all that is kept of it, and all that a report reads."""
+"""The record of a run, schema 2: all that is kept of it, and all that a report reads."""
 
 import hashlib
 import io
 import json
-import os
+import math
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
-from lrreport.errors import LrreportError
-from lrreport.parsing import parse_settings
-from lrreport.provenance import Identity
-from lrreport.settings import Parameters, RangeParameters, Settings
+from lrreport.errors import LrreportError, NewerRecordError
+from lrreport.record.files import replace_file
+from lrreport.record.provenance import Identity
+from lrreport.study.frozen import FrozenModel
+from lrreport.study.metrics import Metric, find_metric
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 RECORD, ARRAYS, PROGRESS = "record.json", "arrays.npz", "progress"
-DIGEST = "digest"  # the key in record.json under which stands the SHA-256 of all the others
-
-
-class NewerRecordError(LrreportError):
-    """A record that a newer version of lrreport made, which this one must leave alone."""
-
-
+DIGEST = "digest"  # the key in record.json with the SHA-256 of all the others
+LARGEST_RECORD, LARGEST_ARRAYS = 200_000_000, 4_000_000_000  # bytes; a larger file is none of ours
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Arrays = dict[str, np.ndarray[Any, np.dtype[Any]]]
+Status = Literal["completed", "diverged", "failed", "stopped", "unknown"]
+Axis = Literal["epoch", "step", "samples", "seconds"]
 
 
-class Score(Settings):
-    """How a network with fixed weights does on a split: mean cross-entropy in nats, and fraction correct."""
+class Series(FrozenModel):
+    """The values of one metric at the points of an axis, in ascending order; a value that is no finite number is None."""
 
-    loss: Finite
-    accuracy: Finite
-
-
-class EpochRow(Settings):
-    """One epoch; the training figures are means over the epoch while it ran, the validation ones are from its end.
-
-    Row 0 is the untrained network: there all four are evaluated with fixed weights.
-    `cpu_seconds` is the process's CPU time in the training steps of that epoch, divided equally over the seeds that
-    train side by side.
-    """
-
-    epoch: int
-    train_loss: Finite
-    train_accuracy: Finite
-    val_loss: Finite
-    val_accuracy: Finite
-    cpu_seconds: Finite
-
-
-class SeedResult(Settings):
-    """What one seed gave: a row for each epoch, and scores on the three splits after the last of them.
-
-    A seed whose loss left the finite numbers has status `diverged`, the rows until then, and no final scores.
-    """
-
-    seed: int
-    status: Literal["completed", "diverged"]
-    epochs: tuple[EpochRow, ...]
-    train: Score | None = None
-    validation: Score | None = None
-    test: Score | None = None
+    metric: str
+    axis: Axis
+    at: tuple[Finite, ...]
+    values: tuple[Finite | None, ...]
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
-        if [row.epoch for row in self.epochs] != list(range(max(1, len(self.epochs)))):
-            raise ValueError(f"seed {self.seed}: its epochs are not 0, 1, 2 …")
-        if self.status == "completed" and None in (self.train, self.validation, self.test):
-            raise ValueError(f"seed {self.seed}: completed, but without its final scores")
+        if len(self.at) != len(self.values):
+            raise ValueError(f"history: {self.metric} has {len(self.at)} points and {len(self.values)} values")
+        if any(later <= earlier for earlier, later in zip(self.at, self.at[1:], strict=False)):
+            raise ValueError(f"history: the points of {self.metric} do not ascend")
         return self
 
 
-class _Kept(Settings):
-    """What every record holds: `facts` says where and with what the run was made.
-
-    The facts decide nothing, and equality tests leave them out.
-    """
+class _Kept(FrozenModel):
+    """What every record holds; `facts` say where and with what it was made, and decide nothing."""
 
     schema_version: int = SCHEMA_VERSION
     identity: Identity
@@ -89,54 +57,64 @@ class _Kept(Settings):
 
 
 class RunRecord(_Kept):
-    """One run of the training notebook: one learning rate, all its seeds.
+    """One run: one level of a study with one seed.
 
-    `equal_images` counts byte-equal images: in one split (how many repeat an earlier one), and in two, such as
-    "train and test" (how many of the second are also in the first). `majority_accuracy` is the validation accuracy of who
-    always names the class that is most frequent among the training examples.
+    `metrics` declares every name that `history` and `final` use. `history` holds a series for each metric and axis,
+    `final` the values that stand for the finished run. A run that diverged has its history up to the last finite point
+    and no final values. `description` is what the producer says of model and data: n_parameters, split_sizes,
+    class_names, equal_images; none of it is required.
     """
 
-    kind: Literal["training"] = "training"
-    split_sizes: dict[str, int]
-    equal_images: dict[str, int] = {}
-    class_names: Annotated[tuple[str, ...], Field(min_length=2)]
-    majority_accuracy: Annotated[float, Field(ge=0, le=1)] | None = None
-    n_parameters: int
-    seeds: tuple[SeedResult, ...]
+    kind: Literal["run"] = "run"
+    settings: dict[str, Any]
+    seed: int | None = None
+    replicate: Annotated[int, Field(ge=0)] = 0
+    status: Status
+    reason: str = ""
+    metrics: dict[str, Metric] = {}
+    history: tuple[Series, ...] = ()
+    final: dict[str, Finite] = {}
+    description: dict[str, Any] = {}
 
     @model_validator(mode="after")
-    def _agrees_with_its_identity(self) -> Self:
-        parameters = parse_settings(Parameters, self.identity.parameters, "identity.parameters")
-        if tuple(seed.seed for seed in self.seeds) != parameters.seeds:
-            raise ValueError("its seeds are not those of its parameters")
-        rows = {len(seed.epochs) - 1 for seed in self.seeds if seed.status == "completed"}
-        if rows - {parameters.epochs} or max(len(seed.epochs) - 1 for seed in self.seeds) > parameters.epochs:
-            raise ValueError("its epochs are not those of its parameters")
+    def _agrees_with_itself(self) -> Self:
+        used = [series.metric for series in self.history] + list(self.final)
+        if undeclared := next((name for name in used if name not in self.metrics), None):
+            raise ValueError(f"metrics: {undeclared} is measured but not declared")
+        if misnamed := next((name for name, metric in self.metrics.items() if metric.name != name), None):
+            raise ValueError(f"metrics: {misnamed} is declared as {self.metrics[misnamed].name}")
+        if len({(series.metric, series.axis) for series in self.history}) < len(self.history):
+            raise ValueError("history: a metric has two series on one axis")
+        if self.identity.seed != self.seed or self.identity.settings.keys() - self.settings.keys():
+            raise ValueError("identity: it is that of another run")
         return self
-
-    @property
-    def chance(self) -> float:
-        """The validation accuracy of guessing: the most frequent class, or any where all are equally frequent."""
-        return max(1 / len(self.class_names), self.majority_accuracy or 0.0)
-
-    @property
-    def learning_rate(self) -> float:
-        """The learning rate of the run."""
-        return float(self.identity.parameters["learning_rate"])
 
 
 class RangeRecord(_Kept):
-    """One range test: its arrays hold the rate of each step and, for each seed, the loss before it."""
+    """One range test: its arrays hold `rates` (n_steps,) float64 and `losses` (n_seeds, n_steps) float32."""
 
     kind: Literal["range test"] = "range test"
-
-    @model_validator(mode="after")
-    def _agrees_with_its_identity(self) -> Self:
-        parse_settings(RangeParameters, self.identity.parameters, "identity.parameters")
-        return self
+    settings: dict[str, Any]
 
 
 Record = RunRecord | RangeRecord
+
+
+@dataclass(frozen=True)
+class KeptRecord:
+    """A record and the folder that it lies in; `array_names` are those in its file, where they differ from today's."""
+
+    record: RunRecord
+    folder: Path | None = None
+    array_names: Mapping[str, str] = field(default_factory=dict)
+
+    def load_arrays(self, *names: str) -> Arrays:
+        """Return those of these arrays that the run has; raises LrreportError as `load_arrays` does."""
+        if self.folder is None or not self.record.arrays:
+            return {}
+        wanted = {name: self.array_names.get(name, name) for name in names}
+        there = load_arrays(self.folder, *wanted.values(), missing_ok=True)
+        return {name: there[stored] for name, stored in wanted.items() if stored in there}
 
 
 def save_record(folder: Path, record: Record, arrays: Mapping[str, Any]) -> Record:
@@ -144,18 +122,22 @@ def save_record(folder: Path, record: Record, arrays: Mapping[str, Any]) -> Reco
 
     The record is written last and appears whole, so a run exists if and only if its record does.
     """
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    digest = hashlib.sha256(buffer.getvalue()).hexdigest()
-    record = record.model_copy(update={"arrays": {ARRAYS: digest}})
-    replace_file(folder / ARRAYS, buffer.getvalue())
-    _write_record(folder, record)
+    folder.mkdir(exist_ok=True)
+    if arrays:
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, allow_pickle=False, **arrays)
+        record = record.model_copy(update={"arrays": {ARRAYS: hashlib.sha256(buffer.getvalue()).hexdigest()}})
+        replace_file(folder / ARRAYS, buffer.getvalue())
+    write_record(folder, record)
     return record
 
 
-def _write_record(folder: Path, record: Record) -> None:
-    contents = record.model_dump(mode="json")
-    text = json.dumps(contents | {DIGEST: _digest_contents(contents)}, indent=1, allow_nan=False)
+def write_record(folder: Path, record: Record) -> None:
+    """Write record.json with the digest of its contents."""
+    contents = record.model_dump(mode="json", exclude_none=True)
+    contents |= {"history": [series.model_dump(mode="json") for series in getattr(record, "history", ())]}
+    contents = contents if isinstance(record, RunRecord) else {k: v for k, v in contents.items() if k != "history"}
+    text = json.dumps(contents | {DIGEST: digest_contents(contents)}, indent=1, allow_nan=False)
     replace_file(folder / RECORD, f"{text}\n".encode())
 
 
@@ -164,64 +146,72 @@ def mark_mixed(folder: Path, identity: Identity, versions: str) -> None:
 
     Which they were, and which were asked for, is kept among its facts. Raises LrreportError as `load_record` does.
     """
-    record = load_any_record(folder)
+    record = load_record(folder)
     facts = record.facts | {"mixed": versions}
-    _write_record(folder, record.model_copy(update={"identity": identity, "facts": facts}))
+    write_record(folder, record.model_copy(update={"identity": identity, "facts": facts}))
 
 
-def _digest_contents(contents: dict[str, Any]) -> str:
+def digest_contents(contents: Mapping[str, Any]) -> str:
     """Return the SHA-256 of a record's contents, however they are laid out."""
     return hashlib.sha256(json.dumps(contents, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
-def keep_record(folder: str, record: Record, arrays: Mapping[str, Any]) -> str:
-    """Save a run into `folder`, where a study asked for it, and say where it went; without a folder keep nothing."""
+def keep_records(folder: str, made: Iterable[tuple[Record, Mapping[str, Any]]]) -> str:
+    """Save each record in a folder of its own in `folder`, named by its key; return a sentence on where they went.
+
+    Without a folder nothing is kept, so that a notebook runs by itself.
+    """
     if not folder:
         return "Not kept: run_dir is empty."
-    save_record(Path(folder), record, arrays)
-    return f"Kept as run {record.identity.key}."
+    keys = []
+    for record, arrays in made:
+        keys.append(record.identity.key)
+        save_record(Path(folder) / record.identity.key, record, arrays)
+    return f"Kept as {', '.join(keys)}."
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file that appears whole or not at all, even if the machine stops."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+def load_record(folder: Path) -> Record:
+    """Return the record of schema 2 in `folder`, it and its arrays checked against their digests.
 
-
-def load_record(folder: Path) -> RunRecord:
-    """Return the record in `folder`, it and its arrays checked against their digests.
-
-    Raises LrreportError if a file is missing, cut, edited, or of a newer schema.
+    Raises LrreportError if a file is missing, cut, edited, too large, or of another schema.
     """
-    return _parse(folder, _read(folder), RunRecord)
+    contents = read_contents(folder)
+    if contents.get("schema_version") != SCHEMA_VERSION:
+        raise LrreportError(f"{folder / RECORD}: of an older schema; make the run again")
+    model: type[Record] = RangeRecord if contents.get("kind") == "range test" else RunRecord
+    return _parse(folder, contents, model)
 
 
-def load_range_record(folder: Path) -> RangeRecord:
-    """Return the record of the range test in `folder`; checks and raises as `load_record` does."""
-    return _parse(folder, _read(folder), RangeRecord)
+def load_runs(folder: Path) -> list[KeptRecord]:
+    """Return the runs in `folder`: one of schema 2, or those of all seeds of schema 1; raises as `load_record` does."""
+    from lrreport.record.schema1 import convert_record
+
+    contents = read_contents(folder)
+    if contents.get("schema_version") == 1:
+        try:
+            runs = convert_record(contents, folder)
+        except (ValidationError, KeyError, TypeError, AttributeError, ValueError) as err:
+            raise LrreportError(f"{folder / RECORD}: not a valid record of schema 1; make the run again") from err
+        for run in runs:
+            _check_arrays(folder, run.record)
+        return runs
+    record = load_record(folder)
+    if not isinstance(record, RunRecord):
+        raise LrreportError(f"{folder / RECORD}: a range test, not a run")
+    return [KeptRecord(record, folder)]
 
 
-def load_any_record(folder: Path) -> Record:
-    """Return the record in `folder`, whichever of the two it is; checks and raises as `load_record` does."""
-    contents = _read(folder)
-    if contents.get("kind") == RangeRecord.model_fields["kind"].default:
-        return _parse(folder, contents, RangeRecord)
-    return _parse(folder, contents, RunRecord)
-
-
-def _read(folder: Path) -> dict[str, Any]:
+def read_contents(folder: Path) -> dict[str, Any]:
     """Return what is in a record's file, if it is what was written there and this version can read it."""
     path = folder / RECORD
     try:
+        if path.stat().st_size > LARGEST_RECORD:
+            raise LrreportError(f"{path}: larger than {LARGEST_RECORD // 1_000_000} MB; make the run again")
         contents = json.loads(path.read_bytes())
     except OSError as err:
         raise LrreportError(f"{path}: cannot read the record ({err.strerror}); make the run again") from err
     except (ValueError, RecursionError) as err:
-        raise LrreportError(f"{path}: cut or not JSON ({err}); make the run again") from err
+        raise LrreportError(f"{path}: cut or not JSON ({' '.join(str(err).split())}); make the run again") from err
     if not isinstance(contents, dict):
         raise LrreportError(f"{path}: not a record but a {type(contents).__name__}; make the run again")
     version = contents.get("schema_version")
@@ -231,53 +221,61 @@ def _read(folder: Path) -> dict[str, Any]:
             "update lrreport, or keep runs elsewhere with --outputs"
         )
     try:
-        changed = contents.pop(DIGEST, None) != _digest_contents(contents)
-    except (ValueError, RecursionError):  # such as a number that is none: never written by us
+        changed = contents.pop(DIGEST, None) != digest_contents(contents)
+    except (ValueError, TypeError, RecursionError):  # such as a number that is none: never written by us
         changed = True
     if changed:
         raise LrreportError(f"{path}: changed since it was recorded; make the run again")
     return contents
 
 
-M = TypeVar("M", RunRecord, RangeRecord)
+R = TypeVar("R", RunRecord, RangeRecord)
 
 
-def _parse(folder: Path, contents: dict[str, Any], model: type[M]) -> M:
+def _parse(folder: Path, contents: dict[str, Any], model: type[R]) -> R:
     try:
         record = model.model_validate(contents)
     except ValidationError as err:
         error = err.errors()[0]
-        place = ".".join(map(str, error["loc"])) or "record"
+        place = ".".join(map(str, error["loc"]))[:80] or "record"
         problem = f"{place}: {error['msg'].removeprefix('Value error, ')}"
         raise LrreportError(f"{folder / RECORD}: not a valid record: {problem}; make the run again") from err
-    except LrreportError as err:
-        raise LrreportError(f"{folder / RECORD}: not a valid record: {err}; make the run again") from err
+    except RecursionError as err:
+        raise LrreportError(f"{folder / RECORD}: not a valid record: nested too deeply; make the run again") from err
+    _check_arrays(folder, record)
+    return record
+
+
+def _check_arrays(folder: Path, record: Record) -> None:
     for name, digest in record.arrays.items():
         if _digest_file(folder / name) != digest:
             raise LrreportError(f"{folder / name}: missing or changed since it was recorded; make the run again")
-    return record
 
 
 def _digest_file(path: Path) -> str | None:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return None
 
 
-def load_arrays(folder: Path, *names: str) -> Arrays:
+def load_arrays(folder: Path, *names: str, missing_ok: bool = False) -> Arrays:
     """Return the arrays of a run that have these names, or all of them.
 
-    There are `step_losses_S` (n_steps,) float32 and `test_predictions_S` (n_test,) uint8 for each seed S, and
-    `test_labels` (n_test,) uint8. Of a range test: `rates` (n_steps,) float64 and `losses` (n_seeds, n_steps)
-    float32, NaN once a network has left the finite numbers. Raises LrreportError if one is not there or not an array
-    of numbers; nothing is ever unpickled.
+    There may be `step_losses` (n_steps,) float32, `test_predictions` (n_test,) class numbers or float32 values, and
+    `test_labels` (n_test,). Raises LrreportError if one is not there, too large or not an array of numbers; nothing is
+    ever unpickled.
     """
     path = folder / ARRAYS
     try:
+        with zipfile.ZipFile(path) as archive:
+            if sum(member.file_size for member in archive.infolist()) > LARGEST_ARRAYS:
+                raise LrreportError(f"{path}: larger than {LARGEST_ARRAYS // 1_000_000_000} GB; make the run again")
         with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in names or arrays.files}
-    except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as err:
+            wanted = [name for name in names if not missing_ok or name in arrays.files] if names else arrays.files
+            return {name: arrays[name] for name in wanted}
+    except (OSError, ValueError, KeyError, EOFError, AttributeError, MemoryError, zipfile.BadZipFile, zlib.error) as err:
         raise LrreportError(f"{path}: cannot be read ({' '.join(str(err).split())}); make the run again") from err
 
 
@@ -293,3 +291,24 @@ def mark_progress(folder: Path | str, n_seeds: int) -> Callable[[], None]:
                 file.write(b"." * n_seeds)
 
     return note_epoch
+
+
+def make_series(metric: str, values: Iterable[float], axis: Axis = "epoch", first: int = 0) -> Series:
+    """Return values at consecutive points from `first` on as a series; those that are not finite become None."""
+    kept = tuple(value if math.isfinite(value) else None for value in values)
+    return Series(metric=metric, axis=axis, at=tuple(float(first + place) for place in range(len(kept))), values=kept)
+
+
+def declare_metrics(names: Iterable[str], chance: Mapping[str, float] | None = None) -> dict[str, Metric]:
+    """Return the built-in metrics of these names, with the chance level of each quantity where the data give one.
+
+    Raises LrreportError for a name that is not built in.
+    """
+    metrics = {}
+    for name in names:
+        metric = find_metric(name)
+        if metric is None:
+            raise LrreportError(f"metrics: {name!r} is not built in; declare it in the study's [metrics.{name}]")
+        level = (chance or {}).get(name)
+        metrics[name] = metric if level is None else metric.model_copy(update={"chance": level})
+    return metrics

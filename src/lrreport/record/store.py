@@ -4,16 +4,16 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from lrreport import FailedError, LrreportError
-from lrreport.provenance import Identity
-from lrreport.record import RECORD, NewerRecordError, Record, load_any_record
-from lrreport.sweep.locks import is_held
+from lrreport.errors import FailedError, LrreportError, NewerRecordError
+from lrreport.record.files import sync_path
+from lrreport.record.locks import hold_lock, is_held
+from lrreport.record.provenance import Identity
+from lrreport.record.record import RECORD, RangeRecord, Record, load_record, load_runs
 
 MOST_CHANGES = 8  # that are named when two runs differ
 
@@ -32,12 +32,15 @@ class RunState:
 
 @dataclass(frozen=True)
 class KeptRun:
-    """A run in the store: its size in bytes, its age in seconds, and its record or why that cannot be used."""
+    """A run in the store: its size in bytes, its age in seconds, and its records or why they cannot be used.
+
+    There is one record, or one for each seed where it is of schema 1.
+    """
 
     key: str
     n_bytes: int
     age: float
-    record: Record | None
+    records: tuple[Record, ...]
     problem: str = ""
 
 
@@ -61,7 +64,7 @@ class Store:
         Raises NewerRecordError for a run that a newer version of lrreport keeps here.
         """
         try:
-            record = load_any_record(self.folder(identity))
+            record = load_record(self.folder(identity))
         except NewerRecordError:
             raise
         except LrreportError as err:
@@ -76,7 +79,10 @@ class Store:
         return self.root / ".locks" / f"{key}.lock"
 
     def make_workspace(self, identity: Identity) -> Path:
-        """Return a new folder for a run in the making, on the file system where it will be kept; its lock must be held."""
+        """Return a new folder for an execution, on the file system where its runs will be kept.
+
+        It is named by the first of its runs, whose lock must be held.
+        """
         make_folder(self.root)
         workspace = Path(tempfile.mkdtemp(prefix=f".{identity.key}-", dir=self.root))
         workspace.chmod(0o755)  # a kept run is for everybody to read
@@ -89,34 +95,45 @@ class Store:
                 shutil.rmtree(left, ignore_errors=True)
 
     def promote(self, workspace: Path, identity: Identity) -> Path:
-        """Move a finished run from its workspace to where it is kept, and return that folder.
+        """Move one finished run from its execution's workspace to where it is kept, and return that folder.
 
-        It appears there whole or not at all, even if the machine stops. Raises FailedError if its record is missing,
-        broken or of another run.
+        It lies there in a folder named by its key. It appears whole or not at all, even if the machine stops. Raises
+        FailedError if its record is missing, broken or of another run, OSError if it cannot be written to the disk.
         """
+        made = workspace / identity.key
         try:
-            record = load_any_record(workspace)
+            record = load_record(made)
         except LrreportError as err:
+            others = [path.name for path in workspace.iterdir() if (path / RECORD).exists()]
+            if others and not made.exists():
+                raise FailedError(self._describe_change(workspace / others[0], identity)) from err
             raise FailedError(str(err)) from err
         if record.identity != identity:
-            changes = describe_changes(record.identity, identity)
-            raise FailedError(f"{workspace}: the run changed while it was made ({changes}); make it again")
+            raise FailedError(self._describe_change(made, identity))
         folder = self.folder(identity)
-        for path in [*workspace.iterdir(), workspace]:
-            _sync(path)
+        made.chmod(0o755)
+        for path in [*made.iterdir(), made]:
+            sync_path(path)
         if folder.exists():  # damaged, or it would not be made again
             shutil.rmtree(folder)
-        os.replace(workspace, folder)
-        _sync(self.root)
+        os.replace(made, folder)
+        sync_path(self.root)
         return folder
+
+    def _describe_change(self, made: Path, identity: Identity) -> str:
+        try:
+            changes = describe_changes(load_record(made).identity, identity)
+        except LrreportError as err:
+            return str(err)
+        return f"{made.parent}: the run changed while it was made ({changes}); make it again"
 
     def inspect(self, identities: list[Identity]) -> list[RunState]:
         """Return the state of each run; what a stale one differs in from the nearest record kept is its reason."""
         states = [self._inspect_kept(identity) for identity in identities]
         if None not in states:
             return [state for state in states if state is not None]
-        kept = [run.record.identity for run in self.list_runs() if run.record is not None]
-        return [state or _explain_absence(one, kept) for state, one in zip(states, identities, strict=True)]
+        kept = [record.identity for run in self.list_runs() for record in run.records]
+        return [state or _explain_absence(wanted, kept) for state, wanted in zip(states, identities, strict=True)]
 
     def _inspect_kept(self, identity: Identity) -> RunState | None:
         if not self.has(identity):
@@ -127,48 +144,54 @@ class Store:
     def list_runs(self) -> Iterator[KeptRun]:
         """Yield every run kept, in the order of their keys."""
         for folder in sorted(path for path in self.root.glob("[!.]*") if path.is_dir()):
-            record, problem = None, ""
+            records, problem = tuple[Record, ...](), ""
             try:
-                record = load_any_record(folder)
+                records = _load_any(folder)
             except LrreportError as err:  # broken, or of a newer schema: no reason to stop an unrelated study
                 problem = str(err)
-            stats = [path.stat() for path in folder.iterdir()] or [folder.stat()]
-            age = time.time() - max(stat.st_mtime for stat in stats)
-            yield KeptRun(folder.name, sum(stat.st_size for stat in stats), age, record, problem)
+            try:
+                stats = [path.stat() for path in folder.iterdir()] or [folder.stat()]
+            except OSError:  # somebody has just removed it
+                continue
+            age = max(0.0, time.time() - max(stat.st_mtime for stat in stats))
+            yield KeptRun(folder.name, sum(stat.st_size for stat in stats), age, records, problem)
 
-    def remove(self, keys: Iterable[str]) -> None:
-        """Remove runs, but not one that somebody is making."""
-        for key in keys:
-            if not is_held(self.lock(key)):
+    def remove(self, key: str) -> bool:
+        """Remove a run and return whether that was done: not one that somebody makes or reads."""
+        try:
+            with hold_lock(self.lock(key), timeout=0):
                 folder = self.root / key
                 (folder / RECORD).unlink(missing_ok=True)  # first, since without it the run is none
-                shutil.rmtree(folder)
+                shutil.rmtree(folder, ignore_errors=True)
+                return True
+        except TimeoutError:
+            return False
+
+
+def _load_any(folder: Path) -> tuple[Record, ...]:
+    """Return the records in a folder: a run, a range test, or the runs of a record of schema 1."""
+    try:
+        return tuple(run.record for run in load_runs(folder))
+    except NewerRecordError:
+        raise
+    except LrreportError:
+        record = load_record(folder)
+        if isinstance(record, RangeRecord):
+            return (record,)
+        raise
 
 
 def _explain_absence(identity: Identity, kept: list[Identity]) -> RunState:
-    """Return the state of a run that is not kept: missing, or stale if one with its parameters is."""
-    alike = [old for old in kept if old.parameters.keys() == identity.parameters.keys() and _shares_rate(old, identity)]
+    """Return the state of a run that is not kept: missing, or stale if one with its settings and seed is."""
+    alike = [old for old in kept if old.settings.get("learning_rate") == identity.settings.get("learning_rate")]
+    alike = [old for old in alike if old.seed == identity.seed and old.settings.keys() & identity.settings.keys()]
     if not alike:
         return RunState(identity, "missing")
     nearest = min(alike, key=lambda old: len(compare_identities(old, identity)))
     reason = describe_changes(nearest, identity)
-    if nearest.parameters != identity.parameters or nearest.data.keys() != identity.data.keys():
+    if nearest.settings != identity.settings or nearest.data.keys() != identity.data.keys():
         return RunState(identity, "missing", f"the nearest that is kept differs: {reason}")
     return RunState(identity, "stale", reason)
-
-
-def _shares_rate(one: Identity, other: Identity) -> bool:
-    return one.parameters.get("learning_rate") == other.parameters.get("learning_rate")
-
-
-def _sync(path: Path) -> None:
-    """Have a file or folder written to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # some file systems cannot do this with folders
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def make_folder(folder: Path) -> None:
@@ -192,20 +215,28 @@ def describe_changes(old: Identity, new: Identity) -> str:
 
 def compare_identities(old: Identity, new: Identity) -> list[str]:
     """Return what changed from one identity to another, in words."""
-    changes = _compare(old.parameters, new.parameters)
-    if old.notebook != new.notebook:
-        changes.append("the notebook's code changed")
-    changes += [f"{module} changed" for module in _differing(old.code, new.code)]
-    if old.parameters.get("dataset") == new.parameters.get("dataset"):  # another one has other files
+    changes = _compare(flatten(old.settings), flatten(new.settings))
+    changes += [f"{name} changed" for name in _differing(old.producer, new.producer)]
+    if old.settings.get("dataset") == new.settings.get("dataset"):  # another one has other files
         changes += [f"data file {name} changed" for name in _differing(old.data, new.data)]
-    return changes + _compare({"torch": old.torch, "device": old.device}, {"torch": new.torch, "device": new.device})
+    changes += _compare(old.versions, new.versions)
+    return changes + _compare({"seed": old.seed, "device": old.device}, {"seed": new.seed, "device": new.device})
+
+
+def flatten(settings: Mapping[str, Any], within: str = "") -> dict[str, Any]:
+    """Return nested settings by path: {"optimizer": {"name": "sgd"}} → {"optimizer.name": "sgd"}."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        path = f"{within}.{name}" if within else name
+        flat |= flatten(value, path) if isinstance(value, Mapping) else {path: value}
+    return flat
 
 
 def _compare(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     return [f"{key} {_show(old.get(key))} → {_show(new.get(key))}" for key in _differing(old, new)]
 
 
-def _differing(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     return sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
 
 

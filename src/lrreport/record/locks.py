@@ -1,4 +1,4 @@
-"""Locks between processes: one works, the others wait and say for whom."""
+"""Locks between processes: one works, the others wait and say which one they wait for."""
 
 import json
 import os
@@ -14,17 +14,27 @@ from filelock import FileLock, Timeout
 
 
 @contextmanager
-def hold(path: Path, say: Callable[[str], None], cancelled: Callable[[], bool] = lambda: False) -> Iterator[None]:
-    """Hold the lock of this path; if another process does, say which, and wait until it is done or has died.
+def hold_lock(
+    path: Path,
+    notify: Callable[[str], None] = lambda line: None,
+    cancelled: Callable[[], bool] = lambda: False,
+    timeout: float | None = None,
+) -> Iterator[None]:
+    """Hold the lock of this path; if another process does, notify who it is and wait until it is done or has died.
 
-    Raises filelock.Timeout when `cancelled` becomes true while it waits.
+    Raises TimeoutError after `timeout` seconds, or when `cancelled` becomes true while it waits.
     """
     lock, owner = FileLock(path), path.with_suffix(".owner")
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        say(f"waiting for {describe_owner(path)}")
-        lock.acquire(cancel_check=cancelled)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            if timeout == 0:
+                raise
+            notify(f"waiting for {describe_owner(path)}")
+            lock.acquire(timeout=-1 if timeout is None else timeout, cancel_check=cancelled)
+    except Timeout as err:
+        raise TimeoutError(f"{path} is held by {describe_owner(path)}") from err
     try:
         owner.write_text(json.dumps(_describe_self()), encoding="utf-8")
         yield

@@ -1,0 +1,51 @@
+"""Files that appear whole or not at all, and are on the disk before anyone is told so."""
+
+import errno
+import os
+from contextlib import suppress
+from pathlib import Path
+
+NOT_FOR_FOLDERS = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES)  # where a file system cannot sync a folder
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file that appears whole or not at all, even if the machine stops; raises OSError if that cannot be done."""
+    for left in path.parent.glob(f".{path.name}.*"):
+        if not _is_running(left.suffix[1:]):  # by a process that was killed
+            left.unlink(missing_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+    sync_path(path.parent)
+
+
+def sync_path(path: Path) -> None:
+    """Have a file or folder written to the disk; raises OSError if that fails."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as err:
+        if not path.is_dir() or err.errno not in NOT_FOR_FOLDERS:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _is_running(pid: str) -> bool:
+    if not pid.isdecimal():
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True

@@ -1,0 +1,141 @@
+"""What a source reads: one `RunLog` per run, and the frames of runs and history that they make."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lrreport.errors import LrreportError
+from lrreport.sources.values import parse_value
+
+STATUSES = ("completed", "diverged", "failed", "stopped", "unknown")
+AXES = ("epoch", "step", "samples", "seconds")
+RUN_COLUMNS = ["run", "source", "status", "reason", "seed", "replicate", "started", "seconds"]
+HISTORY_COLUMNS = ["run", "metric", "axis", "at", "value"]
+MOST_SETTINGS = 2000  # names over all runs; more are dumps of an environment, and every comparison would be slow
+
+
+@dataclass(frozen=True)
+class Note:
+    """One kind of thing that was left out, merged, missing or guessed: what and why, and how many times.
+
+    `kind` is "excluded", "duplicate", "hole", "guess", "cut", "length", "failure" or "remark".
+    """
+
+    kind: str
+    text: str
+    count: int = 1
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file that was read: its path below the folder, its size in bytes and its SHA-256 (hexadecimal)."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Points:
+    """Values of one metric of one run in the order they were written; `at` and `values` are float arrays (n,)."""
+
+    metric: str
+    axis: str
+    at: np.ndarray
+    values: np.ndarray
+
+
+@dataclass
+class RunLog:
+    """All that a source says of one run; names of settings and metrics are the source's own."""
+
+    run: str
+    source: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    status: str = "unknown"
+    reason: str = ""
+    started: str = ""
+    seconds: float = math.nan
+    final: dict[str, float] = field(default_factory=dict)
+    points: list[Points] = field(default_factory=list)
+
+    def add(self, metric: str, axis: str, at: Any, values: Any) -> None:
+        """Append points of a metric; `at` and `values` have the same length."""
+        at, values = np.asarray(at, dtype=float), np.asarray(values, dtype=float)
+        if len(at):
+            self.points.append(Points(metric, axis, at, values))
+
+
+def make_frames(logs: Sequence[RunLog]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the frames of runs (one row per run) and history (one row per value), names as in the source.
+
+    `runs` has RUN_COLUMNS, then setting.NAME and final.METRIC in order of first appearance. `run`, `metric` and `axis`
+    of `history` are categories, `at` and `value` floats; points stand in the order in which they were written.
+    """
+    _make_unique(logs)
+    settings = list(dict.fromkeys(name for log in logs for name in log.settings))
+    if len(settings) > MOST_SETTINGS:
+        raise LrreportError(
+            f"{logs[0].source}: {len(settings):,} names of settings, at most {MOST_SETTINGS:,} are read; "
+            "select fewer files with `paths`"
+        )
+    finals = list(dict.fromkeys(name for log in logs for name in log.final))
+    columns: dict[str, Any] = {
+        "run": [log.run for log in logs],
+        "source": [log.source for log in logs],
+        "status": [log.status for log in logs],
+        "reason": [log.reason for log in logs],
+        "seed": [""] * len(logs),
+        "replicate": np.zeros(len(logs), dtype=int),
+        "started": [log.started for log in logs],
+        "seconds": np.array([log.seconds for log in logs], dtype=float),
+    }
+    for name in settings:
+        values = pd.Series([parse_value(log.settings.get(name)) for log in logs], dtype=object)
+        columns[f"setting.{name}"] = unify_numbers(values)
+    for name in finals:
+        columns[f"final.{name}"] = np.array([log.final.get(name, math.nan) for log in logs], dtype=float)
+    return pd.DataFrame(columns), make_history(logs)
+
+
+def make_history(logs: Sequence[RunLog]) -> pd.DataFrame:
+    """Return the points of all runs as one frame with HISTORY_COLUMNS."""
+    chunks = [(index, points) for index, log in enumerate(logs) for points in log.points]
+    metrics = list(dict.fromkeys(points.metric for _, points in chunks))
+    number = {metric: index for index, metric in enumerate(metrics)}
+    lengths = [len(points.at) for _, points in chunks]
+
+    def repeat(codes: Iterable[int], categories: Sequence[str]) -> pd.Categorical:
+        return pd.Categorical.from_codes(np.repeat(np.fromiter(codes, np.int32), lengths), categories=list(categories))
+
+    empty = [np.empty(0)]
+    return pd.DataFrame(
+        {
+            "run": repeat((index for index, _ in chunks), [log.run for log in logs]),
+            "metric": repeat((number[points.metric] for _, points in chunks), metrics),
+            "axis": repeat((AXES.index(points.axis) for _, points in chunks), AXES),
+            "at": np.concatenate([points.at for _, points in chunks] or empty),
+            "value": np.concatenate([points.values for _, points in chunks] or empty),
+        }
+    )
+
+
+def unify_numbers(values: pd.Series) -> pd.Series:
+    """Return whole numbers as floats where others of the column are floats, so that 1 and 1.0 are one level."""
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {int, float}:
+        return values.map(lambda value: None if value is None else float(value)).astype(object)
+    return values
+
+
+def _make_unique(logs: Sequence[RunLog]) -> None:
+    """Number runs whose names are equal: "a", "a#2"."""
+    seen: dict[str, int] = {}
+    for log in logs:
+        seen[log.run] = seen.get(log.run, 0) + 1
+        if seen[log.run] > 1:
+            log.run = f"{log.run}#{seen[log.run]}"

@@ -1,0 +1,141 @@
+"""Values as logs write them: numbers as text, nested settings, JSON and YAML read safely."""
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import yaml
+
+from lrreport.errors import LrreportError
+
+INTEGER = re.compile(r"[-+]?\d{1,18}")
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+ABSOLUTE_PATH = re.compile(r"(/|~|[A-Za-z]:[\\/]|\\\\|file:|s3:|gs:|https?:)")
+NON_FINITE = {"nan": math.nan, "inf": math.inf, "infinity": math.inf, "-inf": -math.inf, "-infinity": -math.inf}
+MISSING = ("", "na", "n/a", "null", "none", "-", "<na>")
+LONGEST_TEXT = 200  # characters of a setting; more is a document, not a value
+DEEPEST = 8  # tables within tables
+MOST_KEYS = 5000  # of one run
+LARGEST_YAML = 1_000_000  # bytes
+PRIVATE = frozenset(
+    "host hostname user username email cwd argv args_str command cmd cmdline executable program code_path codepath "
+    "root_dir home node machine ip git_remote remote nodename login account".split()
+)
+
+
+def parse_value(value: Any) -> Any:
+    """Return a setting with its type: "0.001" → 0.001, "64" → 64, "True" → True, "None" → None, [1, 2] → "[1, 2]"."""
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return None if math.isnan(value) else value
+    if isinstance(value, Mapping | list | tuple):
+        return json.dumps(value, default=str)[:LONGEST_TEXT]
+    text = str(value).strip()
+    if text.casefold() in ("true", "false"):
+        return text.casefold() == "true"
+    if text.casefold() in MISSING[:6]:
+        return None
+    if INTEGER.fullmatch(text):
+        return int(text)
+    return float(text) if NUMBER.fullmatch(text) else text[:LONGEST_TEXT]
+
+
+def parse_measurement(value: Any) -> float | None:
+    """Return a number of a log, not finite for "NaN" and "Infinity"; None for what is no number."""
+    if isinstance(value, bool) or value is None:
+        return None
+    if isinstance(value, int | float):
+        try:
+            return float(value)
+        except OverflowError:
+            return math.inf
+    if isinstance(value, str):
+        text = value.strip().casefold().removeprefix("+")
+        if text in NON_FINITE:
+            return NON_FINITE[text]
+        return float(text) if NUMBER.fullmatch(text) else None
+    return None
+
+
+def flatten(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested settings by dotted names: {"optimizer": {"lr": 0.1}} → {"optimizer.lr": 0.1}."""
+    flat: dict[str, Any] = {}
+    for name, value in _walk(settings, "", 0):
+        flat[name] = value
+        if len(flat) >= MOST_KEYS:
+            break
+    return flat
+
+
+def _walk(settings: Mapping[str, Any], prefix: str, depth: int) -> Iterator[tuple[str, Any]]:
+    for key, value in settings.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping) and depth < DEEPEST:
+            yield from _walk(value, f"{name}.", depth + 1)
+        else:
+            yield name, "nested too deeply" if isinstance(value, Mapping) else value
+
+
+def hide_private(settings: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
+    """Return settings without hosts, users and commands, and how many were hidden.
+
+    An absolute path becomes "path-" with six digits of its digest: two paths still differ, neither can be read.
+    """
+    kept: dict[str, Any] = {}
+    hidden = 0
+    for name, value in settings.items():
+        if name.rsplit(".", 1)[-1].casefold().lstrip("-") in PRIVATE:
+            hidden += 1
+        elif isinstance(value, str) and ABSOLUTE_PATH.match(value.strip()):
+            kept[name] = f"path-{hashlib.sha256(value.encode()).hexdigest()[:6]}"
+            hidden += 1
+        else:
+            kept[name] = value
+    return kept, hidden
+
+
+def parse_json(content: bytes, place: str) -> Any:
+    """Return the value of a JSON text; NaN and Infinity are read as Python reads them."""
+    try:
+        return json.loads(decode(content, place))
+    except (ValueError, RecursionError) as err:
+        problem = "nested too deeply" if isinstance(err, RecursionError) else str(err)
+        raise LrreportError(f"{place}: not valid JSON ({problem}), perhaps cut off; copy it again or exclude it") from err
+
+
+class _TextLoader(yaml.SafeLoader):
+    """PyYAML's safe loader, for which a tag that it does not know is a text."""
+
+
+def _construct_text(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> str:
+    return str(node.value) if isinstance(node, yaml.ScalarNode) else suffix
+
+
+_TextLoader.add_multi_constructor("", _construct_text)
+
+
+def parse_yaml(content: bytes, place: str) -> dict[str, Any]:
+    """Return the top-level mapping of a YAML text, {} for an empty one; unknown tags are read as text."""
+    if len(content) > LARGEST_YAML:
+        raise LrreportError(f"{place}: larger than {LARGEST_YAML // 1_000_000} MB, so not a file of settings; exclude it")
+    text = decode(content, place)
+    try:
+        if sum(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=_TextLoader)) > 100:
+            raise LrreportError(f"{place}: more than 100 YAML aliases; write the settings out or exclude the file")
+        settings = yaml.load(text, Loader=_TextLoader)  # the safe loader's subclass above
+    except (yaml.YAMLError, ValueError, RecursionError) as err:
+        problem = " ".join(str(err).split())[:120]
+        raise LrreportError(f"{place}: not valid YAML ({problem}); mend or exclude the file") from err
+    return {str(key): value for key, value in settings.items()} if isinstance(settings, dict) else {}
+
+
+def decode(content: bytes, place: str) -> str:
+    """Return UTF-8 text without a byte-order mark."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as err:
+        raise LrreportError(f"{place}: not UTF-8 text (byte {err.start:,}); save it as UTF-8 or exclude it") from err

@@ -45,6 +45,8 @@ def format_rate(rate: float) -> str:
     """Return a learning rate, or another setting of its kind, as people write it: 0.0005, 1.0, 1e-7."""
     if rate == 0:
         return "0"
+    if not math.isfinite(rate):
+        return str(rate)
     if 1e-6 <= rate < 1e6:
         return str(np.format_float_positional(rate, trim="0"))
     mantissa, _, exponent = np.format_float_scientific(rate, trim="-").partition("e")

@@ -361,7 +361,7 @@ class Study(FrozenModel):
         Raises LrreportError for a value that a study file could not hold either.
         """
         settings = self.model_dump(mode="json", exclude_none=True, by_alias=True)
-        settings |= {"file": self.file, "seeds": self.seeds.model_dump(exclude_none=True)}
+        settings |= {"file": self.file, "notes": self.notes, "seeds": self.seeds.model_dump(exclude_none=True)}
         for key, value in changes.items():
             if value is None:
                 continue
@@ -369,7 +369,7 @@ class Study(FrozenModel):
                 settings["seeds"] = value
             elif key == "learning_rate" or key in self.vary:
                 if key != "learning_rate":
-                    raise LrreportError(f"command line: {key} varies in this study; change it in the study's file")
+                    raise LrreportError(f"command line: {key} varies in this study; change it in its file")
                 settings["vary"][key] = list(value)
             else:
                 settings["fixed"][key] = value

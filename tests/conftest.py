@@ -1,4 +1,4 @@
-"""What the tests share: the repository, and results made of literal numbers."""
+"""What the tests share: the checkout, and a browser."""
 
 import hashlib
 import json
@@ -10,13 +10,10 @@ from typing import Any
 
 import pytest
 
-from lrreport.bench import growth
-from lrreport.bench.growth import make_row, make_study
-from lrreport.provenance import Identity
-from lrreport.record import RunRecord, Score, SeedResult
-from lrreport.report.results import Results
-
 REPOSITORY = Path(__file__).resolve().parents[1]
+CHROMIUM = shutil.which("chromium")
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync"]  # fmt: skip
 
 
 @pytest.hookimpl(wrapper=True)
@@ -37,11 +34,6 @@ def repository() -> Path:
     return REPOSITORY
 
 
-CHROMIUM = shutil.which("chromium")
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
-
-
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     if CHROMIUM is None:
@@ -54,45 +46,6 @@ def browser() -> Iterator[Any]:
         chromium.close()
 
 
-Curves = dict[float, list[list[tuple[float, float]]]]
-
-
-@pytest.fixture(scope="session")
-def make_results() -> Callable[..., Results]:
-    """Make results from curves: rate -> for each seed the (validation loss, validation accuracy) of epochs 1, 2, …
-
-    The untrained network has loss 2.3 and accuracy 0.1; a seed without epochs has diverged. Test accuracy is the last
-    validation accuracy, training loss the validation loss.
-    """
-
-    def make(curves: Curves, **settings: Any) -> Results:
-        n_seeds = max(len(seeds) for seeds in curves.values())
-        epochs = max(1, *(len(curve) for seeds in curves.values() for curve in seeds), 1)
-        study = make_study(list(curves), range(n_seeds), epochs, **settings)
-        records = {}
-        for parameters in study.runs():
-            seeds = []
-            for seed, curve in enumerate(curves[parameters.learning_rate]):
-                rows = [make_row(0, 2.3, 0.1, 2.3)]
-                rows += [make_row(epoch, loss, accuracy, loss) for epoch, (loss, accuracy) in enumerate(curve, start=1)]
-                last = Score(loss=rows[-1].val_loss, accuracy=rows[-1].val_accuracy)
-                final = {"train": last, "validation": last, "test": last} if curve else {}
-                status = "completed" if curve else "diverged"
-                seeds.append(SeedResult(seed=seed, status=status, epochs=tuple(rows), **final))
-            records[parameters.learning_rate] = RunRecord(
-                identity=Identity(
-                    parameters=parameters.model_dump(mode="json"), notebook="", code={}, data={}, torch="", device="cpu"
-                ),
-                split_sizes={"train": 1500, "validation": 500, "test": 1000},
-                class_names=tuple("abcdefghij"),
-                n_parameters=1,
-                seeds=tuple(seeds),
-            )
-        return Results(study, records, {})
-
-    return make
-
-
 @pytest.fixture(scope="session")
 def seal() -> Callable[[Path, dict[str, Any]], None]:
     """Write a record into a folder as somebody would who knows how its digest is made."""
@@ -103,9 +56,3 @@ def seal() -> Callable[[Path, dict[str, Any]], None]:
         (folder / "record.json").write_text(json.dumps(contents | {"digest": digest}))
 
     return seal
-
-
-@pytest.fixture(scope="session")
-def write_study() -> Callable[..., Path]:
-    """Write the folder of a large study, with records of drawn numbers as a sweep would leave them."""
-    return growth.write_study

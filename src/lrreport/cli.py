@@ -1,45 +1,50 @@
-"""The command line: it parses and forwards, nothing more."""
+"""The command line: it parses and forwards, nothing more. What a command needs is imported when it runs."""
 
-import argparse
 import os
 import signal
 import sys
-import tempfile
-import traceback
 from collections.abc import Sequence
-from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from lrreport import FailedError, LrreportError, __version__
-from lrreport.study import DEFAULT_STUDY, REPOSITORY, Study, load_study
-from lrreport.sweep.scheduler import Address
+if TYPE_CHECKING:
+    import argparse
+
+    from lrreport.study.study import Study
+    from lrreport.sweep.scheduler import Address
 
 STOPPED = "stopped; finished runs are kept, the same command goes on from there"
-
+DEFAULT_STUDY = "studies/fashion_mnist.toml"
+LARGEST_RANGE = 100_000  # seeds that "0-99999" may stand for
+PLAIN = {"×": "x", "−": "-", "–": "-", "…": "...", "→": "->", "“": '"', "”": '"', "’": "'", "±": "+/-", "≥": ">=", "≤": "<=",
+         "\N{NO-BREAK SPACE}": " ", "·": "-", "²": "2"}  # fmt: skip
 EPILOG = """\
 examples:
   lrreport report                                              the default study
   lrreport report studies/quick.toml                           a study of seconds, without any network
   lrreport report --learning-rates 0.01 0.001 --epochs 10      the default study with other settings
-  lrreport report --scheduler tls://host:8786                  the default study on a Dask cluster
-  lrreport status                                              which runs are there, and why others would be made again
+  lrreport report --most-seeds 20                              more seeds until the study is decided
+  lrreport import runs/                                        a study of runs that something else made
+  lrreport status                                              which runs are kept, and why others would be made again
 """
 
 
-class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line, and whose options are written out."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(allow_abbrev=False, **options)
-
-    def error(self, message: str) -> NoReturn:
-        """Print what is wrong and end with status 2."""
-        self.exit(2, f"lrreport: {message}; see {self.prog} --help\n")
-
-
-def make_parser() -> argparse.ArgumentParser:
+def make_parser() -> "argparse.ArgumentParser":
     """Return the parser of all commands."""
+    import argparse
+
+    class Parser(argparse.ArgumentParser):
+        """A parser whose errors are one line, and whose options are written out."""
+
+        def __init__(self, **options: Any) -> None:
+            super().__init__(allow_abbrev=False, **options)
+
+        def error(self, message: str) -> NoReturn:
+            """Print what is wrong and exit with status 2."""
+            self.exit(2, f"lrreport: {_as_one_line(message)}; see {self.prog} --help\n")
+
+    from lrreport import __version__
+
     parser = Parser(
         prog="lrreport",
         description="How does the learning rate change what a model learns? Run the study, write the report.",
@@ -50,101 +55,124 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     report = commands.add_parser("report", help="make the missing runs of a study, then its report")
-    add_study(report)
-    report.add_argument("--jobs", type=count, metavar="N", help="runs at once (default: one more than there are cores)")
-    report.add_argument(
+    pdf = commands.add_parser("pdf", help="make the report of a study, then print it to report.pdf through Chromium")
+    for making in (report, pdf):
+        add_study(making)
+        add_execution(making)
+    report.add_argument("--summary", action="store_true", help="print the summary in place of the answer alone")
+
+    status = commands.add_parser("status", help="say for each run whether it is kept, missing or stale, and why")
+    add_study(status)
+    plan = commands.add_parser("plan", help="say how many seeds a study needs, and what they cost, from runs that are kept")
+    add_study(plan)
+    data = commands.add_parser("data", help="find, fetch and verify the data of a study")
+    add_study(data)
+
+    runs = commands.add_parser("runs", help="list every run kept: size, age, and which studies use it")
+    prune = commands.add_parser("prune", help="remove the runs that no study uses, after listing them")
+    prune.add_argument("--yes", action="store_true", help="do not ask")
+    for listing in (runs, prune):
+        add_outputs(listing)
+
+    new = commands.add_parser("new", help="write a commented study file, to start from, into this folder")
+    new.add_argument("new_name", metavar="NAME", help="name of the study, and of its file without .toml")
+    new.add_argument("--code", action="store_true", help="also a module with data and a network of your own")
+
+    importing = commands.add_parser("import", help="write a study of the runs that training logs in a folder describe")
+    importing.add_argument("folder", metavar="FOLDER", help="folder or file with the logs")
+    importing.add_argument("--from", dest="source", metavar="SOURCE", help="table, tensorboard, wandb, mlflow, lightning or "
+                           "trainer_state (default: whichever is found)")  # fmt: skip
+    importing.add_argument("--name", help="name of the study (default: the folder's)")
+    exporting = commands.add_parser("export", help="write the runs of a report as two CSV files, runs.csv and history.csv")
+    add_study(exporting)
+    exporting.add_argument("--to", metavar="DIR", help="where to write them (default: export/ in the report's folder)")
+
+    compare = commands.add_parser("compare", help="say what differs between two reports")
+    compare.add_argument("reports", nargs=2, metavar="REPORT", help="folder of a report, or its findings.json")
+    compare.add_argument("--page", metavar="FILE", help="also write the comparison as an HTML page")
+    return parser
+
+
+def add_study(parser: "argparse.ArgumentParser") -> None:
+    """Add what every command about a study takes: its file, and settings that replace the file's."""
+    parser.add_argument("study", nargs="?", default=DEFAULT_STUDY, help="study file (default: %(default)s)")
+    parser.add_argument(
+        "--learning-rates", nargs="+", metavar="RATE", help="positive rates, such as 0.01 0.001 (default: the file's)"
+    )
+    parser.add_argument("--seeds", nargs="+", metavar="SEED", help="whole numbers from 0 on, such as 0 1 2 or 0-9")
+    parser.add_argument("--epochs", metavar="N", help="passes over the training examples")
+    parser.add_argument("--device", help="auto, cpu or cuda")
+    parser.add_argument("--name", help="name of the report's folder (default: the study's, marked if settings changed)")
+    add_outputs(parser)
+    parser.add_argument("--data-root", metavar="DIR", help="where data files are kept (or $LRREPORT_DATA)")
+
+
+def add_execution(parser: "argparse.ArgumentParser") -> None:
+    """Add what a command takes that makes runs."""
+    parser.add_argument("--most-seeds", metavar="N", help="add seeds to undecided levels, up to so many, until decided")
+    parser.add_argument("--confirm", action="store_true", help="score the chosen level on fresh seeds")
+    parser.add_argument("--jobs", type=count, metavar="N", help="runs at once (default: one more than there are cores)")
+    parser.add_argument(
         "--scheduler",
         metavar="ADDRESS",
         help="make the runs on a Dask cluster, such as tls://host:8786 (or $LRREPORT_SCHEDULER; --jobs overrides that)",
     )
-    report.add_argument("--insecure", action="store_true", help="allow a tcp:// scheduler on another host")
-    report.add_argument(
+    parser.add_argument("--insecure", action="store_true", help="allow a tcp:// scheduler on another host")
+    parser.add_argument(
         "--allow-mixed",
         action="store_true",
         help="allow workers with another lrreport, torch or Python, and note it in their runs' records",
     )
-    report.add_argument("--keep-going", action="store_true", help="make the report from the runs that succeeded")
-    report.add_argument(
+    parser.add_argument("--keep-going", action="store_true", help="make the report from the runs that succeeded")
+    parser.add_argument(
         "--stall-timeout",
         type=seconds,
         metavar="SECONDS",
         help="end a run that finishes no cell and no epoch for so long (default: 1800)",
     )
 
-    pdf = commands.add_parser("pdf", help="make the report of a study, then print it to report.pdf through Chromium")
-    add_study(pdf)
-    pdf.set_defaults(jobs=None, scheduler=None, insecure=False, allow_mixed=False, keep_going=False, stall_timeout=None)
 
-    status = commands.add_parser("status", help="say for each run whether it is there, missing or stale, and why")
-    add_study(status)
-
-    runs = commands.add_parser("runs", help="list every run kept: size, age, and which studies use it")
-    prune = commands.add_parser("prune", help="remove the runs that no study uses, after saying which")
-    prune.add_argument("--yes", action="store_true", help="do not ask")
-    for parser_ in (runs, prune):
-        add_outputs(parser_)
-
-    data = commands.add_parser("data", help="find, fetch and verify the data of a study")
-    add_study(data)
-
-    new = commands.add_parser("new", help="write a commented study file, to start from, into this folder")
-    new.add_argument("new_name", metavar="NAME", help="name of the study, and of its file without .toml")
-    new.add_argument("--code", action="store_true", help="also a module with data and a network of your own")
-
-    bench = commands.add_parser("bench", help="measure how fast lrreport is, beside the plain way to do the same")
-    bench.add_argument(
-        "--repetitions", type=count, default=3, metavar="N", help="readings of each (default: %(default)s)"
-    )
-    bench.add_argument("--short", action="store_true", help="measure little work once, to see that all can be measured")
-    add_outputs(bench)
-
-    notebooks = commands.add_parser("notebooks", help="execute the committed notebooks again and refresh the reference")
-    notebooks.add_argument("--outputs", type=Path, default=REPOSITORY / "outputs", help=argparse.SUPPRESS)
-    return parser
-
-
-def add_study(parser: argparse.ArgumentParser) -> None:
-    """Add what every command about a study takes: its file, and settings that replace the file's."""
-    parser.add_argument("study", nargs="?", default=DEFAULT_STUDY, help="study file (default: %(default)s)")
-    parser.add_argument(
-        "--learning-rates", nargs="+", metavar="RATE", help="positive rates, such as 0.01 0.001 (default: the file's)"
-    )
-    parser.add_argument("--seeds", nargs="+", metavar="SEED", help="whole numbers from 0 on; each repeats every rate")
-    parser.add_argument("--epochs", metavar="N", help="passes over the training images")
-    parser.add_argument("--device", help="auto, cpu or cuda")
-    parser.add_argument("--name", help="name of the report's folder (default: the study's, marked if settings changed)")
-    add_outputs(parser)
-    parser.add_argument("--data-root", type=Path, metavar="DIR", help="where data files are kept (or $LRREPORT_DATA)")
-
-
-def add_outputs(parser: argparse.ArgumentParser) -> None:
+def add_outputs(parser: "argparse.ArgumentParser") -> None:
     """Add what every command about kept runs takes: the folder where they are."""
     parser.add_argument(
-        "--outputs", type=Path, default=REPOSITORY / "outputs", metavar="DIR", help="where runs and reports are kept"
+        "--outputs", metavar="DIR", help="where runs and reports are kept (default: outputs/ of the checkout, or beside the study)"
     )
 
 
-def read_study(arguments: argparse.Namespace) -> Study:
+def read_study(parsed: "argparse.Namespace") -> "Study":
     """Return the study that the arguments name, with their settings in place of the file's."""
-    return load_study(arguments.study).changed(
-        name=arguments.name,
-        learning_rate=split_numbers(arguments.learning_rates, float, "--learning-rates"),
-        seed=split_numbers(arguments.seeds, int, "--seeds"),
-        epochs=None if arguments.epochs is None else read_number(arguments.epochs, int, "--epochs"),
-        device=arguments.device,
+    from lrreport.study.study import load_study
+
+    study = load_study(parsed.study)
+    seeds: Any = split_seeds(parsed.seeds)
+    most = None if getattr(parsed, "most_seeds", None) is None else read_number(parsed.most_seeds, int, "--most-seeds")
+    if most is not None:
+        initial = seeds or study.seeds.initial
+        contiguous = list(initial) == list(range(len(initial)))
+        seeds = {"first": len(initial), "most": most} | ({} if contiguous else {"listed": list(initial)})
+    return study.with_changes(
+        name=parsed.name,
+        learning_rate=split_numbers(parsed.learning_rates, float, "--learning-rates"),
+        seeds=seeds,
+        epochs=None if parsed.epochs is None else read_number(parsed.epochs, int, "--epochs"),
+        device=parsed.device,
     )
 
 
-def read_scheduler(arguments: argparse.Namespace) -> Address | None:
+def read_scheduler(parsed: "argparse.Namespace") -> "Address | None":
     """Return the scheduler that the arguments or the environment name, if the command makes runs."""
-    if arguments.command not in ("report", "pdf"):
+    if parsed.command not in ("report", "pdf"):
         return None
-    if arguments.scheduler is not None and arguments.jobs is not None:
+    from lrreport.errors import LrreportError
+
+    if parsed.scheduler is not None and parsed.jobs is not None:
         raise LrreportError("--jobs counts runs on this machine, and --scheduler sends them to others; leave one out")
-    text = os.environ.get("LRREPORT_SCHEDULER") if arguments.scheduler is None else arguments.scheduler
-    if not text or arguments.jobs is not None:
+    text = os.environ.get("LRREPORT_SCHEDULER") if parsed.scheduler is None else parsed.scheduler
+    if not text or parsed.jobs is not None:
         return None
-    return Address(text, arguments.insecure, arguments.allow_mixed)
+    from lrreport.sweep.scheduler import Address
+
+    return Address(text, parsed.insecure, parsed.allow_mixed)
 
 
 def split_numbers(words: Sequence[str] | None, kind: type[float], option: str) -> list[float] | None:
@@ -154,19 +182,42 @@ def split_numbers(words: Sequence[str] | None, kind: type[float], option: str) -
     return [read_number(text, kind, option) for text in " ".join(words).replace(",", " ").split()]
 
 
+def split_seeds(words: Sequence[str] | None) -> list[int] | None:
+    """Return the seeds in words that may hold several and ranges such as "0-9"; None for no words."""
+    if words is None:
+        return None
+    seeds: list[int] = []
+    for text in " ".join(words).replace(",", " ").split():
+        first, dash, last = text.partition("-")
+        if dash and first and last:
+            low, high = int(read_number(first, int, "--seeds")), int(read_number(last, int, "--seeds"))
+            if not 0 <= high - low < LARGEST_RANGE:
+                _refuse(f"--seeds: {text[:40]!r} is not a range such as 0-9 (of at most {LARGEST_RANGE:,} seeds)")
+            seeds += range(low, high + 1)
+        else:
+            seeds.append(int(read_number(text, int, "--seeds")))
+    return seeds
+
+
 def read_number(text: str, kind: type[float], option: str) -> float:
-    """Return a number, or raise LrreportError that names the option."""
+    """Return a number; raises LrreportError that names the option."""
     try:
         return kind(text)
-    except ValueError as err:
+    except ValueError:
         what = "a whole number, such as 5" if kind is int else "a number, such as 0.001"
-        raise LrreportError(f"{option}: {text[:40]!r} is not {what}") from err
+        _refuse(f"{option}: {text[:40]!r} is not {what}")
+
+
+def _refuse(problem: str) -> NoReturn:
+    from lrreport.errors import LrreportError
+
+    raise LrreportError(problem)
 
 
 def count(text: str) -> int:
     """Return a whole number from 1 on; for argparse."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    if not text.isdecimal() or len(text) > 9 or int(text) < 1:
+        raise _as_type_error(f"{text[:40]!r} is not a whole number from 1 on")
     return int(text)
 
 
@@ -177,91 +228,136 @@ def seconds(text: str) -> float:
     except ValueError:
         value = 0.0
     if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number of seconds")
+        raise _as_type_error(f"{text[:40]!r} is not a positive number of seconds")
     return value
+
+
+def _as_type_error(problem: str) -> Exception:
+    import argparse
+
+    return argparse.ArgumentTypeError(problem)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status: 0, 1 for what failed, 2 for bad input, 130 or 143 when stopped."""
-    forget_python_path()
-    parsed = make_parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _stop)
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115  # closed by the caller, such as with 2>&-
     try:
-        return run_command(parsed)
-    except FailedError as err:
-        return _fail(str(err), 1)
-    except LrreportError as err:
-        return _fail(str(err), 2)
+        signal.signal(signal.SIGINT, _interrupt)
+        signal.signal(signal.SIGTERM, _stop)
+        _write_plainly()
+        forget_python_path()
+        return run_command(make_parser().parse_args(arguments))
     except KeyboardInterrupt:
         return _fail(STOPPED, 130)
     except BrokenPipeError:  # whoever reads our output has seen enough, such as head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141  # as the shell has it for SIGPIPE
-    except OSError as err:
+    except Exception as err:
+        return _report_error(err)
+
+
+def _report_error(err: Exception) -> int:
+    """Print an error as one line and return its exit status; the traceback of an unexpected one goes to a file."""
+    from lrreport.errors import FailedError, LrreportError
+
+    if isinstance(err, LrreportError):
+        return _fail(str(err), 1 if isinstance(err, FailedError) else 2)
+    if isinstance(err, OSError):
         from lrreport.sweep.worker import describe_os_error
 
         return _fail(describe_os_error(err), 1)
-    except Exception as err:
-        with tempfile.NamedTemporaryFile("w", prefix="lrreport-", suffix=".log", delete=False) as log:
-            traceback.print_exc(file=log)
-        return _fail(f"unexpected {type(err).__name__}: {err}; see {log.name}", 1)
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile("w", prefix="lrreport-", suffix=".log", delete=False, encoding="utf-8") as log:
+        traceback.print_exception(err, file=log)
+    return _fail(f"unexpected {type(err).__name__}: {err}; see {log.name}", 1)
 
 
-def forget_python_path() -> None:
-    """Import nothing more from $PYTHONPATH, where a user's own modules could stand in for those that we need."""
-    for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep):
-        if entry and entry in sys.path and Path(entry).resolve() != Path(__file__).parents[1]:
-            sys.path.remove(entry)
-
-
-def _fail(line: str, status: int) -> int:
-    print(f"lrreport: {line}", file=sys.stderr)
-    return status
-
-
-def run_command(parsed: argparse.Namespace) -> int:
-    """Forward to what a command does."""
-    from lrreport import inventory, workflow
-
-    if parsed.command == "notebooks":
-        from lrreport.refresh import refresh_notebooks
-
-        return refresh_notebooks(load_study(DEFAULT_STUDY), parsed.outputs)
-    if parsed.command == "new":
-        from lrreport.new import write_new
-
-        print(*write_new(parsed.new_name, Path.cwd(), parsed.code), sep="\n")
-        return 0
-    outputs = parsed.outputs.resolve()
-    if parsed.command == "runs":
-        return inventory.print_runs(outputs)
-    if parsed.command == "bench":
-        from lrreport.bench.run import run_bench
-
-        return run_bench(outputs, parsed.repetitions, parsed.short)
-    if parsed.command == "prune":
-        return inventory.prune_runs(outputs, parsed.yes)
-    study = read_study(parsed)
-    work = workflow.Workflow(study, outputs, read_scheduler(parsed))
-    if parsed.data_root is not None:
-        workflow.use_data_root(parsed.data_root)
-    if parsed.command == "data":
-        return workflow.fetch_data(study)
-    if parsed.command == "status":
-        return workflow.print_status(work)
-    from lrreport.sweep.execute import STALL_TIMEOUT
-
-    if work.has_work():
-        workflow.check_published(load_study(parsed.study), parsed.study)
-    status = work.report(parsed.jobs, parsed.keep_going, parsed.stall_timeout or STALL_TIMEOUT)
-    if parsed.command == "pdf" and status == 0:
-        workflow.print_pdf(work)
-    return status
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would break off the cleaning up
+    raise KeyboardInterrupt
 
 
 def _stop(number: int, frame: FrameType | None) -> NoReturn:
     print(f"lrreport: {STOPPED}", file=sys.stderr)
     sys.exit(128 + number)
+
+
+def _write_plainly() -> None:
+    """Let output that the terminal's encoding does not have be written with the characters that it has."""
+    import codecs
+
+    def replace(err: UnicodeError) -> tuple[str, int]:
+        assert isinstance(err, UnicodeEncodeError)
+        text = err.object[err.start : err.end]
+        return "".join(PLAIN.get(letter, "?") for letter in text), err.end
+
+    codecs.register_error("lrreport", replace)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="lrreport")
+
+
+def forget_python_path() -> None:
+    """Import nothing more from $PYTHONPATH or the working folder, whose modules could stand in for those that we need."""
+    from pathlib import Path
+
+    package = Path(__file__).parents[1]
+    unwanted = {*os.environ.get("PYTHONPATH", "").split(os.pathsep), ""}
+    sys.path[:] = [entry for entry in sys.path if entry not in unwanted or Path(entry or ".").resolve() == package]
+
+
+def _as_one_line(text: str) -> str:
+    plain = "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
+    return plain if len(plain) <= 1000 else f"{plain[:997]}..."
+
+
+def _fail(line: str, status: int) -> int:
+    print(f"lrreport: {_as_one_line(line)}", file=sys.stderr)
+    return status
+
+
+def run_command(parsed: "argparse.Namespace") -> int:
+    """Forward to what a command does."""
+    from pathlib import Path
+
+    from lrreport import commands
+
+    if parsed.command == "new":
+        return commands.write_new(parsed.new_name, parsed.code)
+    if parsed.command == "import":
+        return commands.import_logs(Path(parsed.folder), parsed.source, parsed.name)
+    if parsed.command == "compare":
+        return commands.compare_reports(*map(Path, parsed.reports), page=parsed.page)
+    if parsed.command in ("runs", "prune"):
+        outputs = commands.find_outputs(parsed.outputs, None)
+        return commands.print_runs(outputs) if parsed.command == "runs" else commands.prune_runs(outputs, parsed.yes)
+    study = read_study(parsed)
+    for note in study.notes:
+        commands.notify(f"{parsed.study}: {note}")
+    outputs = commands.find_outputs(parsed.outputs, study)
+    if parsed.data_root is not None:
+        commands.use_data_root(parsed.data_root)
+    if parsed.command == "data":
+        return commands.fetch_data(study)
+    if parsed.command == "status":
+        return commands.print_status(study, outputs)
+    if parsed.command == "plan":
+        return commands.print_plan(study, outputs)
+    if parsed.command == "export":
+        return commands.export_runs(study, outputs, parsed.to)
+    options = commands.ReportOptions(
+        n_jobs=parsed.jobs,
+        keep_going=parsed.keep_going,
+        stall_timeout=parsed.stall_timeout,
+        confirm=parsed.confirm,
+        summary=getattr(parsed, "summary", False),
+    )
+    status = commands.make_report(study, outputs, read_scheduler(parsed), options)
+    if parsed.command == "pdf" and status == 0:
+        commands.print_pdf(study, outputs)
+    return status
 
 
 if __name__ == "__main__":

@@ -2,103 +2,163 @@
 
 import json
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lrreport.errors import LrreportError
-from lrreport.record import RunRecord
-from lrreport.report.formats import count_nouns, format_rate, name_level
-from lrreport.report.freshness import CONTENTS, list_folders
-from lrreport.settings import Fixed
-from lrreport.study import AXES, REPOSITORY, load_study
-from lrreport.sweep.locks import describe_owner, is_held
-from lrreport.sweep.store import KeptRun, Store
-from lrreport.workflow import Workflow
+from lrreport.project import find_studies
+from lrreport.record.contents import CONTENTS, list_folders
+from lrreport.record.locks import describe_owner, is_held
+from lrreport.record.record import read_contents
+from lrreport.record.store import Store, flatten
+from lrreport.study.factors import label_setting
+from lrreport.study.formats import count_nouns, format_rate, format_setting
+from lrreport.study.settings import Training
+from lrreport.study.study import load_study
+from lrreport.workflow import WANTED, Workflow, notify
 
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
+TOLD = ("dataset", "learning_rate", "epochs", "device", "validation_size", "split_seed", "steps", "lowest", "highest", "seeds")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A run in the store: its key, size in bytes, age in seconds, and what its record says or why that cannot be read."""
+
+    key: str
+    n_bytes: int
+    age: float
+    contents: dict[str, Any]
+    problem: str = ""
+
+    def describe(self) -> str:
+        """Return a line on the run: its key, size, age, and what it is or why it cannot be used."""
+        return f"{self.key}  {format_size(self.n_bytes):>8}  {format_age(self.age):>6}  {describe_record(self)}"
+
+
+def list_entries(store: Store) -> Iterator[Entry]:
+    """Yield every run kept, in the order of their keys; their records are read, their arrays are not."""
+    now = time.time()
+    for folder in sorted(path for path in store.root.glob("[!.]*") if path.is_dir()):
+        contents, problem = dict[str, Any](), ""
+        try:
+            contents = read_contents(folder)
+        except LrreportError as err:
+            problem = str(err)
+        try:
+            stats = [path.stat() for path in folder.iterdir()] or [folder.stat()]
+        except OSError:  # somebody has just removed it
+            continue
+        age = max(0.0, now - max(stat.st_mtime for stat in stats))
+        yield Entry(folder.name, sum(stat.st_size for stat in stats), age, contents, problem)
 
 
 def print_runs(outputs: Path) -> int:
     """Print a line for each run kept: its key, size, age, what it is, and which studies use it."""
-    runs = list(Store(outputs / "runs").list_runs())
-    users = find_users(outputs)
-    for run in runs:
-        used = f"  used by {', '.join(users[run.key])}" if run.key in users else "  used by no study"
-        print(f"{describe_run(run)}{used}")
-    print(f"{count_nouns(len(runs), 'run')}, {format_size(sum(run.n_bytes for run in runs))}, in {outputs / 'runs'}")
+    entries, users = list(list_entries(Store(outputs / "runs"))), find_users(outputs)
+    for entry in entries:
+        used = f"  used by {', '.join(users[entry.key])}" if entry.key in users else "  used by no study"
+        print(f"{entry.describe()}{used}")
+    total = format_size(sum(entry.n_bytes for entry in entries))
+    print(f"{count_nouns(len(entries), 'run')}, {total}, in {outputs / 'runs'}")
     return 0
 
 
 def prune_runs(outputs: Path, confirmed: bool, ask: Callable[[str], str] = input) -> int:
-    """Remove the runs that no study uses, after saying which; ask first unless `confirmed`. Returns the exit status."""
-    store, users = Store(outputs / "runs"), find_users(outputs)
-    for lock in sorted(outputs.glob("*/.lock")):
-        if is_held(lock):
-            raise LrreportError(f"{lock.parent}: this report is being made by {describe_owner(lock)}; wait for it")
-    unused = [run for run in store.list_runs() if run.key not in users]
-    for run in unused:
-        print(describe_run(run))
-    found = f"{count_nouns(len(unused), 'run')} that no study uses, {format_size(sum(run.n_bytes for run in unused))}"
+    """Remove the runs that no study uses, after listing them; ask first unless `confirmed`. Returns the exit status.
+
+    Who uses what is asked again after the answer, and each run is removed only while nobody makes or reads it.
+    """
+    store = Store(outputs / "runs")
+    unused = _list_unused(store, outputs)
+    for entry in unused:
+        print(entry.describe())
     if not unused:
         print(f"Nothing to remove: every run in {store.root} is used.")
         return 0
+    found = _count(unused)
     if not confirmed and not sys.stdin.isatty():
         raise LrreportError(f"{found}: nothing removed, since nobody can be asked here; add --yes to remove them")
     if not confirmed and ask(f"Remove {found}? [y/N] ").strip().lower() not in ("y", "yes"):
         print("Nothing removed.")
         return 0
-    store.remove(run.key for run in unused)
-    print(f"Removed {found}.")
+    still = {entry.key for entry in _list_unused(store, outputs)}
+    removed = [entry for entry in unused if entry.key in still and store.remove(entry.key)]
+    kept = len(unused) - len(removed)
+    more = f"; {count_nouns(kept, 'run')} came into use meanwhile and {'is' if kept == 1 else 'are'} kept" if kept else ""
+    print(f"Removed {_count(removed)}{more}.")
     return 0
 
 
-def find_users(outputs: Path) -> dict[str, list[str]]:
-    """Return by key of a run which studies use it: those with a report in `outputs`, and the files in studies/.
+def _list_unused(store: Store, outputs: Path) -> list[Entry]:
+    for lock in sorted(outputs.glob("*/.lock")):
+        if is_held(lock):
+            raise LrreportError(f"{lock.parent}: this report is being made by {describe_owner(lock)}; wait for it")
+    users = find_users(outputs)
+    return [entry for entry in list_entries(store) if entry.key not in users]
 
-    Raises LrreportError if one of them cannot be read, since nobody can then say what it uses.
+
+def _count(entries: list[Entry]) -> str:
+    size = format_size(sum(entry.n_bytes for entry in entries))
+    return f"{count_nouns(len(entries), 'run')} that no study uses, {size}"
+
+
+def find_users(outputs: Path) -> dict[str, list[str]]:
+    """Return by key of a run which studies use it: those with a folder in `outputs`, and the files in studies/.
+
+    Raises LrreportError if a folder cannot be read, since nobody can then say what it uses.
     """
     users: dict[str, list[str]] = {}
-    for path in sorted(outputs.glob(f"*/{CONTENTS}")):
+
+    def add(key: str, name: str) -> None:
+        if name not in users.setdefault(key, []):
+            users[key].append(name)
+
+    for path in sorted([*outputs.glob(f"*/{CONTENTS}"), *outputs.glob(f"*/{WANTED}")]):
         try:
             contents = json.loads(path.read_text(encoding="utf-8"))
-            places = list_folders(contents)
+            keys = contents["wanted"] if path.name == WANTED else [Path(place).name for place in list_folders(contents)]
+            for key in keys:
+                add(str(key), path.parent.name)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
             raise LrreportError(f"{path}: cannot tell which runs it uses ({err}); make that report again") from err
-        for place in places:
-            users.setdefault(Path(place).name, []).append(path.parent.name)
-    for path in sorted((REPOSITORY / "studies").glob("*.toml")):
-        for run in Workflow(load_study(path), outputs).runs:
-            names = users.setdefault(run.identity.key, [])
-            if path.stem not in names:
-                names.append(path.stem)
+    for path in find_studies():
+        try:
+            for key in Workflow(load_study(path), outputs).list_keys():
+                add(key, path.stem)
+        except LrreportError as err:
+            notify(f"{err}; which runs this study uses is not known")
     return users
 
 
-def describe_run(run: KeptRun) -> str:
-    """Return a line on a run: its key, size, age, and what it is or why it cannot be used."""
-    return f"{run.key}  {format_size(run.n_bytes):>8}  {format_age(run.age):>6}  {describe_record(run)}"
-
-
-def describe_record(run: KeptRun) -> str:
+def describe_record(entry: Entry) -> str:
     """Return what a run is in a few words, or why it cannot be used."""
-    if run.record is None:
-        return f"damaged: {run.problem}"
-    parameters = run.record.identity.parameters
-    seeds = count_nouns(len(parameters["seeds"]), "seed")
-    if isinstance(run.record, RunRecord):
-        epochs = count_nouns(parameters["epochs"], "epoch")
-        what = f"learning rate {format_rate(run.record.learning_rate)}, {seeds}, {epochs}"
+    if entry.problem:
+        return f"damaged: {entry.problem}"
+    identity = entry.contents.get("identity", {})
+    settings = entry.contents.get("settings", identity.get("settings", identity.get("parameters", {})))
+    seeds = settings.get("seeds", [entry.contents.get("seed")])
+    parts = [str(settings["dataset"])] if "dataset" in settings else []
+    if entry.contents.get("kind") == "range test":
+        parts.append(f"range test, {count_nouns(len(seeds), 'seed')}, {settings['steps']} steps")
     else:
-        what = f"range test, {seeds}, {parameters['steps']} steps"
-    return ", ".join([parameters["dataset"], what, *list_own_settings(parameters)])
+        parts += [f"learning rate {format_rate(settings['learning_rate'])}"] if "learning_rate" in settings else []
+        parts.append(f"seed {seeds[0]}" if len(seeds) == 1 else count_nouns(len(seeds), "seed"))
+        parts += [count_nouns(settings["epochs"], "epoch")] if "epochs" in settings else []
+    return ", ".join([*parts, *list_own_settings(settings)])
 
 
-def list_own_settings(parameters: dict[str, Any]) -> list[str]:
+def list_own_settings(settings: dict[str, Any]) -> list[str]:
     """Return the settings of a run that are not the default ones: what tells it from others of its rate."""
-    defaults = Fixed().model_dump(mode="json")
-    own = (name for name in AXES if name != "epochs" and parameters.get(name, defaults[name]) != defaults[name])
-    return [name_level(name, parameters[name]) for name in own]
+    defaults = flatten(Training().model_dump(mode="json"))
+    own = {name: value for name, value in flatten(settings).items() if value is not None}
+    own = {name: value for name, value in own.items() if name.partition(".")[0] not in TOLD and defaults.get(name) != value}
+    return [
+        f"{label_setting(name.removesuffix('.name'))} {format_setting(value)}" for name, value in own.items()
+    ]
 
 
 def format_size(n_bytes: int) -> str:

@@ -1,4 +1,4 @@
-"""The start of a study of one's own: a commented study file, and with it a module, that run as they are."""
+"""Write a commented study file, and a module with data and a network, that run as they are."""
 
 import keyword
 import re
@@ -6,40 +6,38 @@ import sys
 from pathlib import Path
 
 from lrreport.errors import LrreportError
-from lrreport.provenance import find_module
-from lrreport.record import replace_file
-from lrreport.study import parse_study
+from lrreport.record.provenance import find_module
+from lrreport.record.files import replace_file
+from lrreport.study.study import parse_study
 
 STUDY = """\
-# {name}: what is asked, and all that the answer depends on. Make its report: lrreport report {name}.toml
+# {name}: the question, and all that the answer depends on. Make its report with: lrreport report {name}.toml
 title = "Impact of the learning rate: {name}"
+seeds = [0, 1, 2, 3, 4]       # each repeats every rate; {{ first = 5, most = 20 }} adds more until the study is decided
 
-[vary]
+[vary]                        # one or two settings
 learning_rate = [0.1, 0.01, 0.001, 0.0001]
-seed = [0, 1, 2]              # each repeats every rate; five or more tell smaller differences apart
-# batch_size = [16, 64, 256]  # one more setting may vary: this one, optimizer, schedule, hidden_sizes ...
+# batch_size = [16, 64, 256]  # or "optimizer.weight_decay", "model.dropout", optimizer = ["adam", "sgd"] ...
 
-[fixed]                       # what is left out has a default; the README lists all of it
+[fixed]                       # what is left out has a default
 {fixed}epochs = 5
 batch_size = 64
-optimizer = "adam"            # "adamw", "sgd", "rmsprop", or a function of your own
-schedule = "constant"         # "cosine", "one_cycle", "step" or "linear_warmup"
+optimizer = "adam"            # or {{ name = "sgd", momentum = 0.9 }}, "adamw", "rmsprop", or a function of your own
+schedule = "constant"         # or {{ name = "cosine", warmup_epochs = 1 }}, "one_cycle", "step", "linear_warmup"
 
-[margins]                     # what counts as small, fixed before looking
-accuracy = 0.005              # a fraction: 0.5 points
-loss = 0.01                   # nats
+[decide]                      # what the levels are compared on
+metric = "val_accuracy"       # or val_f1, val_balanced_accuracy, val_loss; for regression val_rmse, val_mae, val_r2
+margin = 0.005                # a difference that counts as small, fixed before looking: 0.5 points
 """
 NAMED = """\
 dataset = "sample"            # "fashion_mnist", "mnist", "kmnist", "qmnist", "cifar10", or a function of your own
-validation_size = 500         # examples held out of those to train with, on which rates are compared
-hidden_sizes = [128, 64]
-activation = "relu"
-dropout = 0.0
+validation_size = 500         # examples held out of those to train with, on which the rates are compared
+model = {{ name = "mlp", hidden_sizes = [128, 64], activation = "relu", dropout = 0.0 }}
 """
 OWN = """\
 dataset = "{module}:load"  # the function load in {module}.py, beside this file
 model = "{module}:make_network"
-validation_size = 300         # examples held out of those to train with, on which rates are compared
+validation_size = 300         # examples held out of those to train with, on which the rates are compared
 """
 MODULE = '''\
 """The data and the network of the study in {name}.toml: replace both by your own."""
@@ -83,7 +81,7 @@ def write_new(name: str, folder: Path, with_code: bool) -> list[Path]:
         or module in sys.stdlib_module_names
     ):
         module = f"study_{module}"  # one that Python would not take for another
-    fixed = OWN.format(module=module) if with_code else NAMED
+    fixed = OWN.format(module=module) if with_code else NAMED.format()
     files = {folder / f"{name}.toml": STUDY.format(name=name, fixed=fixed)}
     if with_code:
         files[folder / f"{module}.py"] = MODULE.format(name=name)

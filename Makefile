@@ -1,6 +1,6 @@
 # Each target forwards to the `lrreport` command; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup data report status plan pdf lab test test-slow check bench notebooks lock clean
+.PHONY: docs help setup data report status plan pdf lab test test-slow check bench notebooks lock clean
 SHELL := /bin/sh
 # Not the scripts in .venv/bin, which do not start where the clone's path has a double quote. -P keeps the folder that
 # make is called in off the module path.
@@ -63,6 +63,9 @@ bench: setup ## measure how fast all this is, beside the plain way (half an hour
 
 notebooks: setup ## execute the committed notebooks again and refresh the reference and the pictures
 	@.venv/bin/python tools/refresh_notebooks.py && .venv/bin/python tools/take_pictures.py
+
+docs: setup ## write the generated pages of docs/
+	@.venv/bin/python tools/write_docs.py
 
 lock: ## pin the newest versions that pyproject.toml allows, in requirements.lock
 	@$(PYTHON_COMMAND) -m venv .venv-lock && .venv-lock/bin/pip install --quiet uv && .venv-lock/bin/uv pip compile pyproject.toml \

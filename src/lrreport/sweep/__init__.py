@@ -1,1 +1,1 @@
-"""From a study to its runs."""
+"""Which runs are missing, and how they are made in parallel."""

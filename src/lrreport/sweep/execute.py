@@ -1,4 +1,4 @@
-"""One notebook through Papermill, in a process of its own: its environment, its watch, and the causes of failure."""
+"""One process of an execution: its environment, how it is watched, and why it failed."""
 
 import importlib.util
 import json
@@ -9,36 +9,43 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import IO, Any
 
 import psutil
 from filelock import FileLock, Timeout
 
-from lrreport import FailedError, LrreportError
-from lrreport.record import PROGRESS
-from lrreport.sweep.worker import describe_os_error
+from lrreport.errors import FailedError, LrreportError
+from lrreport.record.record import PROGRESS
+from lrreport.sweep.worker import CODE_FOLDER, describe_end, describe_os_error, join_lines
 
-LOG = "execution.log"
-PRIVATE = "lrreport-"  # what the names of private folders begin with
+LOG, STDOUT, STDERR = "execution.log", "stdout.log", "stderr.log"
+PRIVATE, MARK = "lrreport-kernel-", ".lrreport-private"  # the prefix of private folders, and a file in each
+LONGEST_FOLDER = 70  # bytes of a folder's path; that of a Unix socket has at most 107
 STALL_TIMEOUT = 1800.0  # seconds
 START_TIMEOUT = 300  # seconds; many kernels on few cores start slowly
-# What could let a user's own settings change a result: they configure Python, Jupyter, matplotlib and the numerics.
+TICK_SECONDS = 0.5  # between two calls of Limits.on_tick
+LARGEST_LOG = 50_000_000  # bytes of what an execution prints; what prints more hides what matters
+# Settings of the user that could change a result: they configure Python, Jupyter, matplotlib and the numerics.
 UNWANTED = ("PYTHON", "JUPYTER", "IPYTHON", "MPL", "MATPLOTLIB", "LC_", "LANG", "OMP_", "GOMP_", "KMP_", "MKL_",
             "OPENBLAS_", "DNNL_", "ONEDNN_", "ATEN_", "TORCH_", "PYTORCH_", "CUBLAS_", "NPY_", "NVIDIA_TF32", "TQDM_",
             "COLUMNS", "LINES")  # fmt: skip
 
 
+def _do_nothing() -> None: ...
+
+
 @dataclass(frozen=True)
 class Limits:
-    """How an execution is bounded: `stopping` ends it at once, silence ends it, and it has so many threads.
+    """The bounds of an execution: `stopping` ends it at once, and so does a lack of progress.
 
-    `stall_timeout` is how many seconds may pass without a finished cell or epoch; `n_bytes` is the memory that it and
-    its kernel may use together, `gpu` the only GPU that it sees; without them it has what there is.
+    `stall_timeout` is how many seconds may pass without a finished cell or epoch; `n_bytes` is the memory that all its
+    processes may use together, `gpu` the only GPU that it sees; None sets no limit. `on_tick` is called about twice a
+    second while it runs.
     """
 
     stopping: Event = field(default_factory=Event)
@@ -46,76 +53,148 @@ class Limits:
     n_threads: int = 1
     n_bytes: int | None = None
     gpu: str | None = None
+    on_tick: Callable[[], None] = _do_nothing
 
 
-def execute(notebook: Path, output: Path, parameters: dict[str, Any], limits: Limits | None = None) -> None:
+def count_cores() -> int:
+    """Return how many cores this process may use, or what LRREPORT_CORES says.
+
+    Raises LrreportError for a value of LRREPORT_CORES that is not a whole number from 1 on.
+    """
+    text = os.environ.get("LRREPORT_CORES")
+    if text is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:9]):
+        raise LrreportError(f"LRREPORT_CORES: {text[:40]!r} is not a whole number from 1 on")
+    return int(text[:9])
+
+
+def execute_notebook(
+    notebook: Path,
+    output: Path,
+    parameters: Mapping[str, Any],
+    limits: Limits | None = None,
+    environment: Mapping[str, str] | None = None,
+    code_folder: Path | None = None,
+    watched: Sequence[Path] = (),
+) -> None:
     """Execute a notebook with these parameters; write it, executed as far as it came, to `output`.
 
-    What the kernel and Papermill say goes to execution.log beside `output`. Raises FailedError, in one line that names
-    the cause and the notebook to open, and LrreportError for a parameter that the notebook does not have.
+    The output of the kernel and of Papermill goes to execution.log beside `output`. With a `code_folder` the notebook
+    works there and may import its modules; without one it works in an empty folder. Files in `watched` that grow count
+    as progress. Raises FailedError, in one line that names the cause and the notebook to open, and LrreportError for a
+    parameter that the notebook does not have.
     """
     refuse_unknown_parameters(notebook, parameters)
     limits = limits or Limits()
+    changed = dict(environment or {}) | ({CODE_FOLDER: str(code_folder)} if code_folder is not None else {})
     try:
+        _fill_standard_streams()
         with make_private_folder() as private, output.with_name(LOG).open("wb") as log:
-            task = {"notebook": str(notebook), "output": str(output), "parameters": parameters}
-            cause = _run_worker(task | {"private": str(private), "start_timeout": START_TIMEOUT}, log, limits)
+            task = {"notebook": str(notebook), "output": str(output), "parameters": dict(parameters)}
+            task |= {"private": str(private), "start_timeout": START_TIMEOUT}
+            cause = _run_worker(
+                task, log, subprocess.STDOUT, limits, changed, [output, output.with_name(PROGRESS), *watched]
+            )
     except OSError as err:
         cause = describe_os_error(err)
     if cause:
         raise FailedError(f"{cause}; see {output} and {LOG} beside it")
 
 
-def _run_worker(task: dict[str, Any], log: Any, limits: Limits) -> str:
-    """Run the worker to its end; return why it failed, or nothing."""
+def execute_command(
+    arguments: Sequence[str],
+    folder: Path,
+    workspace: Path,
+    limits: Limits | None = None,
+    environment: Mapping[str, str] | None = None,
+    watched: Sequence[Path] = (),
+) -> None:
+    """Run a command of the user's in `folder`; its output goes to stdout.log and stderr.log in the workspace.
+
+    It has our environment, with one thread for each numerical library so that the number of jobs changes no result;
+    "python" is the Python that runs lrreport. Raises FailedError, in one line: the exit status with the last line of
+    stderr, or the limit that it broke.
+    """
+    limits = limits or Limits()
+    outputs = workspace / STDOUT, workspace / STDERR
+    program = sys.executable if arguments[0] in ("python", "python3") else arguments[0]
+    changed = {f"{name}_NUM_THREADS": str(limits.n_threads) for name in ("OMP", "MKL", "OPENBLAS")}
+    changed |= {} if limits.gpu is None else {"CUDA_VISIBLE_DEVICES": limits.gpu}
+    changed |= {"PYTHONUNBUFFERED": "1", "PYTHONHASHSEED": "0", **(environment or {})}
+    task = {"command": [program, *arguments[1:]], "folder": str(folder), "environment": {**os.environ, **changed}}
+    try:
+        _fill_standard_streams()
+        with outputs[0].open("wb") as stdout, outputs[1].open("wb") as stderr:
+            cause = _run_worker(task, stdout, stderr, limits, {}, [*outputs, *watched])
+    except OSError as err:
+        cause = describe_os_error(err)
+    if cause:
+        last = read_last_line(outputs[1]) if cause.startswith(("exit status", "SIG")) else ""
+        raise FailedError(f"{cause}{f': {last}' if last else ''}; see {outputs[1]} and {STDOUT} beside it")
+
+
+def _run_worker(
+    task: dict[str, Any], stdout: IO[bytes], stderr: IO[bytes] | int, limits: Limits, changed: Mapping[str, str],
+    watched: Sequence[Path],
+) -> str:  # fmt: skip
+    """Run the worker to its end; return why it failed, or an empty string."""
     read_end, write_end = os.pipe()
     with (
         open(read_end, "rb") as causes,
         subprocess.Popen(
-            [sys.executable, "-m", "lrreport.sweep.worker"],
+            [sys.executable, "-P", "-m", "lrreport.sweep.worker"],  # -P: import nothing from the current folder
             stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env=make_environment(limits.n_threads, limits.gpu),
+            stdout=stdout,
+            stderr=stderr,
+            env={**make_environment(limits.n_threads, limits.gpu), **changed},
             pass_fds=[write_end],
             start_new_session=True,  # so that Ctrl-C reaches only us
         ) as process,
     ):
         os.close(write_end)
         assert process.stdin is not None
-        with suppress(BrokenPipeError):  # it could not even start: its exit status says so
+        with suppress(BrokenPipeError):  # it did not even start, as its exit status tells
             process.stdin.write(f"{json.dumps(task | {'cause': write_end})}\n".encode())
             process.stdin.flush()
-        ended_for = _watch(process, Path(task["output"]), limits)
+        broken = watch_process(process, Path(stdout.name), watched, limits)
         if limits.stopping.is_set():
             return "stopped"
-        said = causes.read().decode(errors="replace")
-    if ended_for:
-        return f"{ended_for}, so it was ended"
-    if process.returncode != 0 and not said:
+        cause = causes.read().decode(errors="replace")
+    if broken:
+        return f"{broken}, so it was ended"
+    if process.returncode != 0 and not cause:
         return f"its process was ended by {describe_end(process.returncode)}"
-    return said
+    return cause
 
 
-def _watch(process: "subprocess.Popen[bytes]", output: Path, limits: Limits) -> str:
+def watch_process(process: "subprocess.Popen[bytes]", log: Path, watched: Sequence[Path], limits: Limits) -> str:
     """Wait until the process has ended, or end it when it is to stop or breaks a limit; return which one it broke."""
-    seen, since, measured, broken = None, time.monotonic(), 0.0, ""
+    seen, since, ticked, broken = None, time.monotonic(), time.monotonic(), ""
     try:
         while process.poll() is None and not broken and not limits.stopping.wait(0.05):
-            signs = [_stat(output), _stat(output.with_name(PROGRESS))]
+            now, signs = time.monotonic(), [_stat(path) for path in watched]
             if signs != seen:
-                seen, since = signs, time.monotonic()
-            if time.monotonic() - since > limits.stall_timeout:
-                broken = f"no sign of life from it for {limits.stall_timeout:g} s (--stall-timeout)"
-            elif limits.n_bytes is not None and time.monotonic() - measured > 0.5:
-                measured = time.monotonic()
-                if measure_tree(process.pid) > limits.n_bytes:
-                    broken = f"it used more than the {limits.n_bytes / 1e6:.0f} MB of memory that it may use"
+                seen, since = signs, now
+            if now - since > limits.stall_timeout:
+                broken = f"no progress for {limits.stall_timeout:g} s (--stall-timeout)"
+            elif now - ticked > TICK_SECONDS:
+                ticked = now
+                limits.on_tick()
+                broken = _find_excess(process.pid, log, limits)
     finally:
-        if process.poll() is None:
-            end_tree(process.pid)
-    process.wait()
+        end_tree(process)
     return broken
+
+
+def _find_excess(pid: int, log: Path, limits: Limits) -> str:
+    """Return which limit on sizes an execution has broken, or an empty string."""
+    if limits.n_bytes is not None and measure_tree(pid) > limits.n_bytes:
+        return f"it used more than the {limits.n_bytes / 1e6:.0f} MB of memory that it may use"
+    stat = _stat(log)
+    if stat is not None and stat[1] > LARGEST_LOG:
+        return f"it printed more than {LARGEST_LOG // 1_000_000} MB"
+    return ""
 
 
 def _stat(path: Path) -> tuple[int, int] | None:
@@ -127,67 +206,114 @@ def _stat(path: Path) -> tuple[int, int] | None:
 
 
 def measure_tree(pid: int) -> int:
-    """Return how many bytes of memory a process and all that it started have resident."""
+    """Return how many bytes of memory a process and its descendants have resident."""
     n_bytes = 0
     with suppress(psutil.NoSuchProcess):
         process = psutil.Process(pid)
-        for one in [process, *process.children(recursive=True)]:
+        for member in [process, *process.children(recursive=True)]:
             with suppress(psutil.NoSuchProcess):
-                n_bytes += one.memory_info().rss
+                n_bytes += member.memory_info().rss
     return n_bytes
 
 
-def end_tree(pid: int) -> None:
-    """Kill a process and all that it started, and wait until they have ended."""
-    with suppress(psutil.NoSuchProcess):
-        process = psutil.Process(pid)
-        family = [*process.children(recursive=True), process]
-        for one in family:
-            with suppress(psutil.NoSuchProcess):
-                one.kill()
-        psutil.wait_procs(family[:-1], timeout=3)
+def end_tree(process: "subprocess.Popen[bytes]") -> None:
+    """Kill a process with its descendants and its session, and wait until they have ended.
+
+    Of one that has ended by itself, those that it left behind in its session are ended.
+    """
+    family: list[psutil.Process] = []
+    if process.poll() is None:
+        with suppress(psutil.NoSuchProcess):
+            family = psutil.Process(process.pid).children(recursive=True)
+            for member in [*family, psutil.Process(process.pid)]:
+                with suppress(psutil.NoSuchProcess):
+                    member.kill()
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)  # it leads the group, whose number is not reused while a member lives
+    process.wait()
+    psutil.wait_procs(family, timeout=3)
 
 
-def describe_end(returncode: int) -> str:
-    """Return how a process ended: the signal's name, or its exit status."""
-    return signal.Signals(-returncode).name if returncode < 0 else f"exit status {returncode}"
+def read_last_line(path: Path, longest: int = 300) -> str:
+    """Return the last line of a text file that is not empty, as printable characters."""
+    with path.open("rb") as file:
+        file.seek(0, os.SEEK_END)
+        file.seek(max(0, file.tell() - 10_000))
+        lines = [line for line in file.read().decode(errors="replace").splitlines() if line.strip()]
+    return (
+        join_lines("".join(letter if letter.isprintable() else " " for letter in lines[-1]))[:longest] if lines else ""
+    )
 
 
 @contextmanager
 def make_private_folder() -> Iterator[Path]:
     """Make a folder that only this user can enter, for a kernel's sockets; it is removed in the end.
 
-    Those of processes that were killed are recognised by the lock that nobody holds any more, and removed as well.
+    Those of killed processes are removed as well: folders of this user with our mark in them and a lock that is free.
     """
-    # The path of a Unix socket has at most 107 bytes.
-    place = Path(tempfile.gettempdir()) if len(tempfile.gettempdir()) < 70 else Path("/tmp")
-    for left in place.glob(f"{PRIVATE}*/.lock"):
+    place = Path(tempfile.gettempdir())
+    if len(os.fsencode(place)) > LONGEST_FOLDER:
+        place = Path("/tmp")
+    for mark in place.glob(f"{PRIVATE}*/{MARK}"):
         with suppress(Timeout, OSError):
-            if time.time() - left.stat().st_mtime > 10:  # not one whose owner is about to lock it
-                with FileLock(left, timeout=0):
-                    shutil.rmtree(left.parent, ignore_errors=True)
+            if _is_ours(mark.parent):
+                with FileLock(mark.with_name(".lock"), timeout=0):
+                    shutil.rmtree(mark.parent, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=PRIVATE, dir=place))
     try:
         with FileLock(folder / ".lock"):
+            (folder / MARK).touch()  # only now, since a folder with the mark and a free lock may be removed
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def refuse_unknown_parameters(notebook: Path, parameters: dict[str, Any]) -> None:
-    """Raise LrreportError for a parameter that the notebook does not have, which Papermill would only warn about."""
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    source = "".join(
-        line for cell in cells if "parameters" in cell["metadata"].get("tags", ()) for line in cell["source"]
-    )
-    known = [line.partition(":")[0].partition("=")[0].strip() for line in source.splitlines() if "=" in line]
+def _is_ours(folder: Path) -> bool:
+    stat = folder.lstat()
+    return stat.st_uid == os.getuid() and stat.st_mode & 0o77 == 0 and not folder.is_symlink()
+
+
+def _fill_standard_streams() -> None:
+    """Open /dev/null for standard streams that were closed, whose numbers a pipe would get otherwise."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+
+
+def list_parameters(notebook: Path) -> list[str]:
+    """Return the names in a notebook's parameters cell; raises LrreportError for a file that is no notebook."""
+    source = "".join(line for cell in read_cells(notebook) if is_tagged(cell, "parameters") for line in cell["source"])
+    return [line.partition(":")[0].partition("=")[0].strip() for line in source.splitlines() if "=" in line]
+
+
+def read_cells(notebook: Path) -> list[dict[str, Any]]:
+    """Return the cells of a notebook; raises LrreportError for a file that is none."""
+    try:
+        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+        return [{**cell, "source": "".join(cell["source"]), "tags": cell["metadata"].get("tags", [])} for cell in cells]
+    except OSError as err:
+        raise LrreportError(f"{notebook}: cannot read the notebook ({err.strerror}); name another") from err
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as err:
+        raise LrreportError(f"{notebook}: not a notebook of format 4; save it again in Jupyter") from err
+
+
+def is_tagged(cell: Mapping[str, Any], tag: str) -> bool:
+    """Return whether a cell from `read_cells` has a tag."""
+    return tag in cell["tags"]
+
+
+def refuse_unknown_parameters(notebook: Path, parameters: Mapping[str, Any]) -> None:
+    """Raise LrreportError for a parameter that the notebook does not have, of which Papermill would only warn."""
+    known = list_parameters(notebook)
     for name in parameters:
         if name not in known:
             raise LrreportError(f"{notebook}: no parameter {name!r}; its parameters are {', '.join(known)}")
 
 
 def make_environment(n_threads: int, gpu: str | None = None) -> dict[str, str]:
-    """Return our environment less what could let a user's own settings change a result, for so many threads.
+    """Return our environment without settings of the user that could change a result, for so many threads.
 
     With a `gpu`, that is the only one to be seen.
     """
@@ -198,7 +324,7 @@ def make_environment(n_threads: int, gpu: str | None = None) -> dict[str, str]:
     threads = {f"{name}_NUM_THREADS": str(n_threads) for name in ("OMP", "MKL", "OPENBLAS")}
     only = {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}
     return ours | threads | only | {
-        "PYTHONHASHSEED": "0",  # else a user's sets of words have another order in each process
+        "PYTHONHASHSEED": "0",  # else sets of words have another order in each process
         "PYTHONNOUSERSITE": "1",
         "PYTHONUTF8": "1",
         "LC_ALL": "C.UTF-8",

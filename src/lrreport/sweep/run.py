@@ -1,220 +1,353 @@
-"""All runs of a study, in parallel, each made once, here or on a cluster; one progress bar over all of them."""
+"""All runs of a study, in parallel, each made once, here or on a cluster, with one progress bar over all of them."""
 
-import os
+import re
 import shutil
-import sys
+import signal
+import threading
 from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from threading import Event
+from threading import Event, Lock
 from typing import Protocol
 
-from filelock import Timeout
-from tqdm import tqdm
-
-from lrreport import FailedError, LrreportError
-from lrreport.provenance import RANGE_NOTEBOOK, TRAINING_NOTEBOOK, Identity
-from lrreport.record import PROGRESS
-from lrreport.settings import Parameters, RangeParameters
-from lrreport.sweep.execute import LOG, STALL_TIMEOUT, Limits, execute
-from lrreport.sweep.locks import hold
-from lrreport.sweep.store import Store, make_folder
+from lrreport.errors import FailedError, LrreportError
+from lrreport.record.locks import hold_lock
+from lrreport.record.provenance import Identity
+from lrreport.record.record import RECORD
+from lrreport.record.store import Store, make_folder
+from lrreport.sweep.execute import STALL_TIMEOUT, Limits, count_cores
+from lrreport.sweep.progress import Progress
+from lrreport.sweep.shares import share_out
 from lrreport.sweep.worker import describe_os_error
 
-MOST_AT_ONCE = 800  # each holds a thread and the open file of its lock, of which a process may usually have 1,024
+MOST_RUNS_AT_ONCE = 800  # each holds the open file of its lock, of which a process may usually have 1,024
+LEFT_TO_OPEN = (".ipynb", ".log", ".jsonl")  # of a failed execution
+LARGEST_TO_OPEN = 100_000_000  # bytes; a larger file is not copied
+Notify = Callable[[str], None]
+
+
+class Producer(Protocol):
+    """What makes runs: a notebook or a command."""
+
+    @property
+    def most_seeds(self) -> int | None:
+        """How many seeds one execution may make; None for any number."""
+
+    @property
+    def start_cost(self) -> float:
+        """What the start of an execution costs, as a multiple of what one seed costs."""
+
+    def make(self, runs: "Sequence[Run]", workspace: Path, limits: Limits) -> Mapping[str, str]:
+        """Leave each run in workspace/<key>/, its record written last; return why, by key, for each that failed.
+
+        Raises FailedError with the cause for all that are not there. `limits.on_tick` is to be called on the way.
+        """
 
 
 @dataclass(frozen=True)
 class Run:
-    """What to run, and what identifies it; `level` is what its value of the study's second axis is called."""
+    """One run of a study: its level and seed, or a range test.
 
-    parameters: Parameters | RangeParameters
+    `level` is the index of the level in the study, None for a range test; `label` is what messages call the level, such
+    as "learning rate 0.001". `n_epochs` is 0 where it is unknown.
+    """
+
+    label: str
     identity: Identity
-    code_folder: str = ""  # where a user's own modules are
-    prepared: str = ""  # the key of data that all runs share
-    level: str = ""
+    producer: Producer
+    level: int | None = None
+    n_epochs: int = 0
 
     @property
     def name(self) -> str:
-        """What the run is, for messages."""
-        name = "the range test"
-        if isinstance(self.parameters, Parameters):
-            name = f"learning rate {self.parameters.learning_rate:g}"
-        return f"{name} with {self.level}" if self.level else name
+        """The name of the run in messages."""
+        return self.label if self.identity.seed is None else f"{self.label}, seed {self.identity.seed}"
 
     @property
-    def n_epochs(self) -> int:
-        """Epochs over all seeds; a range test has none to count."""
-        return self.parameters.epochs * len(self.parameters.seeds) if isinstance(self.parameters, Parameters) else 0
-
-    @property
-    def notebook(self) -> Path:
-        """The notebook to execute."""
-        return TRAINING_NOTEBOOK if isinstance(self.parameters, Parameters) else RANGE_NOTEBOOK
-
-
-class LostError(FailedError):
-    """What makes the runs is gone, so no other of them can be made either."""
-
-
-class Maker(Protocol):
-    """Makes runs, on this machine or elsewhere."""
-
-    def count_at_once(self) -> int:
-        """Return how many runs to have under way now."""
-
-    def make(self, run: Run, workspace: Path, limits: Limits) -> None:
-        """Leave the finished run in its workspace, or raise FailedError; epochs done are marked there on the way."""
+    def key(self) -> str:
+        """The name of its folder in the store."""
+        return self.identity.key
 
 
 @dataclass(frozen=True)
-class Local:
-    """Makes runs on this machine, each in a process of its own, so many at once."""
+class Execution:
+    """One start of a producer, which makes all seeds of a level or a share of them; `name` is that of a folder."""
 
-    n_jobs: int
+    runs: tuple[Run, ...]
+    name: str
+
+
+class LostError(FailedError):
+    """The cluster is gone, so no other run can be made either."""
+
+
+class Executor(Protocol):
+    """Makes the runs of an execution, on this machine or elsewhere."""
 
     def count_at_once(self) -> int:
-        """Return how many runs to have under way."""
+        """Return how many executions to have under way now."""
+
+    def count_slots(self) -> int:
+        """Return how many executions can make progress at the same time."""
+
+    def make(self, runs: Sequence[Run], workspace: Path, limits: Limits) -> Mapping[str, str]:
+        """Make the runs as a producer does, and note finished epochs in the workspace."""
+
+
+@dataclass(frozen=True)
+class LocalExecutor:
+    """Makes runs on this machine, each execution in a process of its own."""
+
+    n_jobs: int
+    n_slots: int
+
+    def count_at_once(self) -> int:
+        """Return how many executions to have under way."""
         return self.n_jobs
 
-    def make(self, run: Run, workspace: Path, limits: Limits) -> None:
-        """Execute the run's notebook in its workspace; raises FailedError, naming the cause."""
-        limits = replace(limits, n_threads=max(1, (os.cpu_count() or 1) // self.n_jobs))
-        parameters = run.parameters.model_dump(mode="json") | {
-            "run_dir": str(workspace),
-            "code_folder": run.code_folder,
-            "prepared": run.prepared,
-        }
-        execute(run.notebook, workspace / run.notebook.name, parameters, limits)
+    def count_slots(self) -> int:
+        """Return on how many cores they work."""
+        return self.n_slots
 
-
-Say = Callable[[str], None]
+    def make(self, runs: Sequence[Run], workspace: Path, limits: Limits) -> Mapping[str, str]:
+        """Let the producer of the runs make them."""
+        return runs[0].producer.make(runs, workspace, limits)
 
 
 @dataclass
 class Sweep:
-    """The runs of one study; `failures` is where the notebooks of failed runs are left to open.
+    """Makes the missing runs of a study; `failures` is the folder that keeps the notebooks and logs of failed ones.
 
-    `stall_timeout` is how many seconds a run may show no sign of life; setting `stopping` ends all of them at once.
-    `open_cluster` opens what makes the runs instead of this machine.
+    `stall_timeout` is how many seconds an execution may make no progress; setting `stopping` ends all of them at once.
+    `open_cluster` opens an executor that replaces this machine.
     """
 
     store: Store
     failures: Path
     stall_timeout: float = STALL_TIMEOUT
     stopping: Event = field(default_factory=Event)
-    open_cluster: Callable[[Say], AbstractContextManager[Maker]] | None = None
-    _workspaces: dict[str, Path] = field(default_factory=dict)  # of the runs under way, by key
-    _epochs_done: dict[str, int] = field(default_factory=dict)  # by key, too
-    _n_epochs_ended: int = 0  # of the runs that have ended
-    _said: set[str] = field(default_factory=set)
+    open_cluster: Callable[[Notify], AbstractContextManager[Executor]] | None = None
+    _progress: Progress = field(default_factory=Progress)
+    _errors: dict[str, str] = field(default_factory=dict)  # by the key of the run
+    _notified: set[str] = field(default_factory=set)
+    _guard: Lock = field(default_factory=Lock)
 
     def run_all(self, runs: Sequence[Run], n_jobs: int | None = None) -> dict[str, str]:
-        """Make every run that is not kept yet, or damaged; return why, by name, for each that failed.
+        """Make every run that is not kept yet or is damaged; return why, by name, for each that failed.
 
-        On this machine `n_jobs` go on at once, by default one more than there are cores: equal runs seldom divide
-        evenly over the cores, and the operating system then shares them out. Raises LostError if the cluster is lost.
+        On this machine `n_jobs` executions go on at once, by default one more than there are cores: equal ones seldom
+        divide evenly over the cores, and the operating system then shares them out. Where cores would be idle, the
+        seeds of a level are shared out over several executions. Raises LostError if the cluster is lost.
         """
         self.store.clear_leftovers()
         shutil.rmtree(self.failures, ignore_errors=True)
-        missing = [run for run in runs if not self._is_kept(run)]
+        missing = list({run.key: run for run in runs if not self._is_kept(run)}.values())
         if not missing:
             return {}
-        n_jobs = min(len(missing), n_jobs or (os.cpu_count() or 1) + 1)
-        maker = self.open_cluster(self._say) if self.open_cluster else nullcontext(Local(n_jobs))
-        with maker as opened, ThreadPoolExecutor(MOST_AT_ONCE) as pool:
-            try:
-                return self._run_missing(missing, opened, pool)
-            except BaseException:
-                self.stopping.set()
-                pool.shutdown(cancel_futures=True)
-                raise
-
-    def _run_missing(self, missing: list[Run], maker: Maker, pool: Executor) -> dict[str, str]:
-        """Make these runs, as many at once as the maker wants; return why, by name, for each that failed."""
-        limits = Limits(self.stopping, self.stall_timeout)
-        waiting, under_way, failures = deque(missing), dict[Future[None], Run](), dict[str, str]()
-        with self._open_bar(sum(run.n_epochs for run in missing)) as bar:
-            while waiting or under_way:
-                while waiting and len(under_way) < min(MOST_AT_ONCE, maker.count_at_once()):
-                    run = waiting.popleft()
-                    under_way[pool.submit(self.run, run, maker, limits)] = run
-                for future in wait(under_way, timeout=0.2, return_when=FIRST_COMPLETED).done:
-                    run, error = under_way.pop(future), future.exception()
-                    if isinstance(error, LostError) or not isinstance(error, LrreportError | None):
-                        raise error
-                    failures |= {run.name: str(error)} if error else {}
-                    self._count_ended(run, failed=error is not None)
-                self._show(bar)
-        return {run.name: failures[run.name] for run in missing if run.name in failures}
-
-    def run(self, run: Run, maker: Maker, limits: Limits) -> None:
-        """Make one run, unless somebody else has just made it, and keep it; raises FailedError, naming the cause."""
+        cores = count_cores()
+        local = LocalExecutor(n_jobs or cores + 1, n_jobs or cores)
+        pool = ThreadPoolExecutor(MOST_RUNS_AT_ONCE)
         try:
-            with hold(self.store.lock(run.identity.key), self._say, self.stopping.is_set):
-                if not self._is_kept(run) and not self.stopping.is_set():
-                    self._make(run, maker, limits)
-        except Timeout:
+            with self.open_cluster(self._notify) if self.open_cluster else nullcontext(local) as executor:
+                executions = plan_executions(missing, executor.count_slots())
+                self._progress.start(missing)
+                self._make_all(executions, executor, pool)
+        except BaseException as err:
+            self.stopping.set()
+            if not isinstance(err, Exception):
+                ignore_interrupts()  # a second Ctrl-C must not interrupt the clean-up of the first
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
+            self._progress.close()
+        return {run.name: self._errors[run.key] for run in missing if run.key in self._errors}
+
+    def _make_all(self, executions: Sequence[Execution], executor: Executor, pool: ThreadPoolExecutor) -> None:
+        """Make these executions, as many at once as the executor wants."""
+        waiting, under_way = deque(executions), dict[Future[None], Execution]()
+        limits = Limits(self.stopping, self.stall_timeout)
+        while waiting or under_way:
+            n_runs = sum(len(execution.runs) for execution in under_way.values())
+            while waiting and len(under_way) < executor.count_at_once():
+                n_runs += len(waiting[0].runs)
+                if under_way and n_runs > MOST_RUNS_AT_ONCE:
+                    break
+                execution = waiting.popleft()
+                under_way[pool.submit(self._run_execution, execution, executor, limits)] = execution
+            for future in wait(under_way, timeout=0.2, return_when=FIRST_COMPLETED).done:
+                execution, error = under_way.pop(future), future.exception()
+                if isinstance(error, LostError) or not isinstance(error, LrreportError | None):
+                    raise error
+                if error is not None:
+                    self._fail([run for run in execution.runs if run.key not in self._errors], str(error))
+                self._progress.finish([run for run in execution.runs if run.key not in self._errors])
+            self._progress.show()
+
+    def _run_execution(self, execution: Execution, executor: Executor, limits: Limits) -> None:
+        """Make the runs of an execution; those that another process makes are waited for, and made if it fails.
+
+        Raises FailedError, naming the cause, for all of them.
+        """
+        waiting = list(execution.runs)
+        try:
+            while waiting and not self.stopping.is_set():
+                with self._claim(waiting) as claimed:
+                    mine = [run for run in claimed if not self._is_kept(run)]
+                    if mine and not self.stopping.is_set():
+                        self._make(execution, mine, executor, limits)
+                waiting = [run for run in waiting if run not in claimed]
+        except TimeoutError:
             pass  # stopped while it waited for another process
         except OSError as err:
             raise FailedError(describe_os_error(err)) from err
 
+    @contextmanager
+    def _claim(self, runs: Sequence[Run]) -> Iterator[list[Run]]:
+        """Hold the locks of those of these runs that nobody else holds, in the order of their keys.
+
+        If others hold all of them, wait for the first. No lock is waited for while another is held, so that processes
+        with overlapping runs cannot block one another.
+        """
+        ordered = sorted(runs, key=lambda run: run.key)
+        with ExitStack() as locks:
+            claimed = []
+            for run in ordered:
+                with suppress(TimeoutError):
+                    locks.enter_context(hold_lock(self.store.lock(run.key), timeout=0))
+                    claimed.append(run)
+            if not claimed:
+                lock = self.store.lock(ordered[0].key)
+                locks.enter_context(hold_lock(lock, self._notify, self.stopping.is_set))
+                claimed.append(ordered[0])
+            yield claimed
+
     def _is_kept(self, run: Run) -> bool:
-        """Return whether the run is kept and can be used; say so if it is damaged."""
+        """Return whether the run is kept and can be used; notify the user if it is damaged."""
         if not self.store.has(run.identity):
             return False
         damage = self.store.find_damage(run.identity)
         if damage:
-            self._say(f"{damage.removesuffix('; make the run again')}; it is made again")
+            self._notify(f"{damage.removesuffix('; make the run again')}; this run is repeated")
         return not damage
 
-    def _make(self, run: Run, maker: Maker, limits: Limits) -> None:
-        workspace = self.store.make_workspace(run.identity)
-        self._workspaces[run.identity.key] = workspace
+    def _make(self, execution: Execution, runs: Sequence[Run], executor: Executor, limits: Limits) -> None:
+        """Make these runs, whose locks are held, and promote each of them as soon as its record is complete."""
+        workspace = self.store.make_workspace(min(runs, key=lambda run: run.key).identity)
+        self._progress.watch(workspace, runs)
+        promoted: list[Run] = []
+
+        def promote_finished() -> None:
+            for run in runs:
+                if run not in promoted and (workspace / run.key / RECORD).exists():
+                    self.store.promote(workspace, run.identity)
+                    promoted.append(run)
+
         try:
-            maker.make(run, workspace, limits)
-            self.store.promote(workspace, run.identity)
+            errors = executor.make(runs, workspace, replace(limits, on_tick=promote_finished))
+            self._keep_notebook(workspace, runs, promoted)
+            for run in runs:
+                if run not in promoted and run.key not in errors:
+                    self.store.promote(workspace, run.identity)
+                    promoted.append(run)
+            for run in runs:
+                if run.key in errors:
+                    self._fail([run], self._leave_to_open(execution, workspace, errors[run.key]))
         except LostError:
             raise
         except FailedError as err:
-            raise FailedError(self._leave_to_open(run, workspace, str(err))) from err
+            with suppress(LrreportError):  # what was finished before the failure is kept
+                promote_finished()
+            error = self._leave_to_open(execution, workspace, str(err))
+            self._fail([run for run in runs if run not in promoted], error)
         finally:
+            self._progress.forget(workspace)
             shutil.rmtree(workspace, ignore_errors=True)
 
-    def _leave_to_open(self, run: Run, workspace: Path, error: str) -> str:
-        """Keep a failed run's notebook and log, and return its error with the place where they are."""
-        folder = self.failures / run.name.removeprefix("the ").replace("rate ", "rate=").replace(" ", "_")
+    def _fail(self, runs: Sequence[Run], error: str) -> None:
+        with self._guard:
+            self._errors |= {run.key: error for run in runs}
+
+    def _keep_notebook(self, workspace: Path, runs: Sequence[Run], promoted: Sequence[Run]) -> None:
+        """Put the executed notebook of the execution beside the record of each of its runs, on disk only once."""
+        for path in workspace.glob("*.ipynb"):
+            for run in runs:
+                folder = self.store.folder(run.identity) if run in promoted else workspace / run.key
+                with suppress(OSError):  # it decides nothing, and may be missing
+                    (folder / path.name).unlink(missing_ok=True)
+                    (folder / path.name).hardlink_to(path)
+
+    def _leave_to_open(self, execution: Execution, workspace: Path, error: str) -> str:
+        """Keep the notebooks and logs of a failed execution; return its error with the place where they are."""
+        folder = self.failures / execution.name
         try:
             make_folder(folder)
-            for name in (run.notebook.name, LOG):
-                if (workspace / name).exists():
-                    shutil.copyfile(workspace / name, folder / name)
+            for path in sorted(workspace.iterdir()):
+                if path.suffix in LEFT_TO_OPEN and path.is_file() and path.stat().st_size <= LARGEST_TO_OPEN:
+                    shutil.copyfile(path, folder / path.name)
         except (OSError, LrreportError):  # such as on a full disk
             return f"{error.partition('; see ')[0]}; its notebook could not be kept"
         return error.replace(str(workspace), str(folder))
 
-    def _say(self, line: str) -> None:
-        """Tell the user something, once."""
-        if line not in self._said:
-            self._said.add(line)
-            tqdm.write(f"lrreport: {line}", file=sys.stderr)
+    def _notify(self, line: str) -> None:
+        """Print a line for the user, once."""
+        if line not in self._notified:
+            self._notified.add(line)
+            self._progress.print(f"lrreport: {line}")
 
-    def _open_bar(self, n_epochs: int) -> "tqdm[None]":
-        """Return a bar of epochs over all runs, shown on a terminal only."""
-        return tqdm(total=n_epochs, unit="epoch", desc="Training", disable=None, dynamic_ncols=True)
 
-    def _show(self, bar: "tqdm[None]") -> None:
-        """Move the bar to the epochs that the runs have marked in their workspaces."""
-        for key, workspace in list(self._workspaces.items()):
-            with suppress(OSError):  # it is gone once its run is kept
-                self._epochs_done[key] = (workspace / PROGRESS).stat().st_size
-        bar.update(self._n_epochs_ended + sum(self._epochs_done.values()) - bar.n)
+def plan_executions(runs: Sequence[Run], n_slots: int) -> list[Execution]:
+    """Return the executions that make these runs: one for each level, or several where slots would be idle."""
+    groups: dict[tuple[str, int | None], list[Run]] = {}
+    for run in runs:
+        groups.setdefault((run.label, run.level), []).append(run)
+    shares = share_out(
+        [len(group) for group in groups.values()],
+        n_slots,
+        [group[0].producer.most_seeds for group in groups.values()],
+        [group[0].producer.start_cost for group in groups.values()],
+    )
+    executions, taken = [], set[str]()
+    for group, sizes in zip(groups.values(), shares, strict=True):
+        name = name_folder(group[0].label)
+        for size in sizes:
+            share, group = group[:size], group[size:]
+            of_share = name if len(sizes) == 1 else f"{name}_seed={share[0].identity.seed}"
+            while of_share in taken:  # labels that differ only in characters that a folder's name cannot have
+                of_share += "_"
+            taken.add(of_share)
+            executions.append(Execution(tuple(share), of_share))
+    return executions
 
-    def _count_ended(self, run: Run, failed: bool) -> None:
-        """Count the epochs of a run that has ended: all of them if it is kept, else those that it did."""
-        self._workspaces.pop(run.identity.key, None)
-        n_done = self._epochs_done.pop(run.identity.key, 0)
-        self._n_epochs_ended += n_done if failed else run.n_epochs
+
+def name_folder(label: str) -> str:
+    """Return the label of a level as the name of a folder: "learning rate 0.5" → "learning_rate=0.5"."""
+    label = re.sub(r"\b(learning rate|batch size) ", lambda match: f"{match[1]}=", label.removeprefix("the "))
+    return re.sub(r"[^\w.=+-]+", "_", label)[:60].strip("._") or "run"
+
+
+def summarize_failures(runs: Sequence[Run], errors: Mapping[str, str]) -> dict[str, str]:
+    """Return errors by name, with seeds of one level that failed alike in one entry: "learning rate 0.1, seeds 0 and 1"."""
+    alike: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        if run.name in errors:
+            alike.setdefault((run.label, errors[run.name]), []).append(run)
+    levels = {run.label: [other for other in runs if other.label == run.label] for run in runs}
+    return {_name_runs(failed, levels[label]): error for (label, error), failed in alike.items()}
+
+
+def _name_runs(failed: Sequence[Run], level: Sequence[Run]) -> str:
+    if len(failed) == 1 and len(level) > 1:
+        return failed[0].name
+    if len(failed) == len(level):
+        return failed[0].label
+    *head, last = [str(run.identity.seed) for run in failed]
+    return f"{failed[0].label}, seeds {', '.join(head)} and {last}"
+
+
+def ignore_interrupts() -> None:
+    """Ignore Ctrl-C from now on, where this is the main thread: the process ends anyway."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)

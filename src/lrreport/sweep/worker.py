@@ -1,9 +1,11 @@
-"""The process of its own in which Papermill executes one notebook; it ends, and its kernel with it, when its parent does."""
+"""The process in which Papermill executes one notebook; it ends, and its kernel with it, when its parent does."""
 
 import errno
 import json
 import os
 import shutil
+import signal
+import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 
 import psutil
 
+CODE_FOLDER = "LRREPORT_CODE_FOLDER"  # the folder of a user's notebook, whose modules it may import
 OUT_OF_MEMORY = ("MemoryError", "can't allocate memory", "Cannot allocate memory", "CUDA out of memory",
                  "failed to map segment")  # fmt: skip
 
@@ -19,14 +22,27 @@ OUT_OF_MEMORY = ("MemoryError", "can't allocate memory", "Cannot allocate memory
 def main() -> int:
     """Execute the task in the first line of standard input; write the cause of a failure to its descriptor `cause`."""
     task = json.loads(sys.stdin.readline())
-    Thread(target=_end_with_parent, args=[task["private"]], daemon=True).start()
-    cause = execute_task(task)
+    Thread(target=_end_with_parent, args=[task.get("private")], daemon=True).start()
+    cause = run_command(task) if "command" in task else execute_task(task)
     os.write(task["cause"], cause.encode()[:4000])
     return 1 if cause else 0
 
 
+def run_command(task: dict[str, Any]) -> str:
+    """Run a command, and return in one line why that failed, or an empty string."""
+    try:
+        returncode = subprocess.run(
+            task["command"], cwd=task["folder"], env=task["environment"], stdin=subprocess.DEVNULL, check=False
+        ).returncode
+    except OSError as err:
+        return f"the command cannot be run: {describe_os_error(err)}"
+    except ValueError as err:  # such as a null character in an argument
+        return f"the command cannot be run: {join_lines(err)}"
+    return describe_end(returncode) if returncode else ""
+
+
 def execute_task(task: dict[str, Any]) -> str:
-    """Execute a notebook with Papermill, and return in one line why that failed, or nothing."""
+    """Execute a notebook with Papermill, and return in one line why that failed, or an empty string."""
     skip_address_grammar()
     import papermill
     from jupyter_client.manager import AsyncKernelManager
@@ -37,7 +53,7 @@ def execute_task(task: dict[str, Any]) -> str:
     returncode: int | None = None
 
     class KernelManager(AsyncKernelManager):
-        """Remembers how its kernel ended."""
+        """Starts our own kernel and remembers how it ended."""
 
         async def is_alive(self) -> bool:  # type: ignore[override]
             nonlocal returncode
@@ -45,9 +61,14 @@ def execute_task(task: dict[str, Any]) -> str:
             returncode = getattr(getattr(self.provisioner, "process", None), "returncode", returncode)
             return bool(alive)
 
+        def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
+            module = "lrreport.sweep.kernel" if os.name == "posix" else "ipykernel_launcher"
+            options = ["-f", self.connection_file, "--InteractiveShellApp.ignore_cwd=True"]
+            return [sys.executable, "-P", "-m", module, *options, *(extra_arguments or [])]
+
     private = Path(task["private"])  # a folder that only this user can enter
     n_killed = count_killed_for_memory()
-    # No configuration, kernel, start-up file or module of the user's own, nor one that lies where we were called.
+    # No configuration, kernel, start-up file or module of the user's, nor one in the current folder.
     os.environ |= {"JUPYTER_CONFIG_DIR": f"{private}/config", "JUPYTER_DATA_DIR": f"{private}/data"}
     os.environ |= {"JUPYTER_PREFER_ENV_PATH": "1", "IPYTHONDIR": f"{private}/ipython"}
     os.chdir(private)
@@ -57,6 +78,7 @@ def execute_task(task: dict[str, Any]) -> str:
             escape_braces(task["output"]),
             task["parameters"],
             kernel_name="python3",
+            language="python",
             progress_bar=False,
             start_timeout=task["start_timeout"],
             iopub_timeout=task["start_timeout"],
@@ -64,8 +86,8 @@ def execute_task(task: dict[str, Any]) -> str:
             config=Config({"KernelManager": describe_transport(private)}),
         )
     except PapermillExecutionError as err:
-        said = f"cell {err.exec_count} raised {err.ename}: {join_lines(err.evalue)}"
-        return f"{said}; out of memory, so run fewer at once with --jobs 1" if is_memory(said) else said
+        cause = f"cell {err.exec_count} raised {err.ename}: {join_lines(err.evalue)[:500]}"
+        return f"{cause}; out of memory, so run fewer at once with --jobs 1" if is_memory(cause) else cause
     except DeadKernelError:
         return describe_death(returncode, killed_for_memory=count_killed_for_memory() > n_killed)
     except OSError as err:
@@ -88,6 +110,15 @@ def escape_braces(path: str) -> str:
     return path.replace("{", "{{").replace("}", "}}")
 
 
+def describe_end(returncode: int) -> str:
+    """Return how a process ended: the name of its signal, or its exit status."""
+    if returncode >= 0:
+        return f"exit status {returncode}"
+    with suppress(ValueError):
+        return signal.Signals(-returncode).name
+    return f"signal {-returncode}"
+
+
 def describe_death(returncode: int | None, killed_for_memory: bool) -> str:
     """Return how a kernel died, in one line."""
     if killed_for_memory:
@@ -98,21 +129,21 @@ def describe_death(returncode: int | None, killed_for_memory: bool) -> str:
 
 
 def describe_os_error(err: OSError) -> str:
-    """Return what the system refused, in one line: place, cause and what to do."""
-    place = f"{err.filename}: " if err.filename else ""
+    """Return what the system refused, in one line: path, cause and remedy."""
+    place = f"{os.fsdecode(err.filename)}: " if isinstance(err.filename, str | bytes | os.PathLike) else ""
     remedy = "; free some space there and repeat" if err.errno in (errno.ENOSPC, errno.EDQUOT) else ""
     if "No usable temporary directory" in str(err):
         remedy = "; free some space in one of them, or set TMPDIR to another folder, and repeat"
     return f"{place}{err.strerror or join_lines(err)}{remedy}"
 
 
-def is_memory(said: str) -> bool:
-    """Return whether an error says that memory ran out."""
-    return any(sign in said for sign in OUT_OF_MEMORY)
+def is_memory(cause: str) -> bool:
+    """Return whether an error means that memory ran out."""
+    return any(sign in cause for sign in OUT_OF_MEMORY)
 
 
 def count_killed_for_memory() -> int:
-    """Return how many processes of our control groups the system has killed for lack of memory, where it tells."""
+    """Return how many processes of our control groups the system has killed for lack of memory, 0 where it is unknown."""
     try:
         groups = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()]
     except OSError:
@@ -139,11 +170,12 @@ def skip_address_grammar() -> None:
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # None makes its import fail
 
 
-def _end_with_parent(private: str) -> None:
+def _end_with_parent(private: str | None) -> None:
     sys.stdin.read()  # the parent writes no more: this returns when it has ended
     for process in psutil.Process().children(recursive=True):
         process.kill()
-    shutil.rmtree(private, ignore_errors=True)
+    if private is not None:
+        shutil.rmtree(private, ignore_errors=True)
     os._exit(1)
 
 

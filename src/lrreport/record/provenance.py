@@ -172,7 +172,7 @@ def find_modules(paths: Iterable[str], folder: Path | None) -> dict[str, Path]:
         files[name] = found
         package = name if found.name == "__init__.py" else name.rpartition(".")[0]
         parents = [name[:index] for index, letter in enumerate(name) if letter == "."]
-        waiting += [*_list_imports(tree, package), *parents]
+        waiting += [*list_imports(tree, package), *parents]
     return files
 
 
@@ -194,7 +194,7 @@ def _find_file(folder: Path, parts: list[str]) -> Path | None:
     return next((file for file in files if file.is_file()), None)
 
 
-def _list_imports(tree: ast.AST, package: str) -> Iterator[str]:
+def list_imports(tree: ast.AST, package: str) -> Iterator[str]:
     """Yield the modules that a syntax tree may import; a name imported from a package may be one too."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

@@ -1,6 +1,7 @@
 """Files that appear whole or not at all, and are on the disk before anyone is told so."""
 
 import errno
+import hashlib
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -49,3 +50,9 @@ def _is_running(pid: str) -> bool:
     except (OSError, OverflowError):
         return True
     return True
+
+
+def digest_file(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes; raises OSError if it cannot be read."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

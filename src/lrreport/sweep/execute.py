@@ -64,7 +64,7 @@ def count_cores() -> int:
     text = os.environ.get("LRREPORT_CORES")
     if text is None:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:9]):
+    if not text.isascii() or not text.isdecimal() or int(text[:9]) < 1:
         raise LrreportError(f"LRREPORT_CORES: {text[:40]!r} is not a whole number from 1 on")
     return int(text[:9])
 
@@ -91,7 +91,7 @@ def execute_notebook(
     try:
         _fill_standard_streams()
         with make_private_folder() as private, output.with_name(LOG).open("wb") as log:
-            task = {"notebook": str(notebook), "output": str(output), "parameters": dict(parameters)}
+            task: dict[str, Any] = {"notebook": str(notebook), "output": str(output), "parameters": dict(parameters)}
             task |= {"private": str(private), "start_timeout": START_TIMEOUT}
             cause = _run_worker(
                 task, log, subprocess.STDOUT, limits, changed, [output, output.with_name(PROGRESS), *watched]

@@ -13,7 +13,7 @@ from zmq.eventloop.zmqstream import ZMQStream
 from lrreport.sweep.worker import CODE_FOLDER
 
 
-class PrivateIOPubThread(iostream.IOPubThread):  # type: ignore[misc]
+class PrivateIOPubThread(iostream.IOPubThread):
     """Takes the output of forked processes from a Unix socket, where ipykernel listens on a TCP port."""
 
     def _setup_pipe_in(self) -> None:
@@ -45,19 +45,19 @@ def enter_code_folder() -> None:
     sys.path.insert(last + 1, folder)
 
 
-class PrivateKernelApp(kernelapp.IPKernelApp):  # type: ignore[misc]
+class PrivateKernelApp(kernelapp.IPKernelApp):
     """Opens its sockets before it enters the folder of the notebook."""
 
     def init_sockets(self) -> None:
         """Create the sockets, all of them Unix sockets where the connection file says so."""
-        super().init_sockets()
+        super().init_sockets()  # type: ignore[no-untyped-call]
         enter_code_folder()
 
 
 def main() -> None:
     """Run a kernel for the connection file that the command line names."""
     if os.name == "posix":
-        kernelapp.IOPubThread = PrivateIOPubThread
+        kernelapp.IOPubThread = PrivateIOPubThread  # type: ignore[attr-defined]
     PrivateKernelApp.launch_instance()
 
 

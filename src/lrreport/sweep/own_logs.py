@@ -1,0 +1,120 @@
+"""The logs that a user's command writes by itself, read by a source once the command has ended."""
+
+import importlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lrreport.errors import FailedError, LrreportError
+from lrreport.record.record import save_record
+from lrreport.sweep.lines import Expected, LoggedRun, find_facts, make_record
+from lrreport.sweep.run import Run
+from lrreport.sweep.values import fill_in
+
+MOST_FILES = 10_000  # in the folder of one run's logs
+Snapshot = dict[Path, tuple[int, int]]  # file -> size and time of change
+
+
+@dataclass(frozen=True)
+class OwnLogs:
+    """Which source reads the logs of a run, and where they are: `path` may name settings and the seed in braces."""
+
+    source: str
+    path: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def describe(self) -> str:
+        """Return all of it as text."""
+        return json.dumps([self.source, self.path, dict(self.options)], sort_keys=True)
+
+    def locate(self, folder: Path, values: Mapping[str, Any]) -> "LogPlace":
+        """Return where the logs of one run are, given its settings and seed."""
+        return LogPlace(folder / fill_in(self.path, values, "producer.log.path"), self.source, self.options)
+
+    def check(self) -> None:
+        """Raise LrreportError unless there is such a source, and its options are right."""
+        self.parse()
+
+    def parse(self) -> Any:
+        """Return the options as the source takes them."""
+        from lrreport.sources.spec import ImportSpec
+        from lrreport.study.parsing import parse_settings
+
+        return parse_settings(ImportSpec, {"from": self.source, **self.options}, "producer.log")
+
+
+@dataclass(frozen=True)
+class LogPlace:
+    """The file or folder with the logs of one run."""
+
+    path: Path
+    source: str
+    options: Mapping[str, Any]
+
+    def snapshot(self) -> Snapshot:
+        """Return what is there now, so that files of an earlier start are not read again."""
+        files = [self.path] if self.path.is_file() else sorted(self.path.rglob("*"))[: MOST_FILES + 1]
+        if len(files) > MOST_FILES:
+            raise FailedError(
+                f"its own logs are more than {MOST_FILES:,} files; name a folder that holds those of one run"
+            )
+        return {file: (file.stat().st_size, file.stat().st_mtime_ns) for file in files if file.is_file()}
+
+    def list_watched(self) -> list[Path]:
+        """Return what shows progress when it changes."""
+        return [self.path]
+
+    def keep_run(self, run: Run, workspace: Path, before: Snapshot, expected: Expected) -> None:
+        """Save the record of the run that the files which are new or changed hold; raises LrreportError."""
+        from lrreport.sources.folder import Folder
+
+        now = self.snapshot()
+        changed = {file for file, state in now.items() if before.get(file) != state}
+        if not changed:
+            raise FailedError(f"it wrote no logs to {self.path}; check producer.log.path")
+        spec = OwnLogs(self.source, "", self.options).parse()
+        folder = Folder(self.path)
+        folder.paths = [path for path in folder.paths if folder.root / path in {file.resolve() for file in changed}]
+        logs, _ = importlib.import_module(f"lrreport.sources.{self.source}").read(folder, spec)
+        columns = _map_columns(expected)
+        measured = [log for log in logs if {points.metric for points in log.points} | set(log.final) & columns.keys()]
+        if len(measured) != 1:
+            raise FailedError(f"its own logs in {self.path} hold {len(measured)} runs; give each run a path of its own")
+        logged = _read_log(measured[0], columns, spec.percent)
+        save_record(workspace / run.key, make_record(logged, run, expected, find_facts()), {})
+
+
+def _map_columns(expected: Expected) -> dict[str, str]:
+    """Return the metric that each column of the logs is: its own name, or what the study's `from` says."""
+    columns = {name: name for name in expected.metrics}
+    return columns | {column: name for name, metric in expected.metrics.items() for column in metric.columns}
+
+
+def _read_log(log: Any, columns: Mapping[str, str], percent: tuple[str, ...]) -> LoggedRun:
+    """Return what a source read as the lines that the run could have logged; columns that are no metric are left out."""
+    logged = LoggedRun({}, status="completed")
+    for points in log.points:
+        name = columns.get(points.metric)
+        if name is None:
+            continue
+        scale = 0.01 if points.metric in percent else 1.0
+        pairs = sorted(zip(points.at.tolist(), points.values.tolist(), strict=True))
+        for at, value in pairs:
+            finite = math.isfinite(value)
+            logged.points.append((points.axis, at, {name: value * scale if finite else None}))
+            logged.diverged |= not finite
+    for column, value in log.final.items():
+        if column in columns:
+            scale = 0.01 if column in percent else 1.0
+            logged.final[columns[column]] = value * scale if math.isfinite(value) else None
+            logged.diverged |= not math.isfinite(value)
+    if logged.diverged or log.status == "diverged":
+        logged.status = "diverged"
+    if logged.status == "diverged":  # make_record cuts at the first value that is not finite, in order of the axis
+        logged.points.sort(key=lambda point: (point[0], point[1]))
+    if log.status in ("failed", "stopped"):
+        raise LrreportError(f"they say that the run {log.status}{f' ({log.reason})' if log.reason else ''}")
+    return logged

@@ -15,6 +15,7 @@ STATUSES = ("completed", "diverged", "failed", "stopped", "unknown")
 AXES = ("epoch", "step", "samples", "seconds")
 RUN_COLUMNS = ["run", "source", "status", "reason", "seed", "replicate", "started", "seconds"]
 HISTORY_COLUMNS = ["run", "metric", "axis", "at", "value"]
+ROUNDING = 1e-7  # relative: what is left of a value after float32, or after printing ten digits
 MOST_SETTINGS = 2000  # names over all runs; more are dumps of an environment, and every comparison would be slow
 
 
@@ -96,7 +97,7 @@ def make_frames(logs: Sequence[RunLog]) -> tuple[pd.DataFrame, pd.DataFrame]:
     }
     for name in settings:
         values = pd.Series([parse_value(log.settings.get(name)) for log in logs], dtype=object)
-        columns[f"setting.{name}"] = unify_numbers(values)
+        columns[f"setting.{name}"] = _unify_numbers(values)
     for name in finals:
         columns[f"final.{name}"] = np.array([log.final.get(name, math.nan) for log in logs], dtype=float)
     return pd.DataFrame(columns), make_history(logs)
@@ -124,12 +125,20 @@ def make_history(logs: Sequence[RunLog]) -> pd.DataFrame:
     )
 
 
-def unify_numbers(values: pd.Series) -> pd.Series:
-    """Return whole numbers as floats where others of the column are floats, so that 1 and 1.0 are one level."""
+def _unify_numbers(values: pd.Series) -> pd.Series:
+    """Return numbers that mean one value as one: 1 and 1.0, and values that differ by rounding, as the shortest of them."""
     kinds = {type(value) for value in values if value is not None}
-    if kinds == {int, float}:
-        return values.map(lambda value: None if value is None else float(value)).astype(object)
-    return values
+    if float not in kinds or not kinds <= {int, float}:
+        return values
+    numbers = sorted({float(value) for value in values if value is not None})
+    shortest: dict[float, float] = {}
+    group: list[float] = []
+    for number in [*numbers, math.inf]:
+        if group and number - group[0] > ROUNDING * abs(number):
+            shortest |= dict.fromkeys(group, min(group, key=lambda one: (len(repr(one)), one)))
+            group = []
+        group.append(number)
+    return values.map(lambda value: None if value is None else shortest.get(float(value), float(value))).astype(object)
 
 
 def _make_unique(logs: Sequence[RunLog]) -> None:

@@ -1,0 +1,26 @@
+"""Other people's logs: each source is one module that returns the same runs, and one line here."""
+
+from types import ModuleType
+
+from lrreport.sources import lightning, mlflow, optuna, table, tensorboard, text, trainer_state, wandb
+from lrreport.sources.grid import Grid, print_grid
+from lrreport.sources.importing import Import, inspect, read_import, recognize
+from lrreport.sources.logs import Note, SourceFile
+from lrreport.sources.spec import ImportSpec
+from lrreport.sources.study_file import write_study
+
+# A folder is read by the first source that finds files of its own in it.
+SOURCES: dict[str, ModuleType] = {
+    "tensorboard": tensorboard,
+    "wandb": wandb,
+    "mlflow": mlflow,
+    "optuna": optuna,
+    "trainer_state": trainer_state,
+    "lightning": lightning,
+    "table": table,
+    "text": text,
+}
+__all__ = [
+    "SOURCES", "Grid", "Import", "ImportSpec", "Note", "SourceFile", "inspect", "print_grid", "read_import", "recognize",
+    "write_study",
+]  # fmt: skip

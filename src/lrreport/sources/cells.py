@@ -1,0 +1,166 @@
+"""Which settings vary, which of them can be factors, and which would confound a comparison."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from lrreport.errors import LrreportError
+from lrreport.sources.guess import LABELS, name_setting, names_run, slug
+from lrreport.sources.logs import Note
+from lrreport.study.formats import format_setting, list_words
+
+MOST_LEVELS = 200
+SEARCH_FROM = 12  # runs, each with its own setting and no seed, from which they are a search
+
+
+def key_of(value: Any) -> str:
+    """Return a setting's value as a key: 1 and 1.0 are one, a setting that is absent is "—"."""
+    if value is None or (isinstance(value, float) and value != value):
+        return "—"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    return repr(float(value))
+
+
+def keys_of(runs: pd.DataFrame, name: str) -> "pd.Series[str]":
+    """Return the keys of a setting's values, run by run."""
+    return runs[f"setting.{name}"].map(key_of)
+
+
+def list_settings(runs: pd.DataFrame) -> list[str]:
+    """Return the names of the settings in a frame of runs."""
+    return [column.removeprefix("setting.") for column in runs.columns if column.startswith("setting.")]
+
+
+def list_varying(runs: pd.DataFrame) -> list[str]:
+    """Return the settings that have more than one value."""
+    return [name for name in list_settings(runs) if keys_of(runs, name).nunique() > 1]
+
+
+def is_label(name: str) -> bool:
+    """Return whether a setting names a whole recipe, such as a method, with which other settings may go along."""
+    last = slug(name.rpartition(".")[2])
+    return last in LABELS or name_setting(name) in LABELS or name.startswith("folder")
+
+
+def choose_factors(runs: pd.DataFrame, ignore: Sequence[str], place: str) -> tuple[list[str], list[str], list[Note]]:
+    """Return one or two factors, further settings to ignore, and notes that say why; the learning rate comes first.
+
+    Raises LrreportError where nothing varies, or where more settings vary than a report can compare.
+    """
+    varying = [name for name in list_varying(runs) if name not in ignore]
+    dropped: list[str] = []
+    notes: list[Note] = []
+
+    def drop(names: Sequence[str], reason: str) -> None:
+        for name in names:
+            varying.remove(name)
+            dropped.append(name)
+            notes.append(Note("guess", f"{name}: {reason}; it is ignored"))
+
+    drop([name for name in varying if names_run(name)], "names a run")
+    if runs["seed"].nunique() > 1:
+        drop([name for name in varying if name_setting(name) is None and _follows(runs, name, ["seed"])], "goes with the seed")
+    texts = [name for name in varying if name_setting(name) is None and keys_of(runs, name).nunique() == len(runs)]
+    drop([name for name in texts if len(runs) > 2 and runs[f"setting.{name}"].map(type).eq(str).all()], "differs in every run")
+    if len(runs) == 1:
+        raise LrreportError(f"{place}: holds one run ({runs['run'].iloc[0]}), and a comparison needs two levels of a setting")
+    if not varying:
+        raise LrreportError(
+            f"{place}: no setting that is known varies between the {len(runs)} runs; say in import.name which settings their "
+            'names hold, such as name = "lr{learning_rate}_s{seed}", or write them into hparams.json beside each log'
+        )
+    for label in [name for name in varying if is_label(name)]:
+        if label in varying:
+            others = [name for name in varying if name != label and _follows(runs, name, [f"setting.{label}"])]
+            drop([name for name in others if name != "learning_rate" or len(varying) > 2], f"goes with {label}")
+    factors = sorted(varying, key=lambda name: name != "learning_rate")
+    if len(factors) > 2:
+        labels = [name for name in factors if is_label(name)]
+        pairs = [[a, b] for a in labels for b in labels if a < b]
+        pair = next((pair for pair in pairs if all(_follows(runs, n, [f"setting.{p}" for p in pair]) for n in factors if n not in pair)), None)
+        if pair is None:
+            raise LrreportError(
+                f"{place}: {len(factors)} settings vary ({list_words(factors[:8])}), and a report compares one or two; select "
+                "runs with `paths` or import.drop, or name settings that may differ in import.ignore"
+            )
+        drop([name for name in factors if name not in pair], f"goes with {list_words(pair)}")
+        factors = pair
+    _refuse_search(runs, factors, place)
+    return factors, dropped, notes
+
+
+def _follows(runs: pd.DataFrame, name: str, columns: Sequence[str]) -> bool:
+    """Return whether a setting has one value for each combination of others, and these repeat over runs."""
+    keys = pd.DataFrame({column: runs[column].map(key_of) for column in columns})
+    groups = keys_of(runs, name).groupby([keys[column] for column in columns])
+    return bool((groups.nunique() == 1).all()) and groups.ngroups < len(runs)
+
+
+def _refuse_search(runs: pd.DataFrame, factors: Sequence[str], place: str) -> None:
+    """Raise LrreportError where every run has its own setting and none a seed."""
+    n_cells = runs.groupby([keys_of(runs, name) for name in factors]).ngroups
+    full = 1
+    for name in factors:
+        full *= keys_of(runs, name).nunique()
+    seeds = (runs["seed"] != "").any()
+    if n_cells == len(runs) >= SEARCH_FROM and not seeds and (len(factors) == 1 or n_cells < full / 2):
+        raise LrreportError(
+            f"{place}: each of the {len(runs)} runs has its own {list_words(list(factors))}, as in a search; run the values "
+            "that you want to compare with several seeds"
+        )
+
+
+def check_cells(runs: pd.DataFrame, factors: Sequence[str], ignore: Sequence[str], place: str) -> list[Note]:
+    """Return notes of settings that go along with a factor; raise LrreportError for what would confound a comparison.
+
+    That is another setting that varies inside a level, or one that changes together with a numeric factor.
+    """
+    levels = pd.concat([keys_of(runs, name) for name in factors], axis=1).agg(" with ".join, axis=1)
+    others = [name for name in list_varying(runs) if name not in factors and name not in ignore]
+    inside: list[str] = []
+    for name in others:
+        keys = keys_of(runs, name)
+        mixed = keys.groupby(levels).nunique()
+        if (mixed > 1).any():
+            inside.append(name)
+    if inside:
+        level = str(keys_of(runs, inside[0]).groupby(levels).nunique().idxmax())
+        rows = levels == level
+        shown = [name for name in inside if keys_of(runs[rows], name).nunique() > 1]
+        words = list_words([_count_values(runs[rows], name) for name in shown[:8]])
+        at = list_words([f"{name} {_show(runs[rows], name)}" for name in factors])
+        remedy = f"vary = {shown[0]}, select runs with import.drop, or list it in import.ignore"
+        raise LrreportError(f"{place}: at {at} other settings vary: {words}; {remedy}")
+    together = [name for name in others if not any(is_label(factor) for factor in factors)]
+    if together:
+        name = together[0]
+        pairs = runs.assign(level=levels).drop_duplicates("level")
+        shown_pairs = ", ".join(f"{_value(row, factors)}: {_value(row, [name])}" for _, row in pairs.head(4).iterrows())
+        raise LrreportError(
+            f"{place}: {list_words(together)} {'changes' if len(together) == 1 else 'change'} together with "
+            f"{list_words(list(factors))} ({shown_pairs}), so their effects cannot be told apart; list "
+            f"{'it' if len(together) == 1 else 'them'} in import.ignore if that is meant"
+        )
+    return [Note("remark", f"{name} goes with {list_words(list(factors))}") for name in others]
+
+
+def _count_values(runs: pd.DataFrame, name: str) -> str:
+    values = {key_of(value): value for value in runs[f"setting.{name}"]}
+    counts = Counter(keys_of(runs, name))
+    shown = [f"{_format(values[key])} in {count} runs" for key, count in counts.most_common(4)]
+    return f"{name} is {list_words(shown)}"
+
+
+def _show(runs: pd.DataFrame, name: str) -> str:
+    return _format(runs[f"setting.{name}"].iloc[0])
+
+
+def _value(row: Any, names: Sequence[str]) -> str:
+    return ", ".join(_format(row[f"setting.{name}"]) for name in names)
+
+
+def _format(value: Any) -> str:
+    return "absent" if key_of(value) == "—" else format_setting(value)

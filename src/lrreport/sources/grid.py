@@ -1,0 +1,273 @@
+"""The grid of an import: levels × seeds, duplicates, holes, runs that failed."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lrreport.errors import LrreportError
+from lrreport.sources.cells import MOST_LEVELS, key_of, keys_of
+from lrreport.sources.logs import Note
+from lrreport.study.factors import Factor, Level, label_setting, name_level
+from lrreport.study.formats import format_setting, list_words
+from lrreport.study.metrics import Metric
+
+SHORTEST_COPY = 3  # equal points of runs without seeds, from which one is a copy of the other
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Factors, levels, and the seeds that every level should have; `counts` has the runs of each level (rows).
+
+    The columns of `counts` are found, wanted and, by status, completed, diverged, failed, stopped and unknown.
+    """
+
+    factors: tuple[Factor, ...]
+    levels: tuple[Level, ...]
+    seeds: tuple[str, ...]
+    counts: pd.DataFrame
+
+
+def make_factors(runs: pd.DataFrame, vary: Mapping[str, Sequence[Any]], place: str) -> tuple[Factor, ...]:
+    """Return the factors; values that the study lists keep its order, others are sorted."""
+    factors = []
+    for name, listed in vary.items():
+        column = f"setting.{name}"
+        if column not in runs.columns:
+            there = ", ".join(c.removeprefix("setting.") for c in runs.columns if c.startswith("setting."))
+            raise LrreportError(f"{place}: the runs have no setting {name}; they have {there or 'none'}")
+        found = {key_of(value): value for value in runs[column]}
+        if listed and not any(key_of(value) in found for value in listed):
+            there = ", ".join(map(format_setting, list(found.values())[:8]))
+            raise LrreportError(f"{place}: no run has {name} = {format_setting(listed[0])}; there are {there}")
+        values = list(listed) if listed else [value if key != "—" else "absent" for key, value in found.items()]
+        numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+        if not listed and numeric:
+            values = sorted(values)
+        elif not numeric:
+            values = [value if isinstance(value, str) else format_setting(value) for value in values]
+        if len(values) > MOST_LEVELS:
+            raise LrreportError(
+                f"{place}: {name} has {len(values)} values, at most {MOST_LEVELS} can be compared; list some in [vary]"
+            )
+        factors.append(Factor(name, label_setting(name), tuple(values), numeric))
+    return tuple(factors)
+
+
+def make_levels(factors: Sequence[Factor]) -> tuple[Level, ...]:
+    """Return every combination of the factors' values, second factor by second factor, as a study has them."""
+    names = [factor.name for factor in factors]
+    combinations = [
+        dict(zip(names, reversed(values), strict=True))
+        for values in product(*(factor.values for factor in reversed(factors)))
+    ]
+    return tuple(Level(index, values, name_level(factors, values)) for index, values in enumerate(combinations))
+
+
+def assign_levels(runs: pd.DataFrame, factors: Sequence[Factor], levels: Sequence[Level]) -> tuple[pd.DataFrame, list[Note]]:
+    """Return the runs of these levels with a column `level` (int), and a note of those that belong to none."""
+    index = {tuple(_key(level.values[f.name], f) for f in factors): level.index for level in levels}
+    keys = [runs[f"setting.{factor.name}"].map(lambda value, f=factor: _key(value, f)) for factor in factors]
+    found = pd.Series([index.get(key, -1) for key in zip(*keys, strict=True)], index=runs.index)
+    names = list_words([factor.name for factor in factors])
+    notes = [Note("excluded", f"runs whose {names} is not listed in [vary]", int((found < 0).sum()))] if (found < 0).any() else []
+    return runs.assign(level=found)[found >= 0].reset_index(drop=True), notes
+
+
+def _key(value: Any, factor: Factor) -> str:
+    if factor.numeric:
+        return key_of(value)
+    return "absent" if key_of(value) == "—" else value if isinstance(value, str) else format_setting(value)
+
+
+def merge_duplicates(
+    runs: pd.DataFrame, history: pd.DataFrame, duplicates: str
+) -> tuple[pd.DataFrame, pd.DataFrame, list[Note]]:
+    """Return runs and history with one run for each level and seed, and numbers for runs whose seeds are unknown.
+
+    Runs of one level and seed with equal values are one run; with other values they are an error unless `duplicates`
+    is "first", "last" or "mean".
+    """
+    digests = _digest_runs(runs, history)
+    sizes = history["run"].value_counts().reindex(runs["run"]).fillna(0).to_numpy()
+    notes: list[Note] = []
+    drop: set[str] = set()
+    n_copies = n_others = 0
+    groups = runs.assign(digest=digests, n_points=sizes).groupby(["level", "seed"], sort=False)
+    for (_, seed), group in groups:
+        if len(group) < 2:
+            continue
+        if seed == "":
+            copies = group[group["digest"].duplicated() & (group["n_points"] >= SHORTEST_COPY)]
+            drop |= set(copies["run"])
+            n_copies += len(copies)
+            continue
+        copies = group[group["digest"].duplicated()]
+        n_copies += len(copies)
+        drop |= set(copies["run"])
+        others = group[~group["digest"].duplicated()]
+        if len(others) == 1:
+            continue
+        if duplicates in ("error", "identical"):
+            first, second = others["run"].iloc[:2]
+            raise LrreportError(
+                f'{first} and {second} have the same settings and seed {seed} but other values; set import.duplicates to '
+                '"last", "first" or "mean", or leave one out'
+            )
+        n_others += len(others) - 1
+        kept = others["run"].iloc[-1 if duplicates == "last" else 0]
+        drop |= set(others["run"]) - {kept}
+        if duplicates == "mean":
+            runs, history = _average(runs, history, list(others["run"]), kept)
+    if n_copies and duplicates == "error":
+        name = next(run for run in runs["run"] if run in drop)
+        raise LrreportError(f'{name}: repeats another run exactly ({n_copies} such runs); set import.duplicates to "identical"')
+    if n_copies:
+        notes.append(Note("duplicate", "runs that repeat another one exactly and are counted once", n_copies))
+    if n_others:
+        word = "they are averaged" if duplicates == "mean" else f"the {duplicates} counts"
+        notes.append(Note("duplicate", f"runs with the settings and seed of another one and other values; {word}", n_others))
+    if drop:
+        runs = runs[~runs["run"].isin(drop)].reset_index(drop=True)
+        history = history[~history["run"].isin(drop)].reset_index(drop=True)
+    unknown = runs["seed"] == ""
+    runs.loc[unknown, "replicate"] = runs[unknown].groupby("level").cumcount()
+    if unknown.any():
+        notes.append(Note("guess", "runs whose seeds are unknown; they are repeats and are not paired", int(unknown.sum())))
+    return runs, history, notes
+
+
+def _digest_runs(runs: pd.DataFrame, history: pd.DataFrame) -> list[str]:
+    """Return a digest of all values of each run; `history` is sorted by run."""
+    finals = runs.filter(like="final.").to_numpy(dtype=float)
+    codes = history["run"].cat.codes.to_numpy()
+    position = {name: index for index, name in enumerate(history["run"].cat.categories)}
+    numbers = np.column_stack([history["metric"].cat.codes, history["axis"].cat.codes, history["at"], history["value"]])
+    starts, ends = (np.searchsorted(codes, np.arange(len(position)), side=side) for side in ("left", "right"))
+    digests = []
+    for row, run in enumerate(runs["run"]):
+        index = position.get(run)
+        part = numbers[starts[index] : ends[index]] if index is not None else numbers[:0]
+        digests.append(hashlib.sha256(finals[row].tobytes() + np.ascontiguousarray(part).tobytes()).hexdigest())
+    return digests
+
+
+def _average(
+    runs: pd.DataFrame, history: pd.DataFrame, names: list[str], kept: str
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return both frames with the values of `kept` replaced by means over runs, at the points that all of them have."""
+    part = history[history["run"].isin(names)]
+    means = part.groupby(["metric", "axis", "at"], observed=True)["value"].agg(["mean", "size"]).reset_index()
+    means = means[means["size"] == len(names)]
+    new = pd.DataFrame({"run": kept, "metric": means["metric"], "axis": means["axis"], "at": means["at"], "value": means["mean"]})
+    for column in ("run", "metric", "axis"):
+        new[column] = pd.Categorical(new[column], categories=history[column].cat.categories)
+    order = pd.concat([history[history["run"] != kept], new])
+    history = order.sort_values(["run", "metric", "axis", "at"], kind="stable").reset_index(drop=True)
+    for column in [column for column in runs.columns if column.startswith("final.")]:
+        runs.loc[runs["run"] == kept, column] = runs.loc[runs["run"].isin(names), column].mean()
+    return runs, history
+
+
+def judge_collapse(runs: pd.DataFrame, history: pd.DataFrame, metrics: Mapping[str, Metric]) -> tuple[pd.DataFrame, list[Note]]:
+    """Return runs whose `reason` says where they end no better than chance, and a note; and notes of values far apart.
+
+    Such a run stays completed: whoever compares levels counts it as a failure by the metric's chance.
+    """
+    notes = []
+    for name, metric in metrics.items():
+        last = find_last(runs, history, name)
+        if metric.chance is not None:
+            poor = (metric.sign * (last - metric.chance) <= 1e-9) & (runs["status"] != "diverged")
+            if poor.any():
+                text = f"runs that end no better than chance in {name} ({metric.format(metric.chance)}); they count as failures"
+                notes.append(Note("failure", text, int(poor.sum())))
+                runs = runs.assign(reason=runs["reason"].mask(poor, f"collapsed: no better than chance in {name}"))
+        elif metric.split != "train" and "level" in runs.columns:
+            far = _find_far(last[runs["status"] != "diverged"], runs["level"], metric.sign)
+            if far:
+                text = f"runs end far below the others of their level in {name}; if they failed, declare its chance"
+                notes.append(Note("remark", text, far))
+    return runs, notes
+
+
+def find_last(runs: pd.DataFrame, history: pd.DataFrame, metric: str) -> "pd.Series[float]":
+    """Return a metric's final value in each run: the one for the whole run, else that of its last point."""
+    last = history[history["metric"] == metric].drop_duplicates("run", keep="last")
+    values = runs["run"].map(dict(zip(last["run"].astype(str), last["value"], strict=True))).astype(float)
+    column = f"final.{metric}"
+    return runs[column].combine_first(values) if column in runs.columns else values
+
+
+def _find_far(values: "pd.Series[float]", levels: "pd.Series[int]", sign: int) -> int:
+    """Return how many values lie more than six median absolute deviations on the bad side of their level's median."""
+    count = 0
+    for _, group in values.dropna().groupby(levels):
+        deviation = (group - group.median()).abs().median()
+        if len(group) >= 5 and deviation > 0:
+            count += int((sign * (group.median() - group) > 6 * deviation).sum())
+    return count
+
+
+def count_grid(
+    runs: pd.DataFrame, factors: Sequence[Factor], levels: Sequence[Level], seeds: Sequence[str] | None
+) -> tuple[Grid, list[Note]]:
+    """Return the grid and notes of its holes; without declared seeds every level should have all that were found.
+
+    Where no two levels share a seed each has its own, and none is missing.
+    """
+    by_level = runs.groupby("level")["seed"].agg(set)
+    known = sorted({seed for group in by_level for seed in group} - {""}, key=lambda seed: (len(seed), seed))
+    shared = sum(map(len, by_level)) > len(known)
+    wanted = list(seeds) if seeds is not None else known if shared else []
+    counts = pd.DataFrame(index=pd.Index(range(len(levels)), name="level"))
+    counts["found"] = runs.groupby("level").size().reindex(counts.index, fill_value=0)
+    counts["wanted"] = [len(wanted) or int(counts["found"].max()) if not known else len(wanted) or found for found in counts["found"]]
+    for status in ("completed", "diverged", "failed", "stopped", "unknown"):
+        counts[status] = (runs["status"] == status).groupby(runs["level"]).sum().reindex(counts.index, fill_value=0)
+    notes = []
+    holes = (counts["wanted"] - counts["found"]).clip(lower=0)
+    alike: dict[tuple[int, int, tuple[str, ...]], list[int]] = {}
+    for index in holes[holes > 0].index:
+        missing = tuple(seed for seed in wanted if seed not in by_level.get(index, set()))
+        alike.setdefault((int(counts["found"][index]), int(counts["wanted"][index]), missing), []).append(index)
+    for (found, number, missing), indices in alike.items():
+        which = f" (without seeds {', '.join(missing[:10])}{' ...' if len(missing) > 10 else ''})" if missing else ""
+        where = levels[indices[0]].name + (f" and {len(indices) - 1} other levels" if len(indices) > 1 else "")
+        notes.append(Note("hole", f"{where}: {found} of {number} runs{which}", int(holes[indices].sum())))
+    if (broken := runs["status"].isin(("failed", "stopped"))).any():
+        notes.append(Note("hole", "runs that failed or were stopped for other reasons than their values", int(broken.sum())))
+    notes += _note_search(counts, known)
+    return Grid(tuple(factors), tuple(levels), tuple(wanted), counts), notes
+
+
+def _note_search(counts: pd.DataFrame, seeds: Sequence[str]) -> list[Note]:
+    """Return a note where a few levels have many seeds and all others one: the winners of a search, run again."""
+    single, many = int((counts["found"] == 1).sum()), int((counts["found"] >= 5).sum())
+    if many and single >= 5 and many <= len(counts) / 5 and single + many == int((counts["found"] > 0).sum()):
+        text = (
+            f"levels with five or more seeds beside {single} with one: they look like the winners of a search that were run "
+            "again, so the seed that chose them flatters them"
+        )
+        return [Note("remark", text, many)]
+    return []
+
+
+def print_grid(grid: Grid) -> str:
+    """Return the grid as text: a line per level with the runs found and wanted, and those that did not complete."""
+    width = max([len(level.name) for level in grid.levels] + [len("level")])
+    title = ", ".join(f"{factor.label} ({len(factor.values)})" for factor in grid.factors)
+    seeds = f"{len(grid.seeds)} seeds" if grid.seeds else "seeds unknown or different in each level"
+    lines = [f"{title}; {seeds}", f"{'level':<{width}}  runs"]
+    for level in grid.levels[:60]:
+        row = grid.counts.loc[level.index]
+        others = [f"{row[status]} {status}" for status in ("diverged", "failed", "stopped", "unknown") if row[status]]
+        tail = f"  ({', '.join(others)})" if others else ""
+        lines.append(f"{level.name:<{width}}  {row['found']} of {row['wanted']}{tail}")
+    if len(grid.levels) > 60:
+        lines.append(f"... and {len(grid.levels) - 60} more levels")
+    return "\n".join(lines)

@@ -1,0 +1,346 @@
+"""From a folder of logs to an import: read, name, judge and arrange its runs; nothing is left out without a note."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pandas as pd
+
+from lrreport import sources
+from lrreport.errors import LrreportError
+from lrreport.sources.beside import add_settings_beside
+from lrreport.sources.cells import check_cells, choose_factors, key_of
+from lrreport.sources.folder import Folder, hide_host
+from lrreport.sources.grid import (
+    Grid,
+    assign_levels,
+    count_grid,
+    judge_collapse,
+    make_factors,
+    make_levels,
+    merge_duplicates,
+)
+from lrreport.sources.guess import ABBREVIATED, is_seed, name_setting
+from lrreport.sources.logs import Note, RunLog, SourceFile, make_frames
+from lrreport.sources.patterns import apply_pattern, find_settings
+from lrreport.sources.points import find_lengths, judge_divergence, judge_finals, order_points
+from lrreport.sources.resolve import Resolution, apply_resolution, resolve_metrics, summarize_highest
+from lrreport.sources.spec import ImportSpec
+from lrreport.sources.values import hide_private, parse_value
+from lrreport.study.metrics import Metric, MetricDeclaration
+
+MOST_SAME_NOTES = 5  # notes that differ in a file's name alone
+
+
+@dataclass(frozen=True)
+class Import:
+    """Runs that were read, as two frames, and all that was left out, merged, missing or guessed.
+
+    `runs` has a row per run: run, source, status, reason, seed, replicate, started, seconds, setting.NAME, final.METRIC,
+    then last (the last point on its axis) and level (index into grid.levels). `history` has a row per value: run, metric,
+    axis (categories), at, value (floats); metrics have the names of `metrics`.
+    """
+
+    spec: ImportSpec
+    runs: pd.DataFrame
+    history: pd.DataFrame
+    metrics: dict[str, Metric]
+    grid: Grid
+    notes: tuple[Note, ...]
+    files: tuple[SourceFile, ...]
+    guessed: dict[str, str]  # metric -> what about it was guessed
+
+    def tabulate(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return runs (level, seed, status, reason, last) and values (level, seed, metric, axis, at, value).
+
+        Final values have the axis "end" and no point. A run without a seed has "repeat 1", "repeat 2", ... in its place.
+        """
+        seeds = self.runs["seed"].where(self.runs["seed"] != "", "repeat " + (self.runs["replicate"] + 1).astype(str))
+        runs = self.runs.assign(seed=[int(seed) if seed.isdecimal() else seed for seed in seeds])
+        by_run = runs.set_index("run")[["level", "seed"]]
+        codes = by_run.index.get_indexer(self.history["run"].astype(str))
+        columns = {name: by_run[name].to_numpy()[codes] for name in ("level", "seed")}
+        values = self.history.drop(columns="run").assign(metric=self.history["metric"].astype(str), axis=self.history["axis"].astype(str))
+        parts = [pd.DataFrame(columns).join(values)]
+        for name in self.metrics:
+            if f"final.{name}" in runs.columns:
+                part = runs[["level", "seed", f"final.{name}"]].rename(columns={f"final.{name}": "value"}).dropna()
+                parts.append(part.assign(metric=name, axis="end", at=float("nan")))
+        order = ["level", "seed", "metric", "axis", "at", "value"]
+        table = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)[order]
+        return runs[["level", "seed", "status", "reason", "last"]].reset_index(drop=True), table
+
+
+def inspect(
+    folder: Path,
+    source: str | None = None,
+    *,
+    paths: Sequence[str] = ("**",),
+    name: str | None = "auto",
+    vary: Sequence[str] | None = None,
+    ignore: Sequence[str] = (),
+) -> Import:
+    """Return what a folder of logs holds, with everything guessed that a study file would declare.
+
+    `source` is the name of one of SOURCES, None to recognise it; `vary` names the factors. Raises LrreportError, in one
+    line, for what cannot be read or would mislead.
+    """
+    place = folder.name or str(folder)
+    files = Folder(folder).select(paths)
+    spec = ImportSpec(source=source or recognize(files, place), paths=tuple(paths), name=name, ignore=tuple(ignore))
+    logs, notes = _read(files, spec, place)
+    mapping, seed = _guess_names(logs, notes, place)
+    spec = spec.model_copy(update={"settings": mapping, "seed": seed})
+    return _build(spec, logs, notes, files, place, {}, dict.fromkeys(vary or ()), None, guess=True)
+
+
+def read_import(
+    spec: ImportSpec,
+    base_folder: Path,
+    *,
+    metrics: Mapping[str, MetricDeclaration] | None = None,
+    vary: Mapping[str, Sequence[Any]] | None = None,
+    seeds: Sequence[int | str] | None = None,
+) -> Import:
+    """Return the runs that a study's table [import] names; its paths are below `base_folder` / spec.folder.
+
+    `metrics` are the study's declarations, `vary` its factors with their values, `seeds` those that every level should
+    have. Raises LrreportError, in one line that names file, problem and remedy.
+    """
+    place = spec.folder if spec.folder != "." else base_folder.resolve().name
+    files = Folder(base_folder / spec.folder).select(spec.paths)
+    logs, notes = _read(files, spec, place)
+    wanted = None if seeds is None else [str(seed) for seed in seeds]
+    return _build(spec, logs, notes, files, place, metrics or {}, vary or {}, wanted, guess=False)
+
+
+def recognize(folder: Folder, place: str) -> str:
+    """Return the name of the source whose files a folder holds: the first in SOURCES that finds any."""
+    for name, module in sources.SOURCES.items():
+        if module.find(folder):
+            return name
+    pickles = [path for path in folder.paths if path.endswith((".pkl", ".pickle", ".pt", ".bin", ".pth"))]
+    hint = "pickles are never read; " if pickles else ""
+    raise LrreportError(
+        f"{place}: no logs that are known ({len(folder.paths)} files); {hint}there should be CSV, JSON, event files or a "
+        "folder of a tracker, see docs/import.md"
+    )
+
+
+def _read(folder: Folder, spec: ImportSpec, place: str) -> tuple[list[RunLog], list[Note]]:
+    """Return the runs with the settings of their logs, of files beside them and of their names."""
+    module: ModuleType = sources.SOURCES[spec.source]
+    if not module.find(folder):
+        raise LrreportError(f"{place}: holds no files of the source {spec.source}; check import.from and `paths`")
+    logs, notes = module.read(folder, spec)
+    if not logs:
+        why = f" ({notes[0].text})" if notes else ""
+        raise LrreportError(f"{place}: no run could be read{why}; check `paths`")
+    if folder.n_links:
+        notes.append(Note("excluded", "symbolic links, which are not followed", folder.n_links))
+    add_settings_beside(folder, logs)
+    hidden = 0
+    for log in logs:
+        log.settings, count = hide_private(log.settings)
+        hidden += count
+    if hidden:
+        notes.append(Note("excluded", "settings that hold a host, a user, a command or an absolute path", hidden))
+    if spec.name == "auto":
+        found = find_settings(logs)
+        if found:
+            notes.append(Note("guess", f"settings found in names of files and folders: {', '.join(found)}", len(found)))
+    elif spec.name:
+        apply_pattern(spec.name, logs)
+    for log in logs:
+        log.run, log.source = hide_host(log.run), hide_host(log.source)
+    return logs, notes
+
+
+def _guess_names(logs: Sequence[RunLog], notes: list[Note], place: str) -> tuple[dict[str, str], str]:
+    """Return the usual names of settings that vary, by the source's own, and the setting that is the seed."""
+    names = list(dict.fromkeys(name for log in logs for name in log.settings))
+    values = {name: {key_of(parse_value(log.settings.get(name))) for log in logs} for name in names}
+    mapping: dict[str, str] = {}
+    for usual in [usual for usual in ABBREVIATED if usual in map(name_setting, names)]:
+        called = [name for name in names if name_setting(name) == usual and len(values[name]) > 1]
+        numbers = [name for name in called if all(isinstance(parse_value(log.settings.get(name)), int | float) for log in logs)]
+        exact = [name for name in called if name == usual]
+        choice = numbers if len(numbers) == 1 else exact if exact and (not numbers or exact[0] in numbers) else called
+        if len(choice) > 1 and usual == "learning_rate":
+            same = {tuple(key_of(parse_value(log.settings.get(name))) for log in logs) for name in choice}
+            if len(same) > 1:
+                raise LrreportError(f'{place}: {" and ".join(choice)} may both be the learning rate; select one with import.settings')
+        if choice and choice[0] != usual and usual not in names:
+            mapping[usual] = choice[0]
+    return mapping, _guess_seed(logs, names, values, notes, place)
+
+
+def _guess_seed(
+    logs: Sequence[RunLog], names: Sequence[str], values: Mapping[str, set[str]], notes: list[Note], place: str
+) -> str:
+    """Return the name of the setting that is the seed, "" if none is."""
+    called = [name for name in names if is_seed(name)]
+    varying = [name for name in called if len(values[name]) > 1] or called[:1]
+    columns = {name: tuple(key_of(parse_value(log.settings.get(name))) for log in logs) for name in varying}
+    if len(set(columns.values())) > 1:
+        raise LrreportError(f"{place}: {' and '.join(varying)} may both be the seed; say which in import.seed")
+    if varying:
+        notes.append(Note("guess", f"{varying[0]} is taken for the seed"))
+    return varying[0] if varying else ""
+
+
+def _build(
+    spec: ImportSpec,
+    logs: list[RunLog],
+    notes: list[Note],
+    folder: Folder,
+    place: str,
+    declared: Mapping[str, MetricDeclaration],
+    vary: Mapping[str, Sequence[Any] | None],
+    seeds: Sequence[str] | None,
+    guess: bool,
+) -> Import:
+    """Return the import of these runs by the rules of the specification."""
+    logs, spec = _name_settings(spec, logs, notes, place)
+    columns = list(dict.fromkeys([p.metric for log in logs for p in log.points] + [m for log in logs for m in log.final]))
+    plain = make_frames(logs)
+    found = resolve_metrics(columns, summarize_highest(*plain), spec, declared, place)
+    notes += found.notes
+    if guess:
+        spec = spec.model_copy(update={"percent": tuple(found.percent)})
+    notes += judge_finals(logs, set(found.names))
+    runs, history = apply_resolution(*make_frames(logs), found)
+    runs["seed"] = [_format_seed(log.settings.get("seed")) if spec.seed != "" else "" for log in logs]
+    runs = runs.drop(columns=["setting.seed"], errors="ignore") if spec.seed != "" else runs
+    runs, history = _drop(runs, history, spec, notes, place)
+    history, more = order_points(history, spec.duplicates)
+    notes += more
+    runs, history, more = judge_divergence(runs, history)
+    notes += more
+    runs, history = _drop_empty(runs, history, notes, place)
+    runs, more = find_lengths(runs, history)
+    notes += more
+    runs, history, grid, spec = _arrange(runs, history, spec, vary, seeds, found, notes, place, guess)
+    history["run"] = history["run"].cat.remove_unused_categories()
+    files = tuple(folder.files[path] for path in sorted(folder.files))
+    return Import(spec, runs, history, found.metrics, grid, tuple(_shorten(notes)), files, found.guessed)
+
+
+def _arrange(
+    runs: pd.DataFrame, history: pd.DataFrame, spec: ImportSpec, vary: Mapping[str, Sequence[Any] | None],
+    seeds: Sequence[str] | None, found: Resolution, notes: list[Note], place: str, guess: bool,
+) -> tuple[pd.DataFrame, pd.DataFrame, Grid, ImportSpec]:  # fmt: skip
+    """Return runs with their levels, the history, the grid, and the specification with what is ignored."""
+    ignore = list(spec.ignore)
+    if not vary:
+        names, more_ignored, more = choose_factors(runs, ignore, place)
+        notes += more
+        ignore += more_ignored
+        vary = dict.fromkeys(names)
+    factors = make_factors(runs, {name: values or () for name, values in vary.items()}, place)
+    levels = make_levels(factors)
+    runs, more = assign_levels(runs, factors, levels)
+    notes += more
+    notes += check_cells(runs, [factor.name for factor in factors], ignore, place)
+    history = history[history["run"].isin(set(runs["run"]))].reset_index(drop=True)
+    runs, history, more = merge_duplicates(runs, history, spec.duplicates)
+    notes += more
+    runs, more = judge_collapse(runs, history, found.metrics)
+    notes += more
+    grid, more = count_grid(runs, factors, levels, seeds)
+    notes += more
+    return runs, history, grid, spec.model_copy(update={"ignore": tuple(ignore)}) if guess else spec
+
+
+def _name_settings(
+    spec: ImportSpec, logs: list[RunLog], notes: list[Note], place: str
+) -> tuple[list[RunLog], ImportSpec]:
+    """Rename settings as the study calls them, and the seed "seed"."""
+    there = {name for log in logs for name in log.settings}
+    for usual, name in spec.settings.items():
+        if name not in there:
+            raise LrreportError(f"{place}: import.settings.{usual}: no run has a setting {name}; they have {_sample(there)}")
+    seed = spec.seed
+    if seed is None:
+        names = list(dict.fromkeys(name for log in logs for name in log.settings))
+        values = {name: {key_of(parse_value(log.settings.get(name))) for log in logs} for name in names}
+        seed = _guess_seed(logs, names, values, notes, place)
+    elif seed and seed not in there:
+        raise LrreportError(f"{place}: import.seed: no run has a setting {seed}; they have {_sample(there)}")
+    renamed = {name: usual for usual, name in spec.settings.items()} | ({seed: "seed"} if seed else {})
+    for log in logs:
+        log.settings = {renamed.get(name, name): value for name, value in log.settings.items()}
+    return logs, spec.model_copy(update={"seed": seed})
+
+
+def _sample(names: set[str]) -> str:
+    return ", ".join(sorted(names)[:8]) or "none"
+
+
+def _format_seed(value: Any) -> str:
+    parsed = parse_value(value)
+    if parsed is None:
+        return ""
+    return str(int(parsed)) if isinstance(parsed, float) and parsed.is_integer() else str(parsed)
+
+
+def _drop(
+    runs: pd.DataFrame, history: pd.DataFrame, spec: ImportSpec, notes: list[Note], place: str
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Leave out the runs that the study drops."""
+    dropped = pd.Series(False, index=runs.index)
+    for status in spec.drop.status:
+        rows = (runs["status"] == status) & ~dropped
+        notes.append(Note("excluded", f"runs of status {status}, by import.drop", int(rows.sum())))
+        dropped |= rows
+    for name, value in spec.drop.settings.items():
+        if f"setting.{name}" not in runs.columns:
+            raise LrreportError(f"{place}: import.drop.settings.{name}: no run has this setting")
+        keys = {key_of(one) for one in (value if isinstance(value, list) else [value])}
+        rows = runs[f"setting.{name}"].map(key_of).isin(keys) & ~dropped
+        notes.append(Note("excluded", f"runs with {name} = {value}, by import.drop", int(rows.sum())))
+        dropped |= rows
+    if dropped.all():
+        raise LrreportError(f"{place}: import.drop leaves no run; drop fewer")
+    if not dropped.any():
+        return runs, history
+    runs = runs[~dropped].reset_index(drop=True)
+    return runs, history[history["run"].isin(set(runs["run"]))].reset_index(drop=True)
+
+
+def _drop_empty(
+    runs: pd.DataFrame, history: pd.DataFrame, notes: list[Note], place: str
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Give runs without any value of a metric the status "failed", so that they count as missing."""
+    finals = runs.filter(like="final.").notna().any(axis=1)
+    empty = ~finals & ~runs["run"].isin(set(history["run"].astype(str))) & (runs["status"] != "diverged")
+    if empty.all():
+        raise LrreportError(f"{place}: no run has a value of a known metric; declare one under [metrics] with from")
+    if empty.any():
+        notes.append(Note("hole", "runs without any value of a metric", int(empty.sum())))
+        runs = runs.assign(
+            status=runs["status"].mask(empty & runs["status"].isin(("completed", "unknown")), "failed"),
+            reason=runs["reason"].mask(empty & (runs["reason"] == ""), "has no value of any metric"),
+        )
+    return runs, history
+
+
+def _shorten(notes: Sequence[Note]) -> list[Note]:
+    """Return notes with those that say the same of many files put together."""
+    groups: dict[tuple[str, str], list[Note]] = {}
+    for note in notes:
+        _, _, tail = note.text.partition(": ")
+        groups.setdefault((note.kind, tail if tail and "/" in note.text.split(": ")[0] else note.text), []).append(note)
+    result: list[Note] = []
+    for (kind, text), group in groups.items():
+        if len({note.text for note in group}) > MOST_SAME_NOTES:
+            first = group[0].text.split(": ")[0]
+            result.append(Note(kind, f"{text} ({first} and {len(group) - 1} others)", sum(note.count for note in group)))
+        else:
+            counts: dict[str, int] = {}
+            for note in group:
+                counts[note.text] = counts.get(note.text, 0) + note.count
+            result += [Note(kind, same, count) for same, count in counts.items()]
+    return [note for note in result if note.count]

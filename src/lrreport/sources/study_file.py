@@ -1,0 +1,134 @@
+"""The study file that an inspected folder suggests, with comments that say what was found and what was guessed."""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from lrreport.sources.cells import keys_of, list_settings
+from lrreport.sources.importing import Import
+from lrreport.study.formats import format_setting
+from lrreport.study.metrics import Metric
+
+MOST_COMMENTS = 40  # notes and equal settings that are written out
+
+
+def write_study(imported: Import, folder: str = ".", title: str | None = None) -> str:
+    """Return the text of a study.toml whose table [import] reads the same runs; `folder` is relative to that file."""
+    factors = imported.grid.factors
+    question = title or f"How does the {factors[0].label} change the result?"
+    lines = [
+        "# Written by `lrreport import` from what it found. Check what is marked as guessed, then run",
+        "# `lrreport report` on this file.",
+        f"title = {_toml(question)}",
+        *_write_seeds(imported),
+        "",
+        *_write_import(imported, folder),
+        "",
+        *_write_vary(imported),
+        "",
+        *_write_decide(imported),
+        *_write_metrics(imported),
+        "",
+        *_write_comments(imported),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def choose_metric(metrics: Sequence[Metric]) -> Metric:
+    """Return the metric that decides unless the file says otherwise: of validation data, and a fraction if there is one."""
+    splits = ("validation", "test", "train")
+    return min(metrics, key=lambda metric: (splits.index(metric.split), metric.scale != "fraction", metric.name != "val_loss"))
+
+
+def _write_seeds(imported: Import) -> Iterator[str]:
+    seeds = imported.grid.seeds
+    if seeds and all(seed.isdecimal() and int(seed) < 2**63 for seed in seeds):
+        yield f"seeds = [{', '.join(seeds)}]  # every level should have these; what is missing is reported"
+    else:
+        yield "# seeds are unknown or differ from level to level: runs are counted, not paired"
+
+
+def _write_import(imported: Import, folder: str) -> Iterator[str]:
+    spec = imported.spec
+    yield "[import]"
+    yield f"from = {_toml(spec.source)}  # recognised by its files"
+    yield f"folder = {_toml(folder)}"
+    yield f"paths = {_toml(spec.paths)}"
+    if spec.name == "auto":
+        yield 'name = "auto"  # settings are also looked for in names; or a pattern, such as "lr{learning_rate}_s{seed}"'
+    elif spec.name:
+        yield f"name = {_toml(spec.name)}"
+    if spec.settings:
+        pairs = ", ".join(f"{_key(usual)} = {_toml(name)}" for usual, name in spec.settings.items())
+        yield f"settings = {{ {pairs} }}  # guessed from the names; change it"
+    yield f'seed = {_toml(spec.seed or "")}' + ("  # guessed from the name" if spec.seed else "  # none was found")
+    if spec.percent:
+        yield f"percent = {_toml(spec.percent)}  # guessed from the values; they are divided by 100"
+    if spec.ignore:
+        yield f"ignore = {_toml(spec.ignore)}  # settings that may differ; guessed, see the notes below"
+    yield f'duplicates = {_toml(spec.duplicates)}  # exact repeats count once; or "error", "first", "last", "mean"'
+    if spec.axis:
+        yield f"axis = {_toml(spec.axis)}"
+    yield f"paired = {_toml(spec.paired)}  # true if equal seeds gave the same start and the same order of data"
+    yield f'missing = {_toml(spec.missing)}  # "unrelated" if runs are missing for reasons other than their settings'
+
+
+def _write_vary(imported: Import) -> Iterator[str]:
+    yield "[vary]"
+    for factor in imported.grid.factors:
+        column = imported.spec.settings.get(factor.name, factor.name)
+        yield f"{_key(factor.name)} = {_toml(factor.values)}  # from {_one_line(column)}"
+
+
+def _write_decide(imported: Import) -> Iterator[str]:
+    metric = choose_metric(list(imported.metrics.values()))
+    yield "[decide]"
+    remark = "" if metric.split == "validation" else f"; measured on {metric.split} data, so it is no untouched test"
+    yield f"metric = {_toml(metric.name)}  # guessed; there are {', '.join(imported.metrics)}{remark}"
+    if metric.margin is None:
+        yield "# margin = 0.005  # the largest difference that counts as small; without it some claims cannot be tested"
+
+
+def _write_metrics(imported: Import) -> Iterator[str]:
+    for name, metric in imported.metrics.items():
+        guessed = f"  # {imported.guessed[name]}; change it" if name in imported.guessed else ""
+        yield ""
+        yield f"[metrics.{_key(name)}]"
+        yield f"from = {_toml(metric.columns)}"
+        yield f"split = {_toml(metric.split)}{guessed}"
+        yield f"better = {_toml(metric.better)}"
+        yield f"scale = {_toml(metric.scale)}"
+        if metric.unit or metric.better == "lower":
+            yield f'unit = {_toml(metric.unit)}  # such as "nats"'
+        yield f"# chance = {_toml(metric.chance)}" if metric.chance is not None else "# chance = 0.1  # what guessing reaches"
+
+
+def _write_comments(imported: Import) -> Iterator[str]:
+    yield "# What was found"
+    for note in imported.notes[:MOST_COMMENTS]:
+        yield f"#   {note.kind}: {_one_line(note.text)} ({note.count})"
+    if len(imported.notes) > MOST_COMMENTS:
+        yield f"#   ... and {len(imported.notes) - MOST_COMMENTS} more notes, see import.json"
+    equal = [name for name in list_settings(imported.runs) if keys_of(imported.runs, name).nunique() == 1]
+    if equal:
+        yield f"# Equal in all {len(imported.runs)} runs"
+    for name in equal[:MOST_COMMENTS]:
+        yield f"#   {_one_line(name)} = {_one_line(format_setting(imported.runs[f'setting.{name}'].iloc[0]))}"
+
+
+def _key(name: str) -> str:
+    return name if name.replace("_", "").replace("-", "").isalnum() and name.isascii() else _toml(name)
+
+
+def _one_line(text: str) -> str:
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return repr(value)
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")

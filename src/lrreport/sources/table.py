@@ -1,0 +1,271 @@
+"""Source "table": CSV, TSV, JSON and JSON lines; long or wide, one file or one per run, or our own export."""
+
+import math
+from collections import Counter
+from collections.abc import Hashable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lrreport.errors import LrreportError
+from lrreport.sources.beside import is_beside
+from lrreport.sources.folder import Folder, parent
+from lrreport.sources.guess import is_seed, parse_status, slug
+from lrreport.sources.jsonlog import is_run_log, read_run_logs, read_run_object
+from lrreport.sources.logs import HISTORY_COLUMNS, Note, RunLog
+from lrreport.sources.roles import Roles, find_roles
+from lrreport.sources.spec import ImportSpec
+from lrreport.sources.table_files import SUFFIXES, make_frame, read_csv, read_json, read_lines, to_numbers
+
+SUMMARY_WORDS = frozenset("mean std sd stderr sem ci se standard average median".split())
+TRUE = ("true", "yes", "1", "1.0", "y")
+
+
+def find(folder: Folder) -> int:
+    """Return how many files of the folder may be tables."""
+    return len(_select(folder))
+
+
+def read(folder: Folder, spec: ImportSpec) -> tuple[list[RunLog], list[Note]]:
+    """Return the runs in all tables of the folder."""
+    logs: list[RunLog] = []
+    notes: list[Note] = []
+    frames: dict[str, pd.DataFrame] = {}
+    for path in _select(folder):
+        if path.casefold().endswith((".csv", ".tsv")):
+            frame, more = read_csv(folder, path)
+            notes += more
+            frames[path] = frame
+        elif path.casefold().endswith(".json"):
+            content, more = read_json(folder, path)
+            if isinstance(content, pd.DataFrame):
+                frames[path] = content
+            else:
+                logs += read_run_object(content, path, notes)
+        else:
+            rows, more = read_lines(folder, path)
+            notes += more
+            if is_run_log(rows):
+                logs += read_run_logs(rows, path, notes)
+            elif rows:
+                frames[path] = make_frame(rows)
+    logs += _read_frames(frames, spec, notes)
+    return logs, notes
+
+
+def _select(folder: Folder) -> list[str]:
+    paths = [path for path in folder.paths if path.casefold().endswith(SUFFIXES)]
+    data = [path for path in paths if not is_beside(path) and not path.rsplit("/", 1)[-1].startswith("meta_data")]
+    return data or paths
+
+
+def _read_frames(frames: dict[str, pd.DataFrame], spec: ImportSpec, notes: list[Note]) -> list[RunLog]:
+    """Return the runs of all frames: those of one folder with the same file names in each are parts of one run."""
+    known: dict[tuple[str, ...], Roles] = {}
+    stems = Counter(path.rsplit("/", 1)[-1] for path in frames)
+    histories: dict[str, RunLog] = {}
+    tables: list[RunLog] = []
+    first: dict[tuple[str, ...], str] = {}  # tables of runs by their columns
+    unknown: Counter[str] = Counter()
+    for path, frame in frames.items():
+        if frame.empty:
+            notes.append(Note("excluded", f"{path}: has a header and no rows"))
+            continue
+        columns = tuple(frame.columns)
+        if _is_summary(frame):
+            notes.append(Note("excluded", f"{path}: holds means or intervals over runs, and single runs are needed"))
+            continue
+        roles = known.setdefault(columns, find_roles(frame, spec, single=len(frames) == 1))
+        unknown.update(dict.fromkeys(roles.unknown, 1))
+        name = parent(path) if stems[path.rsplit("/", 1)[-1]] > 1 and parent(path) else path.rsplit(".", 1)[0]
+        if set(HISTORY_COLUMNS) <= set(columns):
+            _add_exported(frame, path, histories)
+        elif roles.axes or roles.metric:
+            for log in _read_history(frame, path, name, roles, spec):
+                _merge(histories, log)
+        else:
+            tables += _read_rows(frame, path, name, roles)
+            if len(frame) > 1:
+                first.setdefault(columns, path)
+    for column, count in unknown.items():
+        text = f"column {column}: its name is neither a known setting's nor a known metric's; declare it to use it"
+        notes.append(Note("excluded", text, count))
+    if len(first) > 1:
+        one, other = list(first.values())[:2]
+        raise LrreportError(f"{one} and {other} are tables with different columns; select those that belong together with `paths`")
+    return _join(histories, tables, notes)
+
+
+def _is_summary(frame: pd.DataFrame) -> bool:
+    """Return whether a table holds statistics over runs instead of runs."""
+    words = [set(slug(name).split("_")) for name in frame.columns]
+    return sum(bool(word & SUMMARY_WORDS) for word in words) >= 2 and not any(map(is_seed, frame.columns))
+
+
+def _read_rows(frame: pd.DataFrame, path: str, name: str, roles: Roles) -> list[RunLog]:
+    """Return one run per row, with final values only."""
+    metrics = {column: to_numbers(frame[column], path) for column in roles.metrics}
+    splits = frame[roles.split].astype(str) if roles.split else None
+    logs = []
+    for index in range(len(frame)):
+        run = str(frame[roles.run].iloc[index]) if roles.run else name if len(frame) == 1 else f"{name}#{index + 1}"
+        log = RunLog(run=run, source=path, settings=_settings(frame, roles, index))
+        _describe(log, frame, roles, index)
+        for column, (values, present) in metrics.items():
+            if present[index]:
+                metric = column.removeprefix("final.")
+                log.final[f"{splits.iloc[index]}_{metric}" if splits is not None else metric] = float(values[index])
+        logs.append(log)
+    return logs if splits is None else _merge_splits(logs)
+
+
+def _merge_splits(logs: list[RunLog]) -> list[RunLog]:
+    """Return runs whose values for several splits stand in rows one after the other as one run each."""
+    merged: dict[Hashable, list[RunLog]] = {}
+    for log in logs:
+        key = (log.source, tuple(sorted((name, str(value)) for name, value in log.settings.items())))
+        fitting = next((other for other in merged.setdefault(key, []) if not set(other.final) & set(log.final)), None)
+        if fitting:
+            fitting.final |= log.final
+        else:
+            merged[key].append(log)
+    return [log for group in merged.values() for log in group]
+
+
+def _read_history(frame: pd.DataFrame, path: str, name: str, roles: Roles, spec: ImportSpec) -> Iterator[RunLog]:
+    """Yield the runs of a table that has an axis: one per value of its run column, of its settings, or one in all."""
+    metrics = {column: to_numbers(frame[column], path) for column in [*roles.metrics, *([roles.value] if roles.value else [])]}
+    axes = {axis: to_numbers(frame[column], path)[0] for axis, column in roles.axes.items()}
+    groups = _group(frame, roles)
+    for key, rows in groups:
+        run = name if len(groups) == 1 and not roles.run else f"{name}/{key}" if not roles.run else str(key)
+        log = RunLog(run=run, source=path, settings=_settings(frame, roles, int(rows[0])))
+        _describe(log, frame, roles, int(rows[-1]))
+        if roles.metric and roles.value:
+            values, present = metrics[roles.value]
+            names = frame[roles.metric].astype(str).to_numpy()[rows]
+            for metric in dict.fromkeys(names):
+                _add_points(log, metric, axes, values, present, rows[names == metric], spec)
+        else:
+            splits = frame[roles.split].astype(str).to_numpy()[rows] if roles.split else None
+            for column, (values, present) in metrics.items():
+                for split in dict.fromkeys(splits) if splits is not None else [None]:
+                    chosen = rows if splits is None else rows[splits == split]
+                    _add_points(log, f"{split}_{column}" if split else column, axes, values, present, chosen, spec)
+        yield log
+
+
+def _group(frame: pd.DataFrame, roles: Roles) -> list[tuple[Any, np.ndarray]]:
+    """Return the rows (m,) of each run."""
+    keys = [column for column in roles.keys() if frame[column].nunique(dropna=False) > 1]
+    if not keys:
+        whole = frame[roles.run].iloc[0] if roles.run else "all"
+        return [(whole, np.arange(len(frame)))]
+    grouper = [frame[key].astype(str) for key in keys]
+    groups = frame.groupby(grouper, sort=False, dropna=False).indices
+    return [("_".join(key) if isinstance(key, tuple) else key, np.sort(rows)) for key, rows in groups.items()]
+
+
+def _add_points(
+    log: RunLog, metric: str, axes: dict[str, np.ndarray], values: np.ndarray, present: np.ndarray, rows: np.ndarray,
+    spec: ImportSpec,
+) -> None:  # fmt: skip
+    """Add a metric's points on the declared axis, else on epochs where it has one value for each, else on steps."""
+    rows = rows[present[rows]]
+    if not len(rows):
+        return
+    if not axes:  # a long table without an axis
+        log.final[metric] = float(values[rows[-1]])
+        return
+    if spec.axis is not None and spec.axis not in axes:
+        raise LrreportError(f"{log.source}: has no column for the axis {spec.axis}; there are {', '.join(axes)}")
+    axis = spec.axis or next(axis for axis in ("epoch", "step", "samples", "seconds") if axis in axes)
+    at = axes[axis][rows]
+    if spec.axis is None and axis == "epoch" and "step" in axes:
+        whole = not np.isnan(at).any() and bool((at % 1 == 0).all())
+        if not whole or (len(np.unique(at)) < len(at) and len(np.unique(axes["step"][rows])) > len(np.unique(at))):
+            axis, at = "step", axes["step"][rows]
+    if np.isnan(at).any():
+        missing = int(np.isnan(at).sum())
+        raise LrreportError(f"{log.source}: {missing} values of {metric} have no {axis}; fill it in or set import.axis")
+    log.add(metric, axis, at, values[rows])
+
+
+def _settings(frame: pd.DataFrame, roles: Roles, index: int) -> dict[str, Any]:
+    cells = {column.removeprefix("setting."): frame[column].iloc[index] for column in roles.settings}
+    return {name: getattr(cell, "item", lambda cell=cell: cell)() for name, cell in cells.items()}
+
+
+def _describe(log: RunLog, frame: pd.DataFrame, roles: Roles, index: int) -> None:
+    """Set status, start and duration of a run from one of its rows."""
+    if roles.status:
+        log.status, log.reason = parse_status(frame[roles.status].iloc[index])
+        if "reason" in frame.columns and isinstance(frame["reason"].iloc[index], str):
+            log.reason = frame["reason"].iloc[index]
+            log.settings.pop("reason", None)
+    if roles.failure and str(frame[roles.failure].iloc[index]).casefold() in TRUE:
+        log.status, log.reason = "diverged", f"the source says {roles.failure}"
+    if roles.seconds:
+        value = to_numbers(frame[roles.seconds].iloc[[index]], log.source)[0][0]
+        log.seconds = float(value)
+    if roles.started and not _is_missing(frame[roles.started].iloc[index]):
+        log.started = str(frame[roles.started].iloc[index])
+
+
+def _is_missing(cell: Any) -> bool:
+    return cell is None or (isinstance(cell, float) and math.isnan(cell))
+
+
+def _merge(histories: dict[str, RunLog], log: RunLog) -> None:
+    """Add a run's points to those of the same run from another file."""
+    if log.run not in histories:
+        histories[log.run] = log
+        return
+    known = histories[log.run]
+    known.points += log.points
+    known.final |= log.final
+    known.settings |= log.settings
+
+
+def _add_exported(frame: pd.DataFrame, path: str, histories: dict[str, RunLog]) -> None:
+    """Add a history as `lrreport export` writes it: columns run, metric, axis, at, value."""
+    at, _ = to_numbers(frame["at"], path)
+    values, present = to_numbers(frame["value"], path)
+    for (run, metric, axis), rows in frame.groupby(["run", "metric", "axis"], sort=False).indices.items():
+        log = histories.setdefault(str(run), RunLog(run=str(run), source=path))
+        rows = np.sort(rows)[present[np.sort(rows)]]
+        log.add(str(metric), str(axis), at[rows], values[rows])
+
+
+def _join(histories: dict[str, RunLog], tables: list[RunLog], notes: list[Note]) -> list[RunLog]:
+    """Return all runs; a row of a table of runs whose name is that of a run with a history describes that run."""
+    if not histories:
+        return tables
+    names: dict[str, RunLog] = {}
+    for run, log in histories.items():
+        names |= {run.rsplit("/", 1)[-1]: log, run: log}
+    rows = {log.run: log for log in tables}
+    if tables and not set(rows) & set(names):
+        notes.append(Note("excluded", f"{tables[0].source}: names none of the runs that have a history", len(tables)))
+        return list(histories.values())
+    for run, row in rows.items():
+        if run in names:
+            log = names[run]
+            log.settings |= row.settings
+            log.final |= row.final
+            log.started, log.seconds = row.started or log.started, row.seconds if row.seconds == row.seconds else log.seconds
+            if row.status != "unknown" or row.reason:
+                log.status, log.reason = row.status, row.reason
+        else:
+            histories[run] = row
+    return list(histories.values())
+
+
+def read_run(frame: pd.DataFrame, path: str, run: str, spec: ImportSpec) -> RunLog:
+    """Return the one run of a table that has an axis and holds no settings, such as a logger writes it."""
+    roles = find_roles(frame, spec, single=False)
+    roles.settings, roles.run = [], None
+    if not roles.axes:
+        raise LrreportError(f"{path}: has no column epoch or step, so it is no history; exclude it with `paths`")
+    return next(_read_history(frame, path, run, roles, spec))

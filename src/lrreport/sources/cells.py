@@ -45,6 +45,24 @@ def is_label(name: str) -> bool:
     return last in LABELS or name_setting(name) in LABELS or name.startswith("folder")
 
 
+def find_idle(runs: pd.DataFrame, keep: Sequence[str]) -> tuple[list[str], list[Note]]:
+    """Return settings that vary and decide nothing, and notes that say why: those that name a run or go with its seed."""
+    varying = [name for name in list_varying(runs) if name not in keep]
+    reasons = {name: "names a run" for name in varying if names_run(name)}
+    for name in varying:
+        if name in reasons or name_setting(name) is not None or is_label(name):
+            continue
+        if runs["seed"].nunique() > 1 and _follows(runs, name, ["seed"]):
+            reasons[name] = "goes with the seed"
+        elif (
+            len(runs) > 2
+            and keys_of(runs, name).nunique() == len(runs)
+            and runs[f"setting.{name}"].map(type).eq(str).all()
+        ):
+            reasons[name] = "differs in every run"
+    return list(reasons), [Note("guess", f"{name}: {reason}; it is ignored") for name, reason in reasons.items()]
+
+
 def choose_factors(runs: pd.DataFrame, ignore: Sequence[str], place: str) -> tuple[list[str], list[str], list[Note]]:
     """Return one or two factors, further settings to ignore, and notes that say why; the learning rate comes first.
 
@@ -60,13 +78,10 @@ def choose_factors(runs: pd.DataFrame, ignore: Sequence[str], place: str) -> tup
             dropped.append(name)
             notes.append(Note("guess", f"{name}: {reason}; it is ignored"))
 
-    drop([name for name in varying if names_run(name)], "names a run")
-    if runs["seed"].nunique() > 1:
-        drop([name for name in varying if name_setting(name) is None and _follows(runs, name, ["seed"])], "goes with the seed")
-    texts = [name for name in varying if name_setting(name) is None and keys_of(runs, name).nunique() == len(runs)]
-    drop([name for name in texts if len(runs) > 2 and runs[f"setting.{name}"].map(type).eq(str).all()], "differs in every run")
     if len(runs) == 1:
-        raise LrreportError(f"{place}: holds one run ({runs['run'].iloc[0]}), and a comparison needs two levels of a setting")
+        raise LrreportError(
+            f"{place}: holds one run ({runs['run'].iloc[0]}), and a comparison needs two levels of a setting"
+        )
     if not varying:
         raise LrreportError(
             f"{place}: no setting that is known varies between the {len(runs)} runs; say in import.name which settings their "
@@ -80,7 +95,14 @@ def choose_factors(runs: pd.DataFrame, ignore: Sequence[str], place: str) -> tup
     if len(factors) > 2:
         labels = [name for name in factors if is_label(name)]
         pairs = [[a, b] for a in labels for b in labels if a < b]
-        pair = next((pair for pair in pairs if all(_follows(runs, n, [f"setting.{p}" for p in pair]) for n in factors if n not in pair)), None)
+        pair = next(
+            (
+                pair
+                for pair in pairs
+                if all(_follows(runs, n, [f"setting.{p}" for p in pair]) for n in factors if n not in pair)
+            ),
+            None,
+        )
         if pair is None:
             raise LrreportError(
                 f"{place}: {len(factors)} settings vary ({list_words(factors[:8])}), and a report compares one or two; select "

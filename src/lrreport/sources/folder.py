@@ -45,15 +45,15 @@ class Folder:
         for parent, folders, names in os.walk(self.root):
             where = PurePosixPath(Path(parent).relative_to(self.root).as_posix())
             if len(where.parts) >= DEEPEST and folders:
-                raise LrreportError(
-                    f"{where}: more than {DEEPEST} folders deep; name a folder nearer to the logs"
-                )
+                raise LrreportError(f"{where}: more than {DEEPEST} folders deep; name a folder nearer to the logs")
             links = [name for name in folders + names if os.path.islink(os.path.join(parent, name))]
             self.n_links += len(links)
             folders[:] = [name for name in folders if name not in links and not name.startswith((".", "__"))]
             paths += [str(where / name) for name in names if name not in links and not name.startswith(".")]
             if len(paths) > MOST_FILES:
-                raise LrreportError(f"{self.root.name}: more than {MOST_FILES:,} files; name a folder nearer to the logs")
+                raise LrreportError(
+                    f"{self.root.name}: more than {MOST_FILES:,} files; name a folder nearer to the logs"
+                )
         return paths
 
     def select(self, patterns: Sequence[str]) -> "Folder":

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lrreport.errors import LrreportError
-from lrreport.sources.cells import MOST_LEVELS, key_of, keys_of
+from lrreport.sources.cells import MOST_LEVELS, key_of
 from lrreport.sources.logs import Note
 from lrreport.study.factors import Factor, Level, label_setting, name_level
 from lrreport.study.formats import format_setting, list_words
@@ -68,13 +68,19 @@ def make_levels(factors: Sequence[Factor]) -> tuple[Level, ...]:
     return tuple(Level(index, values, name_level(factors, values)) for index, values in enumerate(combinations))
 
 
-def assign_levels(runs: pd.DataFrame, factors: Sequence[Factor], levels: Sequence[Level]) -> tuple[pd.DataFrame, list[Note]]:
+def assign_levels(
+    runs: pd.DataFrame, factors: Sequence[Factor], levels: Sequence[Level]
+) -> tuple[pd.DataFrame, list[Note]]:
     """Return the runs of these levels with a column `level` (int), and a note of those that belong to none."""
     index = {tuple(_key(level.values[f.name], f) for f in factors): level.index for level in levels}
     keys = [runs[f"setting.{factor.name}"].map(lambda value, f=factor: _key(value, f)) for factor in factors]
     found = pd.Series([index.get(key, -1) for key in zip(*keys, strict=True)], index=runs.index)
     names = list_words([factor.name for factor in factors])
-    notes = [Note("excluded", f"runs whose {names} is not listed in [vary]", int((found < 0).sum()))] if (found < 0).any() else []
+    notes = (
+        [Note("excluded", f"runs whose {names} is not listed in [vary]", int((found < 0).sum()))]
+        if (found < 0).any()
+        else []
+    )
     return runs.assign(level=found)[found >= 0].reset_index(drop=True), notes
 
 
@@ -115,7 +121,7 @@ def merge_duplicates(
         if duplicates in ("error", "identical"):
             first, second = others["run"].iloc[:2]
             raise LrreportError(
-                f'{first} and {second} have the same settings and seed {seed} but other values; set import.duplicates to '
+                f"{first} and {second} have the same settings and seed {seed} but other values; set import.duplicates to "
                 '"last", "first" or "mean", or leave one out'
             )
         n_others += len(others) - 1
@@ -125,19 +131,25 @@ def merge_duplicates(
             runs, history = _average(runs, history, list(others["run"]), kept)
     if n_copies and duplicates == "error":
         name = next(run for run in runs["run"] if run in drop)
-        raise LrreportError(f'{name}: repeats another run exactly ({n_copies} such runs); set import.duplicates to "identical"')
+        raise LrreportError(
+            f'{name}: repeats another run exactly ({n_copies} such runs); set import.duplicates to "identical"'
+        )
     if n_copies:
         notes.append(Note("duplicate", "runs that repeat another one exactly and are counted once", n_copies))
     if n_others:
         word = "they are averaged" if duplicates == "mean" else f"the {duplicates} counts"
-        notes.append(Note("duplicate", f"runs with the settings and seed of another one and other values; {word}", n_others))
+        notes.append(
+            Note("duplicate", f"runs with the settings and seed of another one and other values; {word}", n_others)
+        )
     if drop:
         runs = runs[~runs["run"].isin(drop)].reset_index(drop=True)
         history = history[~history["run"].isin(drop)].reset_index(drop=True)
     unknown = runs["seed"] == ""
     runs.loc[unknown, "replicate"] = runs[unknown].groupby("level").cumcount()
     if unknown.any():
-        notes.append(Note("guess", "runs whose seeds are unknown; they are repeats and are not paired", int(unknown.sum())))
+        notes.append(
+            Note("guess", "runs whose seeds are unknown; they are repeats and are not paired", int(unknown.sum()))
+        )
     return runs, history, notes
 
 
@@ -163,7 +175,9 @@ def _average(
     part = history[history["run"].isin(names)]
     means = part.groupby(["metric", "axis", "at"], observed=True)["value"].agg(["mean", "size"]).reset_index()
     means = means[means["size"] == len(names)]
-    new = pd.DataFrame({"run": kept, "metric": means["metric"], "axis": means["axis"], "at": means["at"], "value": means["mean"]})
+    new = pd.DataFrame(
+        {"run": kept, "metric": means["metric"], "axis": means["axis"], "at": means["at"], "value": means["mean"]}
+    )
     for column in ("run", "metric", "axis"):
         new[column] = pd.Categorical(new[column], categories=history[column].cat.categories)
     order = pd.concat([history[history["run"] != kept], new])
@@ -173,7 +187,9 @@ def _average(
     return runs, history
 
 
-def judge_collapse(runs: pd.DataFrame, history: pd.DataFrame, metrics: Mapping[str, Metric]) -> tuple[pd.DataFrame, list[Note]]:
+def judge_collapse(
+    runs: pd.DataFrame, history: pd.DataFrame, metrics: Mapping[str, Metric]
+) -> tuple[pd.DataFrame, list[Note]]:
     """Return runs whose `reason` says where they end no better than chance, and a note; and notes of values far apart.
 
     Such a run stays completed: whoever compares levels counts it as a failure by the metric's chance.
@@ -190,7 +206,9 @@ def judge_collapse(runs: pd.DataFrame, history: pd.DataFrame, metrics: Mapping[s
         elif metric.split != "train" and "level" in runs.columns:
             far = _find_far(last[runs["status"] != "diverged"], runs["level"], metric.sign)
             if far:
-                text = f"runs end far below the others of their level in {name}; if they failed, declare its chance"
+                text = (
+                    f"runs end far worse than the others of their level in {name}; if they failed, declare its chance"
+                )
                 notes.append(Note("remark", text, far))
     return runs, notes
 
@@ -226,7 +244,9 @@ def count_grid(
     wanted = list(seeds) if seeds is not None else known if shared else []
     counts = pd.DataFrame(index=pd.Index(range(len(levels)), name="level"))
     counts["found"] = runs.groupby("level").size().reindex(counts.index, fill_value=0)
-    counts["wanted"] = [len(wanted) or int(counts["found"].max()) if not known else len(wanted) or found for found in counts["found"]]
+    counts["wanted"] = [
+        len(wanted) or int(counts["found"].max()) if not known else len(wanted) or found for found in counts["found"]
+    ]
     for status in ("completed", "diverged", "failed", "stopped", "unknown"):
         counts[status] = (runs["status"] == status).groupby(runs["level"]).sum().reindex(counts.index, fill_value=0)
     notes = []
@@ -240,7 +260,9 @@ def count_grid(
         where = levels[indices[0]].name + (f" and {len(indices) - 1} other levels" if len(indices) > 1 else "")
         notes.append(Note("hole", f"{where}: {found} of {number} runs{which}", int(holes[indices].sum())))
     if (broken := runs["status"].isin(("failed", "stopped"))).any():
-        notes.append(Note("hole", "runs that failed or were stopped for other reasons than their values", int(broken.sum())))
+        notes.append(
+            Note("hole", "runs that failed or were stopped for other reasons than their values", int(broken.sum()))
+        )
     notes += _note_search(counts, known)
     return Grid(tuple(factors), tuple(levels), tuple(wanted), counts), notes
 

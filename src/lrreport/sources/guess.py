@@ -17,26 +17,39 @@ SPLITS: dict[str, Split] = {
     **dict.fromkeys(("test", "holdout", "testing"), "test"),
 }
 PREFIXES: dict[Split, str] = {"train": "train", "validation": "val", "test": "test"}
+# fmt: off
 PLAIN = {"losses": "loss", "accuracies": "accuracy", "acc": "accuracy", "acc1": "accuracy"}
 FILLERS = frozenset(("final", "end", "epoch", "mean", "avg"))  # parts that say how, not what
 FRACTIONS = frozenset(
-    "accuracy top1 top5 precision recall f1 auc auroc ap map iou miou dice em balanced_accuracy exact_match "
-    "mean_average_precision average_precision".split()
+    [
+        "accuracy", "top1", "top5", "precision", "recall", "f1", "auc", "auroc", "ap", "map", "iou", "miou",
+        "dice", "em", "balanced_accuracy", "exact_match", "mean_average_precision", "average_precision",
+    ]
 )
-ONE_AT_MOST = frozenset("r2 pearson spearman kendall mcc kappa".split())
-HIGHER = frozenset("bleu meteor cider psnr ssim reward return elo".split())
-LOWER = frozenset("loss nll ce cross_entropy bce bpb bpc elbo_loss ppl perplexity".split())
-LOWER_ABOVE_0 = frozenset("mse rmse mae mape rmsle smape fid kid lpips hd95 hausdorff".split())
-ERROR_RATES = frozenset("wer cer ter eer error_rate".split())
+ONE_AT_MOST = frozenset(["r2", "pearson", "spearman", "kendall", "mcc", "kappa"])
+HIGHER = frozenset(["bleu", "meteor", "cider", "psnr", "ssim", "reward", "return", "elo"])
+LOWER = frozenset(["loss", "nll", "ce", "cross_entropy", "bce", "bpb", "bpc", "elbo_loss", "ppl", "perplexity"])
+LOWER_ABOVE_0 = frozenset(["mse", "rmse", "mae", "mape", "rmsle", "smape", "fid", "kid", "lpips", "hd95", "hausdorff"])
+ERROR_RATES = frozenset(["wer", "cer", "ter", "eer", "error_rate"])
 NEVER = frozenset(  # what describes the training, not its result
-    "lr learning_rate epoch step global_step iteration runtime second per_second time duration seconds memory gpu cpu "
-    "system timestamp loss_scale norm examples samples flos tokens count util count num n throughput eta ms".split()
+    [
+        "lr", "learning_rate", "epoch", "step", "global_step", "iteration", "runtime", "second", "per_second",
+        "time", "duration", "seconds", "memory", "gpu", "cpu", "system", "timestamp", "loss_scale", "norm",
+        "examples", "samples", "flos", "tokens", "count", "util", "count", "num", "n", "throughput", "eta",
+        "ms",
+    ]
 )
 UNDECIDED = frozenset(  # could be better either way
-    "score metric objective gap error discriminator generator adv adversarial kl entropy similarity distance cost value".split()
+    [
+        "score", "metric", "objective", "gap", "error", "discriminator", "generator", "adv", "adversarial",
+        "kl", "entropy", "similarity", "distance", "cost", "value",
+    ]
 )
 RUNNING_BEST = frozenset(("best", "max", "min"))
-LEARNING_RATES = "lr learning_rate start_lr base_lr init_lr initial_lr learning_rate_init lr0 eta max_lr".split()
+LEARNING_RATES = [
+    "lr", "learning_rate", "start_lr", "base_lr", "init_lr", "initial_lr", "learning_rate_init", "lr0", "eta",
+    "max_lr",
+]
 SETTINGS: dict[str, Sequence[str]] = {  # a setting's name -> how else it is called
     "learning_rate": LEARNING_RATES,
     "batch_size": ("bs", "batch_size", "batch", "batchsize", "train_batch_size", "per_device_train_batch_size"),
@@ -60,28 +73,50 @@ SETTINGS: dict[str, Sequence[str]] = {  # a setting's name -> how else it is cal
 CANONICAL = {alias: name for name, aliases in SETTINGS.items() for alias in aliases}
 SEEDS = ("seed", "random_seed", "rng_seed", "random_state", "manual_seed", "seed_value", "s")
 NAMES_OF_RUNS = frozenset(  # settings that name a run and decide nothing
-    "run_name run_id run name id uuid exp_name exp_id experiment_name experiment_id experiment output_dir out_dir log_dir "
-    "logdir logging_dir save_dir save_path checkpoint_dir ckpt_dir work_dir run_dir wandb_name group tags notes comment "
-    "device timestamp date time created finished config_hash".split()
+    [
+        "run_name", "run_id", "run", "name", "id", "uuid", "exp_name", "exp_id", "experiment_name",
+        "experiment_id", "experiment", "output_dir", "out_dir", "log_dir", "logdir", "logging_dir", "save_dir",
+        "save_path", "checkpoint_dir", "ckpt_dir", "work_dir", "run_dir", "wandb_name", "group", "tags",
+        "notes", "comment", "device", "timestamp", "date", "time", "created", "finished", "config_hash",
+    ]
 )
-ABBREVIATED = ("learning_rate", "batch_size", "weight_decay", "dropout", "momentum")  # settings that get their usual name
-LABELS = frozenset("method model architecture arch variant config trial group arm experiment recipe optimizer legend".split())
+ABBREVIATED = (
+    "learning_rate",
+    "batch_size",
+    "weight_decay",
+    "dropout",
+    "momentum",
+)  # settings that get their usual name
+LABELS = frozenset(
+    [
+        "method", "model", "architecture", "arch", "variant", "config", "trial", "group", "arm", "experiment",
+        "recipe", "optimizer", "legend",
+    ]
+)
 AXIS_NAMES: dict[str, str] = {
     **dict.fromkeys(("epoch", "epochs_done", "epoch_id", "current_epoch", "ep", "trainer/epoch"), "epoch"),
     **dict.fromkeys(
-        "step global_step _step iteration iter it iterations update updates batch_idx trainer/global_step "
-        "training_iteration n_iter training_step".split(),
+        [
+            "step", "global_step", "_step", "iteration", "iter", "it", "iterations", "update", "updates",
+            "batch_idx", "trainer/global_step", "training_iteration", "n_iter", "training_step",
+        ],
         "step",
     ),
     **dict.fromkeys(("samples", "n_samples", "examples", "trained_samples", "samples_seen", "tokens_seen"), "samples"),
     **dict.fromkeys(("elapsed", "elapsed_seconds", "relative time (process)", "relative time (wall)"), "seconds"),
 }
 STATUSES = {
-    **dict.fromkeys("finished completed complete success succeeded done ok finish".split(), "completed"),
-    **dict.fromkeys("failed fail crashed crash error failure".split(), "failed"),
-    **dict.fromkeys("killed stopped interrupted preempted cancelled canceled aborted timeout pruned".split(), "stopped"),
+    **dict.fromkeys(["finished", "completed", "complete", "success", "succeeded", "done", "ok", "finish"], "completed"),
+    **dict.fromkeys(["failed", "fail", "crashed", "crash", "error", "failure"], "failed"),
+    **dict.fromkeys(
+        [
+            "killed", "stopped", "interrupted", "preempted", "cancelled", "canceled", "aborted", "timeout",
+            "pruned",
+        ], "stopped"
+    ),
     **dict.fromkeys(("diverged", "nan"), "diverged"),
 }
+# fmt: on
 
 
 def slug(name: str) -> str:
@@ -141,6 +176,8 @@ def guess_metric(raw: str, siblings: Iterable[str] = ()) -> MetricGuess | None:
     split = next((SPLITS[word] for word in (words[0], words[-1], *words) if word in SPLITS), None)
     rest = [PLAIN.get(word, word) for word in words if word not in SPLITS]
     kept = [word for word in rest if word not in FILLERS or "average" in rest] or rest
+    if "_".join(kept) in NEVER:
+        return None
     while len(kept) > 1 and kept[-1] == "step":
         kept = kept[:-1]
     if not kept:

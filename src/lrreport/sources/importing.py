@@ -11,7 +11,7 @@ import pandas as pd
 from lrreport import sources
 from lrreport.errors import LrreportError
 from lrreport.sources.beside import add_settings_beside
-from lrreport.sources.cells import check_cells, choose_factors, key_of
+from lrreport.sources.cells import check_cells, choose_factors, find_idle, key_of
 from lrreport.sources.folder import Folder, hide_host
 from lrreport.sources.grid import (
     Grid,
@@ -62,7 +62,9 @@ class Import:
         by_run = runs.set_index("run")[["level", "seed"]]
         codes = by_run.index.get_indexer(self.history["run"].astype(str))
         columns = {name: by_run[name].to_numpy()[codes] for name in ("level", "seed")}
-        values = self.history.drop(columns="run").assign(metric=self.history["metric"].astype(str), axis=self.history["axis"].astype(str))
+        values = self.history.drop(columns="run").assign(
+            metric=self.history["metric"].astype(str), axis=self.history["axis"].astype(str)
+        )
         parts = [pd.DataFrame(columns).join(values)]
         for name in self.metrics:
             if f"final.{name}" in runs.columns:
@@ -165,13 +167,17 @@ def _guess_names(logs: Sequence[RunLog], notes: list[Note], place: str) -> tuple
     mapping: dict[str, str] = {}
     for usual in [usual for usual in ABBREVIATED if usual in map(name_setting, names)]:
         called = [name for name in names if name_setting(name) == usual and len(values[name]) > 1]
-        numbers = [name for name in called if all(isinstance(parse_value(log.settings.get(name)), int | float) for log in logs)]
+        numbers = [
+            name for name in called if all(isinstance(parse_value(log.settings.get(name)), int | float) for log in logs)
+        ]
         exact = [name for name in called if name == usual]
         choice = numbers if len(numbers) == 1 else exact if exact and (not numbers or exact[0] in numbers) else called
         if len(choice) > 1 and usual == "learning_rate":
             same = {tuple(key_of(parse_value(log.settings.get(name))) for log in logs) for name in choice}
             if len(same) > 1:
-                raise LrreportError(f'{place}: {" and ".join(choice)} may both be the learning rate; select one with import.settings')
+                raise LrreportError(
+                    f"{place}: {' and '.join(choice)} may both be the learning rate; select one with import.settings"
+                )
         if choice and choice[0] != usual and usual not in names:
             mapping[usual] = choice[0]
     return mapping, _guess_seed(logs, names, values, notes, place)
@@ -204,7 +210,9 @@ def _build(
 ) -> Import:
     """Return the import of these runs by the rules of the specification."""
     logs, spec = _name_settings(spec, logs, notes, place)
-    columns = list(dict.fromkeys([p.metric for log in logs for p in log.points] + [m for log in logs for m in log.final]))
+    columns = list(
+        dict.fromkeys([p.metric for log in logs for p in log.points] + [m for log in logs for m in log.final])
+    )
     plain = make_frames(logs)
     found = resolve_metrics(columns, summarize_highest(*plain), spec, declared, place)
     notes += found.notes
@@ -233,7 +241,9 @@ def _arrange(
     seeds: Sequence[str] | None, found: Resolution, notes: list[Note], place: str, guess: bool,
 ) -> tuple[pd.DataFrame, pd.DataFrame, Grid, ImportSpec]:  # fmt: skip
     """Return runs with their levels, the history, the grid, and the specification with what is ignored."""
-    ignore = list(spec.ignore)
+    idle, more = find_idle(runs, [*spec.ignore, *vary])
+    notes += more
+    ignore = [*spec.ignore, *idle]
     if not vary:
         names, more_ignored, more = choose_factors(runs, ignore, place)
         notes += more
@@ -261,7 +271,9 @@ def _name_settings(
     there = {name for log in logs for name in log.settings}
     for usual, name in spec.settings.items():
         if name not in there:
-            raise LrreportError(f"{place}: import.settings.{usual}: no run has a setting {name}; they have {_sample(there)}")
+            raise LrreportError(
+                f"{place}: import.settings.{usual}: no run has a setting {name}; they have {_sample(there)}"
+            )
     seed = spec.seed
     if seed is None:
         names = list(dict.fromkeys(name for log in logs for name in log.settings))
@@ -337,7 +349,9 @@ def _shorten(notes: Sequence[Note]) -> list[Note]:
     for (kind, text), group in groups.items():
         if len({note.text for note in group}) > MOST_SAME_NOTES:
             first = group[0].text.split(": ")[0]
-            result.append(Note(kind, f"{text} ({first} and {len(group) - 1} others)", sum(note.count for note in group)))
+            result.append(
+                Note(kind, f"{text} ({first} and {len(group) - 1} others)", sum(note.count for note in group))
+            )
         else:
             counts: dict[str, int] = {}
             for note in group:

@@ -71,7 +71,9 @@ def read_run_object(content: dict[str, Any], path: str, notes: list[Note]) -> li
     lists = {
         name: value
         for name, value in content.items()
-        if isinstance(value, list) and value and all(parse_measurement(cell) is not None or cell is None for cell in value)
+        if isinstance(value, list)
+        and value
+        and all(parse_measurement(cell) is not None or cell is None for cell in value)
     }
     log = RunLog(run=path.rsplit(".", 1)[0], source=path)
     for name, value in flatten({key: value for key, value in content.items() if key not in lists}).items():

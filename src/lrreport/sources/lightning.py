@@ -4,6 +4,7 @@ from lrreport.sources import table
 from lrreport.sources.folder import Folder, parent
 from lrreport.sources.logs import Note, RunLog
 from lrreport.sources.spec import ImportSpec
+from lrreport.sources.table_files import read_csv
 
 
 def find(folder: Folder) -> int:
@@ -16,7 +17,7 @@ def read(folder: Folder, spec: ImportSpec) -> tuple[list[RunLog], list[Note]]:
     notes: list[Note] = []
     logs: list[RunLog] = []
     for path in _find_files(folder):
-        frame, more = table.read_csv(folder, path)
+        frame, more = read_csv(folder, path)
         notes += more
         twins = [name for name in frame.columns if name.endswith("_step") and f"{name[:-5]}_epoch" in frame.columns]
         frame = frame.drop(columns=twins)

@@ -45,7 +45,9 @@ def read(folder: Folder, spec: ImportSpec) -> tuple[list[RunLog], list[Note]]:
     parents = {above for _, above in kept if above}
     runs = [log for log, _ in kept if log.run not in parents]
     if len(runs) < len(kept):
-        notes.append(Note("excluded", "parents of nested runs, which repeat the values of a child", len(kept) - len(runs)))
+        notes.append(
+            Note("excluded", "parents of nested runs, which repeat the values of a child", len(kept) - len(runs))
+        )
     return runs, notes
 
 
@@ -91,7 +93,12 @@ def _parse_lines(text: str, path: str, notes: list[Note]) -> list[Measurement]:
             continue
         time, value = parse_measurement(fields[0]), parse_measurement(fields[1]) if len(fields) > 1 else None
         step = parse_measurement(fields[2]) if len(fields) > 2 else 0.0
-        if number == len(lines) and len(lines) > 1 and len(fields) < 3 or time is None or value is None or step is None:
+        if (
+            (number == len(lines) and len(lines) > 1 and len(fields) < 3)
+            or time is None
+            or value is None
+            or step is None
+        ):
             if number == len(lines):
                 notes.append(Note("cut", f"{path}: the last line is cut off, so it is left out"))
                 continue
@@ -118,9 +125,7 @@ def _add_metric(log: RunLog, name: str, rows: list[Measurement], spec: ImportSpe
     log.add(name, spec.axis or "step", [row[0] for row in distinct], [row[2] for row in distinct])
 
 
-def _read_database(
-    folder: Folder, path: str, spec: ImportSpec, notes: list[Note]
-) -> list[tuple[RunLog, str, bool]]:
+def _read_database(folder: Folder, path: str, spec: ImportSpec, notes: list[Note]) -> list[tuple[RunLog, str, bool]]:
     """Return the runs of a database, each with its parent's id and whether it was deleted."""
     with open_database(folder, path) as database:
         runs = read_rows(database, path, "SELECT run_uuid, status, start_time, end_time, lifecycle_stage FROM runs")

@@ -16,7 +16,14 @@ NEAR = re.compile(  # lr0.1, lr_0.1, lr-0.1, bs32, seed-3, s42
 )
 PAIR = re.compile(r"([A-Za-z][A-Za-z0-9_.]*?)(?:=|__)([^=/,]+?)(?=,|&|/|__|_(?=[A-Za-z0-9_.]+=)|$)")  # lr=0.1,bs=32
 WORD_NUMBER = re.compile(r"([A-Za-z]+)[_-]?(\d+)")  # a folder trial_3
-NUMBERING = frozenset("run runs version v checkpoint ckpt attempt copy part job task fold events epoch step".split())
+# fmt: off
+NUMBERING = frozenset(
+    [
+        "run", "runs", "version", "v", "checkpoint", "ckpt", "attempt", "copy", "part", "job", "task", "fold",
+        "events", "epoch", "step", "study", "rep", "repeat", "replicate", "try",
+    ]
+)
+# fmt: on
 
 
 def compile_pattern(pattern: str) -> re.Pattern[str]:
@@ -27,7 +34,9 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
     parts = re.split(r"(\{\w*\}|\*)", pattern)
     names = [part[1:-1] for part in parts if len(part) > 2 and part.startswith("{")]
     if not names or len(set(names)) < len(names):
-        raise LrreportError(f'import.name = "{pattern}": name each setting once in braces, such as "lr{{learning_rate}}"')
+        raise LrreportError(
+            f'import.name = "{pattern}": name each setting once in braces, such as "lr{{learning_rate}}"'
+        )
     wrong = [name for name in names if not name.isidentifier()]
     if wrong:
         raise LrreportError(f'import.name = "{pattern}": {{{wrong[0]}}} is no name of a setting')
@@ -109,11 +118,11 @@ def _add(logs: Sequence[RunLog], name: str, values: Sequence[Any], found: list[s
 
 def _repeats_known(logs: Sequence[RunLog], values: Sequence[Any]) -> bool:
     """Return whether a text setting splits the runs just as these values do."""
-    for name in logs[0].settings:
+    texts = [name for name in logs[0].settings if all(isinstance(log.settings.get(name), str) for log in logs)]
+    for name in texts:
         pairs = {(str(log.settings.get(name)), value) for log, value in zip(logs, values, strict=True)}
         if len(pairs) == len({left for left, _ in pairs}) == len({right for _, right in pairs}) and not is_seed(name):
-            if all(isinstance(log.settings.get(name), str) for log in logs):
-                return True
+            return True
     return False
 
 

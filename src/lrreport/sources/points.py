@@ -5,6 +5,7 @@ import pandas as pd
 
 from lrreport.errors import LrreportError
 from lrreport.sources.logs import Note, RunLog
+from lrreport.study.formats import count_nouns, list_words
 
 KEYS = ("run", "metric", "axis")
 
@@ -70,7 +71,9 @@ def judge_divergence(runs: pd.DataFrame, history: pd.DataFrame) -> tuple[pd.Data
     notes: list[Note] = []
     some = history["metric"].isin(history["metric"][finite].unique()).to_numpy()
     for metric in history["metric"][~some].unique():
-        notes.append(Note("excluded", f"{metric}: no value of any run is finite", int((history["metric"] == metric).sum())))
+        notes.append(
+            Note("excluded", f"{metric}: no value of any run is finite", int((history["metric"] == metric).sum()))
+        )
     history, finite = history[some], finite[some]
     group = history.groupby(list(KEYS), observed=True, sort=False).ngroup().to_numpy()
     last_finite = np.full(group.max() + 1 if len(group) else 0, -1)
@@ -105,15 +108,18 @@ def judge_finals(logs: list[RunLog], metrics: set[str]) -> list[Note]:
 
 def find_lengths(runs: pd.DataFrame, history: pd.DataFrame) -> tuple[pd.DataFrame, list[Note]]:
     """Return runs with `last`, the last point of each run, and a note per metric whose runs end at different points."""
-    notes = []
     ends = history.groupby(list(KEYS), observed=True)["at"].agg(["max", "size"]).reset_index()
     whole = set(runs["run"][runs["status"] != "diverged"])
+    alike: dict[tuple[str, int], list[str]] = {}
     for (metric, axis), part in ends[ends["run"].isin(whole)].groupby(["metric", "axis"], observed=True):
         lasts = part["max"].value_counts().sort_index()
         if len(lasts) > 1:
-            shown = ", ".join(f"{at:g} ({count} runs)" for at, count in list(lasts.items())[:4])
+            shown = ", ".join(f"{at:g} ({count_nouns(count, 'run')})" for at, count in list(lasts.items())[:4])
             more = f" and {len(lasts) - 4} other points" if len(lasts) > 4 else ""
-            sizes = f"; {part['size'].min():,} to {part['size'].max():,} values a run"
-            notes.append(Note("length", f"{metric}: runs end at {axis} {shown}{more}{sizes}", len(part)))
+            text = (
+                f"runs end at {axis} {shown}{more}, with {part['size'].min():,} to {part['size'].max():,} values each"
+            )
+            alike.setdefault((text, len(part)), []).append(str(metric))
+    notes = [Note("length", f"{list_words(metrics)}: {text}", count) for (text, count), metrics in alike.items()]
     last = ends.groupby("run", observed=True)["max"].max()
     return runs.assign(last=runs["run"].map(last).astype(float)), notes

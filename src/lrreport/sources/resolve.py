@@ -27,7 +27,11 @@ class Resolution:
 
 
 def resolve_metrics(
-    columns: Sequence[str], highest: pd.DataFrame, spec: ImportSpec, declared: Mapping[str, MetricDeclaration], place: str
+    columns: Sequence[str],
+    highest: pd.DataFrame,
+    spec: ImportSpec,
+    declared: Mapping[str, MetricDeclaration],
+    place: str,
 ) -> Resolution:
     """Return what each column measures; `highest` has the largest value per run (rows) and column.
 
@@ -43,7 +47,15 @@ def resolve_metrics(
         metric = found.metrics[name]
         if metric.scale == "fraction":
             fixed = any(d.scale is not None for n, d in declared.items() if n == name or name.endswith(f"_{n}"))
-            _judge_scale(found, column, metric, highest[column].dropna() if column in highest else pd.Series(), spec, fixed, place)
+            _judge_scale(
+                found,
+                column,
+                metric,
+                highest[column].dropna() if column in highest else pd.Series(),
+                spec,
+                fixed,
+                place,
+            )
     if not found.metrics:
         shown = ", ".join(columns[:8]) or "none"
         raise LrreportError(
@@ -62,9 +74,17 @@ def _declare(
     if not given and split_name(name) is None:  # a quantity on every split
         for column, guess in guesses.items():
             if guess is not None and guess.name.partition("_")[2] == name and guess.split:
-                base = guess.quantity or (Quantity(label=name.replace("_", " "), better=changes["better"]) if "better" in changes else None)
+                base = guess.quantity or (
+                    Quantity(label=name.replace("_", " "), better=changes["better"]) if "better" in changes else None
+                )
                 if base is not None:
-                    _add(found, column, guess.name, base.model_copy(update=changes | {"label": changes.get("label", base.label)}), guess.split)
+                    _add(
+                        found,
+                        column,
+                        guess.name,
+                        base.model_copy(update=changes | {"label": changes.get("label", base.label)}),
+                        guess.split,
+                    )
         return
     columns = [column for column in (given or _columns_called(name, guesses)) if column in guesses]
     if not columns:
@@ -77,7 +97,13 @@ def _declare(
         raise LrreportError(f'{place}: metrics.{name}: say better = "higher" or "lower"')
     parts = split_name(name)
     split = declaration.split or (SPLIT_PREFIXES[parts[0]][0] if parts else None) or (guess.split if guess else None)
-    quantity = Quantity(**{"label": name.replace("_", " "), **(base.model_dump() if base else {}), **{k: v for k, v in changes.items() if k != "split"}})
+    quantity = Quantity(
+        **{
+            "label": name.replace("_", " "),
+            **(base.model_dump() if base else {}),
+            **{k: v for k, v in changes.items() if k != "split"},
+        }
+    )
     for column in columns:
         _add(found, column, name, quantity, split or "validation", label=changes.get("label"))
 
@@ -91,7 +117,15 @@ def _add(found: Resolution, column: str, name: str, quantity: Quantity, split: s
     parts = split_name(name)
     form = SPLIT_PREFIXES[parts[0]][1] if parts else "{}"
     text = label or (quantity.label if quantity.label.startswith(form.format("")) else form.format(quantity.label))
-    found.metrics[name] = Metric(**{**quantity.model_dump(), "name": name, "split": split, "label": text, "columns": _columns(found, name, column)})
+    found.metrics[name] = Metric(
+        **{
+            **quantity.model_dump(),
+            "name": name,
+            "split": split,
+            "label": text,
+            "columns": _columns(found, name, column),
+        }
+    )
     found.names[column] = name
 
 
@@ -122,7 +156,8 @@ def _guess_others(
             continue
         if others:
             found.notes.append(Note("excluded", f"{others}: {best.raw} is taken for {name}", len(group) - 1))
-        assert best.quantity is not None and best.split is not None
+        assert best.quantity is not None
+        assert best.split is not None
         margin = best.quantity.margin if best.fraction and best.split == "validation" else None
         unit = {} if best.fraction else {"unit": "", "margin": None}
         _add(found, best.raw, name, best.quantity.model_copy(update={**unit, "margin": margin}), best.split)
@@ -138,7 +173,13 @@ def _choose_column(group: list[MetricGuess]) -> MetricGuess | None:
 
 
 def _judge_scale(
-    found: Resolution, column: str, metric: Metric, highest: "pd.Series[float]", spec: ImportSpec, fixed: bool, place: str
+    found: Resolution,
+    column: str,
+    metric: Metric,
+    highest: "pd.Series[float]",
+    spec: ImportSpec,
+    fixed: bool,
+    place: str,
 ) -> None:
     """Add a column to those in percent if its values say so; refuse values that may be either."""
     if column in spec.percent:
@@ -170,9 +211,7 @@ def summarize_highest(runs: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame
     return both
 
 
-def apply_resolution(
-    runs: pd.DataFrame, history: pd.DataFrame, found: Resolution
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def apply_resolution(runs: pd.DataFrame, history: pd.DataFrame, found: Resolution) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return both frames with metrics under their names, fractions in place of percent, and no other columns."""
     names = list(history["metric"].cat.categories)
     metrics = list(found.metrics)

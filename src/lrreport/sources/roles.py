@@ -15,7 +15,16 @@ VALUE_NAMES = ("value", "metric_value", "score")
 SPLIT_NAMES = ("set_type", "split", "subset", "phase", "mode", "partition")
 STATUS_NAMES = ("status", "state", "run_state")
 FAILURE_NAMES = ("collapsed", "diverged", "failed", "crashed")
-SECONDS_NAMES = ("seconds", "runtime", "duration", "wall_seconds", "train_runtime", "elapsed", "train_seconds", "wall_time")
+SECONDS_NAMES = (
+    "seconds",
+    "runtime",
+    "duration",
+    "wall_seconds",
+    "train_runtime",
+    "elapsed",
+    "train_seconds",
+    "wall_time",
+)
 STARTED_NAMES = ("started", "created", "start_time", "datetime_start")
 
 
@@ -34,9 +43,8 @@ class Roles:
     started: str | None = None
     settings: list[str] = field(default_factory=list)  # seeds included
     metrics: list[str] = field(default_factory=list)
-    unknown: list[str] = field(default_factory=list)  # numbers that are neither settings nor known metrics
 
-    def keys(self) -> list[str]:
+    def list_keys(self) -> list[str]:
         """Return the columns whose values are constant within a run."""
         return [self.run] if self.run else self.settings
 
@@ -85,7 +93,7 @@ def find_roles(frame: pd.DataFrame, spec: ImportSpec, single: bool) -> Roles:
         elif guess is None:
             continue
         elif _is_measurement(column) or not single or "final_" in slug(name):
-            roles.unknown.append(name)
+            roles.metrics.append(name)  # which way is better has to be declared
         else:
             roles.settings.append(name)
     _drop_constant_axes(frame, roles, single)
@@ -106,7 +114,9 @@ def _drop_scheduled(frame: pd.DataFrame, roles: Roles) -> None:
     """Take a number that changes within a run for what it is, such as a rate as a schedule lowered it: no setting."""
     axes = [*roles.axes.values(), *([roles.metric] if roles.metric else [])]
     for name in [name for name in roles.settings if not is_seed(name) and is_numeric(frame[name])]:
-        keys = [key for key in ([roles.run] if roles.run else roles.settings) if key != name and frame[key].nunique() > 1]
+        keys = [
+            key for key in ([roles.run] if roles.run else roles.settings) if key != name and frame[key].nunique() > 1
+        ]
         grouped = frame.groupby(keys, dropna=False)[name] if keys else None
         n_values = int(grouped.nunique().max()) if grouped is not None else frame[name].nunique()
         if n_values > 1 and not frame.duplicated([*keys, *axes]).any():

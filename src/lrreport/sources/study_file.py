@@ -37,7 +37,9 @@ def write_study(imported: Import, folder: str = ".", title: str | None = None) -
 def choose_metric(metrics: Sequence[Metric]) -> Metric:
     """Return the metric that decides unless the file says otherwise: of validation data, and a fraction if there is one."""
     splits = ("validation", "test", "train")
-    return min(metrics, key=lambda metric: (splits.index(metric.split), metric.scale != "fraction", metric.name != "val_loss"))
+    return min(
+        metrics, key=lambda metric: (splits.index(metric.split), metric.scale != "fraction", metric.name != "val_loss")
+    )
 
 
 def _write_seeds(imported: Import) -> Iterator[str]:
@@ -61,7 +63,7 @@ def _write_import(imported: Import, folder: str) -> Iterator[str]:
     if spec.settings:
         pairs = ", ".join(f"{_key(usual)} = {_toml(name)}" for usual, name in spec.settings.items())
         yield f"settings = {{ {pairs} }}  # guessed from the names; change it"
-    yield f'seed = {_toml(spec.seed or "")}' + ("  # guessed from the name" if spec.seed else "  # none was found")
+    yield f"seed = {_toml(spec.seed or '')}" + ("  # guessed from the name" if spec.seed else "  # none was found")
     if spec.percent:
         yield f"percent = {_toml(spec.percent)}  # guessed from the values; they are divided by 100"
     if spec.ignore:
@@ -100,7 +102,11 @@ def _write_metrics(imported: Import) -> Iterator[str]:
         yield f"scale = {_toml(metric.scale)}"
         if metric.unit or metric.better == "lower":
             yield f'unit = {_toml(metric.unit)}  # such as "nats"'
-        yield f"# chance = {_toml(metric.chance)}" if metric.chance is not None else "# chance = 0.1  # what guessing reaches"
+        yield (
+            f"# chance = {_toml(metric.chance)}"
+            if metric.chance is not None
+            else "# chance = 0.1  # what guessing reaches"
+        )
 
 
 def _write_comments(imported: Import) -> Iterator[str]:

@@ -11,14 +11,14 @@ import pandas as pd
 from lrreport.errors import LrreportError
 from lrreport.sources.beside import is_beside
 from lrreport.sources.folder import Folder, parent
-from lrreport.sources.guess import is_seed, parse_status, slug
+from lrreport.sources.guess import find_axis, is_seed, parse_status, slug
 from lrreport.sources.jsonlog import is_run_log, read_run_logs, read_run_object
 from lrreport.sources.logs import HISTORY_COLUMNS, Note, RunLog
 from lrreport.sources.roles import Roles, find_roles
 from lrreport.sources.spec import ImportSpec
 from lrreport.sources.table_files import SUFFIXES, make_frame, read_csv, read_json, read_lines, to_numbers
 
-SUMMARY_WORDS = frozenset("mean std sd stderr sem ci se standard average median".split())
+SPREAD_WORDS = frozenset(["std", "sd", "stderr", "sem", "ci", "se"])
 TRUE = ("true", "yes", "1", "1.0", "y")
 
 
@@ -67,7 +67,6 @@ def _read_frames(frames: dict[str, pd.DataFrame], spec: ImportSpec, notes: list[
     histories: dict[str, RunLog] = {}
     tables: list[RunLog] = []
     first: dict[tuple[str, ...], str] = {}  # tables of runs by their columns
-    unknown: Counter[str] = Counter()
     for path, frame in frames.items():
         if frame.empty:
             notes.append(Note("excluded", f"{path}: has a header and no rows"))
@@ -77,7 +76,6 @@ def _read_frames(frames: dict[str, pd.DataFrame], spec: ImportSpec, notes: list[
             notes.append(Note("excluded", f"{path}: holds means or intervals over runs, and single runs are needed"))
             continue
         roles = known.setdefault(columns, find_roles(frame, spec, single=len(frames) == 1))
-        unknown.update(dict.fromkeys(roles.unknown, 1))
         name = parent(path) if stems[path.rsplit("/", 1)[-1]] > 1 and parent(path) else path.rsplit(".", 1)[0]
         if set(HISTORY_COLUMNS) <= set(columns):
             _add_exported(frame, path, histories)
@@ -88,19 +86,18 @@ def _read_frames(frames: dict[str, pd.DataFrame], spec: ImportSpec, notes: list[
             tables += _read_rows(frame, path, name, roles)
             if len(frame) > 1:
                 first.setdefault(columns, path)
-    for column, count in unknown.items():
-        text = f"column {column}: its name is neither a known setting's nor a known metric's; declare it to use it"
-        notes.append(Note("excluded", text, count))
     if len(first) > 1:
         one, other = list(first.values())[:2]
-        raise LrreportError(f"{one} and {other} are tables with different columns; select those that belong together with `paths`")
+        raise LrreportError(
+            f"{one} and {other} are tables with different columns; select those that belong together with `paths`"
+        )
     return _join(histories, tables, notes)
 
 
 def _is_summary(frame: pd.DataFrame) -> bool:
     """Return whether a table holds statistics over runs instead of runs."""
-    words = [set(slug(name).split("_")) for name in frame.columns]
-    return sum(bool(word & SUMMARY_WORDS) for word in words) >= 2 and not any(map(is_seed, frame.columns))
+    words = {word for name in frame.columns for word in slug(name).split("_")}
+    return bool(words & SPREAD_WORDS) and not any(is_seed(name) or find_axis(name) for name in frame.columns)
 
 
 def _read_rows(frame: pd.DataFrame, path: str, name: str, roles: Roles) -> list[RunLog]:
@@ -135,7 +132,9 @@ def _merge_splits(logs: list[RunLog]) -> list[RunLog]:
 
 def _read_history(frame: pd.DataFrame, path: str, name: str, roles: Roles, spec: ImportSpec) -> Iterator[RunLog]:
     """Yield the runs of a table that has an axis: one per value of its run column, of its settings, or one in all."""
-    metrics = {column: to_numbers(frame[column], path) for column in [*roles.metrics, *([roles.value] if roles.value else [])]}
+    metrics = {
+        column: to_numbers(frame[column], path) for column in [*roles.metrics, *([roles.value] if roles.value else [])]
+    }
     axes = {axis: to_numbers(frame[column], path)[0] for axis, column in roles.axes.items()}
     groups = _group(frame, roles)
     for key, rows in groups:
@@ -158,7 +157,7 @@ def _read_history(frame: pd.DataFrame, path: str, name: str, roles: Roles, spec:
 
 def _group(frame: pd.DataFrame, roles: Roles) -> list[tuple[Any, np.ndarray]]:
     """Return the rows (m,) of each run."""
-    keys = [column for column in roles.keys() if frame[column].nunique(dropna=False) > 1]
+    keys = [column for column in roles.list_keys() if frame[column].nunique(dropna=False) > 1]
     if not keys:
         whole = frame[roles.run].iloc[0] if roles.run else "all"
         return [(whole, np.arange(len(frame)))]
@@ -180,7 +179,7 @@ def _add_points(
         return
     if spec.axis is not None and spec.axis not in axes:
         raise LrreportError(f"{log.source}: has no column for the axis {spec.axis}; there are {', '.join(axes)}")
-    axis = spec.axis or next(axis for axis in ("epoch", "step", "samples", "seconds") if axis in axes)
+    axis: str = spec.axis or next(axis for axis in ("epoch", "step", "samples", "seconds") if axis in axes)
     at = axes[axis][rows]
     if spec.axis is None and axis == "epoch" and "step" in axes:
         whole = not np.isnan(at).any() and bool((at % 1 == 0).all())
@@ -254,7 +253,10 @@ def _join(histories: dict[str, RunLog], tables: list[RunLog], notes: list[Note])
             log = names[run]
             log.settings |= row.settings
             log.final |= row.final
-            log.started, log.seconds = row.started or log.started, row.seconds if row.seconds == row.seconds else log.seconds
+            log.started, log.seconds = (
+                row.started or log.started,
+                row.seconds if row.seconds == row.seconds else log.seconds,
+            )
             if row.status != "unknown" or row.reason:
                 log.status, log.reason = row.status, row.reason
         else:

@@ -39,7 +39,9 @@ def read_csv(folder: Folder, path: str) -> tuple[pd.DataFrame, list[Note]]:
     text, cut = _drop_cut_line(text, len(header), delimiter)
     if cut:
         notes.append(Note("cut", f"{path}: the last line has no end and may be cut off, so it is left out"))
-    if (repeated := text.count(f"\n{header_line}")) and not header_line.replace(delimiter, "").replace(".", "").isdecimal():
+    if (repeated := text.count(f"\n{header_line}")) and not header_line.replace(delimiter, "").replace(
+        ".", ""
+    ).isdecimal():
         lines = text.splitlines(keepends=True)
         text = lines[0] + "".join(line for line in lines[1:] if line.rstrip("\r\n") != header_line.rstrip("\r"))
         notes.append(Note("duplicate", f"{path}: the header is repeated", repeated))
@@ -141,7 +143,9 @@ def to_numbers(column: pd.Series, path: str) -> tuple[np.ndarray, np.ndarray]:
             continue
         number = parse_measurement(cell)
         if number is None:
-            raise LrreportError(f"{path}: column {column.name} holds {str(cell)[:40]!r}, which is no number; correct it")
+            raise LrreportError(
+                f"{path}: column {column.name} holds {str(cell)[:40]!r}, which is no number; correct it"
+            )
         values[index], present[index] = number, True
     return values, present
 

@@ -60,7 +60,7 @@ def _find_run(place: str, by_folder: dict[str, list[str]]) -> tuple[str, str]:
     if above in by_folder and name.replace(".", "", 1).isdecimal():  # add_hparams names a folder by the time
         return above, ""
     if above in by_folder and "_" in name and not by_folder.get(f"{place}/"):  # add_scalars: "loss_train"
-        tag, _, last = name.rpartition("_")
+        last = name.rpartition("_")[2]
         if last.casefold() in SPLITS:
             return above, f"{last}/"
     return place, ""

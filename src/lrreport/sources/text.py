@@ -78,5 +78,3 @@ def _read_log(text: str, path: str, spec: ImportSpec, notes: list[Note]) -> RunL
         log.status = "completed" if done else "stopped"
         log.reason = "" if done else f"ends at {last:,.0f} of {int(planned):,}"
     return log
-
-

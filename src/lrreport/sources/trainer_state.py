@@ -29,7 +29,9 @@ def read(folder: Folder, spec: ImportSpec) -> tuple[list[RunLog], list[Note]]:
         if path.rsplit("/", 1)[-1] == "trainer_state.json":
             state = parse_json(folder.read(path), path)
             if not isinstance(state, dict) or not isinstance(state.get("log_history"), list):
-                raise LrreportError(f"{path}: has no list log_history, so it is not the Trainer's; exclude it with `paths`")
+                raise LrreportError(
+                    f"{path}: has no list log_history, so it is not the Trainer's; exclude it with `paths`"
+                )
             place = parent(path)
             name = place.rsplit("/", 1)[-1]
             states[parent(place) if name.startswith("checkpoint-") else place].append((path, state))
@@ -42,7 +44,9 @@ def read(folder: Folder, spec: ImportSpec) -> tuple[list[RunLog], list[Note]]:
         if len(found) > 1:
             notes.append(Note("duplicate", "checkpoints whose history is part of a longer one", len(found) - 1))
         logs.append(_read_state(state, place or "run", spec))
-    notes.append(Note("guess", "learning_rate in a history is the scheduled rate and is not taken for the setting", len(logs)))
+    notes.append(
+        Note("guess", "learning_rate in a history is the scheduled rate and is not taken for the setting", len(logs))
+    )
     return logs, notes
 
 

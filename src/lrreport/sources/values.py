@@ -20,10 +20,15 @@ LONGEST_TEXT = 200  # characters of a setting; more is a document, not a value
 DEEPEST = 8  # tables within tables
 MOST_KEYS = 5000  # of one run
 LARGEST_YAML = 1_000_000  # bytes
+# fmt: off
 PRIVATE = frozenset(
-    "host hostname user username email cwd argv args_str command cmd cmdline executable program code_path codepath "
-    "root_dir home node machine ip git_remote remote nodename login account".split()
+    [
+        "host", "hostname", "user", "username", "email", "cwd", "argv", "args_str", "command", "cmd", "cmdline",
+        "executable", "program", "code_path", "codepath", "root_dir", "home", "node", "machine", "ip",
+        "git_remote", "remote", "nodename", "login", "account",
+    ]
 )
+# fmt: on
 
 
 def parse_value(value: Any) -> Any:
@@ -104,10 +109,12 @@ def parse_json(content: bytes, place: str) -> Any:
         return json.loads(decode(content, place))
     except (ValueError, RecursionError) as err:
         problem = "nested too deeply" if isinstance(err, RecursionError) else str(err)
-        raise LrreportError(f"{place}: not valid JSON ({problem}), perhaps cut off; copy it again or exclude it") from err
+        raise LrreportError(
+            f"{place}: not valid JSON ({problem}), perhaps cut off; copy it again or exclude it"
+        ) from err
 
 
-class _TextLoader(yaml.SafeLoader):
+class _TextLoader(yaml.SafeLoader):  # type: ignore[misc]
     """PyYAML's safe loader, for which a tag that it does not know is a text."""
 
 
@@ -121,7 +128,9 @@ _TextLoader.add_multi_constructor("", _construct_text)
 def parse_yaml(content: bytes, place: str) -> dict[str, Any]:
     """Return the top-level mapping of a YAML text, {} for an empty one; unknown tags are read as text."""
     if len(content) > LARGEST_YAML:
-        raise LrreportError(f"{place}: larger than {LARGEST_YAML // 1_000_000} MB, so not a file of settings; exclude it")
+        raise LrreportError(
+            f"{place}: larger than {LARGEST_YAML // 1_000_000} MB, so not a file of settings; exclude it"
+        )
     text = decode(content, place)
     try:
         if sum(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=_TextLoader)) > 100:

@@ -69,7 +69,9 @@ def _read_run(folder: Folder, place: str, path: str | None, spec: ImportSpec, no
     whole = parse_json(folder.read(summary), summary) if summary in folder.paths else {}
     run.summary = (whole if isinstance(whole, dict) else {}) | run.summary
     log = RunLog(run=run.run_id or place.rsplit("/", 1)[-1], source=place)
-    log.settings = flatten({name: _unwrap(value) for name, value in run.settings.items() if name not in ("_wandb", "wandb_version")})
+    log.settings = flatten(
+        {name: _unwrap(value) for name, value in run.settings.items() if name not in ("_wandb", "wandb_version")}
+    )
     if run.started:
         log.started = datetime.fromtimestamp(run.started, UTC).isoformat(timespec="seconds")
     seconds = parse_measurement(run.summary.get("_runtime"))
@@ -91,7 +93,7 @@ def _unwrap(value: Any) -> Any:
 
 def _add_history(log: RunLog, rows: list[dict[str, Any]], spec: ImportSpec, notes: list[Note]) -> None:
     """Add the points of all rows: on epochs where a metric's rows hold a different one each, else on W&B's own step."""
-    columns: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
+    columns: dict[str, list[tuple[float, float, float, float]]] = defaultdict(list)
     for number, row in enumerate(rows):
         row = flatten(row)
         axes: dict[str, float] = {}
@@ -100,7 +102,11 @@ def _add_history(log: RunLog, rows: list[dict[str, Any]], spec: ImportSpec, note
             if axis and (value := parse_measurement(cell)) is not None and (axis not in axes or name != "_step"):
                 axes[axis] = value
         step = parse_measurement(row.get("_step"))
-        point = (step if step is not None else float(number), axes.get("epoch", math.nan), axes.get(spec.axis or "", math.nan))
+        point = (
+            step if step is not None else float(number),
+            axes.get("epoch", math.nan),
+            axes.get(spec.axis or "", math.nan),
+        )
         for name, cell in row.items():
             value = parse_measurement(cell)
             if value is not None and not name.startswith("_") and not find_axis(name):
@@ -171,8 +177,10 @@ def _read_chart(folder: Folder, path: str, spec: ImportSpec, notes: list[Note]) 
         log = RunLog(run=run, source=path, settings={"legend": run})
         log.add(metric, axis, at[present], values[present])
         logs.append(log)
-    notes.append(Note("guess", f"{path}: a chart's export may be sampled or smoothed; nothing in the file tells", len(names)))
-    if len(frame) == SAMPLE or len(np.unique(np.diff(at))) == 1 and np.diff(at)[0] > 1:
+    notes.append(
+        Note("guess", f"{path}: a chart's export may be sampled or smoothed; nothing in the file tells", len(names))
+    )
+    if len(frame) == SAMPLE or (len(np.unique(np.diff(at))) == 1 and np.diff(at)[0] > 1):
         notes.append(Note("guess", f"{path}: evenly spaced or exactly {SAMPLE} rows, so probably sampled"))
     return logs
 
@@ -185,5 +193,3 @@ def _refuse_grouped(frame: pd.DataFrame, name: str, bound: str, path: str) -> No
             f"{path}: {name} is the mean of a group ({bound[2:]} differs from it); export the chart without grouping, "
             "since single runs are needed"
         )
-
-

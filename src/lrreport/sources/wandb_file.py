@@ -51,7 +51,8 @@ def _read_records(data: bytes, place: str, run: WandbRun) -> Iterator[bytes]:
     """Yield the records, each put together from its chunks; sets `run.cut` where the last one is incomplete."""
     if data[:4] != MAGIC:
         raise LrreportError(f"{place}: not a W&B run file; exclude it with `paths`")
-    index, pieces = HEADER, []
+    index = HEADER
+    pieces: list[bytes] = []
     while index < len(data):
         left = BLOCK - index % BLOCK
         if left < CHUNK_HEADER.size:  # the rest of a block is filled with zeros

@@ -67,7 +67,7 @@ def test_conda_reads_the_same_lock(repository: Path) -> None:
 
 def test_the_oldest_python_is_the_same_everywhere(repository: Path, project: dict[str, object]) -> None:
     assert project["requires-python"] == ">=3.11"
-    assert "OLDEST = (3, 11)" in (repository / "src/lrreport/setup_venv.py").read_text()
+    assert "OLDEST = (3, 11)" in (repository / "tools/setup_venv.py").read_text()
     assert re.search(r"- python=3\.11\b", (repository / "environment.yml").read_text())
     assert 'python-version: "3.11"' in (repository / ".github/workflows/ci.yml").read_text()
 

@@ -9,29 +9,16 @@ from pathlib import Path
 
 import pytest
 
-TARGETS = [
-    "help",
-    "setup",
-    "data",
-    "report",
-    "pdf",
-    "lab",
-    "test",
-    "test-slow",
-    "check",
-    "bench",
-    "notebooks",
-    "lock",
-    "clean",
-]
+TARGETS = ["help", "setup", "data", "report", "status", "plan", "pdf", "lab", "test", "test-slow", "check", "bench",
+           "notebooks", "docs", "lock", "clean"]  # fmt: skip
 
 
 @pytest.fixture
 def clone(repository: Path, tmp_path: Path) -> Path:
     """The files that make needs, at a path with blanks, quotes, braces and a letter that is not ASCII."""
     folder = tmp_path / 'a "clone"\'s {földer}; 100%'
-    (folder / "src/lrreport").mkdir(parents=True)
-    for name in ("Makefile", "requirements.lock", "pyproject.toml", "src/lrreport/setup_venv.py"):
+    (folder / "tools").mkdir(parents=True)
+    for name in ("Makefile", "requirements.lock", "pyproject.toml", "tools/setup_venv.py"):
         shutil.copyfile(repository / name, folder / name)
     return folder
 
@@ -47,11 +34,11 @@ def mark_as_set_up(folder: Path) -> None:
     (folder / ".venv/bin").mkdir(parents=True)
     tool = folder / ".venv/bin/python"
     tool.write_text(
-        '#!/bin/sh\n[ "$1 $2" = "-m lrreport.cli" ] && shift 2\nfor word in "$@"; do echo "<$word>"; done\n'
+        '#!/bin/sh\n[ "$1 $2 $3" = "-P -m lrreport.cli" ] && shift 3\nfor word in "$@"; do echo "<$word>"; done\n'
     )
     tool.chmod(0o755)
     code = "import setup_venv; open(setup_venv.STAMP, 'w').write(setup_venv.describe_target())"
-    subprocess.run([sys.executable, "-c", code], cwd=folder / "src/lrreport", check=True)
+    subprocess.run([sys.executable, "-c", code], cwd=folder / "tools", check=True)
 
 
 def test_make_alone_lists_the_targets_one_line_each(repository: Path) -> None:
@@ -61,12 +48,28 @@ def test_make_alone_lists_the_targets_one_line_each(repository: Path) -> None:
 
 def test_variables_reach_the_command_whatever_they_contain(clone: Path) -> None:
     mark_as_set_up(clone)
-    done = make(clone, "report", "STUDY=my studies/it's; {a}.toml", "LRS=0.01 0.001", "EPOCHS=10", "SEEDS=0 1", "JOBS=2", "NAME=`x` \"y\"")  # fmt: skip
+    done = make(clone, "report", "STUDY=my studies/it's; {a}.toml", "LRS=0.01 0.001", "EPOCHS=10", "SEEDS=0-9", "JOBS=2", "NAME=`x` \"y\" $b",
+                "MOST_SEEDS=20", "CONFIRM=1")  # fmt: skip
     assert done.stdout.splitlines() == [
-        "<report>", "<my studies/it's; {a}.toml>", "<--learning-rates=0.01 0.001>", "<--seeds=0 1>", "<--epochs=10>",
-        '<--name=`x` "y">', "<--jobs=2>",
+        "<report>", "<my studies/it's; {a}.toml>", "<--learning-rates=0.01 0.001>", "<--seeds=0-9>", "<--epochs=10>",
+        '<--name=`x` "y" $b>', "<--most-seeds=20>", "<--confirm>", "<--jobs=2>",
     ]  # fmt: skip
     assert make(clone, "report").stdout.splitlines() == ["<report>", "<studies/fashion_mnist.toml>"]
+
+
+@pytest.mark.parametrize("name", ["STUDY", "NAME", "LRS", "PYTHON"])
+def test_make_expands_nothing_that_a_user_types(clone: Path, tmp_path: Path, name: str) -> None:
+    mark_as_set_up(clone)
+    made = tmp_path / "made"
+    make(clone, "report", f"{name}=$(shell touch '{made}')`touch '{made}'`")
+    make(clone, "report", **{name: f"$(shell touch '{made}')"})
+    assert not made.exists()
+
+
+def test_settings_do_not_come_from_the_environment(clone: Path) -> None:
+    mark_as_set_up(clone)
+    done = make(clone, "report", NAME="DESKTOP-1", EPOCHS="3", STUDY="other.toml", JOBS="9", CONFIRM="1")
+    assert done.stdout.splitlines() == ["<report>", "<studies/fashion_mnist.toml>"]
 
 
 def test_a_finished_set_up_is_not_repeated_and_a_changed_lock_is(clone: Path) -> None:
@@ -105,7 +108,7 @@ def test_no_network_is_one_line(clone: Path) -> None:
 
 
 def test_a_python_that_is_too_old_is_one_line(clone: Path) -> None:
-    script = clone / "src/lrreport/setup_venv.py"
+    script = clone / "tools/setup_venv.py"
     script.write_text(script.read_text().replace("OLDEST = (3, 11)", "OLDEST = (9, 1)"))
     done = make(clone, "setup")
     found = "Python {}.{}".format(*sys.version_info)
@@ -115,7 +118,7 @@ def test_a_python_that_is_too_old_is_one_line(clone: Path) -> None:
 
 
 def test_set_up_has_no_syntax_that_an_old_python_cannot_parse(repository: Path) -> None:
-    source = (repository / "src/lrreport/setup_venv.py").read_text()
+    source = (repository / "tools/setup_venv.py").read_text()
     assert not re.search(r'\bf"|:=|\bmatch |\) -> ', source)
     source.encode("ascii")
 
@@ -126,7 +129,7 @@ def test_a_python_without_venv_is_one_line(clone: Path, tmp_path: Path) -> None:
         f'#!/bin/sh\nif [ "$1" = -m ]; then echo No module named venv; exit 1; fi\nexec {sys.executable} "$@"\n'
     )
     fake.chmod(0o755)
-    script = clone / "src/lrreport/setup_venv.py"
+    script = clone / "tools/setup_venv.py"
     script.write_text(script.read_text().replace("[sys.executable, ", f'["{fake}", '))
     done = make(clone, "setup")
     assert done.stderr.splitlines()[1] == (

@@ -322,41 +322,52 @@ def run_command(parsed: "argparse.Namespace") -> int:
     """Forward to what a command does."""
     from pathlib import Path
 
-    from lrreport import commands
-
     if parsed.command == "new":
-        return commands.write_new(parsed.new_name, parsed.code)
+        from lrreport.new import write_new
+
+        print(*write_new(parsed.new_name, Path.cwd(), parsed.code), sep="\n")
+        return 0
     if parsed.command == "import":
-        return commands.import_logs(Path(parsed.folder), parsed.source, parsed.name)
+        from lrreport.imports import write_import
+
+        return write_import(Path(parsed.folder), parsed.source, parsed.name)
     if parsed.command == "compare":
-        return commands.compare_reports(*map(Path, parsed.reports), page=parsed.page)
+        from lrreport.compare import compare_reports
+
+        return compare_reports(*map(Path, parsed.reports), page=parsed.page)
+    from lrreport import workflow
+
     if parsed.command in ("runs", "prune"):
-        outputs = commands.find_outputs(parsed.outputs, None)
-        return commands.print_runs(outputs) if parsed.command == "runs" else commands.prune_runs(outputs, parsed.yes)
+        from lrreport import inventory
+
+        outputs = workflow.find_outputs(parsed.outputs, None)
+        return inventory.print_runs(outputs) if parsed.command == "runs" else inventory.prune_runs(outputs, parsed.yes)
     study = read_study(parsed)
     for note in study.notes:
-        commands.notify(f"{parsed.study}: {note}")
-    outputs = commands.find_outputs(parsed.outputs, study)
+        workflow.notify(f"{parsed.study}: {note}")
+    outputs = workflow.find_outputs(parsed.outputs, study)
     if parsed.data_root is not None:
-        commands.use_data_root(parsed.data_root)
+        workflow.use_data_root(parsed.data_root)
     if parsed.command == "data":
-        return commands.fetch_data(study)
+        return workflow.fetch_data(study)
     if parsed.command == "status":
-        return commands.print_status(study, outputs)
+        return workflow.print_status(study, outputs)
     if parsed.command == "plan":
-        return commands.print_plan(study, outputs)
+        return workflow.print_plan(study, outputs)
     if parsed.command == "export":
-        return commands.export_runs(study, outputs, parsed.to)
-    options = commands.ReportOptions(
+        from lrreport.exchange import export_report
+
+        return export_report(outputs / study.name, parsed.to)
+    options = workflow.ReportOptions(
         n_jobs=parsed.jobs,
         keep_going=parsed.keep_going,
         stall_timeout=parsed.stall_timeout,
         confirm=parsed.confirm,
         summary=getattr(parsed, "summary", False),
     )
-    status = commands.make_report(study, outputs, read_scheduler(parsed), options)
+    status = workflow.make_report(study, outputs, read_scheduler(parsed), options)
     if parsed.command == "pdf" and status == 0:
-        commands.print_pdf(study, outputs)
+        workflow.print_pdf(study, outputs)
     return status
 
 

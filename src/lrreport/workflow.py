@@ -1,36 +1,55 @@
-"""What each command does, from a study to what is printed; the wings meet here."""
+"""From a study to its report: make the missing runs, look, add seeds while undecided, and write the page."""
 
+import json
 import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from threading import Event
 
-from lrreport import FailedError, LrreportError
-from lrreport.provenance import identify
-from lrreport.record import RECORD, replace_file
-from lrreport.report import freshness
-from lrreport.report.formats import format_rate, name_level
-from lrreport.settings import IMPORT_PATH, Fixed, Parameters, RangeParameters
-from lrreport.study import Study
-from lrreport.sweep.execute import LOG, STALL_TIMEOUT, Limits, execute
-from lrreport.sweep.locks import hold
-from lrreport.sweep.run import Maker, Run, Say, Sweep
+from lrreport.errors import FailedError, LrreportError
+from lrreport.project import choose_outputs
+from lrreport.record.contents import CONTENTS, Contents, RunPlace
+from lrreport.record.files import replace_file
+from lrreport.record.locks import hold_lock
+from lrreport.record.record import RECORD
+from lrreport.record.store import Store, make_folder
+from lrreport.study.decide import Look
+from lrreport.study.formats import count_nouns
+from lrreport.study.settings import IMPORT_PATH, Training
+from lrreport.study.study import Study, load_study
+from lrreport.sweep.execute import LOG, STALL_TIMEOUT, Limits, execute_notebook
+from lrreport.sweep.plan import plan_runs
+from lrreport.sweep.run import Executor, Notify, Run, Sweep
 from lrreport.sweep.scheduler import Address
-from lrreport.sweep.store import Store, make_folder
-from lrreport.sweep.worker import skip_address_grammar
 from lrreport.training.check import check_setups, find_data
-from lrreport.training.files import ensure_files, verify_files
-from lrreport.training.transfer import keep_files, read_files
 
-OWNER = ".study"  # in a report's folder: the path of the study's file
-STAGING, SUMMARY = ".making-", freshness.SUMMARY_NOTEBOOK.name
+OWNER, WANTED, LOOKS, STAGING = ".study", "wanted.json", "looks.json", ".making-"
+SeedsByLevel = dict[int, tuple[int, ...]]
+
+
+def notify(line: str) -> None:
+    """Print a message where it does not mix with results."""
+    print(f"lrreport: {line}", file=sys.stderr, flush=True)
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """How a report is made: runs at once, whether failed runs stop it, the time limit without progress, and what follows.
+
+    `confirm` scores the chosen level on fresh seeds, `summary` prints the summary in place of the answer alone.
+    """
+
+    n_jobs: int | None = None
+    keep_going: bool = False
+    stall_timeout: float | None = None
+    confirm: bool = False
+    summary: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,6 +59,7 @@ class Workflow:
     study: Study
     outputs: Path
     scheduler: Address | None = None
+    options: ReportOptions = field(default_factory=ReportOptions)
 
     @property
     def store(self) -> Store:
@@ -52,226 +72,379 @@ class Workflow:
         return self.outputs / self.study.name
 
     @property
-    def runs(self) -> list[Run]:
-        """The runs of the study, level by level, the range test of each last if it has one."""
-        digests, prepared = find_data(self._setups, self.code_folder)
-        runs, axis = [], self.study.vary.axis
-        for value, study in self.study.levels().items():
-            of_range = study.range_parameters()
-            wanted: list[Parameters | RangeParameters] = [*study.runs(), *([of_range] if of_range else [])]
-            name = name_level(axis, value) if axis else ""
-            for one in wanted:
-                identity = identify(one, digests, self.code_folder, self._find_device(one.device))
-                runs.append(Run(one, identity, self.code_folder, prepared, name))
-        return runs
+    def _setups(self) -> tuple[Training, ...]:
+        return tuple(self.study.training_of(level) for level in self.study.levels) if self.study.has_own_loop else ()
 
     @property
-    def code_folder(self) -> str:
-        """Where a study's own modules are looked for: beside its file."""
-        return str(self.study.folder) if self.study.folder and self._own_code else ""
-
-    @property
-    def _setups(self) -> tuple[Fixed, ...]:
-        """The settings of each level."""
-        return tuple(level.fixed for level in self.study.levels().values())
-
-    @property
-    def _own_code(self) -> list[str]:
+    def _user_code(self) -> list[str]:
         """The import paths of the user's own functions."""
-        return list(dict.fromkeys(path for setup in self._setups for path in setup.imported().values()))
-
-    def _find_device(self, device: str) -> str | None:
-        """Return the device that the workers of a cluster must have, where this machine need not have it."""
-        return device if self.scheduler is not None and device == "cuda" else None
+        return list(dict.fromkeys(path for setup in self._setups for path in setup.import_paths().values()))
 
     @property
-    def lock(self) -> Path:
-        """What whoever makes this report holds."""
-        return self.folder / ".lock"
+    def _code_folder(self) -> str:
+        return str(self.study.folder) if self.study.folder and self._user_code else ""
 
-    def report(self, n_jobs: int | None = None, keep_going: bool = False, stall_timeout: float = STALL_TIMEOUT) -> int:
+    def list_runs(self, seeds: Mapping[int, Sequence[int]] | None = None) -> list[Run]:
+        """Return the runs of the study, level by level, then its range tests; `seeds` replace the study's own."""
+        if not self.study.has_own_loop:
+            return plan_runs(self.study, seeds)
+        digests, prepared = find_data(self._setups, self._code_folder)
+        device = self._setups[0].device
+        on_cluster = device if self.scheduler is not None and device == "cuda" else None
+        return plan_runs(self.study, seeds, digests, prepared, on_cluster)
+
+    def list_keys(self) -> list[str]:
+        """Return the keys of the runs that every level begins with."""
+        return [run.key for run in self.list_runs()]
+
+    def make_report(self) -> int:
         """Make the missing runs, then the report; print the answer and the page's path. Returns the exit status.
 
         Another process that makes the same report is waited for, and its work is not repeated.
         """
-        if self.has_work():
-            self._check_place()
+        self._check_before()
         make_folder(self.folder)
         self._take_folder()
         stopping = Event()
         try:
-            with hold(self.lock, say):
-                sweep = Sweep(self.store, self.folder / "failed", stall_timeout, stopping, self._choose_cluster())
-                return self._report(sweep, n_jobs, keep_going)
+            with hold_lock(self.folder / ".lock", notify):
+                if self.study.import_ is not None:
+                    return self._finish(self._import_runs(), {}, stopping)
+                timeout = self.options.stall_timeout or STALL_TIMEOUT
+                sweep = Sweep(self.store, self.folder / "failed", timeout, stopping, self._choose_cluster())
+                return self._run_and_report(sweep)
         except BaseException:  # such as Ctrl-C
             stopping.set()
             raise
 
-    def _report(self, sweep: Sweep, n_jobs: int | None, keep_going: bool) -> int:
-        runs = self.runs
-        failures = sweep.run_all(runs, n_jobs)
-        for name, error in failures.items():
-            say(f"{name} failed: {error}")
-        done = [run for run in runs if run.name not in failures]
-        if failures and not (keep_going and any(isinstance(run.parameters, Parameters) for run in done)):
-            hint = "" if keep_going else "; --keep-going makes a report without them"
-            kept = f", the others are kept{hint}" if done else ""
-            say(f"{len(failures)} of {len(runs)} runs failed{kept}")
-            return 1
-        print(self._render(done, sweep.stopping))
-        print(self.folder / freshness.PAGE)
-        return 1 if failures else 0
+    def _check_before(self) -> None:
+        """Raise LrreportError for what would fail later: published claims, the scheduler, data, functions of the user's."""
+        if self.study.published is not None and self.study.published.claim:
+            from lrreport.inference.claims import check_published_claim
 
-    def _take_folder(self) -> None:
-        """Note whose report the folder holds; raise LrreportError if another study's file has one there."""
-        note, file = self.folder / OWNER, str(self.study.file or "")
-        owner = note.read_text(encoding="utf-8") if note.exists() else ""
-        if file and owner not in ("", file) and Path(owner).exists():
-            raise LrreportError(
-                f"{self.folder}: holds the report of {owner}; give this study another name, such as with --name"
-            )
-        if file and owner != file:
-            replace_file(note, file.encode())
-
-    def _check_place(self) -> None:
-        """Raise LrreportError unless the runs can be made where they are to be made."""
+            metrics = {name: metric for name in self._metric_names() if (metric := self.study.find_metric(name))}
+            for claim in self.study.published.claim:
+                try:
+                    check_published_claim(claim, self.study.factors, self.study.levels, metrics)
+                except LrreportError as err:
+                    raise LrreportError(f"{self.study.place}: {err}") from err
+        if not self.study.has_own_loop or all(self.store.has(run.identity) for run in self.list_runs()):
+            return
         if self.scheduler is not None:
             self.scheduler.check()
-        here = self.scheduler is None or bool(self._own_code)  # which is tried here, wherever it runs then
-        if here and not IMPORT_PATH.match(self.study.fixed.dataset):
-            verify_files(self.study.fixed.dataset)
-        for note in check_setups(self._setups, self.code_folder).notes:
-            say(note)
+        dataset = self._setups[0].dataset
+        if self.scheduler is None and not IMPORT_PATH.match(dataset):
+            from lrreport.training.files import verify_files
 
-    def _choose_cluster(self) -> Callable[[Say], AbstractContextManager[Maker]] | None:
+            verify_files(dataset)
+        for note in check_setups(self._setups, self._code_folder).notes:
+            notify(note)
+
+    def _metric_names(self) -> list[str]:
+        from lrreport.study.metrics import SPLIT_PREFIXES
+
+        return [f"{prefix}_{name}" for prefix in SPLIT_PREFIXES for name in self.study.quantities] + list(self.study.metrics)
+
+    def _take_folder(self) -> None:
+        """Note whose report the folder holds; raise LrreportError if another study's file has one there.
+
+        Two processes that begin at once agree on one of them: the note is made whole or not at all, and only once.
+        """
+        note, file = self.folder / OWNER, str(self.study.file or "")
+        if not file:
+            return
+        with tempfile.NamedTemporaryFile("w", dir=self.folder, prefix=f"{OWNER}.", encoding="utf-8") as made:
+            made.write(file)
+            made.flush()
+            with suppress(FileExistsError):
+                os.link(made.name, note)
+        owner = note.read_text(encoding="utf-8")
+        if owner != file:
+            if owner and Path(owner).exists():
+                raise LrreportError(
+                    f"{self.folder}: holds the report of {owner}; give this study another name, such as with --name"
+                )
+            replace_file(note, file.encode())
+
+    def _run_and_report(self, sweep: Sweep) -> int:
+        """Make the runs of each look until the study is decided or has all its seeds, then the report."""
+        seeds: SeedsByLevel = {level.index: self.study.seeds.initial for level in self.study.levels}
+        failures: dict[str, str] = {}
+        while True:
+            runs = self.list_runs(seeds)
+            self._protect(runs)
+            failures = sweep.run_all(runs, self.options.n_jobs)
+            if failures and not self._may_go_on(runs, failures):
+                return 1
+            contents = self._describe(runs, failures)
+            more = self._add_seeds(contents, seeds) if self.study.seeds.n_most > len(self.study.seeds.initial) else None
+            if more is None:
+                break
+            seeds = more
+        if self.options.confirm:
+            contents = self._confirm(sweep, contents, runs, failures)
+        return self._finish(contents, failures, sweep.stopping)
+
+    def _may_go_on(self, runs: Sequence[Run], failures: Mapping[str, str]) -> bool:
+        """Report the runs that failed, and return whether a report is made without them."""
+        reasons: dict[str, list[str]] = {}
+        for name, error in failures.items():
+            reasons.setdefault(error, []).append(name)
+        for error, names in reasons.items():
+            notify(f"{_join_names(names)} failed: {error}")
+        done = [run for run in runs if run.level is not None and run.name not in failures]
+        if self.options.keep_going and done:
+            return True
+        hint = "" if self.options.keep_going else "; --keep-going makes a report without them"
+        kept = f", the others are kept{hint}" if done else ""
+        notify(f"{len(failures)} of {len(runs)} runs failed{kept}")
+        return False
+
+    def _protect(self, runs: Sequence[Run]) -> None:
+        """Note which runs the report will be made from, so that nobody prunes them meanwhile."""
+        text = json.dumps({"wanted": [run.key for run in runs]}, indent=1) + "\n"
+        replace_file(self.folder / WANTED, text.encode())
+
+    def _describe(self, runs: Sequence[Run], failures: Mapping[str, str], fresh: Sequence[Run] = ()) -> Contents:
+        """Return what the report is made from."""
+        places = [
+            RunPlace(run.level, run.identity.seed, f"../runs/{run.key}", run in fresh)
+            for run in (*runs, *fresh)
+            if run.level is not None and run.identity.seed is not None and run.name not in failures
+        ]
+        tests = {
+            run.label.removeprefix("the range test").removeprefix(" with "): f"../runs/{run.key}"
+            for run in runs
+            if run.level is None and run.name not in failures
+        }
+        return Contents(self.study, tuple(places), tests, self._earlier_looks(places), dict(failures))
+
+    def _earlier_looks(self, places: Sequence[RunPlace]) -> tuple[Look, ...]:
+        """Return the looks at this study before the one at these runs; looks at runs that were made anew do not count."""
+        keys = {Path(place.folder).name for place in places if not place.fresh}
+        looks: list[Look] = []
+        for look, seen in _read_looks(self.folder):
+            if not seen <= keys:
+                break  # other code, data or settings, or fewer seeds: what was seen there says nothing of these
+            if seen == keys:
+                break
+            looks.append(look)
+        return tuple(looks)
+
+    def _add_seeds(self, contents: Contents, seeds: SeedsByLevel) -> SeedsByLevel | None:
+        """Return more seeds for the levels that may still be the best; None if the study is decided or has all its seeds."""
+        from lrreport.inference.choice import choose_next
+        from lrreport.report.load import assess_contents
+
+        decision = assess_contents(self.folder, contents).decision
+        self._remember(contents, decision.look)
+        n_next = choose_next(decision, {index: len(own) for index, own in seeds.items()}, self.study.seeds.n_most)
+        if n_next is None:
+            return None
+        n_more = sum(n - len(seeds[index]) for index, n in n_next.items())
+        names = [level.name for level in self.study.levels if n_next[level.index] > len(seeds[level.index])]
+        notify(f"look {decision.look.number}: undecided; {count_nouns(n_more, 'run')} more, for {', '.join(names)}")
+        return {index: self.study.seeds.extend(n) for index, n in n_next.items()}
+
+    def _confirm(
+        self, sweep: Sweep, contents: Contents, runs: Sequence[Run], failures: dict[str, str]
+    ) -> Contents:
+        """Return the contents with runs of the chosen level on seeds that took no part in the choice."""
+        from lrreport.report.load import assess_contents
+
+        decision = assess_contents(self.folder, contents).decision
+        if decision.chosen is None:
+            notify("nothing is chosen, so there is nothing to confirm")
+            return contents
+        n = len(self.study.seeds.initial)
+        used = {run.identity.seed for run in runs if run.level == decision.chosen}
+        seeds = [seed for seed in self.study.seeds.extend(len(used) + n + self.study.seeds.n_most) if seed not in used][-n:]
+        fresh = [run for run in self.list_runs({decision.chosen: seeds}) if run.level is not None]
+        self._protect([*runs, *fresh])
+        failed = sweep.run_all(fresh, self.options.n_jobs)
+        if failed:
+            self._may_go_on(fresh, failed)
+            failures |= failed
+        return self._describe(runs, failures, fresh)
+
+    def _import_runs(self) -> Contents:
+        """Return what a report on logs is made from: their runs as records in the report's folder."""
+        from lrreport.imports import import_runs
+
+        return import_runs(self.study, self.folder)
+
+    def _choose_cluster(self) -> Callable[[Notify], AbstractContextManager[Executor]] | None:
         """Return what opens the cluster that the user named, if there is one."""
         return None if self.scheduler is None else partial(_open_cluster, self.scheduler)
 
-    def has_work(self) -> bool:
-        """Return whether a run of the study is not kept yet."""
-        return not all(self.store.has(run.identity) for run in self.runs)
+    def _finish(self, contents: Contents, failures: Mapping[str, str], stopping: Event) -> int:
+        """Make the report unless it is up to date, print its answer and path, and return the exit status."""
+        from lrreport.report import freshness
 
-    def _render(self, runs: list[Run], stopping: Event) -> str:
-        """Make the report from these runs unless it is up to date; return its answer.
-
-        Its files are made in a folder beside the old ones, and then replace them one by one, the page last.
-        """
-        contents = self.describe(runs)
-        made_from = freshness.fingerprint(contents, [self.store.folder(run.identity) / RECORD for run in runs])
+        text = contents.to_text()
+        records = [self.folder / place.folder / RECORD for place in contents.runs]
+        records += [self.folder / place / RECORD for place in contents.range_tests.values()]
+        made_from = freshness.fingerprint(text, records)
         answer = freshness.read_answer(self.folder, made_from)
         if answer is None:
-            (self.folder / freshness.FINGERPRINT).unlink(missing_ok=True)  # what follows is a mixture until it ends
-            replace_file(self.folder / freshness.CONTENTS, contents.encode())
-            for left in self.folder.glob(f"{STAGING}*"):  # by a process that was killed: we hold the lock
-                shutil.rmtree(left, ignore_errors=True)
-            with tempfile.TemporaryDirectory(prefix=STAGING, dir=self.folder) as staging:
-                answer = self.write_report(Path(staging), stopping)
-                for path in sorted(Path(staging).iterdir(), key=lambda path: path.name == freshness.PAGE):
-                    if path.name != LOG:
-                        path.replace(self.folder / path.name)
-            replace_file(self.folder / freshness.FINGERPRINT, made_from.encode())
-        return answer
+            freshness.break_seal(self.folder)  # what follows is a mixture until it ends
+            replace_file(self.folder / CONTENTS, text.encode())
+            self._write_report(stopping)
+            freshness.seal(self.folder, made_from)
+            answer = freshness.read_answer(self.folder, made_from)
+            if answer is None:
+                raise FailedError(f"{self.folder}: the report changed while it was written; repeat the command")
+            self._remember(contents, freshness.read_look(self.folder))
+        if self.options.summary or os.environ.get("GITHUB_STEP_SUMMARY"):
+            self._publish_summary()
+        if not self.options.summary:
+            print(answer)
+        print(self.folder / freshness.PAGE)
+        return 1 if failures else 0
 
-    def write_report(self, staging: Path, stopping: Event) -> str:
-        """Write all files of the report on what the folder's study.json says, and return its answer."""
-        parameters = {"folder": str(self.folder)}
-        with ThreadPoolExecutor(1) as pool:
-            if sys.stderr.isatty():
-                say("writing the report ...")
+    def _remember(self, contents: Contents, look: Look | None) -> None:
+        """Note a look at the study in its folder, with the keys of the runs that it saw."""
+        if look is None:
+            return
+        keys = sorted({Path(place.folder).name for place in contents.runs if not place.fresh})
+        looks = [(one, seen) for one, seen in _read_looks(self.folder) if seen < set(keys)]
+        looks.append((look, set(keys)))
+        text = json.dumps([one.model_dump(mode="json") | {"runs": sorted(seen)} for one, seen in looks], indent=1)
+        replace_file(self.folder / LOOKS, f"{text}\n".encode())
+
+    def _write_report(self, stopping: Event) -> None:
+        """Write all files of the report in a folder beside the old ones; they then replace them one by one, the page last."""
+        from lrreport.report import freshness
+
+        for left in self.folder.glob(f"{STAGING}*"):  # by a process that was killed: we hold the lock
+            shutil.rmtree(left, ignore_errors=True)
+        if sys.stderr.isatty():
+            notify("writing the report ...")
+        with tempfile.TemporaryDirectory(prefix=STAGING, dir=self.folder) as made:
+            staging = Path(made)
+            parameters = {"folder": str(self.folder), "target": made}
+            notebook = freshness.SUMMARY_NOTEBOOK
             try:
-                executed = pool.submit(
-                    execute, freshness.SUMMARY_NOTEBOOK, staging / SUMMARY, parameters, Limits(stopping)
-                )
-                skip_address_grammar()
-                from lrreport.report.render import render_page, write_takeaways  # seconds, in which the kernel starts
-
-                answer = write_takeaways(self.folder, staging)
-                executed.result()
+                execute_notebook(notebook, staging / notebook.name, parameters, Limits(stopping))
             except FailedError as err:
                 raise FailedError(self._leave_to_open(staging, str(err))) from err
-            except BaseException:
-                stopping.set()
-                raise
-        render_page(self.folder, staging)
-        return answer
+            from lrreport.report.render import render_page
+
+            render_page(self.folder, staging)
+            for path in sorted(staging.iterdir(), key=lambda path: path.name == freshness.PAGE):
+                if path.name != LOG and path.is_file():
+                    path.replace(self.folder / path.name)
 
     def _leave_to_open(self, staging: Path, error: str) -> str:
-        """Keep the notebook of a report that failed, and return its error with the place where it is."""
+        """Keep the notebook of a report that failed, and return its error with the path where it is."""
+        from lrreport.report import freshness
+
         failed = self.folder / "failed"
         make_folder(failed)
-        for name in (SUMMARY, LOG):
+        for name in (freshness.SUMMARY_NOTEBOOK.name, LOG):
             if (staging / name).exists():
                 shutil.copyfile(staging / name, failed / name)
         return f"the report failed: {error.replace(str(staging), str(failed))}"
 
-    def describe(self, runs: list[Run]) -> str:
-        """Return the text of the folder's study.json: the study, and where each run is relative to it."""
-        axis, places = self.study.vary.axis, {}
-        for value in self.study.levels():
-            name = name_level(axis, value) if axis else ""
-            folders = [(run.parameters, f"../runs/{run.identity.key}") for run in runs if run.level == name]
-            places[value] = freshness.Places(
-                {one.learning_rate: folder for one, folder in folders if isinstance(one, Parameters)},
-                next((folder for one, folder in folders if isinstance(one, RangeParameters)), None),
-            )
-        return freshness.describe_contents(self.study, places)
+    def _publish_summary(self) -> None:
+        """Print summary.md, and append it to the summary of a GitHub workflow's step where there is one."""
+        from lrreport.report import freshness
+
+        text = (self.folder / freshness.SUMMARY).read_text(encoding="utf-8")
+        if self.options.summary:
+            print(text)
+        if path := os.environ.get("GITHUB_STEP_SUMMARY"):
+            with Path(path).open("a", encoding="utf-8") as file:
+                file.write(f"{text}\n")
 
 
-def _open_cluster(scheduler: Address, say: Say) -> AbstractContextManager[Maker]:
+def _read_looks(folder: Path) -> list[tuple[Look, set[str]]]:
+    """Return the looks noted in a report's folder, each with the keys of the runs that it saw; [] where none can be read."""
+    try:
+        noted = json.loads((folder / LOOKS).read_text(encoding="utf-8"))
+        return [(Look.model_validate({k: v for k, v in one.items() if k != "runs"}), set(one["runs"])) for one in noted]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []
+
+
+def _open_cluster(scheduler: Address, notify: Notify) -> AbstractContextManager[Executor]:
     from lrreport.sweep.cluster import Data, open_cluster  # imports Dask
+    from lrreport.training.files import ensure_files
+    from lrreport.training.transfer import keep_files, read_files
 
-    return open_cluster(scheduler, Data(ensure_files, read_files, keep_files), say)
+    return open_cluster(scheduler, Data(ensure_files, read_files, keep_files), notify)
 
 
-def print_pdf(work: Workflow) -> None:
-    """Print the report of a study to a PDF beside it, and say where it is."""
+def _join_names(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def find_outputs(outputs: str | None, study: Study | None) -> Path:
+    """Return the folder for runs and reports, absolute: the option, or the checkout's, or one beside the study's file."""
+    if outputs is not None:
+        return Path(outputs).expanduser().resolve()
+    return choose_outputs(study.file if study is not None else None).resolve()
+
+
+def make_report(study: Study, outputs: Path, scheduler: Address | None, options: ReportOptions) -> int:
+    """Make the missing runs of a study, then its report; return the exit status."""
+    return Workflow(study, outputs, scheduler, options).make_report()
+
+
+def print_pdf(study: Study, outputs: Path) -> int:
+    """Print the report of a study to a PDF beside it, and print its path."""
     from lrreport.print_pdf import print_page
+    from lrreport.report import freshness
 
-    print(print_page(work.folder / freshness.PAGE))
-
-
-def check_published(study: Study, place: str) -> None:
-    """Raise LrreportError, which begins with `place`, for a published claim that cannot be asked of the study."""
-    if study.published is not None:
-        from lrreport.report.claims import check_claim
-
-        for claim in study.published.claim:
-            try:
-                check_claim(claim, study.vary.learning_rate)
-            except LrreportError as err:
-                raise LrreportError(f"{place}: {err}") from err
-
-
-def print_status(work: Workflow) -> int:
-    """Print a line for each run of the study: fresh, missing, stale and why, or damaged and how."""
-    runs = work.runs
-    names = [", ".join(filter(None, [name_run(run.parameters), run.level])) for run in runs]
-    for name, state in zip(names, work.store.inspect([run.identity for run in runs]), strict=True):
-        reason = f" ({state.reason})" if state.reason else ""
-        print(f"{name:<{max(10, *map(len, names))}} {state.status}{reason}")
+    print(print_page(Workflow(study, outputs).folder / freshness.PAGE))
     return 0
 
 
-def name_run(parameters: Parameters | RangeParameters) -> str:
-    """Return how a run is called in a list: its learning rate, or what else it is."""
-    return format_rate(parameters.learning_rate) if isinstance(parameters, Parameters) else "range test"
+def print_status(study: Study, outputs: Path) -> int:
+    """Print a line for each level of the study with the states of its seeds, and for each run that needs a reason."""
+    work = Workflow(study, outputs)
+    runs = work.list_runs()
+    states = work.store.inspect([run.identity for run in runs])
+    lines: dict[tuple[str, str, str], list[str]] = {}
+    for run, state in zip(runs, states, strict=True):
+        seeds = [] if run.identity.seed is None else [str(run.identity.seed)]
+        lines.setdefault((run.label, state.status, state.reason), []).extend(seeds)
+    width = max((len(label) for label, _, _ in lines), default=0)
+    for (label, status, reason), seeds in lines.items():
+        which = f" ({'seed' if len(seeds) == 1 else 'seeds'} {', '.join(seeds)})" if seeds else ""
+        print(f"{label:<{width}}  {status}{which}{f': {reason}' if reason else ''}")
+    return 0
 
 
-def say(line: str) -> None:
-    """Print a message where it does not mix with results."""
-    print(f"lrreport: {line}", file=sys.stderr, flush=True)
+def print_plan(study: Study, outputs: Path) -> int:
+    """Print how many seeds the study needs until it is decided, and what they cost, from its runs that are kept."""
+    from lrreport.planning import describe_plan
+
+    work = Workflow(study, outputs)
+    kept = [run for run in work.list_runs() if run.level is not None and work.store.has(run.identity)]
+    print(describe_plan(work, kept))
+    return 0
 
 
 def fetch_data(study: Study) -> int:
     """Find, fetch and verify the study's data files, and print where they are."""
-    if IMPORT_PATH.match(study.fixed.dataset):
-        print(f"{study.fixed.dataset}: made by a function of your own, so there is nothing to fetch")
+    if not study.has_own_loop:
+        print(f"{study.place}: its producer has its own data, so there is nothing to fetch")
         return 0
-    paths = verify_files(study.fixed.dataset)
-    print(f"{study.fixed.dataset}: {len(paths)} files verified in {next(iter(paths.values())).parent}")
+    dataset = study.training_of(study.levels[0]).dataset
+    if IMPORT_PATH.match(dataset):
+        print(f"{dataset}: made by a function of your own, so there is nothing to fetch")
+        return 0
+    from lrreport.training.files import verify_files
+
+    paths = verify_files(dataset)
+    print(f"{dataset}: {len(paths)} files verified in {next(iter(paths.values())).parent}")
     return 0
 
 
-def use_data_root(folder: Path) -> None:
+def use_data_root(folder: str) -> None:
     """Let this process and the kernels that it starts keep the data in `folder`."""
-    os.environ["LRREPORT_DATA"] = str(folder.resolve())
+    os.environ["LRREPORT_DATA"] = str(Path(folder).expanduser().resolve())
+
+
+__all__ = ["ReportOptions", "Workflow", "load_study", "make_report", "notify"]

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +27,27 @@ class RunPlace:
 
 
 @dataclass(frozen=True)
+class ImportNote:
+    """One kind of thing that an import left out, merged, missed or guessed: what and why, and how many times."""
+
+    kind: str
+    text: str
+    count: int
+
+
+@dataclass(frozen=True)
 class Contents:
-    """A study, its runs, its range tests by name, the looks taken at it, and why runs are missing, by their names."""
+    """A study, its runs, its range tests by name, the looks taken at it, and why runs are missing, by their names.
+
+    `notes` are those of an import.
+    """
 
     study: Study
     runs: tuple[RunPlace, ...]
     range_tests: Mapping[str, str] = field(default_factory=dict)
     looks: tuple[Look, ...] = ()
     failures: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[ImportNote, ...] = ()
 
     def to_text(self) -> str:
         """Return the text of study.json."""
@@ -48,6 +61,7 @@ class Contents:
             "range_tests": dict(self.range_tests),
             "looks": [look.model_dump(mode="json") for look in self.looks],
             "failures": dict(self.failures),
+            "notes": [asdict(note) for note in self.notes],
         }, indent=1) + "\n"  # fmt: skip
 
 
@@ -63,6 +77,9 @@ def read_contents(folder: Path) -> Contents:
         tests = {str(name): str(place) for name, place in contents.get("range_tests", {}).items()}
         looks = tuple(Look.model_validate(look) for look in contents.get("looks", ()))
         failures = {str(name): str(reason) for name, reason in contents.get("failures", {}).items()}
+        notes = tuple(
+            ImportNote(str(note["kind"]), str(note["text"]), int(note["count"])) for note in contents.get("notes", ())
+        )
         study = parse_study(contents["study"], str(path))
     except LrreportError:
         raise
@@ -72,7 +89,7 @@ def read_contents(folder: Path) -> Contents:
     known = range(len(study.levels))
     if wrong := next((run for run in runs if run.level not in known), None):
         raise LrreportError(f"{path}: the study has no level {wrong.level}; run lrreport report to make it again")
-    return Contents(study, runs, tests, looks, failures)
+    return Contents(study, runs, tests, looks, failures, notes)
 
 
 def list_folders(contents: Mapping[str, Any]) -> list[str]:

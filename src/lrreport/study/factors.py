@@ -12,6 +12,7 @@ LABELS = {  # of settings whose path does not say what they are
     "optimizer.nesterov": "Nesterov momentum",
 }  # fmt: skip
 OPTION_LABELS = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD", "rmsprop": "RMSprop", "mlp": "MLP"}
+LONGEST_NUMBER = 6  # significant digits that are written out
 NOUN_FREE = ("learning_rate",)  # factors whose values need no noun before them: "0.001", not "learning rate 0.001"
 
 
@@ -44,6 +45,11 @@ class FrozenTable(tuple[tuple[str, Any], ...]):
         return " with ".join(filter(None, [OPTION_LABELS.get(name, name), " and ".join(options)]))
 
 
+def _list_digits(value: float) -> str:
+    """Return the significant digits of a number as Python writes it."""
+    return repr(value).partition("e")[0].replace(".", "").replace("-", "").strip("0")
+
+
 @dataclass(frozen=True)
 class Factor:
     """A setting that varies: `name` is its path in the settings ("optimizer.weight_decay"), `values` are in order.
@@ -63,8 +69,16 @@ class Factor:
 
     def format(self, value: Any) -> str:
         """Return one value as a reader sees it: "0.001", "SGD with momentum 0.9"."""
+        if isinstance(value, float) and len(_list_digits(value)) > LONGEST_NUMBER:
+            return format_setting(float(f"{value:.{self._n_digits - 1}e}"))
         text = str(value) if isinstance(value, FrozenTable) else format_setting(value)
         return OPTION_LABELS.get(text, text)
+
+    @property
+    def _n_digits(self) -> int:
+        """How many significant digits, at least three, tell the values of a grid such as 0.0021544346900318843 apart."""
+        values = [value for value in self.values if isinstance(value, int | float)]
+        return next(n for n in range(3, 18) if n == 17 or len({f"{value:.{n - 1}e}" for value in values}) == len(values))
 
     def name_value(self, value: Any) -> str:
         """Return one value with what it is a value of, unless that is clear: "0.001", "batch size 32", "Adam"."""

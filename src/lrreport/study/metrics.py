@@ -98,7 +98,8 @@ def split_name(name: str) -> tuple[str, str] | None:
     if not fitting:
         return None
     prefix = max(fitting, key=len)
-    return prefix, name.removeprefix(f"{prefix}_")
+    quantity = name.removeprefix(f"{prefix}_")
+    return (prefix, quantity) if quantity else None
 
 
 def find_metric(name: str, quantities: Mapping[str, Quantity] = QUANTITIES) -> Metric | None:

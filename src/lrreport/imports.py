@@ -1,0 +1,176 @@
+"""Logs that something else wrote: a study file of what a folder holds, and their runs as records of a report."""
+
+import json
+import math
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lrreport.errors import LrreportError
+from lrreport.record.contents import Contents, ImportNote, RunPlace
+from lrreport.record.files import replace_file
+from lrreport.record.provenance import Identity, digest_text
+from lrreport.record.record import RECORD, RunRecord, Series, save_record
+from lrreport.sources import Import, ImportSpec, inspect, print_grid, read_import, write_study
+from lrreport.sources.folder import Folder
+from lrreport.study.metrics import Metric
+from lrreport.study.parsing import parse_settings
+from lrreport.study.study import RESERVED_NAMES, Study, thaw
+from lrreport.sweep.worker import describe_os_error
+
+FOLDER, NOTED = "imported", "import.json"
+
+
+def write_import(folder: Path, source: str | None, name: str | None) -> int:
+    """Write a commented study of the logs in `folder` into the working folder; print its path and the grid found.
+
+    Raises LrreportError, in one line, for what cannot be read or would mislead, and rather than replace a file.
+    """
+    folder = folder.expanduser()
+    if not folder.exists():
+        raise LrreportError(f"{folder}: no such file or folder; name the one that holds the logs")
+    paths: tuple[str, ...] = ("**",)
+    if folder.is_file():
+        folder, paths = folder.parent, (folder.name,)
+    name = name or re.sub(r"[^A-Za-z0-9._+-]+", "-", folder.resolve().name).strip("-.") or "imported"
+    name = f"imported_{name}" if name in RESERVED_NAMES else name
+    target = Path.cwd() / f"{name}.toml"
+    if target.exists():
+        raise LrreportError(f"{target}: is there already; choose another name with --name, or remove it")
+    imported = inspect(folder, source, paths=paths)
+    text = write_study(imported, os.path.relpath(folder.resolve(), target.parent))
+    try:
+        replace_file(target, text.encode())
+    except OSError as err:
+        raise LrreportError(describe_os_error(err)) from err
+    print(print_grid(imported.grid))
+    for note in imported.notes:
+        print(f"{note.kind}: {note.text} ({note.count})")
+    print(f"{target}\nCheck what is marked as guessed there, then: lrreport report {target.name}")
+    return 0
+
+
+def import_runs(study: Study, folder: Path) -> Contents:
+    """Return what a report on logs is made from: each run as a record in the report's folder.
+
+    They are read again only if a file of theirs, or the study, has changed; import.json says what was read and with which
+    digests. Raises LrreportError for logs that cannot be read or would mislead.
+    """
+    if study.folder is None:
+        raise LrreportError(f"{study.place}: a study of logs needs a file, which says where they are")
+    spec = parse_settings(ImportSpec, study.import_, study.place, within="import")
+    made_from = _fingerprint(study, spec)
+    known = _read_noted(folder, made_from)
+    if known is None:
+        seeds = study.seeds.listed
+        imported = read_import(spec, study.folder, metrics=study.metrics, vary=study.vary, seeds=seeds)
+        _check_metric(study, imported)
+        shutil.rmtree(folder / FOLDER, ignore_errors=True)
+        (folder / FOLDER).mkdir(parents=True)
+        places = _save_runs(study, imported, folder)
+        known = {
+            "made_from": made_from,
+            "runs": places,
+            "notes": [{"kind": note.kind, "text": note.text, "count": note.count} for note in imported.notes],
+            "files": [{"path": file.path, "size": file.size, "sha256": file.sha256} for file in imported.files],
+        }
+        replace_file(folder / NOTED, (json.dumps(known, indent=1, ensure_ascii=False) + "\n").encode())
+    places = [RunPlace(run["level"], run["seed"], run["folder"]) for run in known["runs"]]
+    notes = [ImportNote(note["kind"], note["text"], note["count"]) for note in known["notes"]]
+    return Contents(study, tuple(places), notes=tuple(notes))
+
+
+def _fingerprint(study: Study, spec: ImportSpec) -> str:
+    """Return the digest of the study, and of names, sizes and times of the files that its import selects."""
+    assert study.folder is not None
+    files = Folder(study.folder / spec.folder).select(spec.paths)
+    stats = [(path, (files.root / path).stat()) for path in sorted(files.paths)]
+    seen = [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats]
+    return digest_text(json.dumps([study.digest(), list(study.seeds.initial), seen]))
+
+
+def _read_noted(folder: Path, made_from: str) -> dict[str, Any] | None:
+    """Return what import.json says if it was written for just this and its records are there."""
+    try:
+        noted: dict[str, Any] = json.loads((folder / NOTED).read_text(encoding="utf-8"))
+        whole = all((folder / run["folder"] / RECORD).is_file() for run in noted["runs"])
+        return noted if noted["made_from"] == made_from and whole else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _check_metric(study: Study, imported: Import) -> None:
+    for name in (study.decide.metric, study.decide.best_of):
+        if name is not None and name not in imported.metrics:
+            there = ", ".join(imported.metrics) or "none"
+            raise LrreportError(f"{study.place}: decide.metric = {name!r}: the runs have no such metric; they have {there}")
+
+
+def _save_runs(study: Study, imported: Import, folder: Path) -> list[dict[str, Any]]:
+    """Save each imported run as a record; return level, seed and folder of each."""
+    levels = {_level_key(level.values): level.index for level in study.levels}
+    history = dict(tuple(imported.history.groupby("run", observed=True)))
+    finals = [name for name in imported.metrics if f"final.{name}" in imported.runs.columns]
+    settings = [name for name in imported.runs.columns if name.startswith("setting.")]
+    places = []
+    for row in imported.runs.to_dict("records"):
+        values = imported.grid.levels[int(row["level"])].values
+        level = levels.get(_level_key(values))
+        if level is None:
+            continue  # a level that the study does not list
+        seed = int(row["seed"]) if str(row["seed"]).isdecimal() else None
+        label: int | str = seed if seed is not None else str(row["seed"]) or f"repeat {int(row['replicate']) + 1}"
+        own = {name.removeprefix("setting."): _as_plain(row[name]) for name in settings if not _is_missing(row[name])}
+        record = RunRecord(
+            identity=Identity(settings=own, seed=seed, producer={"run": digest_text(f"{row['source']} {row['run']}")}),
+            settings=own,
+            seed=seed,
+            replicate=int(row["replicate"]),
+            status=row["status"],
+            reason=str(row["reason"] or ""),
+            metrics=imported.metrics,
+            history=tuple(_make_series(history.get(row["run"]), imported.metrics)),
+            final={name: float(row[f"final.{name}"]) for name in finals if math.isfinite(row[f"final.{name}"])},
+            facts={} if _is_missing(row["seconds"]) else {"wall_seconds": float(row["seconds"])},
+        )
+        place = f"{FOLDER}/{record.identity.key}"
+        save_record(folder / place, record, {})
+        places.append({"level": level, "seed": label, "folder": place})
+    if not places:
+        raise LrreportError(f"{study.place}: the logs have no run of a level that [vary] lists")
+    return places
+
+
+def _make_series(history: pd.DataFrame | None, metrics: Mapping[str, Metric]) -> list[Series]:
+    if history is None:
+        return []
+    series = []
+    for (metric, axis), rows in history.groupby(["metric", "axis"], observed=True, sort=False):
+        if str(metric) in metrics:
+            ordered = rows.sort_values("at", kind="stable")
+            values = [float(value) if math.isfinite(value) else None for value in ordered["value"]]
+            series.append(Series(metric=str(metric), axis=axis, at=tuple(map(float, ordered["at"])), values=tuple(values)))
+    return series
+
+
+def _level_key(values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Return the values of a level so that 1 and 1.0 are the same."""
+    return tuple(sorted((name, _as_text(thaw(value))) for name, value in values.items()))
+
+
+def _as_text(value: Any) -> str:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return repr(float(value)) if number else str(value)
+
+
+def _as_plain(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else value
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))

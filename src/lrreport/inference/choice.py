@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 
 from lrreport.inference.edges import Edge, find_edges
-from lrreport.inference.failures import count_failures
 from lrreport.inference.measurements import Measurements
 from lrreport.inference.statistics import (
     ALPHA,
@@ -89,6 +88,11 @@ def find_candidates(comparisons: Comparisons, alpha: float, eligible: Array) -> 
     return may_be_best, at_most, at_least
 
 
+def find_share(number: int) -> float:
+    """Return the share of the 5 % that look `number` spends, 1 / (m (m + 1)): 2.5 %, 0.83 %, 0.42 % …, all together 5 %."""
+    return ALPHA / (number * (number + 1))
+
+
 def share_error(measurements: Measurements, n_seeds: Mapping[int, int]) -> Look:
     """Return this look at the study, with its share of the 5 %: look m may be wrong with probability 5 % / (m (m + 1)).
 
@@ -103,14 +107,22 @@ def share_error(measurements: Measurements, n_seeds: Mapping[int, int]) -> Look:
     number = len(looks) + 1
     dropped = tuple(sorted({index for look in looks for index in look.dropped}))
     only = measurements.most_seeds is not None and max(n_seeds.values(), default=0) >= measurements.most_seeds
-    alpha = ALPHA if number == 1 and only else ALPHA / (number * (number + 1))
+    alpha = ALPHA if number == 1 and only else find_share(number)
     left = max(0.0, ALPHA - sum(look.alpha for look in looks))
     return Look(number=number, n_seeds=dict(n_seeds), alpha=min(alpha, left) if left > 1e-9 else 0.0, dropped=dropped)
 
 
-def decide(measurements: Measurements, scores: pd.DataFrame, arrivals: "pd.Series[float] | None" = None) -> Decision:
-    """Return the decision on `scores` (seeds × levels) of the metric that decides; `arrivals` serve `prefer = "fastest"`."""
-    table, trained = count_failures(measurements, scores)
+def decide(
+    measurements: Measurements,
+    outcomes: pd.DataFrame,
+    trained: pd.DataFrame,
+    arrivals: "pd.Series[float] | None" = None,
+) -> Decision:
+    """Return the decision, given the outcomes per level and the scores that count (seeds × levels) of `count_failures`.
+
+    `arrivals` by level serve `prefer = "fastest"`.
+    """
+    table = outcomes
     look = share_error(measurements, {int(i): int(n) for i, n in table.n_runs.items()})
     decision = _decide_among(measurements, table, trained, look, tuple(table.index[table.n > 0]), arrivals)
     if len(measurements.factors) < 2:
@@ -283,5 +295,5 @@ def _plan_more(measurements: Measurements, decision: Decision) -> Plan | None:
         return None
     number = decision.look.number + 1
     left = ALPHA - sum(look.alpha for look in measurements.looks if look.number < decision.look.number) - decision.alpha
-    alpha = min(ALPHA / (number * (number + 1)), left) / decision.n_comparisons
+    alpha = min(find_share(number), left) / decision.n_comparisons
     return plan_seeds(*max(spreads), margin=margin, alpha=alpha) if alpha > 1e-9 else None

@@ -34,13 +34,13 @@ def find_guessing_limit(measurements: Measurements, scores: pd.DataFrame) -> flo
     return chance + sign * limit
 
 
-def count_failures(measurements: Measurements, scores: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def count_failures(measurements: Measurements, scores: pd.DataFrame, limit: float) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return a table of outcomes per level (n_runs, n_failed, failed_low, failed_high, n, mean) and the scores that count.
 
-    The second (seeds × levels) has NaN where a seed failed. `failed_low` and `failed_high` are the exact 95 % interval of
-    the share of seeds that fail.
+    A seed failed whose score is not better than `limit`; the second (seeds × levels) has NaN there. `failed_low` and
+    `failed_high` are the exact 95 % interval of the share of seeds that fail.
     """
-    limit, sign = find_guessing_limit(measurements, scores), measurements.metric.sign
+    sign = measurements.metric.sign
     trained = scores.where(sign * scores > sign * limit) if math.isfinite(limit) else scores
     diverged = measurements.runs[measurements.runs.status == "diverged"].groupby("level").size()
     table = pd.DataFrame(index=pd.Index(range(len(measurements.levels)), name="level"))

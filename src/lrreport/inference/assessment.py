@@ -1,0 +1,233 @@
+"""The assessment: everything that findings read, computed once from measurements and passed on."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from lrreport.inference.choice import Decision, decide, find_candidates
+from lrreport.inference.failures import count_failures, find_guessing_limit
+from lrreport.inference.measurements import Measurements, Point, collect_curves, find_point, tabulate_scores
+from lrreport.inference.statistics import (
+    Array,
+    Comparisons,
+    Estimate,
+    compare_levels,
+    estimate_crossed,
+    estimate_mean,
+    find_crossing,
+    find_resolution,
+)
+from lrreport.study.metrics import Metric
+
+TARGET_SHARE = 0.9  # of the way from guessing to the leader's mean; reaching it counts as arriving
+CPU_SECONDS = "cpu_seconds"  # the metric of training time, spent per point of the axis
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Which levels may lead on a statistic, and how far each lies behind at most and at least; by level index."""
+
+    may_lead: "pd.Series[bool]"
+    at_most: "pd.Series[float]"
+    at_least: "pd.Series[float]"
+    comparisons: Comparisons
+    levels: tuple[int, ...]
+
+    @property
+    def candidates(self) -> tuple[int, ...]:
+        """The levels that may lead, in the study's order."""
+        return tuple(int(i) for i in self.may_lead.index[self.may_lead])
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """Measurements with what is derived from them.
+
+    `scores` holds by metric the values where runs are compared (seeds × levels), of the seeds that did not fail.
+    `arrivals` says when each run reaches `target`, a value of the deciding metric, on the axis (NaN: never; None: no curve
+    or no target). `rises` is by how much the loss worsens from one evaluation to the next on average, a fall counting as 0;
+    `relative_rises` the same divided by the mean loss (None where the loss may be 0 or negative).
+    """
+
+    measurements: Measurements
+    decision: Decision
+    point: Point
+    curves: Mapping[str, pd.DataFrame]
+    scores: Mapping[str, pd.DataFrame]
+    guessing_limit: float
+    target: float
+    arrivals: pd.DataFrame | None
+    loss: Metric | None
+    rises: pd.DataFrame | None
+    relative_rises: pd.DataFrame | None
+
+    @property
+    def compared(self) -> tuple[int, ...]:
+        """The levels with a seed that trained."""
+        return self.decision.compared
+
+    @property
+    def n_pairs(self) -> int:
+        """How many pairs of levels are compared: the family of every pairwise statement."""
+        return max(1, math.comb(len(self.compared), 2))
+
+    def resolution(self, metric: str) -> float:
+        """Return the smallest step of a metric, as declared or as its values were written."""
+        declared = self.measurements.resolution.get(metric)
+        return declared or find_resolution(self.scores[metric].to_numpy().ravel())
+
+    def curve(self, level: int, metric: str) -> pd.DataFrame:
+        """Return the curves of a level: points that all its seeds have down, the seeds that trained across."""
+        frame = self.curves.get(metric)
+        if frame is None:
+            return pd.DataFrame()
+        seeds = self.scores[self.measurements.decide.metric][level].dropna().index
+        columns = [(level, seed) for seed in seeds if (level, seed) in frame.columns]
+        if not columns:
+            return pd.DataFrame()
+        own = frame[columns].dropna()
+        return own.set_axis([seed for _, seed in columns], axis=1)
+
+    def compare(self, table: pd.DataFrame, level: int, than: int, resolution: float = 0.0, sign: int = 1) -> Estimate:
+        """Return level minus than on a statistic (seeds × levels), one of all pairs of levels that are compared."""
+        comparisons = compare_levels(table[[level, than]].to_numpy(), self.measurements.paired, sign, resolution)
+        return comparisons.estimate(0, 1, int(table[[level, than]].notna().sum().min()), self.n_pairs)
+
+    def compare_scores(self, level: int, than: int, metric: str) -> Estimate:
+        """Return the difference of two levels on a metric, level minus than, with its simultaneous interval."""
+        return self.compare(self.scores[metric], level, than, self.resolution(metric))
+
+    def stand(self, table: pd.DataFrame, sign: int, resolution: float = 0.0) -> Standing:
+        """Return which levels may lead on a statistic (seeds × levels), where a high value leads if sign is 1."""
+        levels = tuple(i for i in self.compared if i in table and table[i].notna().any())
+        comparisons = compare_levels(table[list(levels)].to_numpy(), self.measurements.paired, sign, resolution)
+        alpha = self.decision.alpha / max(1, len(levels) - 1)
+        eligible = np.ones(len(levels), dtype=bool)
+        found: tuple[Array, Array, Array] = find_candidates(comparisons, alpha, eligible)
+        may, at_most, at_least = (pd.Series(one, index=list(levels)) for one in found)
+        return Standing(may, at_most, at_least, comparisons, levels)
+
+    def stand_on(self, metric: str, sign: int) -> Standing:
+        """Return which levels may be the best (sign 1) or the worst (sign −1) on a metric; the decision's, if it decides."""
+        decision = self.decision
+        if metric == self.measurements.decide.metric and sign == 1:
+            table = decision.table.loc[list(decision.compared)]
+            return Standing(
+                table.may_be_best.astype(bool),
+                table.behind_at_most,
+                table.behind_at_least,
+                decision.comparisons,
+                self.compared,
+            )
+        return self.stand(self.scores[metric], sign * self.measurements.metrics[metric].sign, self.resolution(metric))
+
+    def estimate_score(self, level: int, metric: str, n_tests: int = 1) -> tuple[Estimate, str]:
+        """Return a level's mean on a metric with its interval, and what its n counts.
+
+        Over seeds × examples where scores of single examples are kept for all its seeds (crossed random effects), else over
+        seeds alone.
+        """
+        own = self.scores[metric][level].dropna()
+        kept = self.measurements.examples.get(metric, {}).get(level)
+        if kept is not None and len(kept) == len(own) and kept.shape[1] > 1:
+            return estimate_crossed(kept, n_tests), "seeds × examples"
+        return estimate_mean(own, n_tests, self.resolution(metric)), "seeds"
+
+
+def assess(measurements: Measurements) -> Assessment:
+    """Return what findings need to know of measurements."""
+    curves = collect_curves(measurements)
+    point = find_point(measurements, curves)
+    tables = {name: tabulate_scores(measurements, curves, point, name) for name in measurements.metrics}
+    deciding = tables[measurements.decide.metric]
+    limit = find_guessing_limit(measurements, deciding)
+    outcomes, trained = count_failures(measurements, deciding, limit)
+    target = _find_target(measurements, trained, curves)
+    arrivals = _find_arrivals(measurements, trained, curves, target)
+    decision = decide(measurements, outcomes, trained, None if arrivals is None else arrivals.mean(skipna=False))
+    loss = measurements.find_loss()
+    scores = {name: table.where(trained.notna()) for name, table in tables.items()}
+    rises = None if loss is None or loss.name not in curves else _measure_rises(curves[loss.name], loss.sign, trained)
+    return Assessment(
+        measurements=measurements,
+        decision=decision,
+        point=point,
+        curves=curves,
+        scores=scores,
+        guessing_limit=limit,
+        target=target,
+        arrivals=arrivals,
+        loss=loss,
+        rises=None if rises is None else rises[0],
+        relative_rises=None if rises is None else rises[1],
+    )
+
+
+def _find_target(measurements: Measurements, trained: pd.DataFrame, curves: Mapping[str, pd.DataFrame]) -> float:
+    """Return nine tenths of the way from guessing, or else from the untrained network, to the best mean; NaN without."""
+    metric = measurements.metric
+    means = metric.sign * trained.mean()
+    if means.isna().all():
+        return math.nan
+    start = metric.chance
+    frame = curves.get(metric.name)
+    if start is None and frame is not None and len(frame) and frame.index[0] == 0:
+        start = float(frame.iloc[0].mean())
+    if start is None:
+        return math.nan
+    return start + TARGET_SHARE * (metric.sign * float(means.max()) - start)
+
+
+def _find_arrivals(
+    measurements: Measurements, trained: pd.DataFrame, curves: Mapping[str, pd.DataFrame], target: float
+) -> pd.DataFrame | None:
+    frame, sign = curves.get(measurements.decide.metric), measurements.metric.sign
+    if frame is None or math.isnan(target) or (frame.index > 0).sum() < 2:
+        return None
+    arrivals = pd.DataFrame(np.nan, index=trained.index, columns=trained.columns)
+    for level, seed in trained.stack().index.swaplevel():
+        if (level, seed) in frame.columns:
+            arrivals.at[seed, level] = find_crossing(sign * frame[level, seed], sign * target)
+    return arrivals
+
+
+def _measure_rises(
+    frame: pd.DataFrame, sign: int, trained: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame | None] | None:
+    """Return how much each curve worsens per evaluation, absolutely and relative to its mean (seeds × levels)."""
+    if len(frame) < 2:
+        return None
+    rises = frame.apply(lambda curve: (-sign * curve.dropna().diff().iloc[1:]).clip(lower=0).mean())
+    means = frame[frame.index > 0].mean()
+    keep = trained.notna()
+
+    def unstack(values: "pd.Series[float]") -> pd.DataFrame:
+        table = values.unstack("level")
+        return table.reindex(index=keep.index, columns=keep.columns).where(keep)
+
+    positive = bool((frame.min().min() > 0) and (means > 0).all())
+    return unstack(rises), unstack(rises / means) if positive else None
+
+
+def find_seconds(assessment: Assessment, level: int) -> float:
+    """Return the mean CPU seconds until a level's seeds reach the target; NaN without times or where one never does."""
+    spent = assessment.curves.get(CPU_SECONDS)
+    if spent is None or assessment.arrivals is None:
+        return math.nan
+    seconds = []
+    for seed, at in assessment.arrivals[level].items():
+        if (level, seed) in spent.columns and not math.isnan(
+            assessment.scores[assessment.measurements.decide.metric].at[seed, level]
+        ):
+            total = spent[level, seed].fillna(0).cumsum()
+            seconds.append(float(np.interp(at, total.index, total)) if not math.isnan(at) else math.nan)
+    return float(np.mean(seconds)) if seconds else math.nan
+
+
+def share_machine(measurements: Measurements, levels: tuple[int, ...]) -> bool:
+    """Return whether all runs of these levels were made on one machine: one host and one processor, as far as known."""
+    runs = measurements.runs[measurements.runs.level.isin(levels)]
+    return all(runs[fact].nunique(dropna=False) <= 1 for fact in ("host", "cpu") if fact in runs)

@@ -1,0 +1,150 @@
+"""Claims of a study of two factors: does the best value of the first move with the second, and is one of the second better?"""
+
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from lrreport.inference.assessment import Assessment
+from lrreport.inference.claims.claim import Result, Untestable, Verdict, add_claim
+from lrreport.inference.claims.search import CHOICE, SOURCE, choice
+from lrreport.inference.statistics import compare_levels
+from lrreport.inference.words import count, list_levels, quantify_difference, quantify_levels
+from lrreport.study.factors import Factor
+from lrreport.study.formats import Quantity, list_words
+
+
+def _require_two_factors(assessment: Assessment) -> tuple[Factor, Factor]:
+    if len(assessment.measurements.factors) < 2:
+        raise Untestable("the study varies one setting only")
+    first, second = assessment.measurements.factors
+    return first, second
+
+
+@add_claim("best_combination", rule=CHOICE, source=SOURCE)
+def best_combination(assessment: Assessment) -> Result:
+    """One combination of both factors is the one to choose."""
+    _require_two_factors(assessment)
+    return choice(assessment)
+
+
+@add_claim(
+    "best_rate_moves",
+    rule="Within each value of the second factor, the levels that may be the best there, all values together with 95 % over all "
+    "looks. Supported if two values have no value of the first factor in common; contradicted if one and the same, inside the "
+    "range tried, is the only one with every value. A level whose runs are missing may be the best. A shift smaller than the "
+    "steps between the values tried does not show.",
+    source=SOURCE,
+)
+def best_rate_moves(assessment: Assessment) -> Result:
+    """The best value of the first factor is another one at some value of the second than at some other."""
+    first, second = _require_two_factors(assessment)
+    measurements, within = assessment.measurements, assessment.decision.within
+    usable = {value: part for value, part in within.items() if len(part.compared) > 1}
+    if len(usable) < 2:
+        raise Untestable(f"fewer than two values of {second.label} have two {first.label}s to compare")
+    if max(int(part.table.n[part.leader]) for part in usable.values()) < 2:
+        raise Untestable("there is one seed, and telling a difference from chance takes two or more")
+    absent = {value: [i for i, level in enumerate(measurements.levels) if level.values[second.name] == value
+                      and not assessment.decision.table.n_runs[i]] for value in usable}  # fmt: skip
+    may = {
+        value: {_value(measurements, first, i) for i in (*part.candidates, *absent[value])}
+        for value, part in usable.items()
+    }
+    leads = {value: _value(measurements, first, part.leader) for value, part in usable.items()}
+    apart = [(a, b) for a, b in combinations(may, 2) if not may[a] & may[b]]
+    common = set.intersection(*may.values())
+    ends = (min(first.values), max(first.values)) if first.numeric else ()
+    whole = set(usable) == set(second.values)
+    alone = whole and all(len(one) == 1 for one in may.values()) and len(common) == 1
+    verdict: Verdict = "supported" if apart else "contradicted" if alone and not common & set(ends) else "undecided"
+    case: str = "end" if alone and verdict == "undecided" else verdict
+    listed = [
+        f"{_list_values(first, leads[value])} with {_name_value(second, value, i)}" for i, value in enumerate(usable)
+    ]
+    cannot = [
+        f"{_list_values(first, *may[value])} with {_name_value(second, value, i)}" for i, value in enumerate(usable)
+    ]
+    a, b = apart[0] if apart else (None, None)
+    shared = sorted(common, key=list(first.values).index)
+    evidence: dict[str, Quantity] = {
+        "n": count(min(int(part.table.n[list(part.compared)].min()) for part in usable.values()))
+    }
+    for key, factor in (("first", first), ("second", second)):
+        values = factor.values if factor.numeric else ()
+        evidence |= {f"{key}_{i}": Quantity(float(value), factor.format(value)) for i, value in enumerate(values, 1)}
+    names = {
+        "factor": first.label, "second": second.label, "leads": list_words(listed), "cannot": "; ".join(cannot),
+        "a": second.name_value(a) if apart else "", "b": second.format(b) if apart else "",
+        "common": _list_values(first, *shared) if shared else "",
+        "but": f", but {_list_values(first, *shared)} may be the best with any" if shared else ", but others may be as well",
+    }  # fmt: skip
+    return Result(case, verdict, None, "", int(evidence["n"].value), "seeds", evidence, names)
+
+
+def _value(measurements: Any, factor: Factor, level: int | None) -> Any:
+    return measurements.levels[level].values[factor.name]
+
+
+def _list_values(factor: Factor, *values: Any) -> str:
+    ordered = sorted(values, key=list(factor.values).index)
+    return list_words([factor.name_value(value) for value in ordered], "or")
+
+
+def _name_value(factor: Factor, value: Any, position: int) -> str:
+    return factor.name_value(value) if position == 0 else factor.format(value)
+
+
+@add_claim(
+    "higher_when_tuned", "value", "than_value",
+    rule="Supported if some level with the one value beats every level with the other, one-sided, at the error of this look "
+    "divided by the numbers of levels with the one value and of ordered pairs of values; contradicted the other way.",
+    source="Berger (1982), intersection–union tests; Bonferroni",
+)  # fmt: skip
+def higher_when_tuned(assessment: Assessment, value: Any, than_value: Any) -> Result:
+    """The best of one value of the second factor is better than the best of another."""
+    _, second = _require_two_factors(assessment)
+    measurements, metric = assessment.measurements, assessment.measurements.metric
+    groups = [
+        [i for i in assessment.compared if measurements.levels[i].values[second.name] == one]
+        for one in (value, than_value)
+    ]
+    for group, one in zip(groups, (value, than_value), strict=True):
+        if not group:
+            raise Untestable(f"no seed trained with {second.name_value(one)}")
+    columns = [*groups[0], *groups[1]]
+    table = assessment.scores[metric.name][columns]
+    if table.notna().sum().max() < 2:
+        raise Untestable("there is one seed, and telling a difference from chance takes two or more")
+    comparisons = compare_levels(table.to_numpy(), measurements.paired, metric.sign, assessment.resolution(metric.name))
+    n_values = len(second.values)
+    wins = []
+    for own, others in (
+        (range(len(groups[0])), range(len(groups[0]), len(columns))),
+        (range(len(groups[0]), len(columns)), range(len(groups[0]))),
+    ):
+        low, _ = comparisons.find_limits(assessment.decision.alpha / (len(own) * n_values * (n_values - 1)))
+        wins.append(bool((low[np.ix_(list(own), list(others))] > 0).all(axis=1).any()))
+    verdict: Verdict = "supported" if wins[0] else "contradicted" if wins[1] else "undecided"
+    means = metric.sign * table.mean()
+    leaders = [max(group, key=lambda i: float(means[i])) for group in groups]
+    estimate = assessment.compare_scores(leaders[0], leaders[1], metric.name)
+    gone = [
+        i
+        for i, level in enumerate(measurements.levels)
+        if level.values[second.name] in (value, than_value) and not assessment.decision.table.n_runs[i]
+    ]
+    if gone:
+        raise Untestable(f"{list_levels(measurements, gone)} has no run and might be the best there")
+    evidence = quantify_difference(metric, estimate) | quantify_levels(
+        measurements, {"lead": leaders[0], "than_lead": leaders[1]}
+    )
+    for key, one in (("value", value), ("than_value", than_value)):
+        if second.numeric:
+            evidence[key] = Quantity(float(one), second.format(one))
+    names = {
+        "lead": measurements.levels[leaders[0]].name, "than_lead": measurements.levels[leaders[1]].name, "metric": metric.label,
+        "side": "above" if estimate.mean >= 0 else "below",
+        "value_name": second.name_value(value), "than_name": second.name_value(than_value),
+    }  # fmt: skip
+    return Result(verdict, verdict, estimate, metric.difference_unit, estimate.n, "seeds", evidence, names)

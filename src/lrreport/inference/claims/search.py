@@ -1,0 +1,238 @@
+"""Claims about the whole study: did it finish, was its range wide enough, do loss and metric agree, which level to choose?"""
+
+import math
+from itertools import combinations
+
+from lrreport.inference.assessment import Assessment
+from lrreport.inference.choice import Decision
+from lrreport.inference.claims.claim import Result, Untestable, Verdict, add_claim
+from lrreport.inference.edges import Edge
+from lrreport.inference.statistics import Estimate
+from lrreport.inference.words import (
+    count,
+    count_levels,
+    list_levels,
+    name_nouns,
+    quantify_levels,
+    quantify_list,
+    write_difference,
+    write_share,
+    write_value,
+)
+from lrreport.study.factors import Factor
+from lrreport.study.formats import Quantity, count_nouns, list_words
+
+REASONS = {  # why there is no choice, as a clause
+    "no runs": "there is no run",
+    "no scores": "no run has a value of the deciding metric",
+    "none learns": "every seed diverged or ends no better than guessing",
+    "one level": "only one {noun} was tried",
+    "one seed": "there is one seed, and telling a difference from chance takes two or more",
+    "error spent": "its earlier looks spent the whole error of 5 %; a new study on fresh seeds can decide",
+}
+CHOICE = (
+    "The highest mean of the deciding metric: best if no other may be, good enough if it lies at most the margin behind the "
+    "best of those tried, else undecided. With 95 % over all looks a best one is among those that may be the best and no level "
+    "lies farther behind than stated. A study that declares its first look the only one spends 5 % on it; any other spends "
+    "5 % / (m (m + 1)) on look m. Fewer than three seeds choose nothing. Test values are read once and choose nothing."
+)
+SOURCE = "Edwards and Hsu (1983); Kim and Nelson (2001); Hong and Nelson (2007)"
+
+
+@add_claim("all_finished", rule="Supported if every planned run is there and none of them diverged.")
+def all_finished(assessment: Assessment) -> Result:
+    """Every planned run trained to its end."""
+    measurements, table = assessment.measurements, assessment.decision.table
+    missing = measurements.list_missing()
+    n_planned = int(table.n_runs.sum()) + len(missing)
+    n_diverged = int(table.n_diverged.sum())
+    if not n_planned:
+        raise Untestable("there is no run")
+    gone = sorted({level for level, _ in missing})
+    broken = [int(i) for i in table.index[table.n_diverged > 0]]
+    evidence = {"n": count(n_planned), "n_levels": count(len(table)), "n_diverged": count(n_diverged),
+                "n_missing": count(len(missing)),
+                **quantify_list(measurements, "diverged", broken), **quantify_list(measurements, "missing", gone)}  # fmt: skip
+    problems = []
+    if n_diverged:
+        problems.append(f"{count_nouns(n_diverged, 'run')} diverged ({list_levels(measurements, broken)})")
+    if missing:
+        verb = "is" if len(missing) == 1 else "are"
+        problems.append(f"{count_nouns(len(missing), 'run')} {verb} missing ({list_levels(measurements, gone)})")
+    case = "problems" if problems else "only" if n_planned == 1 else "finished"
+    names = {"problems": list_words(problems) if problems else "", "levels": count_levels(measurements, len(table))}
+    verdict: Verdict = "contradicted" if problems else "supported"
+    return Result(case, verdict, None, "", n_planned, "runs", evidence, names)
+
+
+@add_claim(
+    "loss_ranks_as_accuracy",
+    rule="Of the pairs of levels that differ clearly both on the deciding metric and on the loss (simultaneous intervals over "
+    "all pairs): supported if the same level is better on both in each, contradicted if not in some.",
+    source="Dunn (1961)",
+)
+def loss_ranks_as_accuracy(assessment: Assessment) -> Result:
+    """The loss puts the levels into the same order as the metric that decides."""
+    measurements, metric, loss = assessment.measurements, assessment.measurements.metric, assessment.loss
+    if loss is None or loss.name == metric.name:
+        raise Untestable("there is no second metric to compare it with" if loss else "there is no loss")
+    levels = [i for i in assessment.compared if assessment.scores[loss.name][i].notna().sum() > 1]
+    if len(levels) < 2:
+        raise Untestable(f"there are no two {name_nouns(measurements)[1]} with two seeds or more")
+    agree: list[tuple[int, int]] = []
+    against: list[tuple[int, int]] = []
+    for i, j in combinations(levels, 2):
+        on_metric, on_loss = (assessment.compare_scores(i, j, name) for name in (metric.name, loss.name))
+        if all(one.low > 0 or one.high < 0 for one in (on_metric, on_loss)):
+            same = (metric.sign * on_metric.mean > 0) == (loss.sign * on_loss.mean > 0)
+            (agree if same else against).append((i, j) if metric.sign * on_metric.mean > 0 else (j, i))
+    n_pairs, n_apart = math.comb(len(levels), 2), len(agree) + len(against)
+    verdict: Verdict = "contradicted" if against else "supported" if agree else "undecided"
+    case = verdict if verdict != "supported" else "all" if n_apart == n_pairs else "some"
+    n = int(assessment.decision.table.n[levels].min())
+    evidence = {"n_pairs": count(n_pairs), "n_apart": count(n_apart), "n_against": count(len(against)), "n": count(n)}
+    names = {"metric": metric.label, "loss": loss.label, "noun": name_nouns(measurements)[0],
+             "nouns": name_nouns(measurements)[1], "differ": "differs" if n_apart == 1 else "differ",
+             "pairs": "the only pair" if n_pairs == 1 else f"all {n_pairs} pairs"}  # fmt: skip
+    if against:
+        better, worse = against[0]
+        names |= {"better": measurements.levels[better].name, "worse": measurements.levels[worse].name,
+                  "more": "" if len(against) == 1 else f", as in {len(against)} of {n_pairs} pairs"}  # fmt: skip
+        evidence |= quantify_levels(measurements, {"better": better, "worse": worse})
+    return Result(case, verdict, None, "", n, "seeds", evidence, names)
+
+
+def find_edge(assessment: Assessment, factor: str | None = None) -> tuple[Edge, Factor]:
+    """Return the edge of a factor, by default of the first that has an order, and the factor."""
+    factors, edges = assessment.measurements.factors, assessment.decision.edges
+    chosen = next((f for f in factors if f.name == factor), None) or next((f for f in factors if f.numeric), factors[0])
+    return edges[factors.index(chosen)], chosen
+
+
+@add_claim(
+    "edge_of_range",
+    rule="Supported if a level at an end of the range may be the best and its mean is not behind that of its neighbour by the "
+    "margin; contradicted if both ends are out and neither is practically as good as the best; else undecided.",
+    optional=("factor",),
+)
+def edge_of_range(assessment: Assessment, factor: str | None = None) -> Result:
+    """A level that may be the best lies at an end of the range tried, so better ones may lie outside."""
+    measurements = assessment.measurements
+    edge, varied = find_edge(assessment, factor)
+    one, several = name_nouns(measurements) if len(measurements.factors) == 1 else (varied.label, f"{varied.label}s")
+    if edge.verdict == "not testable":
+        reasons = {"no order": f"the values of {varied.label} have no order", "one value": f"only one {one} was tried",
+                   "no decision": REASONS.get(assessment.decision.reason, "nothing was compared").format(noun=one)}  # fmt: skip
+        raise Untestable(reasons.get(edge.reason, f"there is {edge.reason} of the range"))
+    ends = [level for level, _ in edge.ends]
+    sides = list(dict.fromkeys(side for _, side in edge.ends))
+    steps = [varied.format(value) for value in edge.next_values]
+    evidence = {
+        **quantify_list(measurements, "end", ends),
+        **{
+            f"next_{i}": Quantity(float(value), text)
+            for i, (value, text) in enumerate(zip(edge.next_values, steps, strict=True), 1)
+        },
+        **quantify_list(measurements, "failed", edge.failed),
+        "lowest": Quantity(float(min(varied.values)), varied.format(min(varied.values))),
+        "highest": Quantity(float(max(varied.values)), varied.format(max(varied.values))),
+        "n": count(assessment.decision.table.n[list(assessment.compared)].min()),
+    }
+    failed = f" Every seed failed at {list_levels(measurements, edge.failed)}." if edge.failed else ""
+    near = [i for i in ends if not assessment.decision.table.may_be_best[i]]
+    names = {
+        "ends": list_levels(measurements, ends) if ends else "",
+        "lie": "lies" if len(ends) == 1 else "lie",
+        "side": "both ends" if len(sides) == 2 else f"the {sides[0]} end" if sides else "",
+        "failed": failed,
+        "nouns": several,
+        "next": f" Next to try: {list_words(steps)}." if steps else "",
+        "state": "practically as good as the best" if near == ends else "behind its neighbour by the margin or more",
+    }
+    return Result(edge.verdict, edge.verdict, None, "", int(evidence["n"].value), "seeds", evidence, names)
+
+
+def describe_choice(assessment: Assessment, decision: Decision) -> tuple[str, dict[str, Quantity], dict[str, str]]:
+    """Return the case of a choice's phrase, its evidence and its names; raise Untestable where nothing can be chosen."""
+    measurements, metric, table = assessment.measurements, assessment.measurements.metric, decision.table
+    one, several = name_nouns(measurements)
+    leader = decision.leader
+    names = {"metric": metric.label, "point": assessment.point.text, "noun": one, "nouns": several,
+             "extreme": "highest" if metric.better == "higher" else "lowest"}  # fmt: skip
+    if leader is None or decision.verdict == "not testable":
+        evidence = {}
+        reason = REASONS[decision.reason].format(noun=one)
+        if leader is not None and decision.reason in ("one seed", "one level"):
+            name = measurements.levels[leader].name
+            if decision.reason == "one seed" and decision.tied:
+                name = list_levels(measurements, sorted(decision.tied))
+            verb = "share" if decision.reason == "one seed" and len(decision.tied) > 1 else "has"
+            mean = write_value(metric, float(table["mean"][leader]))
+            kind = f"the {names['extreme']} {metric.label}" if decision.reason == "one seed" else f"a {metric.label}"
+            evidence = {"mean": mean, **quantify_list(measurements, "level", sorted(decision.tied) or [leader])}
+            of = " of" if decision.reason == "one level" else ","
+            reason = f"{reason}; {name} {verb} {kind}{of} {mean}"
+        raise Untestable(reason, evidence)
+    shown = decision.chosen if decision.chosen is not None else leader
+    candidates = list(decision.candidates)
+    n, n_failed = int(table.n_runs[shown]), int(table.n_failed[shown])
+    evidence = {
+        "mean": write_value(metric, float(table["mean"][shown])),
+        "n": count(table.n[shown]),
+        "n_levels": count(len(decision.compared)),
+        "n_runs": count(n),
+        "n_failed": count(n_failed),
+        "failed_low": write_share(float(table.failed_low[shown])),
+        "failed_high": write_share(float(table.failed_high[shown])),
+        **quantify_levels(measurements, {"level": shown}),
+        **quantify_list(measurements, "equal", decision.equal),
+        **quantify_list(measurements, "candidate", candidates),
+        **quantify_list(measurements, "tied", sorted(decision.tied)),
+    }
+    beside = () if decision.margin is None else (decision.margin,)
+    if math.isfinite(table.behind_at_most[shown]):
+        evidence["at_most"] = write_difference(metric, float(table.behind_at_most[shown]), beside)
+    if decision.margin is not None:
+        evidence["margin"] = write_difference(metric, decision.margin, ())
+    equal = list_levels(measurements, decision.equal) if decision.equal else ""
+    names |= {
+        "level": measurements.levels[shown].name,
+        "candidates": list_levels(measurements, candidates, "or"),
+        "equal": f" {equal} {'is' if len(decision.equal) == 1 else 'are'} practically as good." if equal else "",
+        "preferred": f" Of those, the study prefers the {measurements.decide.prefer}." if decision.preferred else "",
+        "failures": say_failures(n, n_failed, evidence),
+        "tied": f" {list_levels(measurements, sorted(decision.tied))} share that mean exactly."
+        if decision.tied
+        else "",
+        "bound": f", which lies at most {evidence['at_most']} behind the best of those tried"
+        if "at_most" in evidence
+        else "",
+    }
+    case = {"best": "best", "good enough": "good enough"}.get(decision.verdict, decision.reason)
+    return case, evidence, names
+
+
+def say_failures(n: int, n_failed: int, evidence: dict[str, Quantity]) -> str:
+    """Return a sentence on how many seeds failed, and how many may."""
+    if not n_failed:
+        return f" No seed of {n} failed: up to {evidence['failed_high']} may."
+    return f" {n_failed} of {n} seeds failed: {evidence['failed_low']} to {evidence['failed_high']} may."
+
+
+@add_claim("choice", rule=CHOICE, source=SOURCE)
+def choice(assessment: Assessment) -> Result:
+    """One level is the one to choose: the best, or good enough."""
+    decision = assessment.decision
+    case, evidence, names = describe_choice(assessment, decision)
+    verdict: Verdict = "supported" if decision.chosen is not None else "undecided"
+    shown = decision.chosen if decision.chosen is not None else decision.leader
+    at_most = float(decision.table.behind_at_most[shown])
+    behind = min(at_most, max(0.0, _gap_to_leader(assessment, shown)))
+    estimate = Estimate(behind, 0.0, at_most, math.nan, math.nan, 0, math.nan) if math.isfinite(at_most) else None
+    unit = assessment.measurements.metric.difference_unit
+    return Result(case, verdict, estimate, unit, int(evidence["n"].value), "seeds", evidence, names)
+
+
+def _gap_to_leader(assessment: Assessment, level: int | None) -> float:
+    means = assessment.measurements.metric.sign * assessment.decision.table["mean"]
+    return float(means[assessment.decision.leader] - means[level])

@@ -1,7 +1,7 @@
 """lrreport's own notebooks as a producer: train.ipynb for the seeds of a level, range_test.ipynb for a range test."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +38,17 @@ class OwnLoop:
         return 0.25 if "model" in self.setup.import_paths() else 1.0
 
     @property
+    def dataset(self) -> str | None:
+        """The dataset, unless a function of the user's makes it."""
+        return None if "dataset" in self.setup.import_paths() else self.setup.dataset
+
+    @property
     def file_name(self) -> str:
         """The name of the notebook."""
         return TRAINING_NOTEBOOK if isinstance(self.setup, Training) else RANGE_NOTEBOOK
 
     def identify(self, seeds: Sequence[int]) -> list[Identity]:
-        """Return the identities of the runs of these seeds; a range test is one run of all of them."""
+        """Return the identity of the run of each seed; a range test is one run of all of them."""
         return identify(self.setup, seeds, self.data, self.code_folder or "", self.device)
 
     def make(self, runs: Sequence[Run], workspace: Path, limits: Limits) -> Mapping[str, str]:
@@ -68,3 +73,7 @@ class OwnLoop:
         """Return the files of the user's functions by their paths in `code_folder`."""
         paths = self.setup.import_paths().values()
         return read_user_code(paths, self.code_folder) if self.code_folder is not None else {}
+
+    def relocate(self, folder: Path) -> "OwnLoop":
+        """Return the same producer with the user's functions in `folder`, and without data that this machine prepared."""
+        return replace(self, code_folder=None if self.code_folder is None else folder, prepared="")

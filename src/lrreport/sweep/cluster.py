@@ -1,38 +1,40 @@
-"""A Dask cluster: a run is sent to one of its workers as a task, and comes back as bytes."""
+"""A Dask cluster: an execution is sent to one of its workers as a task, and comes back as an archive."""
 
-import json
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import CancelledError, Future, wait
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 from typing import Any
 
 import cloudpickle
-from distributed import Client
+from distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
-from lrreport import FailedError, LrreportError
-from lrreport.provenance import list_versions, read_own_code
-from lrreport.record import PROGRESS
-from lrreport.sweep.execute import LOG, Limits
-from lrreport.sweep.members import SILENCE, Members
-from lrreport.sweep.remote import Outcome, Task, make_run, unpack_folder
-from lrreport.sweep.run import LostError, Run, Say
+from lrreport.errors import FailedError, LrreportError
+from lrreport.record.provenance import list_versions
+from lrreport.record.record import PROGRESS
+from lrreport.study.parsing import shorten
+from lrreport.sweep.answer import LARGEST_ARCHIVE, Answer, clean, read_answer
+from lrreport.sweep.execute import Limits
+from lrreport.sweep.monitor import SILENCE, WorkerMonitor
+from lrreport.sweep.remote import Task, run_task
+from lrreport.sweep.run import LostError, Notify, Run
 from lrreport.sweep.scheduler import Address, connect
 from lrreport.sweep.worker import join_lines
 
-LEAST_AT_ONCE = 32  # so that clusters which grow with the demand see one
-MOST_TRIES = 6  # of a run that comes back because its worker differed, or had no data
+FEWEST_AT_ONCE = 32  # so that clusters that grow with the demand see one
+MOST_TRIES = 6  # of an execution that comes back because its worker differs, or has no data
+MOST_EPOCHS = 100_000_000  # that a worker may report
 
 
 @dataclass(frozen=True)
 class Data:
-    """How the data comes to a worker: `find` and `keep` are called there, `read` here for those that find none."""
+    """How data reach a worker: `find` and `keep` are called there, `read` here for workers that find none."""
 
     find: Callable[[str], object]
     read: Callable[[str], Mapping[str, bytes]]
@@ -40,20 +42,20 @@ class Data:
 
 
 @contextmanager
-def open_cluster(address: Address, data: Data, say: Say, silence: float = SILENCE) -> "Iterator[Cluster]":
-    """Connect to a scheduler, check its workers, and yield what makes runs on them.
+def open_cluster(address: Address, data: Data, notify: Notify, silence: float = SILENCE) -> "Iterator[Cluster]":
+    """Connect to a scheduler, check its workers, and yield an executor that uses them.
 
     Raises LrreportError, before anything runs, if no scheduler answers, or if a worker has other versions than this
     machine.
     """
     client = connect(address.text)
     try:
-        members = Members(client, say, silence)
-        members.look()
-        members.check_versions(address.mixed)
-        cluster = Cluster(client, members, address, data)
-        cluster.introduce(say)
-        with members.watch():
+        monitor = WorkerMonitor(client, notify, silence)
+        monitor.refresh()
+        monitor.check_versions(address.mixed)
+        cluster = Cluster(client, monitor, address, data)
+        cluster.introduce(notify)
+        with monitor.watch():
             yield cluster
     finally:
         with suppress(OSError, TimeoutError):
@@ -62,117 +64,136 @@ def open_cluster(address: Address, data: Data, say: Say, silence: float = SILENC
 
 @dataclass
 class Cluster:
-    """Makes runs on the workers of a cluster, by what `work` does there."""
+    """An executor: makes runs on the workers of a cluster, by calling `work` there."""
 
     client: Client
-    members: Members
+    monitor: WorkerMonitor
     address: Address
     data: Data
-    work: Callable[[Task], Outcome] = make_run
+    work: Callable[[Task], bytes] = run_task
     _workspaces: dict[str, Path] = field(default_factory=dict)  # by the key of the task under way
-    _served: dict[str, float] = field(default_factory=dict)  # when a host got the data
+    _served: dict[str, float] = field(default_factory=dict)  # when a host was sent the data
     _serving: Lock = field(default_factory=Lock)
     _topic: str = field(default_factory=lambda: f"lrreport-{uuid.uuid4().hex}")
 
     def __post_init__(self) -> None:
-        self.client.subscribe_topic(self._topic, self._mark_epochs)
+        self.client.subscribe_topic(self._topic, self._note_epochs)
 
-    def introduce(self, say: Say) -> None:
-        """Say which cluster this is, and where its dashboard is; or that it has no worker yet."""
-        members = self.members
-        found = (
-            f"{members.n_slots} slots (hosts: {members.n_hosts})" if members.n_slots else "waiting for workers to join"
+    def introduce(self, notify: Notify) -> None:
+        """Notify the user which cluster this is, and where its dashboard is; or that it has no worker yet."""
+        monitor = self.monitor
+        size = (
+            f"{monitor.n_slots} slots (hosts: {monitor.n_hosts})" if monitor.n_slots else "waiting for workers to join"
         )
-        say(f"{self.address.text}: {found}")
-        with suppress(KeyError):  # a scheduler may be started without
-            say(f"Dask's dashboard: {self.client.dashboard_link}")
+        notify(f"{self.address.text}: {size}")
+        with suppress(KeyError):  # a scheduler may be started without one
+            notify(f"Dask's dashboard: {self.client.dashboard_link}")
 
     def count_at_once(self) -> int:
-        """Return how many runs to have under way: twice the slots, so that none of them waits for us."""
-        return max(LEAST_AT_ONCE, 2 * self.members.n_slots)
+        """Return how many executions to have under way: twice the slots, so that none of them waits for us."""
+        return max(FEWEST_AT_ONCE, 2 * self.monitor.n_slots)
 
-    def make(self, run: Run, workspace: Path, limits: Limits) -> None:
-        """Leave the finished run in its workspace, or raise FailedError; raises LostError if the scheduler is lost."""
+    def count_slots(self) -> int:
+        """Return how many executions the workers take at the same time."""
+        return self.monitor.n_slots
+
+    def make(self, runs: Sequence[Run], workspace: Path, limits: Limits) -> Mapping[str, str]:
+        """Leave the finished runs in the workspace; return why, by key, for each that failed.
+
+        Raises FailedError with the cause for all that are not there, LostError if the scheduler is lost.
+        """
+        keys = [run.key for run in runs]
         for _ in range(MOST_TRIES):
             sent = time.monotonic()
-            outcome = self._finish(self._send(run, workspace, limits), limits)
-            if outcome.status == "lacks data":
-                self._give_data(outcome, run.parameters.dataset, sent)
-            elif outcome.status == "differs":
-                self.members.refuse(outcome.worker, f"the worker {outcome.worker} {outcome.said}")
+            answer = read_answer(self._finish(self._send(runs, workspace, limits), limits), workspace, keys)
+            if answer.status == "lacks data":
+                self._send_data(answer, runs[0].producer.dataset, sent)
+            elif answer.status == "differs":
+                self.monitor.refuse(answer.worker, f"the worker {answer.worker} {answer.reason}")
+            elif answer.status == "failed":
+                raise FailedError(f"{answer.reason} (on {answer.host}); see {workspace}")
             else:
-                unpack_folder(outcome.folder, workspace)
-                if outcome.status == "failed":
-                    place = f"see {workspace / run.notebook.name} and {LOG} beside it"
-                    raise FailedError(f"{outcome.said} (on {outcome.host}); {place}")
-                return
-        raise FailedError(f"the worker {outcome.worker} on {outcome.host}: {outcome.said}")
+                return {key: f"{error} (on {answer.host}); see {workspace}" for key, error in answer.errors.items()}
+        raise FailedError(f"the worker {answer.worker} on {answer.host}: {answer.reason}")
 
-    def _send(self, run: Run, workspace: Path, limits: Limits) -> "Future[Outcome]":
-        """Send a run to whichever worker the scheduler chooses."""
-        key = f"run-{run.identity.key}-{uuid.uuid4().hex}"
+    def _send(self, runs: Sequence[Run], workspace: Path, limits: Limits) -> Future[bytes]:
+        """Send an execution to whichever worker the scheduler chooses."""
+        key = f"run-{runs[0].key}-{uuid.uuid4().hex}"
         self._workspaces[key] = workspace
         task = Task(
-            run.parameters, run.identity, run.notebook.name, read_stripped(run.notebook), list_versions(),
-            self.address.mixed, limits.stall_timeout, self._topic, self.data.find,
-            read_own_code(run.parameters.imported().values(), Path(run.code_folder)) if run.code_folder else {},
+            runs, runs[0].producer.collect_files(), list_versions(), self.address.mixed, limits.stall_timeout, self._topic,
+            self.data.find,
         )  # fmt: skip
         packed = cloudpickle.dumps((self.work, task))
-        needs = {"GPU": 1} if run.identity.device == "cuda" else None
-        future: Future[Outcome] = self.client.get_executor().submit(
-            CALL, packed, key=key, workers=self.members.choose(), resources=needs
-        )
-        future.add_done_callback(lambda _: self._workspaces.pop(key, None))
-        return future
+        needs = {"GPU": 1} if runs[0].identity.device == "cuda" else None
+        return self.client.submit(CALL, packed, key=key, workers=self.monitor.choose(), resources=needs, pure=False)
 
-    def _finish(self, future: "Future[Outcome]", limits: Limits) -> Outcome:
-        """Wait for a run, and return what became of it; raises FailedError if no worker could tell."""
+    def _finish(self, future: Future[bytes], limits: Limits) -> Any:
+        """Wait for a task and return its result, whatever it is; raise FailedError if there is none."""
+        done = Event()
+        future.add_done_callback(lambda _: done.set())
         try:
-            while not wait([future], timeout=0.5).done:
+            while not done.wait(0.5):
                 if limits.stopping.is_set():
                     raise FailedError("stopped")
-                if self.members.is_lost:
+                if self.monitor.is_lost:
                     raise LostError(self._describe_loss())
-            return future.result()
+            if future.status == "finished":
+                self._check_size(future)
+            return future.result(timeout=600)
         except CancelledError as err:
             raise LostError(self._describe_loss()) from err
         except KilledWorker as err:
             last = getattr(err.last_worker, "address", err.last_worker)
             raise FailedError(
-                f"{err.allowed_failures + 1} workers died making it, the last {last}; see its log"
+                f"{err.allowed_failures + 1} workers died making it, the last {shorten(str(last))}; see its log"
             ) from err
         except LrreportError:
             raise
         except Exception as err:
-            raise FailedError(f"its worker gave up: {type(err).__name__}: {join_lines(err)}") from err
+            problem = f"{type(err).__name__}: {clean(join_lines(err))[:300]}"
+            raise FailedError(f"its worker gave up: {problem}") from err
         finally:
-            future.cancel()
+            self._workspaces.pop(str(future.key), None)
+            with suppress(Exception):  # the scheduler has gone
+                future.cancel()
+
+    def _check_size(self, future: Future[bytes]) -> None:
+        """Raise FailedError for a result that is too large, before it is fetched."""
+        size = dict(self.client.nbytes([future.key], summary=False)).get(future.key, 0)
+        if size > 2 * LARGEST_ARCHIVE:
+            raise FailedError(
+                f"its worker has {size / 1e6:,.0f} MB to send, at most {LARGEST_ARCHIVE / 1e6:.0f} are read"
+            )
 
     def _describe_loss(self) -> str:
         return (
             f"{self.address.text}: the scheduler was lost; finished runs are kept, the same command goes on from there"
         )
 
-    def _give_data(self, outcome: Outcome, dataset: str, sent: float) -> None:
-        """Give a worker the data that it cannot get, unless its host was given them after the run was `sent`."""
+    def _send_data(self, answer: Answer, dataset: str | None, sent: float) -> None:
+        """Send a worker the data that it cannot get, unless its host was sent them after the task was `sent`."""
+        if dataset is None:
+            raise FailedError(f"the worker {answer.worker} on {answer.host}: {answer.reason}")
         with self._serving:
-            if sent < self._served.get(outcome.host, 0.0):
+            if sent < self._served.get(answer.host, 0.0):
                 return
-            self.members.say(f"{outcome.host} cannot get the data of {dataset}, so they are sent there")
+            self.monitor.notify(f"{answer.host} cannot get the data of {dataset}, so they are sent there")
             contents = read_once(self.data.read, dataset)
             try:
-                self.client.run(keep_elsewhere, self.data.keep, dataset, contents, workers=[outcome.worker])
-            except (OSError, LrreportError) as err:
-                raise FailedError(f"the data could not be sent to {outcome.host}: {join_lines(err)}") from err
-            self._served[outcome.host] = time.monotonic()
+                self.client.run(keep_elsewhere, self.data.keep, dataset, contents, workers=[answer.worker])
+            except Exception as err:  # whatever the worker raised
+                raise FailedError(f"the data could not be sent to {answer.host}: {clean(join_lines(err))}") from err
+            self._served[answer.host] = time.monotonic()
 
-    def _mark_epochs(self, event: tuple[float, dict[str, Any]]) -> None:
-        """Mark in a run's workspace what its worker tells, as a run on this machine does itself."""
-        told = event[1]
-        workspace = self._workspaces.get(told["key"])
-        if workspace is not None:
-            with suppress(OSError):  # the run has just been kept
-                (workspace / PROGRESS).write_bytes(b"." * told["epochs"])
+    def _note_epochs(self, event: Any) -> None:
+        """Note in a workspace the epochs that a worker reports, as a run on this machine does itself."""
+        with suppress(OSError, TypeError, KeyError, IndexError):  # the runs have just been kept, or the report is odd
+            report = event[1]
+            workspace, n_epochs = self._workspaces.get(report["key"]), report["epochs"]
+            if workspace is not None and isinstance(n_epochs, int) and 0 <= n_epochs <= MOST_EPOCHS:
+                with (workspace / PROGRESS).open("ab") as file:
+                    file.truncate(n_epochs)  # a file with a hole: only its size counts
 
 
 def _make_call() -> Callable[[bytes], Any]:
@@ -196,7 +217,7 @@ CALL = _make_call()
 async def keep_elsewhere(
     keep: Callable[[str, Mapping[str, bytes]], None], dataset: str, contents: Mapping[str, bytes]
 ) -> None:
-    """Keep data files on the worker where this runs, whose signs of life go on meanwhile."""
+    """Keep data files on the worker where this runs, in a thread so that its heartbeat goes on."""
     import asyncio
 
     await asyncio.to_thread(keep, dataset, contents)
@@ -206,13 +227,3 @@ async def keep_elsewhere(
 def read_once(read: Callable[[str], Mapping[str, bytes]], dataset: str) -> Mapping[str, bytes]:
     """Return the bytes of the data files, which stay in memory once a worker has needed them."""
     return read(dataset)
-
-
-@cache
-def read_stripped(notebook: Path) -> bytes:
-    """Return a notebook without the outputs of its cells, which would be sent only to be thrown away."""
-    contents = json.loads(notebook.read_text(encoding="utf-8"))
-    for cell in contents["cells"]:
-        if cell["cell_type"] == "code":
-            cell["outputs"] = []
-    return json.dumps(contents).encode()

@@ -1,14 +1,15 @@
 """A command of the user's as a producer: started once for each run."""
 
+import platform
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from lrreport.errors import FailedError, LrreportError
 from lrreport.record.files import digest_file
-from lrreport.record.provenance import digest_text, digest_user_code, read_user_code
+from lrreport.record.provenance import Identity, digest_text, digest_user_code, read_user_code
 from lrreport.sweep.execute import Limits, execute_command
 from lrreport.sweep.lines import VARIABLE, Expected, make_logged
 from lrreport.sweep.own_logs import OwnLogs
@@ -41,6 +42,15 @@ class OwnCommand:
     def start_cost(self) -> float:
         """None that sharing could save."""
         return 0.0
+
+    @property
+    def dataset(self) -> None:
+        """None: it finds its data itself."""
+
+    def identify(self, seeds: Sequence[int]) -> list[Identity]:
+        """Return the identity of the run of each seed."""
+        shared: dict[str, Any] = {"producer": self.digest(), "versions": {"Python": platform.python_version()}}
+        return [Identity(settings=dict(self.settings), seed=seed, **shared) for seed in seeds]
 
     def list_arguments(self, seed: int | None) -> list[str]:
         """Return the arguments of one run; raises LrreportError for a command that cannot be split, or a name unknown."""
@@ -114,3 +124,7 @@ class OwnCommand:
             inside = folder.relative_to(self.folder)
             files |= {(inside / name).as_posix(): content for name, content in read_user_code([module], folder).items()}
         return files
+
+    def relocate(self, folder: Path) -> "OwnCommand":
+        """Return the same producer with its files in `folder`."""
+        return replace(self, folder=folder)

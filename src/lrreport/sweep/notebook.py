@@ -1,13 +1,14 @@
 """A notebook of the user's as a producer: executed once for the seeds of a level, or once for each seed."""
 
 import ast
+import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from lrreport.errors import LrreportError
-from lrreport.record.provenance import digest_text, digest_user_code, list_imports, read_user_code
+from lrreport.record.provenance import Identity, digest_text, digest_user_code, list_imports, read_user_code
 from lrreport.sweep.execute import Limits, execute_notebook, list_parameters, read_cells
 from lrreport.sweep.lines import VARIABLE, Expected, make_logged
 from lrreport.sweep.run import Run
@@ -37,6 +38,15 @@ class OwnNotebook:
     def start_cost(self) -> float:
         """The start of a kernel, beside one training of unknown length."""
         return 0.5
+
+    @property
+    def dataset(self) -> None:
+        """None: it finds its data itself."""
+
+    def identify(self, seeds: Sequence[int]) -> list[Identity]:
+        """Return the identity of the run of each seed."""
+        shared: dict[str, Any] = {"producer": self.digest(), "versions": {"Python": platform.python_version()}}
+        return [Identity(settings=dict(self.settings), seed=seed, **shared) for seed in seeds]
 
     def check(self, varied: Sequence[str]) -> None:
         """Raise LrreportError for a setting that the study varies and that is no parameter of the notebook."""
@@ -86,6 +96,10 @@ class OwnNotebook:
         """Return the notebook and the modules beside it that it imports, by file name."""
         own = read_user_code(self._list_imports(), self.notebook.parent)
         return {self.notebook.name: self.notebook.read_bytes(), **own}
+
+    def relocate(self, folder: Path) -> "OwnNotebook":
+        """Return the same producer with the notebook in `folder`."""
+        return replace(self, notebook=folder / self.notebook.name)
 
 
 def _strip_comments(source: str) -> str:

@@ -1,12 +1,10 @@
 """The runs of a study, each with its identity and what makes it."""
 
-import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lrreport.errors import LrreportError
-from lrreport.record.provenance import Identity
 from lrreport.study.metrics import SPLIT_PREFIXES
 from lrreport.study.settings import RangeSetup, Training
 from lrreport.study.study import PlannedRun, Study
@@ -79,15 +77,10 @@ def _plan_own(study: Study, planned: Sequence[PlannedRun]) -> list[Run]:
     """Return the runs of one level of a user's notebook or command."""
     settings = _make_plain(planned[0].settings)
     producer = _make_producer(study, settings)
-    digests, n_epochs = producer.digest(), settings.get("epochs")
-    shared: dict[str, Any] = {
-        "settings": settings,
-        "producer": digests,
-        "versions": {"Python": platform.python_version()},
-    }
+    n_epochs, identities = settings.get("epochs"), producer.identify([run.seed for run in planned])
     label, index = label_level(study, planned[0]), planned[0].level.index
     whole = n_epochs if isinstance(n_epochs, int) and not isinstance(n_epochs, bool) and n_epochs > 0 else 0
-    return [Run(label, Identity(seed=run.seed, **shared), producer, index, whole) for run in planned]
+    return [Run(label, identity, producer, index, whole) for identity in identities]
 
 
 def _make_plain(settings: Mapping[str, Any]) -> dict[str, Any]:

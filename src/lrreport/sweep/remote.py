@@ -1,107 +1,101 @@
-"""What runs on a worker of a cluster: one run, made in a folder of the worker's own and given back as bytes."""
+"""What happens on a worker of a cluster: an execution in a folder of the worker's, sent back as an archive."""
 
 import io
+import json
 import os
 import socket
 import tempfile
 import time
 import zipfile
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any, Literal
+from typing import Any
 
 from distributed import Worker, get_worker
 from filelock import FileLock, Timeout
 
-from lrreport import FailedError, LrreportError
-from lrreport.provenance import Identity, identify, list_versions
-from lrreport.record import PROGRESS, mark_mixed
-from lrreport.settings import IMPORT_PATH, Parameters, RangeParameters
-from lrreport.sweep.execute import Limits, execute
-from lrreport.sweep.store import describe_changes
+from lrreport.errors import FailedError, LrreportError
+from lrreport.record.provenance import Identity, list_versions
+from lrreport.record.record import PROGRESS, RECORD, mark_mixed
+from lrreport.record.store import describe_changes
+from lrreport.sweep.answer import ANSWER, Answer
+from lrreport.sweep.execute import Limits
+from lrreport.sweep.run import Run
 from lrreport.sweep.worker import describe_os_error
 
-SIGN_SECONDS = 0.5  # between two looks at a run: does anybody still want it, which epochs has it done
-ALIVE = ("init", "running", "paused", "closing_gracefully")  # a worker that is closing ends its runs
-ASKED = "asked.ipynb"
+SIGN_SECONDS = 0.5  # between two checks whether somebody still wants the runs, and how many epochs are done
+ALIVE = ("init", "running", "paused", "closing_gracefully")  # a worker that is closing finishes its tasks
 
 
 @dataclass(frozen=True)
 class Task:
-    """All that a worker needs to make one run; `topic` is where it tells which epochs are done.
+    """All that a worker needs for one execution; `topic` is where it reports finished epochs.
 
-    `find_data` finds a dataset on the worker, or raises LrreportError; `own_code` are the files of modules of the user's
-    own, by their paths beside the study's file.
+    `find_data` finds a dataset on the worker, or raises LrreportError; `files` are those that the producer needs, by
+    their paths in its folder.
     """
 
-    parameters: Parameters | RangeParameters
-    identity: Identity
-    notebook: str
-    content: bytes
+    runs: Sequence[Run]
+    files: Mapping[str, bytes]
     versions: Mapping[str, str]
     allow_mixed: bool
     stall_timeout: float
     topic: str
-    find_data: Callable[[str], object]
-    own_code: Mapping[str, bytes]
+    find_data: Callable[[str], object] = field(default=str)
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a task, why, and where; `folder` is the run's folder as a ZIP archive, if there is one."""
-
-    status: Literal["made", "failed", "differs", "lacks data"]
-    said: str = ""
-    worker: str = ""
-    host: str = ""
-    folder: bytes = b""
-
-
-def make_run(task: Task) -> Outcome:
-    """Make one run on this worker; whatever happens comes back as the outcome."""
+def run_task(task: Task) -> bytes:
+    """Make the runs on this worker; whatever happens comes back as an archive with an answer."""
     worker = get_worker()
-    tell = partial(Outcome, worker=worker.address, host=socket.gethostname())
+    answer = partial(Answer, worker=worker.address, host=socket.gethostname())
     mixed = compare_versions(task.versions)
     if mixed and not task.allow_mixed:
-        return tell("differs", describe_mixed(mixed))
+        return pack(answer(status="differs", reason=describe_mixed(mixed)))
     with tempfile.TemporaryDirectory(prefix="lrreport-run-", dir=worker.local_directory) as folder:
         workspace = Path(folder) / "run"
         workspace.mkdir()
         try:
-            code_folder = keep_own_code(task.own_code, Path(folder) / "code")
-            changes = find_changes(task, code_folder)
+            runs = unpack_code(task, Path(folder) / "code")
+            changes = find_changes(runs, mixed)
             if changes:
-                return tell("differs", f"has other code ({changes}); bring it to the commit of this machine")
+                return pack(
+                    answer(status="differs", reason=f"has other code ({changes}); bring it to this machine's commit")
+                )
+            dataset = runs[0].producer.dataset
             try:
-                if not IMPORT_PATH.match(task.parameters.dataset):
-                    task.find_data(task.parameters.dataset)
+                if dataset is not None:
+                    task.find_data(dataset)
             except LrreportError as err:
-                return tell("lacks data", str(err))
-            _execute(task, worker, workspace, code_folder)
+                return pack(answer(status="lacks data", reason=str(err)))
+            errors = _execute(task, runs, worker, workspace)
             if mixed:
-                mark_mixed(workspace, task.identity, mixed)
+                for run in runs:
+                    if (workspace / run.key / RECORD).exists():
+                        mark_mixed(workspace / run.key, run.identity, mixed)
         except LrreportError as err:
-            return tell("failed", str(err).partition("; see ")[0], folder=pack_folder(workspace))
+            return pack(answer(status="failed", reason=str(err).partition("; see ")[0]), workspace)
         except OSError as err:
-            return tell("failed", describe_os_error(err), folder=pack_folder(workspace))
-        return tell("made", folder=pack_folder(workspace))
+            return pack(answer(status="failed", reason=describe_os_error(err)), workspace)
+        cut = {key: error.partition("; see ")[0] for key, error in errors.items()}
+        return pack(answer(status="made", errors=cut), workspace)
 
 
-def keep_own_code(files: Mapping[str, bytes], folder: Path) -> str:
-    """Write the modules of a user's own into a folder, and return it; nothing if there are none."""
-    for name, content in files.items():
+def unpack_code(task: Task, folder: Path) -> list[Run]:
+    """Write the files of the task into a folder; return its runs with a producer that finds them there."""
+    folder.mkdir()
+    for name, content in task.files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
-    return str(folder) if files else ""
+    producer = task.runs[0].producer.relocate(folder)
+    return [Run(run.label, run.identity, producer, run.level, run.n_epochs) for run in task.runs]
 
 
 def compare_versions(wanted: Mapping[str, str]) -> str:
-    """Return which versions here are not those wanted, naming both, or nothing."""
+    """Return which versions here are not those wanted, naming both, or an empty string."""
     here = list_versions()
     different = [
         f"{name} {here.get(name)}, not {version}" for name, version in wanted.items() if here.get(name) != version
@@ -110,35 +104,33 @@ def compare_versions(wanted: Mapping[str, str]) -> str:
 
 
 def describe_mixed(different: str) -> str:
-    """Return what to say of a worker with other versions, after its name."""
+    """Return the end of a sentence about a worker with other versions."""
     return (
         f"has {different} as on this machine; install the same there, or add --allow-mixed, which notes it in the records "
         "of its runs"
     )
 
 
-def find_changes(task: Task, code_folder: str) -> str:
-    """Return what would make the run another one here than was asked for, or nothing."""
-    asked = task.identity
-    here = identify(task.parameters, asked.data, code_folder, asked.device)
-    if task.allow_mixed:
-        here = here.model_copy(update={"torch": asked.torch})
-    return "" if here == asked else describe_changes(asked, here)
+def find_changes(runs: Sequence[Run], mixed: str) -> str:
+    """Return what would make the runs others here than were asked for, or an empty string."""
+    seeds = [run.identity.seed for run in runs if run.identity.seed is not None]
+    here = runs[0].producer.identify(seeds or runs[0].identity.settings["seeds"])
+    for run, found in zip(runs, here, strict=True):
+        wanted: Identity = run.identity.model_copy(update={"versions": found.versions} if mixed else {})
+        if found != wanted:
+            return describe_changes(wanted, found)
+    return ""
 
 
-def _execute(task: Task, worker: Worker, workspace: Path, code_folder: str) -> None:
-    """Execute the notebook that was sent, within what this worker may use, as long as somebody wants the run."""
-    notebook, stopping = workspace.with_name(ASKED), Event()
-    notebook.write_bytes(task.content)
-    device = task.identity.device
-    folders = {"run_dir": str(workspace), "code_folder": code_folder}
-    parameters = task.parameters.model_dump(mode="json") | {"device": device, **folders}
+def _execute(task: Task, runs: Sequence[Run], worker: Worker, workspace: Path) -> Mapping[str, str]:
+    """Let the producer make the runs, within what this worker may use, as long as somebody wants them."""
+    stopping, device = Event(), runs[0].identity.device
     with (
-        tell_signs(worker, task.topic, workspace, stopping),
+        report_progress(worker, task.topic, workspace, stopping),
         hold_gpu(stopping) if device == "cuda" else nullcontext(None) as gpu,
     ):
         limits = Limits(stopping, task.stall_timeout, 1, share_memory(worker), gpu)
-        execute(notebook, workspace / task.notebook, parameters, limits)
+        return runs[0].producer.make(runs, workspace, limits)
 
 
 def share_memory(worker: Worker) -> int | None:
@@ -148,21 +140,21 @@ def share_memory(worker: Worker) -> int | None:
 
 
 @contextmanager
-def tell_signs(worker: Worker, topic: str, workspace: Path, stopping: Event) -> Iterator[None]:
-    """Tell whoever listens which epochs are done, and set `stopping` once nobody wants the run any more."""
+def report_progress(worker: Worker, topic: str, workspace: Path, stopping: Event) -> Iterator[None]:
+    """Report finished epochs to the topic, and set `stopping` once nobody wants the runs any more."""
     key, ended = worker.get_current_task(), Event()
 
-    def tell() -> None:
-        told = 0
+    def report() -> None:
+        reported = 0
         while not ended.wait(SIGN_SECONDS):
             if not is_wanted(worker, key):
                 stopping.set()
             n_epochs = _measure(workspace / PROGRESS)
-            if n_epochs != told:
+            if n_epochs != reported:
                 worker.log_event(topic, {"key": key, "epochs": n_epochs})
-                told = n_epochs
+                reported = n_epochs
 
-    thread = Thread(target=tell, daemon=True)
+    thread = Thread(target=report, daemon=True)
     thread.start()
     try:
         yield
@@ -186,7 +178,7 @@ def _measure(path: Path) -> int:
 
 @contextmanager
 def hold_gpu(stopping: Event) -> Iterator[str]:
-    """Hold a GPU of this host that no other run has, as long as the run takes; yield its name.
+    """Hold a GPU of this host that no other execution has, and yield its name.
 
     Raises FailedError when there is none, or when `stopping` is set while it waits for one.
     """
@@ -217,20 +209,12 @@ def list_gpus() -> list[str]:
     return [str(number) for number in range(len(list(Path("/dev").glob("nvidia[0-9]*"))))]
 
 
-def pack_folder(folder: Path) -> bytes:
-    """Return the files of a folder as a ZIP archive."""
+def pack(answer: Answer, workspace: Path | None = None) -> bytes:
+    """Return an archive with the answer, and with the files of the workspace and of the folders in it."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(path for path in folder.iterdir() if path.is_file()):
-            archive.write(path, path.name)
+        archive.writestr(ANSWER, json.dumps(answer.model_dump()))
+        for path in sorted(workspace.rglob("*")) if workspace is not None else ():
+            if path.is_file() and not path.is_symlink():
+                archive.write(path, path.relative_to(workspace).as_posix())  # type: ignore[arg-type]
     return buffer.getvalue()
-
-
-def unpack_folder(content: bytes, folder: Path) -> None:
-    """Write the files of a ZIP archive into a folder; raise FailedError if it is damaged."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            for name in archive.namelist():
-                (folder / Path(name).name).write_bytes(archive.read(name))
-    except (zipfile.BadZipFile, zlib.error, EOFError) as err:
-        raise FailedError(f"its folder came back damaged ({err})") from err

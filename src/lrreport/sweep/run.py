@@ -40,6 +40,19 @@ class Producer(Protocol):
     def start_cost(self) -> float:
         """What the start of an execution costs, as a multiple of what one seed costs."""
 
+    @property
+    def dataset(self) -> str | None:
+        """The dataset that it needs where it runs, or None."""
+
+    def identify(self, seeds: Sequence[int]) -> list[Identity]:
+        """Return the identity of the run of each seed."""
+
+    def collect_files(self) -> Mapping[str, bytes]:
+        """Return the user's files that it needs on another machine, by their paths in a folder."""
+
+    def relocate(self, folder: Path) -> "Producer":
+        """Return the same producer with its files in another folder."""
+
     def make(self, runs: "Sequence[Run]", workspace: Path, limits: Limits) -> Mapping[str, str]:
         """Leave each run in workspace/<key>/, its record written last; return why, by key, for each that failed.
 

@@ -1,4 +1,4 @@
-"""The scheduler of a cluster: whether its address may be used, and a client of it."""
+"""The scheduler of a cluster: whether its address may be used, and a client for it."""
 
 import ipaddress
 import logging
@@ -22,14 +22,14 @@ CONNECT_SECONDS = 20
 
 @dataclass(frozen=True)
 class Address:
-    """A scheduler, and what its user allows: `insecure` traffic to other hosts, workers of other versions (`mixed`)."""
+    """A scheduler, and what the user allows: `insecure` traffic to other hosts, workers with other versions (`mixed`)."""
 
     text: str
     insecure: bool = False
     mixed: bool = False
 
     def check(self) -> None:
-        """Raise LrreportError unless the address can be used: Dask is here, and it is TLS or a scheduler on this host."""
+        """Raise LrreportError unless Dask is installed and the address is TLS or a scheduler on this host."""
         try:
             parts = urlsplit(self.text)
             scheme, host, _ = parts.scheme, parts.hostname, parts.port
@@ -66,7 +66,7 @@ def check_certificates(address: str) -> None:
     except (OSError, ValueError) as err:
         raise LrreportError(
             f"--scheduler: {address}: the certificates in Dask's configuration cannot be used ({join_lines(err)}); "
-            "mend distributed.comm.tls in ~/.config/dask/"
+            "correct distributed.comm.tls in ~/.config/dask/"
         ) from err
     if context is None:
         raise LrreportError(
@@ -78,11 +78,11 @@ def check_certificates(address: str) -> None:
 def is_this_host(host: str) -> bool:
     """Return whether a name or address is one of this machine; raises LrreportError for one that does not exist."""
     try:
-        found = {str(info[4][0]) for info in socket.getaddrinfo(host, None)}
+        addresses = {str(info[4][0]) for info in socket.getaddrinfo(host, None)}
     except OSError as err:
         raise LrreportError(f"--scheduler: no host {host!r} ({err.strerror})") from err
-    own = {one.address for addresses in psutil.net_if_addrs().values() for one in addresses}
-    return all(ipaddress.ip_address(one).is_loopback or one in own for one in found)
+    own = {interface.address for interfaces in psutil.net_if_addrs().values() for interface in interfaces}
+    return all(ipaddress.ip_address(address).is_loopback or address in own for address in addresses)
 
 
 def connect(address: str) -> "Client":
@@ -93,14 +93,14 @@ def connect(address: str) -> "Client":
 
     for name in logging.root.manager.loggerDict:
         if name.partition(".")[0] in ("distributed", "tornado"):
-            logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # what matters we say ourselves, in one line
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # we print what matters ourselves, in one line
     # Dask keeps the last messages to debug with, and ours hold whole tasks: 1,000 of them would be tens of megabytes.
     with warnings.catch_warnings(), dask.config.set({"distributed.admin.low-level-log-length": 20}):
         warnings.simplefilter("ignore", VersionMismatchWarning)  # of packages that decide nothing
         try:
             return Client(address, timeout=CONNECT_SECONDS, set_as_default=False, name="lrreport")
         except (OSError, TimeoutError, ValueError) as err:
-            said = re.sub(r"in <[^>]*>: ", "", join_lines(err.__cause__ or err))  # Dask names its objects, too
+            cause = re.sub(r"in <[^>]*>: ", "", join_lines(err.__cause__ or err))  # Dask names its objects
             raise LrreportError(
-                f"--scheduler: no scheduler answers at {address} ({said}); start one with dask scheduler, or name another"
+                f"--scheduler: no scheduler answers at {address} ({cause}); start one with dask scheduler, or name another"
             ) from err

@@ -169,6 +169,9 @@ def _decide_among(
     table["behind_at_most"], table["behind_at_least"] = math.inf, 0.0
     if alpha > 0 and compared:
         may, at_most, at_least = find_candidates(comparisons, alpha, eligible)
+        at_most = np.minimum(
+            at_most, math.inf if metric.low is None or metric.high is None else metric.high - metric.low
+        )
     else:
         may, at_most, at_least = eligible, np.full(len(compared), math.inf), np.zeros(len(compared))
     rows = list(compared)
@@ -247,11 +250,11 @@ def _judge(
     if (table.n_runs > 0).sum() == 1:
         return "not testable", "one level"
     if table.n[leader] < 2:
-        return "not testable", "one seed"
+        return "not testable", "one trained" if table.n_failed[leader] else "one seed"
     if look.alpha == 0:
         return "not testable", "error spent"
     if table.n[leader] < FEWEST_SEEDS:
-        return "undecided", "two seeds"
+        return "undecided", "few trained" if table.n_failed[leader] else "two seeds"
     if len([i for i in compared if table.may_be_best[i]]) == 1:
         return "best", ""
     if margin is not None and table.behind_at_most[leader] <= margin:

@@ -1,12 +1,11 @@
 """The numbers of an earlier report against prediction intervals for one new run of ours."""
 
-import math
 from decimal import Decimal
 
 from lrreport.errors import LrreportError
 from lrreport.inference.assessment import Assessment
 from lrreport.inference.claims.claim import Finding, Verdict
-from lrreport.inference.statistics import Estimate, predict_next
+from lrreport.inference.statistics import predict_next
 from lrreport.inference.words import count, quantify_levels, write_value
 from lrreport.study.decide import PublishedResult
 from lrreport.study.formats import Quantity
@@ -75,7 +74,8 @@ def _check_number(assessment: Assessment, level: int, result: PublishedResult, n
         sentence = (
             f"Not testable: the earlier report gives {evidence['published']} {label} for {level_name}, and {reason}."
         )
-        return Finding("published_number", arguments, "not testable", sentence, "Not testable", "", "neutral", RULE, len(own), "seeds",
+        return Finding("published_number", arguments, "not testable", sentence, "Not testable", "", "neutral",
+                       RULE, len(own), "seeds",
                        evidence=evidence)  # fmt: skip
     low, high = predict_next(own, n_numbers, assessment.resolution(name))
     inside = low <= value + half + 1e-12 and value - half - 1e-12 <= high
@@ -93,10 +93,10 @@ def _check_number(assessment: Assessment, level: int, result: PublishedResult, n
         f"{level_name}: the earlier {label} of {evidence['published']} {relation} the interval {evidence['low']} to "
         f"{evidence['high']} in which one new run of ours would lie (n = {evidence['n']}){end}."
     )
-    estimate = Estimate(mean, low, high, math.nan, math.nan, len(own), math.nan)
     return Finding(
-        "published_number", arguments, verdict, sentence, "Reproduced" if inside else "Not reproduced", evidence["published"].text,
-        "good" if inside else "neutral", RULE, len(own), "seeds", estimate.mean, estimate.low, estimate.high, metric.unit, evidence,
+        "published_number", arguments, verdict, sentence, "Reproduced" if inside else "Not reproduced",
+        evidence["published"].text,
+        "good" if inside else "neutral", RULE, len(own), "seeds", mean, low, high, metric.unit, evidence,
     )  # fmt: skip
 
 

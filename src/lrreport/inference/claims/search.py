@@ -27,6 +27,7 @@ REASONS = {  # why there is no choice, as a clause
     "no scores": "no run has a value of the deciding metric",
     "none learns": "every seed diverged or ends no better than guessing",
     "one level": "only one {noun} was tried",
+    "one trained": "all seeds of the {noun} with the best mean failed but one",
     "one seed": "there is one seed, and telling a difference from chance takes two or more",
     "error spent": "its earlier looks spent the whole error of 5 %; a new study on fresh seeds can decide",
 }

@@ -1,19 +1,17 @@
-"""From a study's settings to what trains: networks, optimisers, and the measure of loss."""
+"""From a study's settings to what trains: networks, optimizers, and losses."""
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
-from typing import TypeAlias
 
 from torch import Generator, Tensor, nn, stack
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, l1_loss, mse_loss
 
-from lrreport.settings import IMPORT_PATH, Setup
+from lrreport.errors import LrreportError
+from lrreport.study.settings import AbsoluteError, CrossEntropy, Own, Setup, SquaredError
 from lrreport.training.data import Splits
-from lrreport.training.model import ACTIVATIONS, Networks, SideBySide, make_mlp, make_own
-from lrreport.training.optimizers import Together, make_optimizer
-from lrreport.training.own_code import import_function
-
-Measure: TypeAlias = Callable[[Tensor, Tensor], Tensor]  # logits (…, n_classes) and labels (…) -> losses (…)
+from lrreport.training.model import Networks, NetworkStack, make_mlp, make_plain_mlp, stack_networks
+from lrreport.training.optimizers import OptimizerGroup, make_optimizer
+from lrreport.training.scores import LossFunction
+from lrreport.training.user_code.load import import_function
 
 
 def start_networks(
@@ -21,59 +19,71 @@ def start_networks(
 ) -> Networks:
     """Return an untrained network for each generator of weights, for these splits and on their device.
 
-    `noise` are the generators of random numbers drawn while training; `code_folder` is where own code is looked for.
+    `noise` are the generators of random numbers drawn while training; modules of the user's are looked for in
+    `code_folder`.
     """
-    noise = noise or weights
+    noise, model = noise or weights, setup.model
     example = splits.train.inputs[:1].cpu()
-    sizes = (example.numel(), *setup.hidden_sizes, len(splits.class_names))
-    if IMPORT_PATH.match(setup.model):
-        make = import_function("model", setup.model, code_folder)
-        body: nn.Module = make_own(make, example, len(splits.class_names), weights, noise)
-    elif IMPORT_PATH.match(setup.optimizer):  # it may look at a whole layer, so each network needs layers of its own
-        body = make_own(lambda *_: make_plain_mlp(sizes, setup.activation, setup.dropout), example, 0, weights, noise)
+    if isinstance(model, Own):
+        make_own = import_function("model", model.name, code_folder)
+        make: Callable[[], nn.Module] = lambda: make_own(tuple(example.shape[1:]), splits.n_outputs, **model.options)  # noqa: E731
+        body: nn.Module = stack_networks(make, example, weights, noise)
     else:
-        body = make_mlp(sizes, weights, setup.activation, setup.dropout, noise)
+        sizes = (example.numel(), *model.hidden_sizes, splits.n_outputs)
+        if isinstance(setup.optimizer, Own):  # it may look at a whole layer, so each network needs layers of its own
+            make = lambda: make_plain_mlp(sizes, model.activation, model.dropout)  # noqa: E731
+            body = stack_networks(make, example, weights, noise)
+        else:
+            body = make_mlp(sizes, weights, model.activation, model.dropout, noise)
     return Networks(body, len(weights), setup.precision).to(splits.train.inputs.device)
 
 
-def make_plain_mlp(sizes: Sequence[int], activation: str, dropout: float) -> nn.Sequential:
-    """Return one multilayer perceptron of PyTorch's own layers."""
-    layers: list[nn.Module] = [nn.Flatten()]
-    for n_in, n_out in pairwise(sizes):
-        layers += [nn.Linear(n_in, n_out), ACTIVATIONS[activation](), *([nn.Dropout(dropout)] if dropout else [])]
-    return nn.Sequential(*layers[: -2 if dropout else -1])
+def start_optimizers(setup: Setup, networks: Networks, learning_rate: float, code_folder: str = "") -> OptimizerGroup:
+    """Return the study's optimizer of these networks, or one of the user's for each of them."""
+    if isinstance(setup.optimizer, Own):
+        assert isinstance(networks.body, NetworkStack)
+        make = import_function("optimizer", setup.optimizer.name, code_folder)
+        options = setup.optimizer.options
+        return OptimizerGroup(
+            [make(list(one.parameters()), learning_rate, **options) for one in networks.body.networks]
+        )
+    return OptimizerGroup([make_optimizer(setup, networks.parameters(), learning_rate)])
 
 
-def start_optimizers(setup: Setup, networks: Networks, learning_rate: float, code_folder: str = "") -> Together:
-    """Return the study's optimiser of these networks, or of a user's own making one for each of them."""
-    if IMPORT_PATH.match(setup.optimizer):
-        assert isinstance(networks.body, SideBySide)
-        make = import_function("optimizer", setup.optimizer, code_folder)
-        return Together([make(list(one.parameters()), learning_rate) for one in networks.body.networks])
-    return Together([make_optimizer(setup, networks.parameters(), learning_rate)])
+def choose_losses(setup: Setup, targets: Tensor, code_folder: str = "") -> tuple[LossFunction, LossFunction]:
+    """Return the loss to train with and the one to score with, which has no label smoothing.
+
+    Raises LrreportError for a loss that does not take targets of this type.
+    """
+    loss = setup.loss
+    if isinstance(loss, Own):
+        own = import_function("loss", loss.name, code_folder)
+        separate = apply_separately(lambda outputs, targets: own(outputs, targets, **loss.options))
+        return separate, separate
+    if isinstance(loss, CrossEntropy) == targets.is_floating_point():
+        kind, other = (
+            ("numbers", '"mse" or "l1"') if targets.is_floating_point() else ("class labels", '"cross_entropy"')
+        )
+        raise LrreportError(f"loss = {loss.name!r}: the targets of {setup.dataset} are {kind}; set loss = {other}")
+    if isinstance(loss, SquaredError):
+        return average_outputs(mse_loss), average_outputs(mse_loss)
+    if isinstance(loss, AbsoluteError):
+        return average_outputs(l1_loss), average_outputs(l1_loss)
+    return measure_cross_entropy(loss.label_smoothing), measure_cross_entropy()
 
 
-def choose_loss(setup: Setup, code_folder: str = "") -> tuple[Measure, Measure]:
-    """Return the loss to train with and the one to score with, which knows no label smoothing."""
-    if IMPORT_PATH.match(setup.loss):
-        own = take_one_by_one(import_function("loss", setup.loss, code_folder))
-        return own, own
-    smoothing = setup.label_smoothing
-    return flatten(
-        lambda logits, labels: cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
-    ), measure_loss
+def measure_cross_entropy(label_smoothing: float = 0.0) -> LossFunction:
+    """Return the cross-entropy of logits (m, n, n_classes) and labels (m, n) in nats: (m, n)."""
+    return lambda logits, labels: cross_entropy(
+        logits.flatten(0, -2), labels.flatten(), reduction="none", label_smoothing=label_smoothing
+    ).view_as(labels)
 
 
-def flatten(loss: Measure) -> Measure:
-    """Return a loss of logits (n, n_classes) and labels (n,) as one of any number of networks."""
-    return lambda logits, labels: loss(logits.flatten(0, -2), labels.flatten()).view_as(labels)
+def average_outputs(loss: Callable[..., Tensor]) -> LossFunction:
+    """Return a loss of single numbers as the mean over the outputs of an example: (m, n, k) -> (m, n)."""
+    return lambda outputs, targets: loss(outputs, targets.to(outputs.dtype), reduction="none").mean(2)
 
 
-def take_one_by_one(loss: Measure) -> Measure:
-    """Return a loss of logits (n, n_classes) and labels (n,) as one of several networks that know nothing of each other."""
-    return lambda logits, labels: stack([loss(*pair) for pair in zip(logits, labels, strict=True)])
-
-
-def measure_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the cross-entropy of each prediction in nats, in the shape of the labels."""
-    return cross_entropy(logits.flatten(0, -2), labels.flatten(), reduction="none").view_as(labels)
+def apply_separately(loss: LossFunction) -> LossFunction:
+    """Return a loss of one network's outputs (n, k) and targets (n[, k]) as one of several, which share nothing."""
+    return lambda outputs, targets: stack([loss(*pair) for pair in zip(outputs, targets, strict=True)])

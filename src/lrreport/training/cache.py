@@ -7,44 +7,79 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import platformdirs
 import torch
 from filelock import FileLock
 
-KEPT = 4  # files; each holds one division of one dataset, Fashion-MNIST 220 MB
+KEPT = 4  # files; each holds one dataset, Fashion-MNIST 220 MB
+OWN_FILE, OWN_FOLDER = 0o644, 0o755
+WRITABLE_BY_OTHERS = 0o022
+KEY = "made from"  # under which a file holds its key
 
 
 def load_prepared(folder: Path, key: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Return the tensors and plain values that `make` gives, mapped from the file of this key.
+    """Return the tensors and plain values that `make` returns, mapped from the file of this key.
 
-    `key` names all that they depend on. The file is made by the first who asks, and made again if its SHA-256 is not the
-    one noted beside it. Where it cannot be kept, such as on a full disk, the values stay in memory.
+    `key` is a digest of all that they depend on. The file is made by the first process that needs it, and again if its
+    SHA-256 is not the one beside it. Only files and folders are used that nobody but their owner, the user or root, can
+    write; else the user's cache takes the folder's place. Where nothing can be kept the values stay in memory.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / ".lock"):
-            values = _read(folder / f"{key}.pt")
-            if values is None:
-                values = make()
-                _keep(folder / f"{key}.pt", values)
+    for place in _list_folders(folder):
+        values = _read(place, key)
+        if values is not None:
             return values
-    except OSError:
-        return make()
+    for place in _list_folders(folder):
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            if not _make_private(place):
+                continue
+            with FileLock(place / ".lock"):
+                values = _read(place, key)
+                if values is None:
+                    values = make()
+                    _keep(place, key, values)
+                return values
+        except OSError:  # read-only, or full
+            continue
+    return make()
 
 
 def find_prepared(folder: Path, key: str) -> dict[str, Any] | None:
-    """Return what `load_prepared` has kept under this key, if it is still there and whole."""
+    """Return what `load_prepared` has kept under this key, or None if it is no longer there or damaged."""
+    return next((values for place in _list_folders(folder) if (values := _read(place, key)) is not None), None)
+
+
+def _list_folders(folder: Path) -> list[Path]:
+    return list(dict.fromkeys([folder, platformdirs.user_cache_path("lrreport") / folder.name]))
+
+
+def is_trusted(path: Path) -> bool:
+    """Return whether a file or folder is the user's or root's, and nobody else can write it."""
     try:
-        with FileLock(folder / ".lock"):
-            return _read(folder / f"{key}.pt")
+        status = path.stat()
     except OSError:
-        return None
+        return False
+    return status.st_uid in (os.geteuid(), 0) and not status.st_mode & WRITABLE_BY_OTHERS
 
 
-def _read(path: Path) -> dict[str, Any] | None:
-    if not _is_whole(path):
+def _make_private(folder: Path) -> bool:
+    """Take the right to write a folder of the user's from others; return whether it can be trusted then."""
+    if folder.stat().st_uid == os.geteuid() and not is_trusted(folder):
+        folder.chmod(OWN_FOLDER)
+    return is_trusted(folder)
+
+
+def _read(folder: Path, key: str) -> dict[str, Any] | None:
+    path = folder / f"{key[:16]}.pt"
+    if not (is_trusted(folder) and is_trusted(path) and _is_whole(path)):
         return None
-    os.utime(path)
-    return dict(torch.load(path, mmap=True, weights_only=True))
+    with suppress(OSError):
+        os.utime(path)
+    try:
+        values = dict(torch.load(path, mmap=True, weights_only=True))
+    except Exception:  # whatever torch raises for a file that is none of its own
+        return None
+    return values if values.pop(KEY, None) == key else None
 
 
 def _is_whole(path: Path) -> bool:
@@ -56,11 +91,13 @@ def _is_whole(path: Path) -> bool:
         return False
 
 
-def _keep(path: Path, values: dict[str, Any]) -> None:
+def _keep(folder: Path, key: str, values: dict[str, Any]) -> None:
     """Write a file with its digest beside it, and remove those that were used longest ago."""
+    path = folder / f"{key[:16]}.pt"
     temporary = path.with_suffix(".making")
     try:
-        torch.save(values, temporary)
+        torch.save(values | {KEY: key}, temporary)
+        temporary.chmod(OWN_FILE)
         with temporary.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         path.with_suffix(".sha256").write_text(digest, encoding="ascii")
@@ -68,7 +105,7 @@ def _keep(path: Path, values: dict[str, Any]) -> None:
     except (OSError, RuntimeError):  # torch's word for a disk that is full
         temporary.unlink(missing_ok=True)
         return
-    for old in sorted(path.parent.glob("*.pt"), key=lambda one: one.stat().st_mtime)[:-KEPT]:
-        for one in (old, old.with_suffix(".sha256")):
+    for old in sorted(folder.glob("*.pt"), key=lambda file: file.stat().st_mtime)[:-KEPT]:
+        for leftover in (old, old.with_suffix(".sha256")):
             with suppress(OSError):
-                one.unlink()
+                leftover.unlink()

@@ -1,27 +1,29 @@
-"""A study's own code, tried in a process of its own before anything runs; this side of it needs no torch."""
+"""Try a study's own functions in a process of its own before anything runs; this side of it needs no torch."""
 
 import json
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from io import StringIO
 
 from lrreport.errors import LrreportError
-from lrreport.settings import IMPORT_PATH, Fixed
-from lrreport.training.files import find_digests, say_on_stderr
+from lrreport.study.settings import IMPORT_PATH, Training
+from lrreport.training.files import export_data_root, find_digests, notify_on_stderr
 
-PATIENCE = 5  # seconds until it is said what is waited for; a dataset that takes longer is loaded once for all runs
+PATIENCE = 5  # seconds until a line says what is waited for; a dataset that takes longer is loaded once for all runs
+Setups = tuple[Training, ...]  # one for each level of a study
 
 
 @dataclass(frozen=True)
 class Check:
-    """What was found: of a dataset of the user's own the digests, and its key if it was kept for all runs.
+    """What trying a study's functions gave: the digests of a dataset of the user's, and its key if it was kept for all runs.
 
-    Also what to tell of the code before runs are made, or what is wrong, each in one line.
+    `notes` are lines for the user; `problem` is the line that refuses a function, or empty.
     """
 
     digests: dict[str, str]
@@ -30,52 +32,61 @@ class Check:
     problem: str = ""
 
 
-def find_data(setups: tuple[Fixed, ...], code_folder: str) -> tuple[dict[str, str], str]:
-    """Return the SHA-256 of a dataset's files, or of the tensors of a user's own, and the key if these were kept.
+def find_data(setups: Sequence[Training], code_folder: str) -> tuple[dict[str, str], str]:
+    """Return the digests of a dataset's files, or of the tensors of the user's own, and the key if these were kept.
 
     Raises as `check_setups` does.
     """
+    export_data_root()
     if not IMPORT_PATH.match(setups[0].dataset):
         return find_digests(setups[0].dataset), ""
-    found = check_setups(setups, code_folder)
-    return found.digests, found.prepared
+    check = check_setups(setups, code_folder)
+    return check.digests, check.prepared
+
+
+def check_setups(setups: Sequence[Training], code_folder: str) -> Check:
+    """Try every function of the user's that the settings of a study's levels name.
+
+    Raises LrreportError, in one line, for the first that does not fit.
+    """
+    export_data_root()
+    return _check_once(json.dumps([one.model_dump(mode="json") for one in setups]), code_folder)
 
 
 @lru_cache(maxsize=8)
-def check_setups(setups: tuple[Fixed, ...], code_folder: str) -> Check:
-    """Try every function of the user's own that the settings of a study's levels name.
-
-    Raises LrreportError, in one line that says what was expected.
-    """
-    paths = list(dict.fromkeys(path for setup in setups for path in setup.imported().values()))
+def _check_once(setups: str, code_folder: str) -> Check:
+    paths = _list_paths([Training(**one) for one in json.loads(setups)])
     if not paths:
         return Check({})
-    # No -m: the folder where we were called must not come before what is installed.
-    command = [sys.executable, "-P", "-c", "from lrreport.training import check; check.main()"]
+    # -P and no -m: modules of the folder we were called from must not come before what is installed.
     process = subprocess.Popen(
-        command,
+        [sys.executable, "-P", "-c", "from lrreport.training import check; check.main()"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"PYTHONHASHSEED": "0", "PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1"},  # as runs have it
     )
-    question = json.dumps({"setups": [one.model_dump(mode="json") for one in setups], "code_folder": code_folder})
+    request = json.dumps({"setups": json.loads(setups), "code_folder": code_folder})
     try:
         try:
-            said, errors = process.communicate(question, timeout=PATIENCE)
+            answer, errors = process.communicate(request, timeout=PATIENCE)
         except subprocess.TimeoutExpired:
-            say_on_stderr(f"lrreport: trying {', '.join(paths)} ...")
-            said, errors = process.communicate()
+            notify_on_stderr(f"lrreport: trying {', '.join(paths)} ...")
+            answer, errors = process.communicate()
     finally:
         process.kill()
         process.wait()
-    if process.returncode != 0 or not said.strip():
+    if process.returncode != 0 or not answer.strip():
         raise LrreportError(f"trying {', '.join(paths)} ended with {_describe_end(process.returncode, errors)}")
-    found = Check(**json.loads(said))
-    if found.problem:
-        raise LrreportError(found.problem)
-    return found
+    check = Check(**json.loads(answer))
+    if check.problem:
+        raise LrreportError(check.problem)
+    return check
+
+
+def _list_paths(setups: Sequence[Training]) -> list[str]:
+    return list(dict.fromkeys(path for setup in setups for path in setup.import_paths().values()))
 
 
 def _describe_end(status: int, errors: str) -> str:
@@ -86,25 +97,23 @@ def _describe_end(status: int, errors: str) -> str:
 
 
 def main() -> None:
-    """Answer the question on standard input with a check on standard output."""
-    question = json.load(sys.stdin)
+    """Answer the request on standard input with a check on standard output."""
+    request = json.load(sys.stdin)
     with os.fdopen(os.dup(1), "w") as answer:
         os.dup2(2, 1)  # what libraries print from elsewhere than Python
-        print(
-            json.dumps(asdict(_check([Fixed(**one) for one in question["setups"]], question["code_folder"]))),
-            file=answer,
-        )
+        check = _check([Training(**one) for one in request["setups"]], request["code_folder"])
+        print(json.dumps(asdict(check)), file=answer)
 
 
-def _check(setups: list[Fixed], code_folder: str) -> Check:
-    from lrreport.training.trial import try_code  # imports torch
+def _check(setups: list[Training], code_folder: str) -> Check:
+    from lrreport.training.user_code.validate import validate_setups  # imports torch
 
-    with redirect_stdout(StringIO()) as heard:
+    with redirect_stdout(StringIO()) as printed:
         try:
-            digests, prepared, notes = try_code(setups, code_folder, PATIENCE)
+            digests, prepared, notes = validate_setups(setups, code_folder, PATIENCE)
         except LrreportError as err:
             return Check({}, problem=str(err))
-    if printed := heard.getvalue().strip():
-        paths = dict.fromkeys(path for setup in setups for path in setup.imported().values())
-        notes += [f"what {' and '.join(paths)} printed is left out of the runs: {printed.splitlines()[0][:80]!r}"]
+    if text := printed.getvalue().strip():
+        paths = " and ".join(_list_paths(setups))
+        notes += [f"what {paths} printed is left out of the runs: {text.splitlines()[0][:80]!r}"]
     return Check(digests, prepared, notes)

@@ -1,5 +1,6 @@
-"""Datasets by name or import path: inputs and labels to train and to test, as tensors."""
+"""Datasets by name or import path: inputs and targets to train with and to test on, as tensors."""
 
+import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,27 +9,34 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lrreport.settings import IMPORT_PATH
-from lrreport.training.fetch import import_torchvision
-from lrreport.training.files import TORCHVISION, ensure_files, find_data_root, find_digests, read_idx
-from lrreport.training.own_code import digest_names, digest_tensor, load_own
+from lrreport.study.settings import IMPORT_PATH
+from lrreport.training.files import FOLDERS, ensure_files, find_digests, read_file
+from lrreport.training.user_code.dataset import digest_names, digest_tensor, load_own
 
-FASHION = (
-    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
-)  # fmt: skip
+CLASS_NAMES = {
+    "fashion_mnist": (
+        "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+    ),
+    "kmnist": ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
+    "cifar10": ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+}  # fmt: skip
+CLASS_NAMES["sample"] = CLASS_NAMES["fashion_mnist"]
+DIGITS = tuple("0123456789")
+IDX_TYPES = {0x08: "u1", 0x0C: ">i4"}  # by the third byte of a file
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Inputs (n, …) and labels (n,) int64 to train and to test; pixels are uint8, a user's own inputs float32 or int64.
+    """Inputs (n, …) and targets to train with and to test on; pixels are uint8, other inputs float32 or int64.
 
-    `digests` are SHA-256, of files by name, or of a user's own tensors.
+    Targets are labels (n,) int64, or for regression (n, k) float32, which have no class names. `digests` are those of
+    files by name, or of the user's own tensors.
     """
 
     train_inputs: Tensor
-    train_labels: Tensor
+    train_targets: Tensor
     test_inputs: Tensor
-    test_labels: Tensor
+    test_targets: Tensor
     class_names: tuple[str, ...]
     digests: dict[str, str]
 
@@ -36,49 +44,45 @@ class Dataset:
 def load_dataset(name: str, code_folder: str = "", data_root: Path | None = None) -> Dataset:
     """Return a dataset, fetched if need be; images are (n, channels, height, width).
 
-    Raises LrreportError if its files cannot be had, or if a user's own function does not give what it should.
+    Raises LrreportError if its files cannot be read, or if a function of the user's returns something else.
     """
     if IMPORT_PATH.match(name):
         parts, class_names = load_own(name, code_folder)
-        digests = {part: digest_tensor(one) for part, one in parts.items()}
+        digests = {part: digest_tensor(tensor) for part, tensor in parts.items()}
         digests["class names"] = digest_names(class_names)
         return Dataset(
-            **{part.replace(" ", "_"): one for part, one in parts.items()}, class_names=class_names, digests=digests
+            **{part.replace(" ", "_"): tensor for part, tensor in parts.items()},
+            class_names=class_names,
+            digests=digests,
         )
     paths = ensure_files(name, data_root)
-    digests = find_digests(name, data_root)
-    if name in TORCHVISION:
-        return _load_with_torchvision(name, data_root, digests)
-    images, test_images = (
-        torch.from_numpy(_read_array(paths[file], digests[file], offset=16)).reshape(-1, 1, 28, 28)
-        for file in ("train-images-idx3-ubyte", "t10k-images-idx3-ubyte")
-    )
-    labels, test_labels = (
-        torch.from_numpy(_read_array(paths[file], digests[file], offset=8)).long()
-        for file in ("train-labels-idx1-ubyte", "t10k-labels-idx1-ubyte")
-    )
-    return Dataset(images, labels, test_images, test_labels, FASHION, digests)
+    contents = [read_file(paths[file.name], file) for file in FOLDERS[name].files]
+    tensors = _read_batches(contents) if name == "cifar10" else [_read_idx(content) for content in contents]
+    images, labels, test_images, test_labels = tensors
+    names = CLASS_NAMES.get(name, DIGITS)
+    return Dataset(images, labels.long(), test_images, test_labels.long(), names, find_digests(name))
 
 
-def _load_with_torchvision(name: str, data_root: Path | None, digests: dict[str, str]) -> Dataset:
-    datasets = import_torchvision().datasets
-    make, root = getattr(datasets, TORCHVISION[name].class_name), str(find_data_root(data_root))
-    train, test = make(root, train=True), make(root, train=False)
-    inputs, test_inputs = (_put_channels_first(torch.as_tensor(np.asarray(one.data))) for one in (train, test))
-    labels, test_labels = (_take_labels(torch.as_tensor(one.targets)) for one in (train, test))
-    return Dataset(inputs, labels, test_inputs, test_labels, tuple(train.classes), digests)
+def _read_idx(content: bytes) -> Tensor:
+    """Return the array of an IDX file: images (n, 1, height, width) uint8, or labels (n,).
+
+    Of QMNIST's labels (n, 8), which also say who wrote a digit, only the digit is taken.
+    """
+    dtype, n_dims = np.dtype(IDX_TYPES[content[2]]), content[3]
+    shape = np.frombuffer(content, dtype=">u4", count=n_dims, offset=4)
+    array = np.frombuffer(content, dtype=dtype, offset=4 + 4 * n_dims).reshape(shape)
+    if n_dims == 2:
+        array = array[:, 0]
+    tensor = torch.from_numpy(array.astype(dtype.newbyteorder("=")))
+    return tensor.unsqueeze(1) if n_dims == 3 else tensor
 
 
-def _put_channels_first(images: Tensor) -> Tensor:
-    """Return images (n, height, width) or (n, height, width, channels) as (n, channels, height, width)."""
-    return images.unsqueeze(1) if images.dim() == 3 else images.permute(0, 3, 1, 2).contiguous()
+def _read_batches(contents: list[bytes]) -> list[Tensor]:
+    """Return images (n, 3, 32, 32) and labels (n,) of CIFAR-10's batches, to train with and to test on.
 
-
-def _take_labels(targets: Tensor) -> Tensor:
-    """Return labels (n,); QMNIST has more to say of each image, the digit first."""
-    return (targets if targets.dim() == 1 else targets[:, 0]).long()
-
-
-def _read_array(path: Path, digest: str, offset: int) -> "np.ndarray[Any, np.dtype[np.uint8]]":
-    """Return the bytes of an IDX file behind its header, as a copy that torch may write to."""
-    return np.frombuffer(read_idx(path, digest), dtype=np.uint8, offset=offset).copy()
+    They are pickles, which are safe to read since their digests are the published ones.
+    """
+    batches: list[dict[str, Any]] = [pickle.loads(content, encoding="latin1") for content in contents]
+    *train, test = [(torch.as_tensor(one["data"]), torch.as_tensor(one["labels"])) for one in batches]
+    images, labels = (torch.cat(parts) for parts in zip(*train, strict=True))
+    return [images.reshape(-1, 3, 32, 32), labels, test[0].reshape(-1, 3, 32, 32), test[1]]

@@ -1,10 +1,11 @@
-"""The ways to get Fashion-MNIST, tried in order; each fills a folder or says why it cannot."""
+"""Where the data files are fetched from, tried in order; each source fills a folder or raises the reason why it cannot."""
 
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -18,7 +19,7 @@ APT_SECONDS = 300
 
 @dataclass(frozen=True)
 class Source:
-    """A place to get the files from; `fetch` may use a workspace and returns the folder that has them."""
+    """A place to fetch files from: `fetch` may use the folder that it is given, and returns the folder that has them."""
 
     place: str
     fetch: Callable[[Path], Path]
@@ -31,16 +32,12 @@ def find_debian_folder(workspace: Path, folder: Path = DEBIAN_FOLDER) -> Path:
     return folder
 
 
-def download_with_torchvision(workspace: Path, mirror: str | None = None) -> Path:
-    """Return a folder that torchvision downloaded Fashion-MNIST to."""
-    download("FashionMNIST", workspace, mirror)
-    return workspace / "FashionMNIST" / "raw"
-
-
-def download(class_name: str, root: Path, mirror: str | None = None) -> None:
-    """Let torchvision download one of its datasets into `root`, in a process that is ended if it hangs."""
-    command = [sys.executable, "-m", "lrreport.training.fetch", class_name, str(root), *([mirror] if mirror else [])]
-    _run(command, TORCHVISION_SECONDS)
+def download_with_torchvision(workspace: Path, class_name: str = "FashionMNIST", mirror: str | None = None) -> Path:
+    """Return the folder to which torchvision downloaded one of its datasets, in a process that is ended if it hangs."""
+    # -P, so that no module of the folder we were called from is imported in place of an installed one
+    command = [sys.executable, "-P", "-m", "lrreport.training.fetch", class_name, str(workspace)]
+    _run([*command, *([mirror] if mirror else [])], TORCHVISION_SECONDS)
+    return workspace / ("cifar-10-batches-py" if class_name == "CIFAR10" else f"{class_name}/raw")
 
 
 def download_with_apt(workspace: Path) -> Path:
@@ -61,11 +58,16 @@ def download_with_apt(workspace: Path) -> Path:
     return workspace / "root" / DEBIAN_FOLDER.relative_to("/")
 
 
-SOURCES = (
-    Source(f"the folder of Debian's package, {DEBIAN_FOLDER}", find_debian_folder),
-    Source("torchvision's download", download_with_torchvision),
-    Source(f"apt-get download {PACKAGE}", download_with_apt),
-)
+def list_sources(class_name: str) -> tuple[Source, ...]:
+    """Return the sources of a dataset that torchvision has under this name."""
+    downloaded = Source("torchvision's download", partial(download_with_torchvision, class_name=class_name))
+    if class_name != "FashionMNIST":
+        return (downloaded,)
+    return (
+        Source(f"the folder of Debian's package, {DEBIAN_FOLDER}", find_debian_folder),
+        downloaded,
+        Source(f"apt-get download {PACKAGE}", download_with_apt),
+    )
 
 
 def _run(command: list[str], seconds: float, folder: Path | None = None) -> None:
@@ -107,7 +109,7 @@ def import_torchvision() -> ModuleType:
 
 
 def main(class_name: str, root: str, mirror: str | None = None) -> None:
-    """Download a dataset into `root` with torchvision, what trains and what tests; what is already there is kept."""
+    """Download the training and the test part of a dataset into `root` with torchvision."""
     dataset = getattr(import_torchvision().datasets, class_name)
     if mirror is not None:
         dataset.mirrors = [mirror]

@@ -2,12 +2,11 @@
 
 import gzip
 import hashlib
-import json
 import os
 import shutil
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,214 +14,248 @@ import platformdirs
 from filelock import FileLock
 
 from lrreport.errors import LrreportError
-from lrreport.training.fetch import SOURCES, Source, download
+from lrreport.project import PACKAGE
+from lrreport.training.fetch import Source, list_sources
 
-# SHA-256 of the decompressed IDX files, whichever way they come.
-DIGESTS = {
-    "fashion_mnist": {
-        "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
-        "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
-        "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
-        "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
-    },
-    "sample": {
-        "train-images-idx3-ubyte": "2fecf98c2f9f3a28a5d3138662ae6ed69e60ac6452cdd0e5bd3d908839b3a11b",
-        "train-labels-idx1-ubyte": "448c52e942b163a8a102c68ff69d23f47fa356d92eaef198b16bd5c2e1487241",
-        "t10k-images-idx3-ubyte": "a907c8479d43ced66b5a6ed08d5dce15a130fe3f8f9b736ba141f20e9dce5d64",
-        "t10k-labels-idx1-ubyte": "715f1309b1fdf75aeada62391baf22ebeb7d362d6d68018b73b0a14f64d344c2",
-    },
-}
+DATA_ROOT = "LRREPORT_DATA"  # the environment variable that names the folder for data
+SAMPLE = PACKAGE / "sample"
 
 
 @dataclass(frozen=True)
-class TorchvisionFiles:
-    """A dataset that torchvision downloads: its class there, the folder below the data root, and the files in it."""
+class DataFile:
+    """A file and the digests that are published of it, in hexadecimal: of its content, or of its archive NAME.gz."""
 
+    name: str
+    sha256: str = ""
+    md5: str = ""
+    archive_md5: str = ""
+
+    @property
+    def digest(self) -> str:
+        """The digest that stands for the file in the identity of a run."""
+        return self.sha256 or f"md5:{self.md5 or self.archive_md5}"
+
+    def verify(self, content: bytes, archive: bytes | None = None) -> str:
+        """Return why this is not the published file, or nothing if it is."""
+        if archive is not None and self.archive_md5:
+            found = _digest_md5(archive)
+            if found == self.archive_md5:
+                return ""
+            if not self.sha256:
+                return f"the MD5 of the archive is {found[:12]}… and should be {self.archive_md5[:12]}…"
+        if self.sha256:
+            found = hashlib.sha256(content).hexdigest()
+            return "" if found == self.sha256 else f"its SHA-256 is {found[:12]}… and should be {self.sha256[:12]}…"
+        if self.md5:
+            found = _digest_md5(content)
+            return "" if found == self.md5 else f"its MD5 is {found[:12]}… and should be {self.md5[:12]}…"
+        return f"only its archive can be verified; put {self.name}.gz, as downloaded, beside it"
+
+
+@dataclass(frozen=True)
+class DataFolder:
+    """The files of a dataset: its name for messages, its class in torchvision, and its folder below the data root."""
+
+    title: str
     class_name: str
     folder: str
-    names: tuple[str, ...]
+    files: tuple[DataFile, ...]
+
+
+def _digest_md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 IDX = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
-TORCHVISION = {
-    "mnist": TorchvisionFiles("MNIST", "MNIST/raw", IDX),
-    "kmnist": TorchvisionFiles("KMNIST", "KMNIST/raw", IDX),
-    "qmnist": TorchvisionFiles("QMNIST", "QMNIST/raw", (
-        "qmnist-train-images-idx3-ubyte", "qmnist-train-labels-idx2-int", "qmnist-test-images-idx3-ubyte",
-        "qmnist-test-labels-idx2-int",
+
+
+def _list_idx(sha256: Sequence[str] = ("",) * 4, archive_md5: Sequence[str] = ("",) * 4) -> tuple[DataFile, ...]:
+    return tuple(
+        DataFile(name, content, archive_md5=archive)
+        for name, content, archive in zip(IDX, sha256, archive_md5, strict=True)
+    )
+
+
+FOLDERS = {
+    "fashion_mnist": DataFolder("Fashion-MNIST", "FashionMNIST", "FashionMNIST/raw", _list_idx((
+        "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+        "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+        "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+        "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+    ))),
+    "sample": DataFolder("the sample", "", "", _list_idx((
+        "2fecf98c2f9f3a28a5d3138662ae6ed69e60ac6452cdd0e5bd3d908839b3a11b",
+        "448c52e942b163a8a102c68ff69d23f47fa356d92eaef198b16bd5c2e1487241",
+        "a907c8479d43ced66b5a6ed08d5dce15a130fe3f8f9b736ba141f20e9dce5d64",
+        "715f1309b1fdf75aeada62391baf22ebeb7d362d6d68018b73b0a14f64d344c2",
+    ))),
+    "mnist": DataFolder("MNIST", "MNIST", "MNIST/raw", _list_idx((
+        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+    ), (
+        "f68b3c2dcbeaaa9fbdd348bbdeb94873", "d53e105ee54ea40749a09fcbcd1e9432",
+        "9fb629c4189551a2d022fa330f9573f3", "ec29112dd5afa0611ce80d1b7f02629c",
+    ))),
+    "kmnist": DataFolder("KMNIST", "KMNIST", "KMNIST/raw", _list_idx(archive_md5=(
+        "bdb82020997e1d708af4cf47b453dcf7", "e144d726b3acfaa3e44228e80efcd344",
+        "5c965bf0a639b31b8f53240b1b52f4d7", "7320c461ea6c1c855c0b718fb2a4b134",
+    ))),
+    "qmnist": DataFolder("QMNIST", "QMNIST", "QMNIST/raw", (
+        DataFile("qmnist-train-images-idx3-ubyte", archive_md5="ed72d4157d28c017586c42bc6afe6370"),
+        DataFile("qmnist-train-labels-idx2-int", archive_md5="0058f8dd561b90ffdd0f734c6a30e5e4"),
+        DataFile("qmnist-test-images-idx3-ubyte", archive_md5="1394631089c404de565df7b7aeaf9412"),
+        DataFile("qmnist-test-labels-idx2-int", archive_md5="5b5b05890a5e13444e108efe57b788aa"),
     )),
-    "cifar10": TorchvisionFiles("CIFAR10", "cifar-10-batches-py", (
-        *(f"data_batch_{place}" for place in range(1, 6)), "test_batch", "batches.meta",
+    "cifar10": DataFolder("CIFAR-10", "CIFAR10", "cifar-10-batches-py", (
+        DataFile("data_batch_1", md5="c99cafc152244af753f735de768cd75f"),
+        DataFile("data_batch_2", md5="d4bba439e000b95fd0a9bffe97cbabec"),
+        DataFile("data_batch_3", md5="54ebc095f3ab1f0389bbae665268c751"),
+        DataFile("data_batch_4", md5="634d18415352ddfa80567beed471001a"),
+        DataFile("data_batch_5", md5="482c414d41f54cd18b22e5b47cb7c3cb"),
+        DataFile("test_batch", md5="40351d587109b95175f43aff81a1287e"),
     )),
 }  # fmt: skip
-NOTED = "digests.json"  # beside files whose digests are those of the first download, which torchvision verified
-SAMPLE = Path(__file__).resolve().parents[1] / "sample"
-Say = Callable[[str], None]
+DIGESTS = {dataset: {file.name: file.digest for file in known.files} for dataset, known in FOLDERS.items()}
+Notify = Callable[[str], None]
 
 
-def say_on_stderr(line: str) -> None:
-    """Print a line of progress where it does not mix with results."""
+def notify_on_stderr(line: str) -> None:
+    """Print a line of progress to stderr, where it does not mix with results."""
     print(line, file=sys.stderr, flush=True)
 
 
 def find_data_root(data_root: Path | None = None) -> Path:
-    """Return the folder for data: the argument, else $LRREPORT_DATA, else the user's cache."""
-    chosen = data_root or os.environ.get("LRREPORT_DATA")
-    return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("lrreport")
+    """Return the folder for data, as an absolute path: the argument, else $LRREPORT_DATA, else the user's cache."""
+    chosen = data_root or os.environ.get(DATA_ROOT)
+    return Path(chosen).expanduser().absolute() if chosen else platformdirs.user_cache_path("lrreport")
 
 
-def find_digests(dataset: str, data_root: Path | None = None) -> dict[str, str]:
-    """Return the SHA-256 of each of a named dataset's files; nothing for one that torchvision has yet to download."""
-    if dataset in DIGESTS:
-        return DIGESTS[dataset]
-    try:
-        noted = json.loads((find_data_root(data_root) / TORCHVISION[dataset].folder / NOTED).read_text("utf-8"))
-        return {name: str(noted[name]) for name in TORCHVISION[dataset].names}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
+def export_data_root() -> None:
+    """Make $LRREPORT_DATA absolute, so that processes started later in other folders find the same data."""
+    if os.environ.get(DATA_ROOT):
+        os.environ[DATA_ROOT] = str(find_data_root())
+
+
+def find_digests(dataset: str) -> dict[str, str]:
+    """Return the digest of each file of a named dataset: SHA-256, or "md5:…" where only that is published."""
+    return DIGESTS[dataset]
 
 
 def ensure_files(
     dataset: str,
     data_root: Path | None = None,
-    say: Say = say_on_stderr,
-    sources: tuple[Source, ...] = SOURCES,
+    notify: Notify = notify_on_stderr,
+    sources: Sequence[Source] | None = None,
 ) -> dict[str, Path]:
-    """Return the path of each file of a named dataset, by name; it is fetched if it is not there yet.
+    """Return the path of each file of a named dataset, by name, or of its archive; what is missing is fetched.
 
-    Files of Fashion-MNIST are verified and unpacked into FashionMNIST/raw of the data root, where torchvision looks too.
-    For the others torchvision knows digests, and their SHA-256 are noted for later.
-    Raises LrreportError, with every place tried and its reason, when they cannot be had.
+    Files are fetched to where torchvision keeps them below the data root, and verified. Nothing is written where they are
+    there. Raises LrreportError, with every source tried and its reason, when they cannot be fetched.
     """
-    if dataset == "sample":
-        return {name: SAMPLE / f"{name}.gz" for name in DIGESTS[dataset]}
-    if dataset in TORCHVISION:
-        return _ensure_with_torchvision(dataset, find_data_root(data_root), say)
-    digests = DIGESTS[dataset]
-    raw = find_data_root(data_root) / "FashionMNIST" / "raw"
-    if not all((raw / name).exists() for name in digests):
-        try:
-            raw.mkdir(parents=True, exist_ok=True)
-            with FileLock(raw / ".lock"):
-                _fill(raw, digests, say, sources)
-        except OSError as err:
-            raise LrreportError(f"{raw}: cannot keep the data there ({err.strerror}); set LRREPORT_DATA") from err
-    return {name: raw / name for name in digests}
-
-
-def verify_files(dataset: str, data_root: Path | None = None, say: Say = say_on_stderr) -> dict[str, Path]:
-    """Return what `ensure_files` returns, each file read; one that has changed is set aside and fetched anew."""
-    paths = ensure_files(dataset, data_root, say)
-    for name, path in paths.items():
-        try:
-            read_idx(path, find_digests(dataset, data_root)[name])
-        except LrreportError as err:
-            if dataset == "sample":
-                raise
-            say(f"{err}; setting it aside as {path.name}.refused")
-            path.replace(path.with_name(f"{path.name}.refused"))
-    return ensure_files(dataset, data_root, say)
-
-
-def _ensure_with_torchvision(dataset: str, root: Path, say: Say) -> dict[str, Path]:
-    """Return the files of a dataset that torchvision knows; raise LrreportError if it cannot download them."""
-    wanted = TORCHVISION[dataset]
-    folder = root / wanted.folder
-    paths = {name: folder / name for name in wanted.names}
-    if not find_digests(dataset, root) or not all(path.exists() for path in paths.values()):
+    known = FOLDERS[dataset]
+    folder = SAMPLE if dataset == "sample" else find_data_root(data_root) / known.folder
+    if _find_missing(folder, known):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with FileLock(folder / ".lock"):
-                say(f"{wanted.class_name}: trying torchvision's download …")
-                download(wanted.class_name, root)
-                _note_digests(folder, {name: path.read_bytes() for name, path in paths.items()})
+                _fill(folder, known, notify, list_sources(known.class_name) if sources is None else sources)
         except OSError as err:
-            raise LrreportError(f"{folder}: cannot keep the data there ({err.strerror}); set LRREPORT_DATA") from err
+            raise LrreportError(f"{folder}: cannot keep the data there ({err.strerror}); set {DATA_ROOT}") from err
+    paths = {file.name: find_file(folder, file) for file in known.files}
+    return {name: path for name, path in paths.items() if path is not None}
+
+
+def find_file(folder: Path, file: DataFile) -> Path | None:
+    """Return the path of a file or of its archive, whichever can be verified; None if neither is there."""
+    content, archive = folder / file.name, folder / f"{file.name}.gz"
+    wanted = (content, archive) if file.sha256 or file.md5 else (archive, content)
+    return next((path for path in wanted if path.exists()), None)
+
+
+def _find_missing(folder: Path, known: DataFolder) -> list[DataFile]:
+    return [file for file in known.files if find_file(folder, file) is None]
+
+
+def verify_files(dataset: str, data_root: Path | None = None, notify: Notify = notify_on_stderr) -> dict[str, Path]:
+    """Return what `ensure_files` returns, each file read and compared with its published digest.
+
+    One that differs is renamed to NAME.refused and fetched again. Raises LrreportError where that is not possible.
+    """
+    paths = ensure_files(dataset, data_root, notify)
+    for file in FOLDERS[dataset].files:
+        path = paths[file.name]
+        try:
+            read_file(path, file)
         except LrreportError as err:
-            raise LrreportError(
-                f"{wanted.class_name} could not be had: {err}; put its files, as torchvision keeps them, into {folder}, or "
-                "name another folder in LRREPORT_DATA"
-            ) from err
-    return paths
+            if dataset == "sample" or not os.access(path.parent, os.W_OK):
+                raise
+            notify(f"{err}; renaming it to {path.name}.refused")
+            path.replace(path.with_name(f"{path.name}.refused"))
+    return ensure_files(dataset, data_root, notify)
 
 
-def _note_digests(folder: Path, contents: dict[str, bytes]) -> None:
-    digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
-    temporary = folder / f".{NOTED}.{os.getpid()}"
-    temporary.write_text(json.dumps(digests, indent=1) + "\n", encoding="utf-8")
-    temporary.replace(folder / NOTED)
+def read_file(path: Path, file: DataFile) -> bytes:
+    """Return the content of a data file, decompressed if its name ends in .gz.
 
-
-def keep_downloaded(dataset: str, contents: dict[str, bytes]) -> None:
-    """Keep the files of a dataset that torchvision downloaded elsewhere, unless it is here; raises LrreportError."""
-    folder = find_data_root() / TORCHVISION[dataset].folder
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / ".lock"):
-            if not find_digests(dataset):
-                for name, content in contents.items():
-                    (folder / Path(name).name).write_bytes(content)
-                _note_digests(folder, contents)
-    except OSError as err:
-        raise LrreportError(f"{folder}: cannot keep the data there ({err.strerror}); set LRREPORT_DATA") from err
-
-
-def read_idx(path: Path, digest: str) -> bytes:
-    """Return the bytes of an IDX file, decompressed if its name ends in .gz.
-
-    Raises LrreportError if it cannot be read or its SHA-256 is not `digest`.
+    Raises LrreportError if it cannot be read or is not the published one.
     """
     try:
-        content = path.read_bytes()
-        content = gzip.decompress(content) if path.suffix == ".gz" else content
+        archive = path.read_bytes() if path.suffix == ".gz" else None
+        content = path.read_bytes() if archive is None else gzip.decompress(archive)
     except (OSError, EOFError, zlib.error) as err:
         raise LrreportError(f"{path}: cannot be read ({err})") from err
-    found = hashlib.sha256(content).hexdigest()
-    if found != digest:
-        raise LrreportError(f"{path}: refused, its SHA-256 is {found[:12]}… and should be {digest[:12]}…")
+    if problem := file.verify(content, archive):
+        raise LrreportError(f'{path}: refused, {problem}; for data of your own set dataset = "module:function"')
     return content
 
 
-def _fill(raw: Path, digests: dict[str, str], say: Say, sources: tuple[Source, ...]) -> None:
+def _fill(folder: Path, known: DataFolder, notify: Notify, sources: Sequence[Source]) -> None:
     """Fill a folder from the first source that has the right files."""
     reasons = []
     for source in sources:
-        missing = {name: digest for name, digest in digests.items() if not (raw / name).exists()}
+        missing = _find_missing(folder, known)
         if not missing:  # another process has just fetched them
             return
-        workspace = raw / ".fetching"
+        workspace = folder / ".fetching"
         shutil.rmtree(workspace, ignore_errors=True)
         workspace.mkdir()
         try:
-            say(f"Fashion-MNIST: trying {source.place} …")
-            folder = source.fetch(workspace)
-            for name, digest in missing.items():
-                _unpack(folder, name, digest, raw)
+            notify(f"{known.title}: trying {source.place} …")
+            fetched = source.fetch(workspace)
+            for file in missing:
+                _keep(fetched, file, folder)
         except (LrreportError, OSError) as err:
             reasons.append(f"  {source.place}: {err}")
         else:
-            say(f"Fashion-MNIST: verified and kept in {raw}")
+            notify(f"{known.title}: verified and kept in {folder}")
             return
         finally:
             shutil.rmtree(workspace, ignore_errors=True)
+    debian = "Install Debian's package dataset-fashion-mnist, or put" if known.class_name == "FashionMNIST" else "Put"
+    names = ", ".join(file.name if file.sha256 or file.md5 else f"{file.name}.gz" for file in known.files)
     raise LrreportError(
         "\n".join(
             [
-                "Fashion-MNIST could not be had. Tried:",
-                f"  {raw}: no such files",
+                f"{known.title} cannot be fetched. Tried:",
+                f"  {folder}: no such files",
                 *reasons,
-                f"Install Debian's package dataset-fashion-mnist, or put {', '.join(digests)} into {raw}, or name "
-                "another folder in LRREPORT_DATA. "
-                "Without the data there is the embedded sample: make report STUDY=studies/quick.toml",
+                f"{debian} {names} into {folder}, or name another folder in {DATA_ROOT}. Without the data there is the "
+                'embedded sample: dataset = "sample", as in studies/quick.toml',
             ]
         )
     )
 
 
-def _unpack(folder: Path, name: str, digest: str, raw: Path) -> None:
-    """Copy one file, compressed or not, from a source into the data folder, where it appears whole and verified."""
-    packed = folder / f"{name}.gz"
-    content = read_idx(packed if packed.exists() else folder / name, digest)
-    temporary = raw / f".{name}.{os.getpid()}"
-    temporary.write_bytes(content)
-    temporary.replace(raw / name)
+def _keep(fetched: Path, file: DataFile, folder: Path) -> None:
+    """Copy one file from a source into the data folder, where it appears whole and verified.
+
+    It is unpacked, unless only its archive can be verified.
+    """
+    path = find_file(fetched, file) or fetched / file.name
+    content = read_file(path, file)
+    kept = folder / (file.name if file.sha256 or file.md5 else f"{file.name}.gz")
+    temporary = folder / f".{kept.name}.{os.getpid()}"
+    temporary.write_bytes(path.read_bytes() if kept.suffix == ".gz" else content)
+    temporary.replace(kept)

@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,171 +14,245 @@ import torch.utils.deterministic
 from torch import Generator, Tensor
 
 from lrreport.errors import LrreportError
-from lrreport.record import EpochRow, Score, SeedResult
-from lrreport.settings import Parameters
-from lrreport.training.build import Measure, choose_loss, measure_loss, start_networks, start_optimizers
+from lrreport.study.metrics import find_metric
+from lrreport.study.settings import Training
+from lrreport.training.build import choose_losses, start_networks, start_optimizers
 from lrreport.training.data import Split, Splits
 from lrreport.training.model import Networks
-from lrreport.training.optimizers import Together, make_schedule
-from lrreport.training.own_code import quietly
+from lrreport.training.optimizers import OptimizerGroup, make_schedule
+from lrreport.training.scores import LossFunction, Scores, accuracy, list_quantities, score_outputs
+from lrreport.training.user_code.load import capture_stdout
+
+Row = dict[str, float]  # metric -> value
+RUNNING = ("loss", "accuracy")  # quantities of which a mean over the epoch is kept
 
 
-@dataclass(frozen=True)
+@dataclass
 class Fit:
-    """One seed's result, its loss at every training step (n_steps,) and its test logits (n_test, n_classes).
+    """How one seed's training went.
 
-    A diverged fit has the step losses up to the last finite one and no test logits.
+    `history` has a row for the untrained network and for each epoch after which all numbers were finite: train_* are
+    means over the epoch, val_* are taken at its end. `final` are the values of the network after its last epoch: the last
+    row, final_train_* and test_*; it is empty if the fit diverged. With early stopping `best_epoch` is the epoch at which
+    the metric that stops was best, and `best` the values of final_train_* and test_* then. `step_losses` (n_steps,) are
+    the losses before each step up to the last finite one, `test_outputs` (n_test, n_outputs) those of the last epoch.
     """
 
-    result: SeedResult
-    step_losses: Tensor
-    test_logits: Tensor | None
+    seed: int
+    status: str = "completed"
+    reason: str = ""
+    history: list[Row] = field(default_factory=list)
+    cpu_seconds: list[float] = field(default_factory=list)
+    final: Row = field(default_factory=dict)
+    best_epoch: int | None = None
+    best: Row = field(default_factory=dict)
+    step_losses: Tensor = field(default_factory=lambda: torch.empty(0))
+    test_outputs: Tensor | None = None
+
+    @property
+    def n_epochs(self) -> int:
+        """How many epochs its history has."""
+        return len(self.history) - 1
 
 
 def fit_seeds(
-    parameters: Parameters, splits: Splits, on_epoch: Callable[[], None] = lambda: None, code_folder: str = ""
+    training: Training, splits: Splits, on_epoch: Callable[[], None] = lambda: None, code_folder: str = ""
 ) -> list[Fit]:
-    """Train a network for each seed, all at one learning rate, and return how each of them went.
+    """Train a network for each seed of the splits, all with the same settings, and return how each of them went.
 
-    They are scored on validation after each epoch, on all three splits after the last; `on_epoch` is called after each.
-    A seed alone decides the initial weights and the order of the batches, so runs that differ in their learning rate
-    are paired: they start equal and see the same batches. `code_folder` is where a user's own code is looked for.
+    They are scored on validation after each epoch, on all splits after the last; `on_epoch` is called after each. A seed
+    alone decides the initial weights, the order of the batches and the validation examples, so runs that differ in their
+    learning rate are paired: they start equal and see the same batches. Modules of the user's are looked for in
+    `code_folder`. Raises LrreportError if the loss of an untrained network is not finite.
     """
-    with computing_repeatably(), quietly():
-        weights, orders, noise = zip(*map(make_generators, parameters.seeds), strict=True)
-        networks = start_networks(parameters, splits, weights, noise, code_folder)
-        optimizer = start_optimizers(parameters, networks, parameters.learning_rate, code_folder)
-        n_steps = math.ceil(len(splits.train) / parameters.batch_size)
-        schedule = make_schedule(parameters, optimizer.parts, parameters.learning_rate, n_steps, parameters.epochs)
-        training_loss, measure = choose_loss(parameters, code_folder)
-        train, validation = (score(networks, split, measure) for split in (splits.train, splits.validation))
-        histories = [[row] for row in make_rows(0, train, validation, 0.0)]
-        if not all(math.isfinite(row.train_loss + row.val_loss) for [row] in histories):
-            raise LrreportError(
-                "the loss of the untrained network is not finite: mend its outputs, the loss or the data"
-            )
+    with compute_repeatably(), capture_stdout():
+        weights, orders, noise = zip(*map(make_generators, splits.seeds), strict=True)
+        networks = start_networks(training, splits, weights, noise, code_folder)
+        optimizer = start_optimizers(training, networks, training.learning_rate, code_folder)
+        n_steps = math.ceil(splits.sizes["train"] / training.batch_size)
+        schedule = make_schedule(training, optimizer.parts, n_steps, code_folder)
+        training_loss, loss = choose_losses(training, splits.train.targets, code_folder)
+        stopper = EarlyStopper(training, splits)
+        fits = [Fit(seed) for seed in splits.seeds]
+        untrained = score(networks, splits.train, loss, splits.train_index)
+        running: Scores = {name: values for name, values in untrained.items() if name in RUNNING}
+        rows = make_rows(train=running, val=score_validation(networks, splits, loss))
+        for fit, row in zip(fits, rows, strict=True):
+            if not is_finite(row):
+                raise LrreportError("the loss of the untrained network is not finite: check its outputs, loss and data")
+            fit.history.append(row)
+            fit.cpu_seconds.append(0.0)
         losses = []
-        for epoch in range(1, parameters.epochs + 1):
+        for epoch in range(1, training.epochs + 1):
             started = time.process_time()
-            step_losses, train = train_epoch(
-                networks, optimizer, schedule, training_loss, splits.train, parameters.batch_size, orders
-            )
-            seconds = (time.process_time() - started) / len(histories)
+            step_losses, running = train_epoch(
+                networks, optimizer, schedule, training_loss, splits.train, splits.train_index, training.batch_size,
+                orders, training.clip_norm,
+            )  # fmt: skip
+            seconds = (time.process_time() - started) / len(fits)
             losses.append(step_losses)
-            rows = make_rows(epoch, train, score(networks, splits.validation, measure), seconds)
-            for history, row in zip(histories, rows, strict=True):
-                if len(history) == epoch and math.isfinite(row.train_loss + row.val_loss):
-                    history.append(row)
+            rows = make_rows(train=running, val=score_validation(networks, splits, loss))
+            for place, (fit, row) in enumerate(zip(fits, rows, strict=True)):
+                if fit.reason:  # it has diverged or stopped
+                    continue
+                if not is_finite(row):
+                    fit.status, fit.reason = "diverged", f"a value was not finite in epoch {epoch}"
+                    continue
+                fit.history.append(row)
+                fit.cpu_seconds.append(seconds)
+                stopper.observe(fit, place, networks)
             on_epoch()
-            if all(len(history) <= epoch for history in histories):  # nothing is left to train
+            if all(fit.reason for fit in fits):  # nothing is left to train
                 break
-        logits = predict(networks, splits.test)
-        final = zip(
-            score(networks, splits.train, measure),
-            score(networks, splits.validation, measure),
-            score_logits(logits, splits.test.labels, measure),
-            strict=True,
-        )
+        finish_fits(fits, networks, splits, loss, stopper)
     steps = torch.stack(losses, dim=1)  # (n_seeds, n_epochs, n_steps per epoch)
-    return list(map(make_fit, parameters.seeds, histories, final, steps, logits.cpu()))
+    for fit, row_losses in zip(fits, steps, strict=True):
+        seen = row_losses[: fit.n_epochs + (fit.status == "diverged")].flatten()  # with the epoch that broke
+        fit.step_losses = seen[: int(seen.isfinite().long().cumprod(0).sum())]
+    return fits
 
 
 def train_epoch(
     networks: Networks,
-    optimizer: Together,
-    schedule: Together,
-    measure: Measure,
+    optimizer: OptimizerGroup,
+    schedule: OptimizerGroup,
+    measure: LossFunction,
     split: Split,
+    index: Tensor,
     batch_size: int,
     orders: Sequence[Generator],
-) -> tuple[Tensor, list[Score]]:
+    clip_norm: float | None = None,
+) -> tuple[Tensor, Scores]:
     """Take one step for each batch of a random permutation, the last and smaller batch included.
 
-    Each network has a permutation of its own. Returns the losses at each step, before it (n_networks, n_steps)
-    float32, and for each network the means over all examples seen.
+    Each network has examples (`index`, n_networks × n) and a permutation of its own. Returns the losses before each step
+    (n_networks, n_steps) float32, and the means over all examples seen of the loss and, for classes, the accuracy.
     """
     networks.train()
-    order = torch.stack([torch.randperm(len(split), generator=one) for one in orders])  # (n_networks, n)
-    order = order.to(split.labels.device)
-    labels = split.labels[order]  # (n_networks, n)
+    order = torch.stack([own[torch.randperm(len(own), generator=one)] for own, one in zip(index, orders, strict=True)])
+    order = order.to(split.targets.device)  # (n_networks, n)
+    targets = split.targets[order]  # (n_networks, n[, n_outputs])
     losses, seen, sizes = [], [], []
-    for batch, wanted in zip(order.split(batch_size, dim=1), labels.split(batch_size, dim=1), strict=True):
-        logits = networks(split.inputs[batch])  # (n_networks, batch_size, n_classes)
-        loss = measure(logits, wanted).mean(1)  # (n_networks,)
+    for batch, wanted in zip(order.split(batch_size, dim=1), targets.split(batch_size, dim=1), strict=True):
+        outputs = networks(split.inputs[batch])  # (n_networks, batch_size, n_outputs)
+        loss = measure(outputs, wanted).mean(1)  # (n_networks,)
         optimizer.zero_grad()
         loss.backward(torch.ones_like(loss))  # they share no weights, so each gets the gradient of its own loss
+        if clip_norm is not None:
+            networks.clip_gradients(clip_norm)
         optimizer.step()
         schedule.step()
         losses.append(loss.detach())
-        seen.append(logits.detach())
+        seen.append(outputs.detach())
         sizes.append(batch.shape[1])
     step_losses = torch.stack(losses, dim=1).float().cpu()  # (n_networks, n_steps)
-    means = step_losses.double() @ torch.tensor(sizes, dtype=torch.float64) / len(split)
-    n_correct = (torch.cat(seen, dim=1).argmax(2) == labels).sum(1)
-    return step_losses, make_scores(means, n_correct / len(split))
+    means = {"loss": step_losses.double() @ torch.tensor(sizes, dtype=torch.float64) / sum(sizes)}
+    if not targets.is_floating_point():
+        means["accuracy"] = accuracy(torch.cat(seen, dim=1), targets).float()  # as records of schema 1 have it
+    return step_losses, means
 
 
-@torch.inference_mode()
-def predict(networks: Networks, split: Split) -> Tensor:
-    """Return the logits (n_networks, n, n_classes) of a split, with fixed weights."""
-    networks.eval()
-    chunks = split.inputs.split(1000)  # each is copied for every network
-    return torch.cat([networks(inputs.expand(networks.n_networks, *inputs.shape)) for inputs in chunks], dim=1)
+@torch.no_grad()  # not inference_mode: what a module keeps of its first pass must do for training too
+def predict(networks: Networks, split: Split, index: Tensor | None = None) -> Tensor:
+    """Return the outputs (n_networks, n, n_outputs) for a split, with fixed weights.
 
-
-def score(networks: Networks, split: Split, measure: Measure = measure_loss) -> list[Score]:
-    """Return for each network its loss and accuracy on a split, with fixed weights."""
-    return score_logits(predict(networks, split), split.labels, measure)
-
-
-def score_logits(logits: Tensor, labels: Tensor, measure: Measure = measure_loss) -> list[Score]:
-    """Return for each network the mean loss, which may be infinite or not a number, and the fraction correct."""
-    labels = labels.expand(len(logits), -1)
-    return make_scores(measure(logits, labels).double().mean(1), (logits.argmax(2) == labels).double().mean(1))
-
-
-def make_scores(losses: Tensor, accuracies: Tensor) -> list[Score]:
-    """Return a score for each network, whatever the numbers are."""
-    pairs = zip(losses.tolist(), accuracies.tolist(), strict=True)
-    return [Score.model_construct(loss=loss, accuracy=accuracy) for loss, accuracy in pairs]
-
-
-def make_rows(epoch: int, train: list[Score], validation: list[Score], cpu_seconds: float) -> list[EpochRow]:
-    """Return for each network the row of an epoch in its history, whatever the numbers are."""
-    return [
-        EpochRow.model_construct(
-            epoch=epoch,
-            train_loss=one.loss,
-            train_accuracy=one.accuracy,
-            val_loss=other.loss,
-            val_accuracy=other.accuracy,
-            cpu_seconds=cpu_seconds,
-        )
-        for one, other in zip(train, validation, strict=True)
-    ]
-
-
-def make_fit(seed: int, history: list[EpochRow], final: tuple[Score, ...], step_losses: Tensor, logits: Tensor) -> Fit:
-    """Return how one network went, given its loss at every step (n_epochs, n_steps per epoch) and its test logits.
-
-    It diverged if its history ends early or a final loss is not a finite number.
+    `index` (n_networks, n) are the examples of each network; None stands for all of the split.
     """
-    completed = len(history) == len(step_losses) + 1 and all(math.isfinite(one.loss) for one in final)
-    if not completed:
-        steps = step_losses[: len(history)].flatten()  # row 0 is untrained, so these include the epoch that broke
-        result = SeedResult(seed=seed, status="diverged", epochs=tuple(history))
-        return Fit(result, steps[: int(steps.isfinite().long().cumprod(0).sum())], None)
-    train, validation, test = final
-    result = SeedResult(
-        seed=seed, status="completed", epochs=tuple(history), train=train, validation=validation, test=test
+    networks.eval()
+    if index is None:
+        chunks = (one.expand(networks.n_networks, *one.shape) for one in split.inputs.split(1000))
+    else:
+        chunks = (split.inputs[one.to(split.inputs.device)] for one in index.split(1000, dim=1))
+    return torch.cat([networks(chunk) for chunk in chunks], dim=1)
+
+
+def score(networks: Networks, split: Split, measure: LossFunction, index: Tensor | None = None) -> Scores:
+    """Return each metric of each network on a split, with fixed weights."""
+    targets = split.targets if index is None else split.targets[index.to(split.targets.device)]
+    return score_outputs(predict(networks, split, index), targets, measure)
+
+
+def score_validation(networks: Networks, splits: Splits, measure: LossFunction) -> Scores:
+    """Return each metric of each network on its validation examples, or nothing where there are none."""
+    return score(networks, splits.train, measure, splits.validation_index) if splits.sizes["validation"] else {}
+
+
+def make_rows(**scores: Scores) -> list[Row]:
+    """Return the scores of each network as a row of metrics: make_rows(val={"loss": …}) gives "val_loss"."""
+    columns = {f"{prefix}_{name}": values.tolist() for prefix, one in scores.items() for name, values in one.items()}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def is_finite(row: Row) -> bool:
+    """Return whether all values are finite numbers."""
+    return all(map(math.isfinite, row.values()))
+
+
+class EarlyStopper:
+    """Stop each seed once its metric has not improved for `patience` epochs; the others train on.
+
+    The weights of its best epoch, and of its last if it stops early, are kept to score the network with at the end.
+    """
+
+    def __init__(self, training: Training, splits: Splits):
+        self.settings = training.early_stopping
+        self.best: dict[int, list[Tensor]] = {}  # place among the networks -> weights
+        self.last: dict[int, list[Tensor]] = {}
+        if self.settings is not None:
+            known = [f"val_{name}" for name in list_quantities(splits.train.targets)]
+            metric = find_metric(self.settings.metric)
+            if metric is None or metric.name not in known:
+                raise LrreportError(
+                    f"early_stopping.metric = {self.settings.metric!r}: not measured here; give one of {', '.join(known)}"
+                )
+            self.sign = metric.sign
+
+    def observe(self, fit: Fit, place: int, networks: Networks) -> None:
+        """Look at the last row of a fit; keep its weights if they are the best so far, and stop it if it is time."""
+        if self.settings is None:
+            return
+        values = [self.sign * row[self.settings.metric] for row in fit.history[1:]]
+        if fit.best_epoch is None or values[-1] > values[fit.best_epoch - 1]:
+            fit.best_epoch, self.best[place] = len(values), networks.copy_state(place)
+        if len(values) - fit.best_epoch >= self.settings.patience:
+            self.last[place] = networks.copy_state(place)
+            epochs = f"{self.settings.patience} epoch{'s' if self.settings.patience > 1 else ''}"
+            fit.reason = f"stopped after epoch {len(values)}: {self.settings.metric} had not improved for {epochs}"
+
+
+def finish_fits(
+    fits: Sequence[Fit], networks: Networks, splits: Splits, loss: LossFunction, stopper: EarlyStopper
+) -> None:
+    """Score each network on all splits with the weights of its last epoch, and with early stopping of its best."""
+    for place, state in stopper.last.items():
+        networks.load_state(place, state)
+    outputs = predict(networks, splits.test)
+    test = score_outputs(outputs, splits.test.targets, loss)
+    rows = make_rows(final_train=score(networks, splits.train, loss, splits.train_index), test=test)
+    for fit, row, own in zip(fits, rows, outputs.cpu(), strict=True):
+        if fit.status != "diverged" and is_finite(row):
+            fit.final, fit.test_outputs = {**fit.history[-1], **row}, own
+        else:
+            fit.status, fit.reason = "diverged", fit.reason or "a final value was not finite"
+    if not stopper.best:
+        return
+    for place, state in stopper.best.items():
+        networks.load_state(place, state)
+    best = make_rows(
+        final_train=score(networks, splits.train, loss, splits.train_index), test=score(networks, splits.test, loss)
     )
-    return Fit(result, step_losses.flatten(), logits)
+    for fit, row in zip(fits, best, strict=True):
+        if fit.status != "diverged" and is_finite(row):
+            fit.best = row
+        else:
+            fit.best_epoch = None
 
 
 def make_generators(seed: int) -> tuple[Generator, Generator, Generator]:
     """Return independent generators for the initial weights, the order of the batches, and noise such as dropout.
 
-    Their seeds are spawned from one, as numpy's SeedSequence does it (O'Neill, 2015, on seeding with hashes).
+    Their seeds are spawned from one, as numpy's SeedSequence does it (O'Neill, 2015, on seeding with hashes); the fourth
+    of them draws the validation examples, see `lrreport.training.data.draw_split`.
     """
     children = np.random.SeedSequence(seed).spawn(3)
     weights, order, noise = (
@@ -188,7 +262,7 @@ def make_generators(seed: int) -> tuple[Generator, Generator, Generator]:
 
 
 @contextmanager
-def computing_repeatably() -> Iterator[None]:
+def compute_repeatably() -> Iterator[None]:
     """Compute with one thread and deterministic kernels, so that the same study gives the same bits.
 
     Two threads add up in another order, which changes the last digits.

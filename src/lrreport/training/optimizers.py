@@ -1,24 +1,25 @@
-"""Optimisers and schedules by the names of the field, and any number of them as if they were one."""
+"""Optimizers and schedules by the names of the field, and any number of them as if they were one."""
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
 
 import torch
 from torch import nn
 from torch.optim import Optimizer, lr_scheduler
 
-from lrreport.settings import Setup
+from lrreport.study.settings import Cosine, LinearWarmup, OneCycle, Own, Setup, Step, Training
+from lrreport.training.user_code.load import import_function
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {
     "adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD, "rmsprop": torch.optim.RMSprop,
 }  # fmt: skip
 FUSED = ("adam", "adamw", "sgd")  # one pass over all weights instead of one for each operation
-ARGUMENTS = ("momentum", "nesterov", "betas", "alpha", "eps", "weight_decay")
+Factor: TypeAlias = Callable[[int], float]  # step -> factor of the learning rate
 
 
-class Together:
-    """Optimisers, or schedules, that take their steps together."""
+class OptimizerGroup:
+    """Optimizers, or schedules, that take their steps together."""
 
     def __init__(self, parts: Sequence[Any]):
         self.parts = parts
@@ -34,40 +35,55 @@ class Together:
             part.step()
 
     def set_rate(self, learning_rate: float) -> None:
-        """Let the steps that follow have this learning rate."""
+        """Set the learning rate of the steps that follow."""
         for part in self.parts:
             for group in part.param_groups:
                 group["lr"] = learning_rate
 
 
 def make_optimizer(setup: Setup, parameters: Iterable[nn.Parameter], learning_rate: float) -> Optimizer:
-    """Return the study's optimiser; what the study leaves out has PyTorch's default."""
-    given = {name: getattr(setup, name) for name in ARGUMENTS if getattr(setup, name) is not None}
-    fused: dict[str, Any] = {"fused": True} if setup.optimizer in FUSED else {}
-    return OPTIMIZERS[setup.optimizer](parameters, lr=learning_rate, **given, **fused)  # type: ignore[call-arg]
+    """Return the study's optimizer; options that the study leaves out have PyTorch's defaults."""
+    name = setup.optimizer.name
+    fused: dict[str, Any] = {"fused": True} if name in FUSED else {}
+    return OPTIMIZERS[name](parameters, lr=learning_rate, **setup.optimizer.arguments, **fused)  # type: ignore[call-arg]
 
 
 def make_schedule(
-    setup: Setup, optimizers: Sequence[Optimizer], learning_rate: float, steps_per_epoch: int, epochs: int
-) -> Together:
-    """Return the schedules of the learning rate, which change it after each training step; none if it is constant.
-
-    "cosine" falls to 0 at the last step (Loshchilov and Hutter, 2017, without restarts); "one_cycle" rises to the learning
-    rate over the first 30 % of the steps and falls far below (Smith and Topin, 2019); "step" falls by `gamma` after every
-    `step_epochs`, by default a third of the epochs; "linear_warmup" rises from near 0 over `warmup_epochs`, by default 1,
-    and then stays.
-    """
-    n_steps = steps_per_epoch * epochs
-    if setup.schedule == "cosine":
-        return Together([lr_scheduler.CosineAnnealingLR(one, n_steps) for one in optimizers])
-    if setup.schedule == "one_cycle":
+    training: Training, optimizers: Sequence[Optimizer], steps_per_epoch: int, code_folder: str = ""
+) -> OptimizerGroup:
+    """Return the schedules of the learning rate, which change it after each training step; none if it is constant."""
+    n_steps = steps_per_epoch * training.epochs
+    if isinstance(training.schedule, OneCycle):  # Smith and Topin, 2019
         cycle: dict[str, Any] = {"total_steps": n_steps + 1, "cycle_momentum": False}
-        return Together([lr_scheduler.OneCycleLR(one, learning_rate, **cycle) for one in optimizers])
-    if setup.schedule == "step":
-        every = steps_per_epoch * (setup.step_epochs or math.ceil(epochs / 3))
-        gamma = 0.1 if setup.gamma is None else setup.gamma
-        return Together([lr_scheduler.StepLR(one, every, gamma) for one in optimizers])
-    if setup.schedule == "linear_warmup":
-        n_warm = max(1, round(steps_per_epoch * (setup.warmup_epochs or 1)))
-        return Together([lr_scheduler.LinearLR(one, 1 / n_warm, total_iters=n_warm) for one in optimizers])
-    return Together([])
+        return OptimizerGroup([lr_scheduler.OneCycleLR(one, training.learning_rate, **cycle) for one in optimizers])
+    factor = make_factor(training, n_steps, steps_per_epoch, code_folder)
+    return OptimizerGroup([lr_scheduler.LambdaLR(one, factor) for one in optimizers] if factor is not None else [])
+
+
+def make_factor(training: Training, n_steps: int, steps_per_epoch: int, code_folder: str = "") -> Factor | None:
+    """Return the factor of the learning rate as a function of the step, or None where it is constant.
+
+    "cosine" falls to 0 at the last step, without restarts (Loshchilov and Hutter, 2017), after a linear warm-up if there
+    is one; "step" falls by `gamma` every `epochs`, by default after each third of them; "linear_warmup" rises and stays.
+    A function of the user's is called as schedule(step, n_steps, steps_per_epoch, **options).
+    """
+    schedule = training.schedule
+    if isinstance(schedule, Own):
+        own = import_function("schedule", schedule.name, code_folder)
+        return lambda step: own(step, n_steps, steps_per_epoch, **schedule.options)
+    if isinstance(schedule, Step):
+        every = steps_per_epoch * (schedule.epochs or math.ceil(training.epochs / 3))
+        return lambda step: schedule.gamma ** (step // every)
+    if isinstance(schedule, LinearWarmup):
+        n_warm = max(1, round(steps_per_epoch * schedule.epochs))
+        return lambda step: warm_up(step, n_warm)
+    if isinstance(schedule, Cosine):
+        n_warm = round(steps_per_epoch * schedule.warmup_epochs)
+        n_falling = max(1, n_steps - n_warm)
+        return lambda step: warm_up(step, n_warm) * 0.5 * (1 + math.cos(math.pi * max(0, step - n_warm) / n_falling))
+    return None
+
+
+def warm_up(step: int, n_warm: int) -> float:
+    """Return a factor that rises linearly from 1/n_warm at step 0 to 1 at step n_warm (Goyal et al., 2017)."""
+    return 1.0 if step >= n_warm else 1 / n_warm + (1 - 1 / n_warm) * step / n_warm

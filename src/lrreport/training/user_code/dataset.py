@@ -1,0 +1,134 @@
+"""A dataset of the user's: called, converted to tensors where that loses nothing, and checked."""
+
+import hashlib
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lrreport.training.user_code.load import call, describe_kind, import_function, refuse
+
+PARTS = ("train inputs", "train targets", "test inputs", "test targets")
+MOST_CLASSES = 1000
+
+
+def load_own(path: str, folder: str) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Return the tensors of a dataset of the user's by the names in PARTS, and its class names.
+
+    Inputs (n, …) are float32, int64 such as words by number, or uint8 for pixels 0 … 255, which are scaled to the study's
+    input_range. Integer targets (n,) are class labels, int64; floating-point targets (n,) or (n, k) are values to
+    predict, float32 (n, k), and have no class names. Arrays of any byte order, stride and precision are converted; text
+    labels become numbers in the order of the class names. Raises LrreportError for anything else.
+    """
+    problem = partial(refuse, "dataset", path)
+    returned = call("dataset", path, import_function("dataset", path, folder))
+    if not isinstance(returned, tuple | list) or len(returned) not in (4, 5):
+        raise problem(f"it returns {describe_kind(returned)}")
+    values, names = dict(zip(PARTS, returned, strict=False)), returned[4] if len(returned) == 5 else None
+    if names is not None and not isinstance(names, tuple | list):
+        raise problem(f"its class names are {describe_kind(names)}, not a list")
+    names = None if names is None else list(map(str, names))
+    if names is not None and len(set(names)) < len(names):
+        raise problem(f"its class names {names} contain one twice")
+    names = _number_text_labels(values, names)
+    parts = {name: _convert(name, value, problem) for name, value in values.items()}
+    _check_shapes(parts, problem)
+    if parts["train targets"].is_floating_point():
+        if names is not None:
+            raise problem("its targets are numbers, so leave out the class names, or make the labels torch.int64")
+        return parts, ()
+    return parts, _check_labels(parts, names, problem)
+
+
+def _number_text_labels(values: dict[str, Any], names: list[str] | None) -> list[str] | None:
+    """Replace labels that are text by the places of their class names, sorted unless these are given."""
+    texts = {name: np.asarray(values[name]) for name in PARTS[1::2] if isinstance(values[name], np.ndarray)}
+    texts = {name: array.astype(str) for name, array in texts.items() if array.dtype.kind in "UO"}
+    if len(texts) < 2:
+        return names
+    names = names or sorted(set(texts["train targets"].tolist()))
+    places = {text: place for place, text in enumerate(names)}
+    for name, array in texts.items():
+        if array.ndim == 1 and set(array.tolist()) <= places.keys():
+            values[name] = torch.tensor([places[text] for text in array.tolist()])
+    return names
+
+
+def _convert(name: str, value: Any, problem: Any) -> Tensor:
+    """Return an array or tensor as a contiguous tensor on the CPU, of the type that training computes with."""
+    if hasattr(value, "__array__") and not isinstance(value, Tensor):  # an array, or a table of pandas
+        array = np.asarray(value)
+        if array.dtype.kind not in "biuf":
+            raise problem(f"its {name} are an array of {array.dtype}; make them numbers")
+        value = torch.from_numpy(np.ascontiguousarray(array.astype(array.dtype.newbyteorder("="))))
+    if not isinstance(value, Tensor):
+        raise problem(f"its {name} are {describe_kind(value)}, not a torch.Tensor")
+    if value.layout != torch.strided or value.device.type != "cpu":
+        raise problem(f"its {name} are {value.layout} on {value.device}; make them dense, on the CPU")
+    if value.is_complex():
+        raise problem(f"its {name} are {value.dtype}; make them torch.float32")
+    value = value.detach()
+    if value.is_floating_point():
+        value = value.float()
+        if not value.isfinite().all():
+            raise problem(f"its {name} contain infinities or NaN, or are too large for float32; clean them")
+    elif value.dtype != torch.uint8 or name.endswith("targets") or value.dim() < 3:  # uint8 images are pixels
+        value = value.long()
+    tensor: Tensor = value.unsqueeze(1) if _is_column(name, value) else value
+    return tensor.contiguous()
+
+
+def _is_column(name: str, value: Tensor) -> bool:
+    return name in PARTS[1::2] and value.is_floating_point() and value.dim() == 1
+
+
+def _check_shapes(parts: dict[str, Tensor], problem: Any) -> None:
+    for split in ("train", "test"):
+        inputs, targets = parts[f"{split} inputs"], parts[f"{split} targets"]
+        n_dims = 2 if targets.is_floating_point() else 1
+        if targets.dim() != n_dims:
+            wanted = "(n,) or (n, k)" if targets.is_floating_point() else "(n,)"
+            raise problem(f"its {split} targets are {targets.dtype} {tuple(targets.shape)}; make them {wanted}")
+        if inputs.dim() < 2 or len(inputs) != len(targets) or not inputs.numel() or not targets.numel():
+            shapes = f"inputs {tuple(inputs.shape)} and targets {tuple(targets.shape)}"
+            raise problem(f"its {split} {shapes} do not match; make them (n, …) and (n,), none of the sizes 0")
+    for kind in ("inputs", "targets"):
+        train, test = parts[f"train {kind}"], parts[f"test {kind}"]
+        if train.dtype != test.dtype:
+            raise problem(f"its train and test {kind} have different types, {train.dtype} and {test.dtype}")
+        if train.shape[1:] != test.shape[1:]:
+            shapes = f"{tuple(train.shape[1:])} and {tuple(test.shape[1:])}"
+            raise problem(f"an example of its train and test {kind} has different shapes, {shapes}")
+
+
+def _check_labels(parts: dict[str, Tensor], names: list[str] | None, problem: Any) -> tuple[str, ...]:
+    """Return the class names, by default the labels; raise LrreportError unless the labels are 0 to n_classes − 1."""
+    n_classes = int(parts["train targets"].max()) + 1 if names is None else len(names)
+    for split in ("train", "test"):
+        low, high = int(parts[f"{split} targets"].min()), int(parts[f"{split} targets"].max())
+        if low < 0 or high >= n_classes:
+            kind = "classes" if names is None else "class names"
+            raise problem(
+                f"its {split} labels go from {low} to {high}; with {n_classes} {kind} make them 0 to {n_classes - 1}"
+            )
+    labels = parts["train targets"].unique().tolist()
+    if n_classes < 2 or len(labels) < n_classes:
+        raise problem(f"of {n_classes} classes the train labels have {labels[:10]}; each of two or more must occur")
+    if n_classes > MOST_CLASSES:
+        raise problem(f"it has {n_classes} classes; at most {MOST_CLASSES} can be recorded")
+    return tuple(names or map(str, range(n_classes)))
+
+
+def digest_tensor(tensor: Tensor) -> str:
+    """Return the SHA-256 of a tensor: its type, its shape and its values."""
+    digest = hashlib.sha256(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
+    digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def digest_names(names: Sequence[str]) -> str:
+    """Return the SHA-256 of the names of classes."""
+    return hashlib.sha256(repr(tuple(names)).encode()).hexdigest()

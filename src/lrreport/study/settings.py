@@ -3,7 +3,7 @@
 import difflib
 import re
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -237,7 +237,10 @@ Dataset = Annotated[str, Field(max_length=200), AfterValidator(_own_or_known)]
 
 
 if TYPE_CHECKING:
-    ModelSetting = LossSetting = OptimizerSetting = ScheduleSetting = Any
+    ModelSetting: TypeAlias = Any
+    LossSetting: TypeAlias = Any
+    OptimizerSetting: TypeAlias = Any
+    ScheduleSetting: TypeAlias = Any
 else:
     ModelSetting, LossSetting = _by_name("model", *MODELS.values()), _by_name("loss", *LOSSES.values())
     OptimizerSetting = _by_name("optimizer", *OPTIMIZERS.values())

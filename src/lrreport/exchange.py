@@ -63,5 +63,11 @@ def export_runs(folder: Path, target: Path) -> list[Path]:
     return [target / RUNS, target / HISTORY]
 
 
+def export_report(folder: Path, target: str | None) -> int:
+    """Write the runs of a report as CSV files and print their paths; returns the exit status."""
+    print(*export_runs(folder, Path(target).expanduser() if target else folder / "export"), sep="\n")
+    return 0
+
+
 def _as_cell(value: Any) -> Any:
     return " ".join(map(str, value)) if isinstance(value, list | tuple) else value

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from threading import Event
+from typing import TYPE_CHECKING
 
 from lrreport.errors import FailedError, LrreportError
 from lrreport.project import choose_outputs
@@ -22,12 +23,15 @@ from lrreport.record.store import Store, make_folder
 from lrreport.study.decide import Look
 from lrreport.study.formats import count_nouns
 from lrreport.study.settings import IMPORT_PATH, Training
-from lrreport.study.study import Study, load_study
+from lrreport.study.study import Study
 from lrreport.sweep.execute import LOG, STALL_TIMEOUT, Limits, execute_notebook
 from lrreport.sweep.plan import plan_runs
 from lrreport.sweep.run import Executor, Notify, Run, Sweep
 from lrreport.sweep.scheduler import Address
 from lrreport.training.check import check_setups, find_data
+
+if TYPE_CHECKING:
+    from lrreport.inference.choice import Decision
 
 OWNER, WANTED, LOOKS, STAGING = ".study", "wanted.json", "looks.json", ".making-"
 SeedsByLevel = dict[int, tuple[int, ...]]
@@ -176,7 +180,7 @@ class Workflow:
             failures = sweep.run_all(runs, self.options.n_jobs)
             if failures and not self._may_go_on(runs, failures):
                 return 1
-            contents = self._describe(runs, failures)
+            contents = self.describe(runs, failures)
             more = self._add_seeds(contents, seeds) if self.study.seeds.n_most > len(self.study.seeds.initial) else None
             if more is None:
                 break
@@ -205,8 +209,9 @@ class Workflow:
         text = json.dumps({"wanted": [run.key for run in runs]}, indent=1) + "\n"
         replace_file(self.folder / WANTED, text.encode())
 
-    def _describe(self, runs: Sequence[Run], failures: Mapping[str, str], fresh: Sequence[Run] = ()) -> Contents:
+    def describe(self, runs: Sequence[Run], failures: Mapping[str, str] | None = None, fresh: Sequence[Run] = ()) -> Contents:
         """Return what the report is made from."""
+        failures = failures or {}
         places = [
             RunPlace(run.level, run.identity.seed, f"../runs/{run.key}", run in fresh)
             for run in (*runs, *fresh)
@@ -233,10 +238,9 @@ class Workflow:
 
     def _add_seeds(self, contents: Contents, seeds: SeedsByLevel) -> SeedsByLevel | None:
         """Return more seeds for the levels that may still be the best; None if the study is decided or has all its seeds."""
-        from lrreport.inference.choice import choose_next
-        from lrreport.report.load import assess_contents
+        from lrreport.inference.looks import choose_next
 
-        decision = assess_contents(self.folder, contents).decision
+        decision = self._decide(contents)
         self._remember(contents, decision.look)
         n_next = choose_next(decision, {index: len(own) for index, own in seeds.items()}, self.study.seeds.n_most)
         if n_next is None:
@@ -246,13 +250,18 @@ class Workflow:
         notify(f"look {decision.look.number}: undecided; {count_nouns(n_more, 'run')} more, for {', '.join(names)}")
         return {index: self.study.seeds.extend(n) for index, n in n_next.items()}
 
+    def _decide(self, contents: Contents) -> "Decision":
+        """Return the decision on these runs."""
+        from lrreport.report.document import assess_report
+        from lrreport.report.load import load_contents
+
+        return assess_report(load_contents(self.folder, contents)).decision
+
     def _confirm(
         self, sweep: Sweep, contents: Contents, runs: Sequence[Run], failures: dict[str, str]
     ) -> Contents:
         """Return the contents with runs of the chosen level on seeds that took no part in the choice."""
-        from lrreport.report.load import assess_contents
-
-        decision = assess_contents(self.folder, contents).decision
+        decision = self._decide(contents)
         if decision.chosen is None:
             notify("nothing is chosen, so there is nothing to confirm")
             return contents
@@ -265,7 +274,7 @@ class Workflow:
         if failed:
             self._may_go_on(fresh, failed)
             failures |= failed
-        return self._describe(runs, failures, fresh)
+        return self.describe(runs, failures, fresh)
 
     def _import_runs(self) -> Contents:
         """Return what a report on logs is made from: their runs as records in the report's folder."""
@@ -419,10 +428,13 @@ def print_status(study: Study, outputs: Path) -> int:
 def print_plan(study: Study, outputs: Path) -> int:
     """Print how many seeds the study needs until it is decided, and what they cost, from its runs that are kept."""
     from lrreport.planning import describe_plan
+    from lrreport.report.load import load_contents
 
     work = Workflow(study, outputs)
     kept = [run for run in work.list_runs() if run.level is not None and work.store.has(run.identity)]
-    print(describe_plan(work, kept))
+    if not kept:
+        raise LrreportError(f"{study.place}: no run of it is kept to plan from; make a pilot with --seeds 0-2")
+    print(describe_plan(study, load_contents(work.folder, work.describe(kept))))
     return 0
 
 
@@ -445,6 +457,3 @@ def fetch_data(study: Study) -> int:
 def use_data_root(folder: str) -> None:
     """Let this process and the kernels that it starts keep the data in `folder`."""
     os.environ["LRREPORT_DATA"] = str(Path(folder).expanduser().resolve())
-
-
-__all__ = ["ReportOptions", "Workflow", "load_study", "make_report", "notify"]

@@ -1,0 +1,172 @@
+"""The table of runs as HTML: what differs between them in columns, what is the same in all in one paragraph below."""
+
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lrreport.inference.measurements import AXES, RUN_COLUMNS, Measurements
+from lrreport.report.explorer.data import (
+    Kept,
+    Recorded,
+    Runs,
+    describe_settings,
+    show_fact,
+)
+from lrreport.study.formats import MINUS, capitalize, format_setting
+
+NONE = "\N{EN DASH}"  # in the cell of a run without this value
+
+
+@dataclass(frozen=True)
+class RunTable:
+    """Every run as a row of text; `n_keys` columns (factors and seed) stay in sight even if they never differ.
+
+    `metrics` gives the name of the metric that a column shows.
+    """
+
+    frame: pd.DataFrame
+    n_keys: int
+    metrics: Mapping[str, str]
+
+    @property
+    def constant(self) -> dict[str, str]:
+        """What is the same in all runs, by column."""
+        frame = self.frame.iloc[:, self.n_keys :]
+        return {str(name): str(frame[name].iloc[0]) for name in frame if len(frame) and frame[name].nunique() == 1}
+
+    def to_html(self) -> str:
+        """Return the table; rows are in the order of the runs, and cells hold text alone."""
+        constant = self.constant
+        shown = [name for name in self.frame if name not in constant]
+        classes = ['class="label"' if self._is_text(name) else "" for name in shown]
+        head = "".join(
+            f'<th scope="col"{_join(kind, self._tag(name))}>{escape(name)}</th>'
+            for name, kind in zip(shown, classes, strict=True)
+        )
+        rows = self.frame[shown].itertuples(index=False, name=None)
+        body = "\n".join(f"<tr>{_show_row(row, classes)}</tr>" for row in rows)
+        same = "; ".join(f"<span><b>{escape(name)}</b> {escape(text)}</span>" for name, text in constant.items())
+        below = f'\n<p class="same">The same in all runs: {same}.</p>' if same else ""
+        return (
+            '<div class="table" tabindex="0" role="region" aria-label="Table of runs"><table>\n'
+            "<caption>Every run: what varies, and the values after its last point.</caption>\n"
+            f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>{below}"
+        )
+
+    def _tag(self, name: str) -> str:
+        return f'data-metric="{escape(self.metrics[name])}"' if name in self.metrics else ""
+
+    def _is_text(self, name: str) -> bool:
+        return not any(text[:1].isdigit() or text[:1] == MINUS for text in self.frame[name].head(50))
+
+
+def tabulate_runs(measurements: Measurements, recorded: Recorded, kept: Kept) -> RunTable:
+    """Return a row for each run: its level and seed, status, final values with that which decides first, then facts."""
+    runs = recorded.runs
+    columns = _list_keys(measurements, runs)
+    n_keys = len(columns)
+    columns["Status"] = [str(status) for status in runs.status.values()]
+    if "reason" in runs.frame and runs.frame.reason.fillna("").astype(bool).any():
+        columns["Reason"] = [str(reason) or NONE for reason in runs.frame.reason.fillna("")]
+    decides, metrics = measurements.decide.metric, dict[str, str]()
+    finals = pd.DataFrame(recorded.finals, columns=list(measurements.metrics))
+    for name in sorted(measurements.metrics, key=lambda name: name != decides):
+        metric = measurements.metrics[name]
+        if finals[name].notna().any():
+            label = _find_free(capitalize(metric.label), columns)
+            columns[label] = [metric.format(value) if np.isfinite(value) else NONE for value in finals[name]]
+            metrics[label] = name
+    columns |= _list_facts(measurements, runs, kept, columns)
+    return RunTable(pd.DataFrame(columns, dtype=object), n_keys, metrics)
+
+
+def _list_keys(measurements: Measurements, runs: Runs) -> dict[str, list[str]]:
+    columns = {
+        capitalize(factor.label): [
+            factor.format(measurements.levels[level].values[factor.name]) for level, _ in runs.keys
+        ]
+        for factor in measurements.factors
+    }
+    return columns | {"Seed": [str(seed) for _, seed in runs.keys]}
+
+
+def _list_facts(
+    measurements: Measurements, runs: Runs, kept: Kept, before: Mapping[str, list[str]]
+) -> dict[str, list[str]]:
+    """Return where each run ended, facts in the frame of runs, and settings of its record that no column has yet."""
+    columns: dict[str, list[str]] = {}
+    values = measurements.values[measurements.values.metric == measurements.decide.metric]
+    axis = next((axis for axis in AXES if (values.axis == axis).any()), None)
+    if runs.frame["last"].notna().any():
+        label = f"Last {axis or 'point'}"
+        columns[label] = [_show_last(last) for last in runs.frame["last"]]
+    for name in runs.frame:
+        if name not in RUN_COLUMNS and name not in ("replicate", "key"):
+            own = [_show_cell(value) for value in runs.frame[name]]
+            columns[_find_free(capitalize(str(name).replace("_", " ")), before)] = own
+    if runs.keys and all(run in kept for run in runs.keys):
+        settings = [describe_settings(kept[run].record.settings) for run in runs.keys]
+        taken = {name.lower() for name in (*before, *columns)} | _name_factors(measurements)
+        for name in dict.fromkeys(name for own in settings for name in own):
+            if name.lower() not in taken:
+                columns[capitalize(name)] = [own.get(name, NONE) for own in settings]
+        varying = _list_varying_facts(runs, kept, {*map(str.lower, (*before, *columns)), *settings[0]})
+        columns |= varying
+    return columns
+
+
+def _list_varying_facts(runs: Runs, kept: Kept, taken: set[str]) -> dict[str, list[str]]:
+    """Return the facts that are numbers and differ, such as seconds; digests and versions stay in the comparison."""
+    facts = [kept[run].record.facts for run in runs.keys]
+    names = dict.fromkeys(name for own in facts for name, value in own.items() if isinstance(value, float))
+    return {
+        capitalize(name.replace("_", " ")): [show_fact(own[name]) if name in own else NONE for own in facts]
+        for name in names
+        if name.replace("_", " ") not in taken and len({own.get(name) for own in facts}) > 1
+    }
+
+
+def _name_factors(measurements: Measurements) -> set[str]:
+    names = {factor.label.lower() for factor in measurements.factors}
+    return names | {factor.name.rpartition(".")[2].replace("_", " ") for factor in measurements.factors}
+
+
+def _find_free(label: str, columns: Mapping[str, Any]) -> str:
+    """Return the label, with a number where a column has it already."""
+    free, number = label, 2
+    while free in columns:
+        free, number = f"{label} ({number})", number + 1
+    return free
+
+
+def _show_last(last: float) -> str:
+    if not np.isfinite(last):
+        return NONE
+    return format_setting(int(last) if float(last).is_integer() else float(last))
+
+
+def _show_cell(value: Any) -> str:
+    if value is None or (isinstance(value, float) and not np.isfinite(value)):
+        return NONE
+    if isinstance(value, np.generic):
+        value = value.item()
+    return show_fact(value)
+
+
+def _show_row(cells: tuple[str, ...], classes: list[str]) -> str:
+    first = f'<th scope="row" class="label">{escape(cells[0])}</th>'
+    rest = (f"<td{_join(kind)}>{escape(cell)}</td>" for cell, kind in zip(cells[1:], classes[1:], strict=True))
+    return first + "".join(rest)
+
+
+def _join(*attributes: str) -> str:
+    return "".join(f" {one}" for one in attributes if one)
+
+
+def escape(text: str) -> str:
+    """Return text as HTML."""
+    return html.escape(text)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from lrreport.inference.choice import find_candidates, find_share
-from lrreport.inference.statistics import compare_levels, estimate_crossed, estimate_mean
+from lrreport.inference.statistics import compare_levels
 
 pytestmark = pytest.mark.slow
 N_STUDIES = int(os.environ.get("LRREPORT_STUDIES", "200"))

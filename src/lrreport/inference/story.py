@@ -285,8 +285,13 @@ def _write_pace(assessment: Assessment, findings: list[Finding]) -> Paragraph:
         axis = f"{assessment.point.axis}s" if assessment.point.axis == "epoch" else assessment.point.axis
         evidence = {"target": widest.evidence["target"], "when": widest.evidence[own], "other_when": widest.evidence[its],
                     **quantify_levels(measurements, {"other": other})}  # fmt: skip
-        parts.append(f"It needs {evidence['when']} {axis} for the {evidence['target']} that take {measurements.levels[other].name} "
-                     f"{evidence['other_when']}.")  # fmt: skip
+        name, first = measurements.levels[other].name, evidence["when"].value <= evidence["other_when"].value
+        later = (
+            f"that take {name} {evidence['other_when']}"
+            if first
+            else f"that {name} reaches after {evidence['other_when']}"
+        )
+        parts.append(f"It needs {evidence['when']} {axis} for the {evidence['target']} {later}.")
     improving = [f.arguments["level"] for f in findings if f.claim == "still_improving" and f.verdict == "supported"]
     asked = [f for f in findings if f.claim == "still_improving" and f.verdict != "not testable"]
     if improving:

@@ -45,6 +45,7 @@ UNDECIDED = frozenset(  # could be better either way
         "kl", "entropy", "similarity", "distance", "cost", "value",
     ]
 )
+MODIFIERS = frozenset(["score", "macro", "micro", "weighted", "50"])
 RUNNING_BEST = frozenset(("best", "max", "min"))
 LEARNING_RATES = [
     "lr", "learning_rate", "start_lr", "base_lr", "init_lr", "initial_lr", "learning_rate_init", "lr0", "eta",
@@ -188,7 +189,7 @@ def guess_metric(raw: str, siblings: Iterable[str] = ()) -> MetricGuess | None:
     if _is_never(kept):
         return None
     name = f"{PREFIXES[split]}_{what}" if split else what
-    if UNDECIDED & set(kept) and what not in ERROR_RATES:
+    if _is_undecided(kept):
         return MetricGuess(raw, name, split, None, False, "its name does not say whether higher or lower is better")
     found = _find_quantity(kept)
     if found is None:
@@ -199,6 +200,22 @@ def guess_metric(raw: str, siblings: Iterable[str] = ()) -> MetricGuess | None:
         split = _guess_split(what, quantity.better, siblings)
         name = f"{PREFIXES[split]}_{what}"
     return MetricGuess(raw, name, split, quantity, fraction, explicit=explicit)
+
+
+def _is_undecided(words: list[str]) -> bool:
+    """Return whether a name holds a word that could be better either way, but as part of a known quantity."""
+    whole = "_".join(_strip_modifiers(words))
+    for known in ("cross_entropy", "error_rate"):
+        whole = whole.replace(known, "")
+    return bool(UNDECIDED & set(whole.split("_"))) or whole in ("d_loss", "g_loss")
+
+
+def _strip_modifiers(words: list[str]) -> list[str]:
+    """Return a name's parts without those that say how a known quantity is averaged: f1_macro, r2_score."""
+    for end in range(len(words), 0, -1):
+        if words[end - 1] not in MODIFIERS:
+            return words[:end] if words[end - 1] in FRACTIONS | ONE_AT_MOST else words
+    return words
 
 
 def _is_never(words: list[str]) -> bool:
@@ -213,9 +230,9 @@ def _is_never(words: list[str]) -> bool:
 
 def _find_quantity(words: list[str]) -> tuple[Quantity, bool] | None:
     """Return the quantity that the last parts of a name say, and whether its values are fractions or percent."""
-    for start in range(len(words)):
-        tail = "_".join(words[start:])
-        label = " ".join(words)
+    label, short = " ".join(words), _strip_modifiers(words)
+    for start in range(len(short)):
+        tail = "_".join(short[start:])
         if tail in FRACTIONS:
             known = QUANTITIES.get("_".join(words)) or QUANTITIES["accuracy"]
             return known.model_copy(update={} if "_".join(words) in QUANTITIES else {"label": label}), True

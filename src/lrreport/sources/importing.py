@@ -113,7 +113,8 @@ def read_import(
     """
     place = spec.folder if spec.folder != "." else base_folder.resolve().name
     files = Folder(base_folder / spec.folder).select(spec.paths)
-    logs, notes = _read(files, spec, place)
+    columns = [c for d in (metrics or {}).values() for c in ((d.columns,) if isinstance(d.columns, str) else d.columns)]
+    logs, notes = _read(files, spec.model_copy(update={"metrics": (*spec.metrics, *columns)}), place)
     wanted = None if seeds is None else [str(seed) for seed in seeds]
     return _build(spec, logs, notes, files, place, metrics or {}, vary or {}, wanted, guess=False)
 

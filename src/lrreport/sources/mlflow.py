@@ -143,16 +143,18 @@ def _read_database(folder: Folder, path: str, spec: ImportSpec, notes: list[Note
     for run, name, value in params:
         if str(run) in logs:
             logs[str(run)][0].settings[str(name)] = value
-    for (run, name), rows in _group_metrics(metrics).items():
+    for (run, name), rows in _group_metrics(metrics, path).items():
         if run in logs:
             _add_metric(logs[run][0], name, rows, spec, notes)
     return list(logs.values())
 
 
-def _group_metrics(metrics: Iterable[tuple[Any, ...]]) -> dict[tuple[str, str], list[Measurement]]:
+def _group_metrics(metrics: Iterable[tuple[Any, ...]], path: str) -> dict[tuple[str, str], list[Measurement]]:
     grouped: dict[tuple[str, str], list[Measurement]] = defaultdict(list)
     for run, name, step, time, value, is_nan in metrics:
-        number = math.nan if is_nan else float(value)
+        number = math.nan if is_nan else parse_measurement(value)
+        if number is None:
+            raise LrreportError(f"{path}: metric {name} of run {run} has no value; copy the database again")
         number = math.copysign(math.inf, number) if abs(number) >= LARGEST_FINITE else number
         grouped[str(run), str(name)].append((int(step or 0), float(time or 0), number))
     return grouped

@@ -10,7 +10,9 @@ from lrreport.sources.logs import RunLog
 from lrreport.sources.values import parse_value
 
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-_+]?\d+)?"
-SHORT = sorted({*CANONICAL, *SEEDS} - {"data", "task", "net", "dim", "temp", "batch", "eta"}, key=len, reverse=True)
+SHORT = sorted(
+    {*CANONICAL, *SEEDS} - {"data", "task", "net", "dim", "temp", "batch", "eta", "lr0"}, key=len, reverse=True
+)
 NEAR = re.compile(  # lr0.1, lr_0.1, lr-0.1, bs32, seed-3, s42
     rf"(?<![A-Za-z0-9])({'|'.join(SHORT)})[_=\-]{{0,2}}({NUMBER})(?![A-Za-z0-9.]*[A-Za-z0-9])", re.IGNORECASE
 )
@@ -69,7 +71,7 @@ def find_settings(logs: Sequence[RunLog]) -> list[str]:
     for log in logs:
         known = {_usual(name) for name in log.settings}
         has_seed = any(map(is_seed, log.settings))
-        for name, value in parse_name(_texts(log)[-1]).items():
+        for name, value in parse_name(log.run).items():
             if _usual(name) not in known and not (is_seed(name) and has_seed):
                 log.settings[name] = value
                 found.append(name)
@@ -132,7 +134,7 @@ def _usual(name: str) -> str:
 
 def _texts(log: RunLog) -> tuple[str, str, str]:
     stem = log.source.rsplit(".", 1)[0] if "." in log.source.rsplit("/", 1)[-1] else log.source
-    return log.source, stem, log.run
+    return log.run, stem, log.source
 
 
 def _read_number(text: str) -> Any:

@@ -88,7 +88,7 @@ def judge_divergence(runs: pd.DataFrame, history: pd.DataFrame) -> tuple[pd.Data
     diverged = runs["run"].isin(reasons)
     runs = runs.assign(
         status=runs["status"].mask(diverged, "diverged"),
-        reason=runs["reason"].mask(diverged, runs["run"].map(reasons).fillna("")),
+        reason=runs["reason"].mask(diverged, [reasons.get(run, "") for run in runs["run"]]),
     )
     return runs, history[finite].reset_index(drop=True), notes
 

@@ -222,14 +222,19 @@ def apply_resolution(runs: pd.DataFrame, history: pd.DataFrame, found: Resolutio
         kept = targets[codes] >= 0
         history = history[kept].reset_index(drop=True)
         codes = codes[kept]
-        history["value"] = history["value"].to_numpy() / scales[codes]
+        history["value"] = _divide(history["value"].to_numpy(), scales[codes])
         history["metric"] = pd.Categorical.from_codes(targets[codes], categories=metrics)
     finals: dict[str, pd.Series] = {}
     for column in runs.filter(like="final.").columns:
         raw = column.removeprefix("final.")
         if raw in found.names:
-            values = runs[column] / (100.0 if raw in found.percent else 1.0)
+            values = pd.Series(_divide(runs[column].to_numpy(), 100.0 if raw in found.percent else 1.0), runs.index)
             name = f"final.{found.names[raw]}"
             finals[name] = finals[name].combine_first(values) if name in finals else values
     others = runs[[column for column in runs.columns if not column.startswith("final.")]]
     return pd.concat([others, pd.DataFrame(finals, index=runs.index)], axis=1), history
+
+
+def _divide(values: np.ndarray, scale: np.ndarray | float) -> np.ndarray:
+    """Return percent as fractions, to 15 decimals: 84.4 becomes 0.844, not 0.8440000000000001."""
+    return np.where(scale == 1, values, np.round(values / scale, 15))

@@ -38,6 +38,11 @@ def open_database(folder: Folder, path: str) -> Iterator[sqlite3.Connection]:
         raise LrreportError(f"{path}: cannot be opened ({err}); copy the database with its -wal file") from err
     try:
         database.execute("PRAGMA trusted_schema = OFF")
+        problem = database.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if problem != "ok":
+            raise LrreportError(
+                f"{path}: damaged or cut off ({' '.join(problem.split())[:100]}); copy the database again"
+            )
         yield database
     except sqlite3.Error as err:
         raise LrreportError(f"{path}: {err}; copy the database again") from err

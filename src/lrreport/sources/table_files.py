@@ -16,6 +16,9 @@ from lrreport.sources.logs import Note
 from lrreport.sources.values import MISSING, NON_FINITE, decode, flatten, parse_json, parse_measurement
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
+# Numbers are read to the last digit: pandas 3.1 does so by itself.
+PANDAS = tuple(map(int, pd.__version__.split(".")[:2]))
+EXACT: dict[str, Any] = {} if PANDAS >= (3, 1) else {"float_precision": "round_trip"}
 WIDEST = 10_000  # columns
 
 
@@ -47,8 +50,8 @@ def read_csv(folder: Folder, path: str) -> tuple[pd.DataFrame, list[Note]]:
         notes.append(Note("duplicate", f"{path}: the header is repeated", repeated))
     try:
         frame = pd.read_csv(
-            io.StringIO(text), sep=delimiter, keep_default_na=False, na_values=[""], float_precision="round_trip",
-            low_memory=False, skip_blank_lines=True, index_col=False, on_bad_lines="error",
+            io.StringIO(text), sep=delimiter, keep_default_na=False, na_values=[""], low_memory=False,
+            skip_blank_lines=True, index_col=False, on_bad_lines="error", **EXACT,
         )  # fmt: skip
     except (ValueError, pd.errors.ParserWarning, csv.Error) as err:
         problem = " ".join(str(err).split()).removeprefix("Error tokenizing data. C error: ")

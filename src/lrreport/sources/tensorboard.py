@@ -144,13 +144,16 @@ def _load_events(folder: Folder, path: str, notes: list[Note]) -> Iterator[Any]:
 
 
 def _is_cut(file: Path, position: int, size: int) -> bool:
-    """Return whether the record at `position` is longer than what is left of the file."""
+    """Return whether the record at `position` has a sound header and is longer than what is left of the file."""
+    from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
+
     if size - position < HEADER:
         return True
     with file.open("rb") as stream:
         stream.seek(position)
-        length = int.from_bytes(stream.read(8), "little")
-    return length + FRAME > size - position and length < 2**31
+        length, checksum = stream.read(8), stream.read(4)
+    sound = masked_crc32c(length) == int.from_bytes(checksum, "little")
+    return sound and int.from_bytes(length, "little") + FRAME > size - position
 
 
 def _read_scalar(value: Any) -> float | None:

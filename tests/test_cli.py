@@ -1,5 +1,6 @@
 """The command line: what it forwards, and one line with status 2 for what it cannot use."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -7,31 +8,36 @@ from pathlib import Path
 import pytest
 
 from lrreport.cli import main, make_parser, read_study
+from lrreport.study.study import Study
 
 
-def read(*arguments: str) -> object:
-    return read_study(make_parser().parse_args(["report", *arguments]))
+def read(*arguments: str) -> Study:
+    return read_study(make_parser().parse_args(["report", "studies/quick.toml", *arguments]))
 
 
 def test_settings_replace_those_of_the_file() -> None:
-    study = read_study(
-        make_parser().parse_args(
-            ["report", "studies/quick.toml", "--learning-rates", "0.1, 0.01", "1e-3", "--seeds", "0 1", "--epochs", "2"]
-        )
-    )
-    assert study.vary.learning_rate == (0.1, 0.01, 0.001)
-    assert study.vary.seed == (0, 1)
-    assert study.fixed.epochs == 2
+    study = read("--learning-rates", "0.1, 0.01", "1e-3", "--seeds", "0 1", "--epochs", "2")
+    assert [level.values["learning_rate"] for level in study.levels] == [0.1, 0.01, 0.001]
+    assert study.seeds.initial == (0, 1)
+    assert study.training_of(study.levels[0]).epochs == 2
+
+
+def test_seeds_are_numbers_or_ranges() -> None:
+    assert read("--seeds", "0-3", "7,9").seeds.initial == (0, 1, 2, 3, 7, 9)
+    growing = read("--most-seeds", "20").seeds
+    assert (growing.initial, growing.n_most) == ((0, 1, 2, 3, 4), 20)
+    listed = read("--seeds", "4 6", "--most-seeds", "8").seeds
+    assert (listed.initial, listed.extend(4)) == ((4, 6), (4, 6, 0, 1))
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--learning-rates", "0"], "command line: vary.learning_rate = 0.0: input should be greater than 0; give distinct positive learning rates, such as [0.001, 0.0001]"),
-        (["--learning-rates", "-1"], "command line: vary.learning_rate = -1.0: input should be greater than 0; give distinct positive learning rates, such as [0.001, 0.0001]"),
-        (["--learning-rates", "nan"], "command line: vary.learning_rate = nan: input should be a finite number; give distinct positive learning rates, such as [0.001, 0.0001]"),
+        (["--learning-rates", "0"], "command line: vary.learning_rate = 0.0: input should be greater than 0; give a positive number, such as 0.001"),
+        (["--learning-rates", "-1"], "command line: vary.learning_rate = -1.0: input should be greater than 0; give a positive number, such as 0.001"),
+        (["--learning-rates", "nan"], "command line: vary.learning_rate = nan: input should be a finite number; give a positive number, such as 0.001"),
         (["--learning-rates", "abc"], "--learning-rates: 'abc' is not a number, such as 0.001"),
-        (["--learning-rates", "0.1 0.1"], "command line: vary.learning_rate = [0.1, 0.1]: 0.1 appears twice; give distinct positive learning rates, such as [0.001, 0.0001]"),
+        (["--learning-rates", "0.1 0.1"], "command line: vary.learning_rate = [0.1, 0.1]: 0.1 appears twice"),
         (["--epochs", "0"], "command line: fixed.epochs = 0: input should be greater than or equal to 1; give a whole number from 1 on, such as 5"),
         (["--epochs", "2.5"], "--epochs: '2.5' is not a whole number, such as 5"),
         (["--device", "tpu"], "command line: fixed.device = 'tpu': there is no such device (did you mean 'cpu'?); give \"auto\", \"cpu\" or \"cuda\""),
@@ -58,7 +64,7 @@ def test_a_published_claim_that_does_not_exist_starts_nothing(
 
 def test_help_names_every_command() -> None:
     text = subprocess.check_output([sys.executable, "-m", "lrreport.cli", "--help"], text=True)
-    assert all(f" {name} " in text for name in ("report", "status", "data", "notebooks"))
+    assert all(f" {name} " in text for name in ("report", "status", "plan", "data", "import", "export", "compare"))
 
 
 def test_help_and_status_import_nothing_heavy() -> None:
@@ -67,4 +73,40 @@ def test_help_and_status_import_nothing_heavy() -> None:
         "print(sorted({'torch', 'pandas', 'scipy', 'matplotlib', 'papermill', 'nbconvert', 'distributed', 'dask'} & set(sys.modules)))"
     )
     printed = subprocess.check_output([sys.executable, "-c", code], text=True).splitlines()
-    assert printed == ["0.01       missing", "0.001      missing", "0.0001     missing", "[]"]
+    seeds = "missing (seeds 0, 1, 2, 3, 4)"
+    assert [" ".join(line.split()) for line in printed] == [
+        f"learning rate 0.01 {seeds}", f"learning rate 0.001 {seeds}", f"learning rate 0.0001 {seeds}", "[]",
+    ]  # fmt: skip
+
+
+def test_output_that_the_terminal_cannot_show_is_written_plainly(tmp_path: Path) -> None:
+    code = "import lrreport.cli as c; c._write_plainly(); print('1 × 2 − 3 … “x” é')"
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    assert subprocess.check_output([sys.executable, "-c", code], text=True, env=environment) == "1 x 2 - 3 ... \"x\" ?\n"
+
+
+def test_a_closed_standard_error_does_not_put_messages_into_the_output() -> None:
+    command = f"{sys.executable} -P -m lrreport.cli report nowhere.toml 2>&-"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+def test_modules_of_the_working_folder_are_not_imported(tmp_path: Path) -> None:
+    for name in ("random", "papermill", "pydantic", "tomllib"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')\n")
+    study = Path("studies/quick.toml").resolve()
+    command = [sys.executable, "-m", "lrreport.cli", "status", str(study), "--outputs", str(tmp_path / "outputs")]
+    environment = os.environ | {"PYTHONPATH": str(Path("src").resolve())}
+    done = subprocess.run([command[0], "-P", *command[1:]], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    code = "from lrreport.cli import main; raise SystemExit(main(['status', *__import__('sys').argv[1:]]))"
+    done = subprocess.run([sys.executable, "-P", "-c", code, *command[4:]], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", ["import", "plan", "export", "compare"])
+def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([name, "--help"])
+    assert ended.value.code == 0
+    assert f"lrreport {name}" in capsys.readouterr().out

@@ -2,49 +2,53 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from lrreport.provenance import RANGE_NOTEBOOK, TRAINING_NOTEBOOK
-from lrreport.record import ARRAYS, RECORD, replace_file
-from lrreport.report.freshness import CONTENTS, SUMMARY_NOTEBOOK, Places, describe_contents
-from lrreport.report.results import REFERENCE
-from lrreport.settings import Parameters
-from lrreport.study import Study
-from lrreport.sweep.execute import execute
-from lrreport.workflow import Workflow
+from lrreport.project import find_notebook, find_reference
+from lrreport.record.contents import CONTENTS, Contents, RunPlace
+from lrreport.record.files import replace_file
+from lrreport.record.provenance import RANGE_NOTEBOOK, TRAINING_NOTEBOOK
+from lrreport.record.record import ARRAYS, RECORD
+from lrreport.study.study import DEFAULT_STUDY, load_study
+from lrreport.sweep.execute import execute_notebook
+from lrreport.workflow import Workflow, find_outputs
 
 KEPT_METADATA = {"tags"}
+SUMMARY_NOTEBOOK = "summary.ipynb"
 
 
-def refresh_notebooks(study: Study, outputs: Path) -> int:
-    """Make the study's report, copy its records to the reference, and execute the notebooks at their defaults."""
-    work = Workflow(study, outputs)
-    status = work.report()
+def main() -> int:
+    """Make the default study's report, copy its records to the reference, and execute the notebooks at their defaults."""
+    work = Workflow(load_study(DEFAULT_STUDY), find_outputs(None, None))
+    status = work.make_report()
     if status != 0:
         return status
     copy_reference(work)
-    for notebook in (TRAINING_NOTEBOOK, RANGE_NOTEBOOK, SUMMARY_NOTEBOOK):
+    for name in (TRAINING_NOTEBOOK, RANGE_NOTEBOOK, SUMMARY_NOTEBOOK):
         with TemporaryDirectory() as folder:
-            executed = Path(folder) / notebook.name
-            execute(notebook, executed, {})
-            replace_file(notebook, clean_notebook(executed.read_text(encoding="utf-8")).encode())
+            executed = Path(folder) / name
+            execute_notebook(find_notebook(name), executed, {})
+            replace_file(find_notebook(name), clean_notebook(executed.read_text(encoding="utf-8")).encode())
     return 0
 
 
 def copy_reference(work: Workflow) -> None:
     """Replace the reference by the records of a study, without their notebooks."""
-    shutil.rmtree(REFERENCE, ignore_errors=True)
-    folders = {}
-    for run in work.runs:  # the default study has no range test
-        assert isinstance(run.parameters, Parameters)
-        target = REFERENCE / run.identity.key
+    reference = find_reference()
+    shutil.rmtree(reference, ignore_errors=True)
+    places = []
+    for run in work.list_runs():  # the default study has no range test
+        assert run.level is not None
+        assert run.identity.seed is not None
+        target = reference / run.key
         target.mkdir(parents=True)
         for name in (RECORD, ARRAYS):
             shutil.copyfile(work.store.folder(run.identity) / name, target / name)
-        folders[run.parameters.learning_rate] = run.identity.key
-    replace_file(REFERENCE / CONTENTS, describe_contents(work.study, {None: Places(folders)}).encode())
+        places.append(RunPlace(run.level, run.identity.seed, run.key))
+    replace_file(reference / CONTENTS, Contents(work.study, tuple(places)).to_text().encode())
 
 
 def clean_notebook(text: str) -> str:
@@ -57,3 +61,7 @@ def clean_notebook(text: str) -> str:
     for cell in notebook["cells"]:
         cell["metadata"] = {key: value for key, value in cell["metadata"].items() if key in KEPT_METADATA and value}
     return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

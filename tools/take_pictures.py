@@ -6,13 +6,13 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-FOLDER = Path(__file__).resolve().parent
+FOLDER = Path(__file__).resolve().parents[1] / ".github"
 PAGE = FOLDER.parent / "outputs" / "fashion_mnist" / "report.html"
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
 
 
 def main() -> None:
-    """Write report-light.png and report-dark.png beside this file."""
+    """Write report-light.png and report-dark.png into .github."""
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         sys.exit("The README's pictures stay as they are: Chromium is not installed.")

@@ -349,9 +349,13 @@ class Study(FrozenModel):
         if not any(all(level.values.get(name) == value for name, value in named.items()) for level in self.levels):
             there = ", ".join(level.name for level in self.levels[:20])
             raise LrreportError(f"{self.place}: published.result: the study has no level {shown}; it has {there}")
-        for name in numbers:
-            if self.find_metric(name) is None and self.import_ is None:
+        for name, number in numbers.items():
+            metric = self.find_metric(name)
+            if metric is None and self.import_ is None:
                 raise LrreportError(f"{self.place}: published.result: there is no metric {name!r}")
+            if metric is not None and metric.clip(number) != number:
+                hint = "a fraction, such as 0.87 for 87 %" if metric.scale == "fraction" else "a value that is possible"
+                raise LrreportError(f"{self.place}: published.result: {name} = {number:g}: give {hint}")
 
     def with_changes(self, name: str | None = None, **changes: Any) -> Self:
         """Return the study with other settings, under a name of its own so that it replaces no other report.

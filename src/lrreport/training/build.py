@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy, l1_loss, mse_loss
 from lrreport.errors import LrreportError
 from lrreport.study.settings import AbsoluteError, CrossEntropy, Own, Setup, SquaredError
 from lrreport.training.data import Splits
-from lrreport.training.model import Networks, NetworkStack, make_mlp, make_plain_mlp, stack_networks
+from lrreport.training.networks import Networks, NetworkStack, make_mlp, make_plain_mlp, stack_networks
 from lrreport.training.optimizers import OptimizerGroup, make_optimizer
 from lrreport.training.scores import LossFunction
 from lrreport.training.user_code.load import import_function

@@ -18,7 +18,7 @@ from lrreport.study.metrics import find_metric
 from lrreport.study.settings import Training
 from lrreport.training.build import choose_losses, start_networks, start_optimizers
 from lrreport.training.data import Split, Splits
-from lrreport.training.model import Networks
+from lrreport.training.networks import Networks
 from lrreport.training.optimizers import OptimizerGroup, make_schedule
 from lrreport.training.scores import LossFunction, Scores, accuracy, list_quantities, score_outputs
 from lrreport.training.user_code.load import capture_stdout

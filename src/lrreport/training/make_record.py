@@ -1,4 +1,4 @@
-"""The records of the runs that training made, and where a network errs."""
+"""The records of the runs that training made."""
 
 import time
 from collections.abc import Sequence
@@ -6,7 +6,6 @@ from typing import Any
 
 import psutil
 import torch
-from torch import Tensor
 
 from lrreport.record.provenance import collect_facts, identify
 from lrreport.record.record import Arrays, RunRecord, Series, declare_metrics, make_series
@@ -15,7 +14,7 @@ from lrreport.study.settings import CrossEntropy, Training
 from lrreport.training.build import start_networks
 from lrreport.training.data import Splits
 from lrreport.training.loop import Fit
-from lrreport.training.model import count_parameters
+from lrreport.training.networks import count_parameters
 from lrreport.training.scores import score_guessing
 
 CPU_SECONDS = Metric(
@@ -120,19 +119,3 @@ def collect_arrays(splits: Splits, fit: Fit) -> Arrays:
     if targets.is_floating_point() and targets.shape[1] == 1:
         arrays |= {name: arrays[name][:, 0] for name in arrays if name.startswith("test_")}
     return arrays
-
-
-def share_confusions(labels: Tensor, predictions: Tensor, n_classes: int) -> Tensor:
-    """Return which share of each true class (down) was predicted as each class (across): (n_classes, n_classes).
-
-    The row of a class that does not occur is NaN.
-    """
-    counts = torch.bincount(labels * n_classes + predictions, minlength=n_classes**2).reshape(n_classes, n_classes)
-    return counts / counts.sum(dim=1, keepdim=True)
-
-
-def find_confident_mistakes(labels: Tensor, logits: Tensor, count: int) -> Tensor:
-    """Return the places of the wrong predictions with the highest probability, the most confident first: (≤ count,)."""
-    confidence, predictions = logits.softmax(dim=1).max(dim=1)
-    wrong = torch.nonzero(predictions != labels).squeeze(1)
-    return wrong[confidence[wrong].argsort(descending=True, stable=True)[:count]]

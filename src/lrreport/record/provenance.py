@@ -77,8 +77,12 @@ def identify(
 def _digest_own_modules(roots: tuple[str, ...]) -> dict[str, str]:
     """Return the digests of the modules of our training wing that decide a run, by walking their imports."""
     files = find_modules(roots, None)
-    deciding = sorted(name for name in files if name.startswith("lrreport.training.") and name not in MOVES_DATA)
+    deciding = sorted(name for name in files if name.startswith("lrreport.training.") and not _moves_data(name))
     return {f"training/{name.rpartition('.')[2]}.py": digest_module(files[name]) for name in deciding}
+
+
+def _moves_data(module: str) -> bool:
+    return any(f"{module}.".startswith(f"{name}.") for name in MOVES_DATA)
 
 
 def list_versions() -> dict[str, str]:

@@ -40,7 +40,7 @@ rng = np.random.default_rng(options.seed)
 weights = [rng.normal(0, 1, (2, 32)), np.zeros(32), rng.normal(0, 0.2, 32), np.zeros(1)]
 
 log.run(learning_rate=options.lr, seed=options.seed)
-for epoch in range(options.epochs):
+for _ in range(options.epochs):
     for batch in np.array_split(rng.permutation(len(train[1])), 30):
         points, labels = train[0][batch], train[1][batch]
         hidden, guesses = forward(weights, points)

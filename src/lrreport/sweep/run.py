@@ -146,6 +146,7 @@ class Sweep:
     _progress: Progress = field(default_factory=Progress)
     _errors: dict[str, str] = field(default_factory=dict)  # by the key of the run
     _notified: set[str] = field(default_factory=set)
+    _has_begun: bool = False
     _guard: Lock = field(default_factory=Lock)
 
     def run_all(self, runs: Sequence[Run], n_jobs: int | None = None) -> dict[str, str]:
@@ -156,7 +157,10 @@ class Sweep:
         seeds of a level are shared out over several executions. Raises LostError if the cluster is lost.
         """
         self.store.clear_leftovers()
-        shutil.rmtree(self.failures, ignore_errors=True)
+        if not self._has_begun:  # a second call leaves what failed in the first
+            shutil.rmtree(self.failures, ignore_errors=True)
+            self._has_begun = True
+        self._errors.clear()
         missing = list({run.key: run for run in runs if not self._is_kept(run)}.values())
         if not missing:
             return {}

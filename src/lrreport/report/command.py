@@ -1,38 +1,101 @@
-"""The command that makes a study's report again."""
+"""The command that makes a study's report, as it is or with other values."""
 
 import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from lrreport.report.formats import format_rate
-from lrreport.study import DEFAULT_STUDY, REPOSITORY, Study, load_study
+from lrreport.errors import LrreportError
+from lrreport.project import find_checkout
+from lrreport.study.formats import format_rate
+from lrreport.study.study import DEFAULT_STUDY, Study, load_study
 
-CHANGED_NAME = re.compile(r"(-[0-9a-f]{6})+$")  # what a study gets each time its settings are changed
+CHANGED_NAME = re.compile(r"(-[0-9a-f]{6})+$")  # what a study's name gets each time its settings are changed
+OPTIONS = {  # setting -> variable of make, option of lrreport
+    "learning_rate": ("LRS", "--learning-rates"),
+    "seeds": ("SEEDS", "--seeds"),
+    "most_seeds": ("MOST_SEEDS", "--most-seeds"),
+    "epochs": ("EPOCHS", "--epochs"),
+    "device": ("DEVICE", "--device"),
+}
 
-VARIABLES = {"learning_rate": "LRS", "seed": "SEEDS", "epochs": "EPOCHS", "device": "DEVICE"}  # of make
+
+def write_command(study: Study, **changes: Any) -> str:
+    """Return the command that makes the report of a study with these values changed: `learning_rate`, `seeds`, `epochs` …
+
+    It is `make report` for a study file of the checkout, else `lrreport report` with the file.
+    """
+    path, differences = find_file(study)
+    wanted = {**differences, **{name: value for name, value in changes.items() if value is not None}}
+    checkout = find_checkout()
+    if path is not None and checkout is not None and path.is_relative_to(checkout):
+        relative = path.relative_to(checkout).as_posix()
+        parts = ["make report", *([] if relative == DEFAULT_STUDY else [f"STUDY={shlex.quote(relative)}"])]
+        return " ".join([*parts, *(f"{OPTIONS[name][0]}={_quote(_write(value))}" for name, value in wanted.items())])
+    file = shlex.quote(path.name if path is not None else f"{CHANGED_NAME.sub('', study.name)}.toml")
+    return " ".join(
+        ["lrreport report", file, *(f"{OPTIONS[name][1]} {_write(value)}" for name, value in wanted.items())]
+    )
 
 
-def describe_command(study: Study) -> str:
-    """Return the command, or nothing if no study file of the repository gives this study."""
-    for name in dict.fromkeys((study.name, CHANGED_NAME.sub("", study.name))):
-        path = f"studies/{name}.toml"
-        if (REPOSITORY / path).exists():
+def _write(value: Any) -> str:
+    if isinstance(value, list | tuple) and len(value) > 3 and all(isinstance(one, int) for one in value):
+        low, high = min(value), max(value)
+        if list(value) == list(range(low, high + 1)):
+            return f"{low}-{high}"
+    values = value if isinstance(value, list | tuple) else [value]
+    return " ".join(format_rate(one) if isinstance(one, float) else str(one) for one in values)
+
+
+def _quote(text: str) -> str:
+    return f'"{text}"' if " " in text else text
+
+
+def find_file(study: Study) -> tuple[Path | None, dict[str, Any]]:
+    """Return the study file that gives this study, and the values that have to be changed for it; (None, {}) without one.
+
+    Looked for are the study's own file, and those of the checkout that have its name.
+    """
+    for path in _list_candidates(study):
+        try:
             file = load_study(path)
-            options = list_changes(study, file)
-            if file.vary.axis not in options and file.changed(**options).digest() == study.digest():
-                named = [] if path == DEFAULT_STUDY else [f"STUDY={path}"]
-                return " ".join(["make report", *named, *map(_write_option, options.items())])
-    return ""
+        except LrreportError:
+            continue
+        changes = list_changes(study, file)
+        try:
+            if changes is not None and file.with_changes(**changes).digest() == study.digest():
+                return path, changes
+        except LrreportError:
+            continue
+    return study.file, {}
 
 
-def list_changes(study: Study, file: Study) -> dict[str, Any]:
-    """Return the settings of a study that differ from its file's and that the command line can set."""
-    ours, theirs = (dict(one.vary) | dict(one.fixed) for one in (study, file))
-    return {name: ours[name] for name in VARIABLES if ours[name] != theirs[name]}
+def _list_candidates(study: Study) -> Sequence[Path]:
+    names = dict.fromkeys((study.name, CHANGED_NAME.sub("", study.name)))
+    checkout = find_checkout()
+    known = [study.file] if study.file is not None else []
+    if checkout is not None:
+        known += [checkout / "studies" / f"{name}.toml" for name in names]
+        known += [path for name in names for path in sorted((checkout / "examples").glob(f"*/{name}.toml"))]
+        known += [checkout / "examples" / name / "study.toml" for name in names]
+    return [path for path in known if path.is_file()]
 
 
-def _write_option(option: tuple[str, Any]) -> str:
-    name, value = option
-    variable = VARIABLES[name]
-    if isinstance(value, tuple):
-        return f'{variable}="{" ".join(str(one) if isinstance(one, int) else format_rate(one) for one in value)}"'
-    return f"{variable}={value}"
+def list_changes(study: Study, file: Study) -> dict[str, Any] | None:
+    """Return the values of a study that differ from its file's and that the command line can set; None where others do."""
+    changes: dict[str, Any] = {}
+    if study.vary.keys() != file.vary.keys():
+        return None
+    for name, values in study.vary.items():
+        if values != file.vary[name]:
+            if name != "learning_rate":
+                return None
+            changes[name] = list(values)
+    ours, theirs = study.fixed, file.fixed
+    for name in ("epochs", "device"):
+        if ours.get(name) != theirs.get(name) and name in ours:
+            changes[name] = ours[name]
+    if study.seeds.initial != file.seeds.initial:
+        changes["seeds"] = list(study.seeds.initial)
+    return changes

@@ -1,68 +1,80 @@
-"""What a report is made from, and whether it is up to date; told without importing what makes it."""
+"""What a report is made from, and whether the files in its folder are those that were made from it.
+
+A report is sealed: the digests of its files stand beside the fingerprint of what they were made from, so that what a command
+prints of a report was read from files that nobody changed since.
+"""
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lrreport.study import REPOSITORY, Study
+from pydantic import ValidationError
 
-CONTENTS = "study.json"  # the study that a folder answers, and where the runs are
-FINDINGS, FINGERPRINT, PAGE = "findings.json", ".made-from", "report.html"
-PRODUCTS = (PAGE, FINDINGS, "results.csv", "table.md", "table.tex", "accuracy.svg", "accuracy.pdf", "curves.svg", "curves.pdf",
-            "summary.ipynb")  # fmt: skip
-SUMMARY_NOTEBOOK = REPOSITORY / "notebooks" / "summary.ipynb"
-SOURCES = {".py", ".j2", ".css", ".js", ".json"}
+from lrreport.project import PACKAGE, find_checkout, find_notebook
+from lrreport.record.files import replace_file
+from lrreport.study.decide import Look
 
-
-@dataclass(frozen=True)
-class Places:
-    """The folders of the runs of a study, or of one level of it, by learning rate, and of its range test."""
-
-    runs: dict[float, str]
-    range_test: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the folders as plain data."""
-        runs = [{"learning_rate": rate, "folder": folder} for rate, folder in self.runs.items()]
-        return {"runs": runs} | ({"range_test": self.range_test} if self.range_test else {})
+PAGE, FINDINGS, SUMMARY, SEAL = "report.html", "findings.json", "summary.md", ".made-from"
+PRODUCTS = (
+    PAGE, FINDINGS, SUMMARY, "results.csv", "table.md", "table.tex", "card.svg", "card.png", "scores.svg", "scores.pdf",
+    "summary.ipynb",
+)  # fmt: skip
+SUMMARY_NOTEBOOK = find_notebook("summary.ipynb")
+SOURCES = {".py", ".j2", ".css", ".js", ".json", ".toml"}
+WINGS = ("study", "record", "inference", "report")  # those that decide what a report says
 
 
-def describe_contents(study: Study, places: Mapping[Any, Places]) -> str:
-    """Return the text of a study.json: the study, and where its runs are, relative to the file.
-
-    `places` are by the values of the study's second axis, or under None if it has none.
-    """
-    told = study.model_dump(mode="json", exclude_none=True)
-    levels = {"levels": [{"value": value, **one.to_json()} for value, one in places.items()]}
-    return json.dumps({"study": told, **(places[None].to_json() if None in places else levels)}, indent=1) + "\n"
-
-
-def list_folders(contents: Mapping[str, Any]) -> list[str]:
-    """Return the folders of all runs and range tests that the contents of a study.json name; raises KeyError."""
-    levels = contents.get("levels", [contents])
-    runs = [run["folder"] for level in levels for run in level["runs"]]
-    return runs + [level["range_test"] for level in levels if "range_test" in level]
-
-
-def fingerprint(contents: str, records: list[Path]) -> str:
-    """Return the SHA-256 of all that a report is made from: its study, its records, our code and the lock."""
-    sources = [path for path in sorted((REPOSITORY / "src" / "lrreport").rglob("*")) if path.suffix in SOURCES]
+def fingerprint(contents: str, records: Sequence[Path]) -> str:
+    """Return the SHA-256 of all that a report is made from: its study, its records, our code, the notebook and the lock."""
+    sources = [path for wing in WINGS for path in sorted((PACKAGE / wing).rglob("*")) if path.suffix in SOURCES]
     digest = hashlib.sha256(contents.encode())
-    for path in [*records, *sources, SUMMARY_NOTEBOOK, REPOSITORY / "requirements.lock"]:
+    checkout = find_checkout()
+    lock = [checkout / "requirements.lock"] if checkout is not None else []
+    for path in [*records, *sources, SUMMARY_NOTEBOOK, *lock]:
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 
 
+def seal(folder: Path, made_from: str) -> None:
+    """Note that the files of a report were made from this, with the digest of each."""
+    digests = {name: _digest(folder / name) for name in PRODUCTS if (folder / name).is_file()}
+    replace_file(folder / SEAL, (json.dumps({"made_from": made_from, "files": digests}, indent=1) + "\n").encode())
+
+
+def break_seal(folder: Path) -> None:
+    """Forget what the files of a report were made from, before they are replaced one by one."""
+    (folder / SEAL).unlink(missing_ok=True)
+
+
 def read_answer(folder: Path, made_from: str) -> str | None:
-    """Return the answer of the report in `folder` if it was made from just this, else None."""
+    """Return the answer of the report in `folder` if it was made from just this and no file of it changed, else None."""
     try:
-        if (folder / FINGERPRINT).read_text(encoding="utf-8") != made_from:
+        sealed = json.loads((folder / SEAL).read_text(encoding="utf-8"))
+        files = sealed["files"]
+        if sealed["made_from"] != made_from or not {PAGE, FINDINGS, SUMMARY} <= files.keys():
             return None
-        if not all((folder / name).exists() for name in PRODUCTS):
+        if any(_digest(folder / name) != digest for name, digest in files.items()):
             return None
-        return str(json.loads((folder / FINDINGS).read_text(encoding="utf-8"))["answer"])
-    except (OSError, ValueError, KeyError):
+        return str(_read_findings(folder)["answer"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def read_look(folder: Path) -> Look | None:
+    """Return the look at the study that the report in `folder` took, or None where it holds none."""
+    try:
+        return Look.model_validate(_read_findings(folder)["decision"]["look"])
+    except (OSError, ValueError, KeyError, TypeError, ValidationError):
+        return None
+
+
+def _read_findings(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / FINDINGS).read_text(encoding="utf-8"))
+    return found
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,7 +1,7 @@
-"""Summary notebook -> one HTML file, with the tables and findings beside it; each file appears whole or not at all."""
+"""Executed summary notebook -> one HTML file that asks no network for anything."""
 
 import json
-from collections.abc import Callable
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,66 +12,24 @@ from nbconvert.filters.widgetsdatatypefilter import WidgetsDataTypeFilter
 from traitlets.config import Config
 
 from lrreport.errors import LrreportError
-from lrreport.record import replace_file
-from lrreport.report import conditions, figures, narrative
-from lrreport.report.freshness import FINDINGS, PAGE
-from lrreport.report.pictures import Picture
-from lrreport.report.results import Found, load_results
-from lrreport.report.tables import tabulate_results
+from lrreport.record.files import replace_file
+from lrreport.report.freshness import FINDINGS, PAGE, SUMMARY_NOTEBOOK
 
-FIGURES: dict[str, Callable[[Found], Picture | None]] = {
-    "accuracy": figures.draw_accuracy_by_rate,
-    "curves": figures.draw_curves,
-    "grid": figures.draw_grid,
-    "range_test": figures.draw_range_test,
-}
 TEMPLATE = Path(__file__).parent / "template"
+STYLE = re.compile(r"<style>(.*?)</style>\n?", re.DOTALL)
+HEADING = re.compile(r'<h2 id="([^"]*)">(.*?) <a class="anchor"')
 
 
 def render_page(folder: Path, target: Path | None = None) -> None:
-    """Write the page of the report on the study that `folder` describes, from the executed summary notebook.
-
-    That notebook lies in `target`, where the page goes too: by default `folder` itself.
-    """
+    """Write the page of a report from the executed notebook and the findings in `target`, by default `folder` itself."""
     target = target or folder
-    results = load_results(folder)
-    page = export_html(target / "summary.ipynb", results.study.title, conditions.write_colophon(results))
+    try:
+        findings = json.loads((target / FINDINGS).read_text(encoding="utf-8"))
+        title, colophon = str(findings["title"]), str(findings["colophon"])
+    except (OSError, ValueError, KeyError) as err:
+        raise LrreportError(f"{target / FINDINGS}: not written by the summary notebook ({err})") from err
+    page = export_html(target / SUMMARY_NOTEBOOK.name, title, colophon)
     replace_file(target / PAGE, page.encode())
-
-
-def write_takeaways(folder: Path, target: Path | None = None) -> str:
-    """Write results.csv, findings.json, table.md, table.tex and the figures as SVG and PDF: the report, to take away.
-
-    They go to `target`, by default `folder` itself. Returns the answer of the report on the study that `folder`
-    describes.
-    """
-    target = target or folder
-    results = load_results(folder)
-    table = tabulate_results(results)
-    findings = collect_findings(results)
-    texts = {
-        "results.csv": results.runs.to_csv(index=False),
-        FINDINGS: json.dumps(findings, indent=1, ensure_ascii=False) + "\n",
-        "table.md": table.to_markdown(),
-        "table.tex": table.to_latex(),
-    }
-    for name, text in texts.items():
-        replace_file(target / name, text.encode())
-    for name, draw in FIGURES.items():
-        if picture := draw(results):
-            for kind in ("svg", "pdf"):
-                replace_file(target / f"{name}.{kind}", picture.to_paper(kind))
-    return str(findings["answer"])
-
-
-def collect_findings(results: Found) -> dict[str, Any]:
-    """Return the answer, every claim and every other paragraph, each with all numbers that it quotes, as plain data."""
-    paragraphs = narrative.write_paragraphs(results)
-    return {
-        "answer": paragraphs["answer"].text,
-        "claims": [one.to_json() for one in narrative.ask_everything(results)],
-        "paragraphs": {name: paragraph.to_json() for name, paragraph in paragraphs.items()},
-    }
 
 
 class PageExporter(HTMLExporter):
@@ -86,28 +44,40 @@ class PageExporter(HTMLExporter):
         self.register_filter("highlight_code", Highlight2HTML(pygments_lexer=lexer, parent=self))  # type: ignore[no-untyped-call]
         widgets = WidgetsDataTypeFilter(notebook_metadata=self._nb_metadata, parent=self, resources=resources)
         self.register_filter("filter_data_type", widgets)  # type: ignore[no-untyped-call]
-        found = self._init_resources(resources)  # type: ignore[no-untyped-call]
-        return TemplateExporter.from_notebook_node(self, nb, found, **kw)
+        initial = self._init_resources(resources)  # type: ignore[no-untyped-call]
+        return TemplateExporter.from_notebook_node(self, nb, initial, **kw)
 
 
 def export_html(notebook: Path, title: str, colophon: str) -> str:
-    """Return an executed notebook as one page that asks no network for anything."""
+    """Return an executed notebook as one page."""
     try:
         nb = nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as err:
         raise LrreportError(f"{notebook}: cannot be read as a notebook ({err})") from err
-    exporter = PageExporter(  # type: ignore[no-untyped-call]
-        config=Config(
-            {"HTMLExporter": {"template_name": "template", "extra_template_basedirs": [str(TEMPLATE.parent)]}}
-        ),
-    )
-    resources = {"report_title": title, "colophon": colophon, "headings": find_headings(nb)}
+    options = {"template_name": "template", "extra_template_basedirs": [str(TEMPLATE.parent)]}
+    exporter = PageExporter(config=Config({"HTMLExporter": options}))  # type: ignore[no-untyped-call]
+    styles = move_styles(nb)
+    resources = {"report_title": title, "colophon": colophon, "headings": find_headings(nb), "styles": styles}
     html, _ = exporter.from_notebook_node(nb, resources=resources)
     return str(html)
 
 
+def list_outputs(nb: Any) -> list[dict[str, Any]]:
+    """Return the data of each output that has HTML."""
+    outputs = [output for cell in nb.cells if cell.cell_type == "code" for output in cell.outputs]
+    return [output["data"] for output in outputs if "text/html" in output.get("data", {})]
+
+
+def move_styles(nb: Any) -> str:
+    """Take the style sheets out of the outputs, where they serve the notebook, and return them, each once, for the head."""
+    styles: dict[str, None] = {}
+    for data in list_outputs(nb):
+        styles |= dict.fromkeys(STYLE.findall(data["text/html"]))
+        data["text/html"] = STYLE.sub("", data["text/html"])
+    return "\n".join(styles)
+
+
 def find_headings(nb: Any) -> list[dict[str, str]]:
-    """Return the second-level headings of a notebook's Markdown: text and anchor, for the table of contents."""
-    lines = [line for cell in nb.cells if cell.cell_type == "markdown" for line in cell.source.splitlines()]
-    texts = [line.removeprefix("## ").strip() for line in lines if line.startswith("## ")]
-    return [{"text": text, "anchor": text.replace(" ", "-")} for text in texts]
+    """Return the second-level headings of the outputs, as HTML, with their anchors."""
+    found = [match for data in list_outputs(nb) for match in HEADING.findall(data["text/html"])]
+    return [{"text": text, "anchor": anchor} for anchor, text in found]

@@ -1,94 +1,109 @@
-"""A table: a frame of formatted text, shown as HTML and written as Markdown and LaTeX."""
+"""A table of text: shown as HTML, written as Markdown, LaTeX and CSV."""
 
-import html
-from collections.abc import Mapping
+import csv
+import io
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import pandas as pd
+from lrreport.report.svg import escape
+from lrreport.study.formats import MINUS
 
-from lrreport.report.formats import MINUS, capitalize, format_rate, format_setting, list_words
-from lrreport.report.results import Levels
-
-MANY_COLUMNS = 8  # are set closer
+MANY_COLUMNS, MANY_ROWS = 8, 30  # are set closer; scroll by themselves
 
 
 @dataclass(frozen=True)
 class Table:
-    """A frame whose cells are text, ready to be read; numbers stand in all columns but the first `n_labels`."""
+    """Rows of text under headings; the first `n_labels` columns are words, the others numbers."""
 
-    frame: pd.DataFrame
-    caption: str
+    name: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    caption: str = ""
     n_labels: int = 1
 
     def __repr__(self) -> str:
-        if self.frame.empty:
-            return self.caption
-        return str(self.frame.to_string(index=False))
+        widths = [max(len(row[i]) for row in (self.headings, *self.rows)) for i in range(len(self.headings))]
+        lines = []
+        for row in (self.headings, *self.rows):
+            cells = [
+                cell.ljust(width) if i < self.n_labels else cell.rjust(width)
+                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ]
+            lines.append("  ".join(cells).rstrip())
+        return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        if self.frame.empty:
-            return f"<p>{_escape(self.caption)}</p>"
-        classes = [' class="label"'] * self.n_labels + [""] * (len(self.frame.columns) - self.n_labels)
-        head = "".join(
-            f'<th scope="col"{kind}>{_escape(name)}</th>' for name, kind in zip(self.frame, classes, strict=True)
-        )
-        body = "".join(f"<tr>{_show_row(row, classes)}</tr>\n" for row in self.frame.itertuples(index=False, name=None))
-        kind = "table dense" if len(self.frame.columns) >= MANY_COLUMNS else "table"
-        return (
-            f'<div class="{kind}" tabindex="0"><table>\n<caption>{_escape(self.caption)}</caption>\n'
-            f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table></div>"
+        return self.to_html()
+
+    def to_html(self) -> str:
+        """Return the table as HTML, scrolling by itself where it is too wide; nothing for one without rows."""
+        if not self.rows:
+            return ""
+        kinds = [' class="label"' if i < self.n_labels else "" for i in range(len(self.headings))]
+        heads = zip(self.headings, kinds, strict=True)
+        head = "".join(f'<th scope="col"{kind}>{escape(text)}</th>' for text, kind in heads)
+        body = "".join(f"<tr>{_show_row(row, kinds)}</tr>\n" for row in self.rows)
+        caption = f"<caption>{escape(self.caption)}</caption>\n" if self.caption else ""
+        return wrap_table(
+            self.name,
+            f"{caption}<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>",
+            len(self.headings),
+            len(self.rows),
         )
 
     def to_markdown(self) -> str:
         """Return the table in Markdown, with pipes in cells escaped."""
-        rows = [list(self.frame.columns), [":--"] * self.n_labels + ["--:"] * (len(self.frame.columns) - self.n_labels)]
-        rows += self.frame.to_numpy().tolist()
-        lines = ("| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in rows)
-        return "\n".join(lines) + f"\n\n{self.caption}\n"
+        rules = [":--" if i < self.n_labels else "--:" for i in range(len(self.headings))]
+        lines = (
+            "| " + " | ".join(escape_markdown(cell) for cell in row) + " |"
+            for row in (self.headings, rules, *self.rows)
+        )
+        return "\n".join(lines) + "\n" + (f"\n{self.caption}\n" if self.caption else "")
 
     def to_latex(self) -> str:
         """Return the table in LaTeX, for the package booktabs."""
-        columns = "l" * self.n_labels + "r" * (len(self.frame.columns) - self.n_labels)
-        rows = [" & ".join(_escape_latex(cell) for cell in row) + r" \\" for row in self.frame.to_numpy().tolist()]
-        head = " & ".join(map(_escape_latex, self.frame.columns)) + r" \\"
-        lines = [r"\begin{table}", r"\centering", rf"\caption{{{_escape_latex(self.caption)}}}"]
+        columns = "l" * self.n_labels + "r" * (len(self.headings) - self.n_labels)
+        head, *rows = (" & ".join(map(escape_latex, row)) + r" \\" for row in (self.headings, *self.rows))
+        lines = [r"\begin{table}", r"\centering", rf"\caption{{{escape_latex(self.caption)}}}"]
         lines += [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", head, r"\midrule", *rows, r"\bottomrule"]
         return "\n".join([*lines, r"\end{tabular}", r"\end{table}"]) + "\n"
 
-
-def _show_row(cells: tuple[Any, ...], classes: list[str]) -> str:
-    first = f'<th scope="row" class="label">{_escape(cells[0])}</th>'
-    return first + "".join(f"<td{kind}>{_escape(cell)}</td>" for cell, kind in zip(cells[1:], classes[1:], strict=True))
-
-
-def _escape(text: Any) -> str:
-    return html.escape(str(text))
+    def to_csv(self) -> str:
+        """Return the table as comma-separated values."""
+        stream = io.StringIO()
+        csv.writer(stream, lineterminator="\n").writerows([self.headings, *self.rows])
+        return stream.getvalue()
 
 
-def _escape_latex(text: Any) -> str:
-    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    special |= {char: f"\\{char}" for char in "&%$#_{}"} | {
+def wrap_table(name: str, content: str, n_columns: int, n_rows: int = 0) -> str:
+    """Return the content of a table in a box that scrolls, with an anchor if it has a name."""
+    kind = "table" + (" dense" if n_columns >= MANY_COLUMNS else "") + (" tall" if n_rows >= MANY_ROWS else "")
+    anchor = f' id="{name}"' if name else ""
+    return f'<div class="{kind}"{anchor} tabindex="0" role="group" aria-label="Table"><table>\n{content}</table></div>'
+
+
+def _show_row(cells: Sequence[str], kinds: Sequence[str]) -> str:
+    first = f'<th scope="row"{kinds[0]}>{escape(cells[0])}</th>'
+    return first + "".join(f"<td{kind}>{escape(cell)}</td>" for cell, kind in zip(cells[1:], kinds[1:], strict=True))
+
+
+def escape_markdown(text: str) -> str:
+    """Return a text whose characters mean themselves in a Markdown table."""
+    escaped = "".join(f"\\{char}" if char in "\\|*_`<>#$[]" else char for char in text)
+    return " ".join(escaped.split())
+
+
+def escape_latex(text: str) -> str:
+    """Return a text whose characters mean themselves in LaTeX."""
+    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}"}
+    special |= {">": r"\textgreater{}"} | {char: f"\\{char}" for char in "&%$#_{}"}
+    special |= {
         "±": r"$\pm$",
         MINUS: "$-$",
         "×": r"$\times$",
         "→": r"$\to$",
+        "≤": r"$\le$",
+        "≥": r"$\ge$",
+        "²": r"$^2$",
     }
-    return "".join(special.get(char, char) for char in str(text))
-
-
-def stack_tables(levels: Levels, tables: Mapping[Any, Table]) -> Table:
-    """Return the tables of all levels as one, the level in the first column; captions that differ name their levels."""
-    frames, captions = [], dict[str, list[str]]()
-    for value, table in tables.items():
-        frame = table.frame.copy()
-        frame.insert(0, levels.axis.capitalize(), format_setting(value))
-        frames.append(frame)
-        captions.setdefault(table.caption, []).append(levels.name(value))
-    stacked = pd.concat(frames, ignore_index=True).fillna("")
-    rates = [name for name in map(format_rate, levels.study.vary.learning_rate) if name in stacked]
-    stacked = stacked[[*(name for name in stacked if name not in rates), *rates]]
-    [*caption] = captions
-    if len(captions) > 1:
-        caption = [f"{capitalize(list_words(names))}: {text}" for text, names in captions.items()]
-    return Table(stacked, " ".join(caption), next(iter(tables.values())).n_labels + 1)
+    return "".join(special.get(char, char) for char in text)

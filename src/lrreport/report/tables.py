@@ -1,258 +1,308 @@
-"""The tables of the report."""
+"""The tables of results, settings and provenance, as text."""
 
-from collections.abc import Sequence
-from itertools import combinations
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from lrreport.report.claims import VOCABULARY
-from lrreport.report.claims.claim import (
-    METRICS,
-    find_learning,
-    name_unit,
-    quantify,
-    quantify_difference,
-    quantify_limit,
-)
-from lrreport.report.claims.differences import DETAILED_RATES, SHOWN_RATES, choose_pairs, rank_rates
-from lrreport.report.formats import (
-    MINUS,
-    format_count,
-    format_p,
-    format_percent,
-    format_rate,
-    format_seconds,
-    format_setting,
-    list_words,
-)
-from lrreport.report.results import Found, Levels, Results, by_level, describe_losses
-from lrreport.report.stats import estimate_mean, predict_next
-from lrreport.report.table import Table, stack_tables
-from lrreport.settings import Fixed
-from lrreport.study import Study
+from lrreport.inference.assessment import CPU_SECONDS, Assessment
+from lrreport.record.record import RunRecord
+from lrreport.report.load import LoadedReport
+from lrreport.report.table import Table
+from lrreport.study.factors import OPTION_LABELS, label_setting
+from lrreport.study.formats import capitalize, count_nouns, format_count, format_percent, format_setting, list_words
+from lrreport.study.metrics import Metric, split_name
+from lrreport.study.settings import MLP, Training
+from lrreport.study.study import Study
 
-MANY_RATES = 50  # more are not listed one by one among the settings
-RESULT_METRICS = ("val_accuracy", "test_accuracy", "train_accuracy", "train_loss")
+MOST_ROWS = 60  # of a table in the page; results.csv has all
+LISTED = 12  # values that a table lists one by one
+DATASET_NAMES = {
+    "fashion_mnist": "Fashion-MNIST", "sample": "a sample of Fashion-MNIST", "mnist": "MNIST", "kmnist": "KMNIST",
+    "qmnist": "QMNIST", "cifar10": "CIFAR-10",
+}  # fmt: skip
+FACTS = ("commit", "python", "cpu", "cpu_count", "platform", "device", "threads")
 
 
-def describe_spread(values: Sequence[float] | pd.Series, metric: str) -> str:
-    """Return "mean ± sd" of a metric, the mean alone for one value, and a dash where a seed diverged."""
-    estimate = estimate_mean(values)
-    if estimate.mean != estimate.mean:
-        return "diverged"
-    mean = str(quantify(estimate.mean, metric)).removesuffix(" %")
-    unit = " %" if metric.endswith("accuracy") else ""
-    return f"{mean}{unit}" if estimate.n < 2 else f"{mean} ± {quantify_difference(estimate.sd, metric)}{unit}"
+def choose_metrics(assessment: Assessment) -> list[Metric]:
+    """Return the metrics of the table of results: the deciding one, its counterparts on other splits, and the losses."""
+    measurements = assessment.measurements
+    names = [measurements.decide.metric]
+    parts = split_name(measurements.decide.metric)
+    quantity = parts[1] if parts else None
+    names += [f"{prefix}_{quantity}" for prefix in ("test", "train") if quantity]
+    names += [f"{prefix}_loss" for prefix in ("val", "train")]
+    if len(names) == 1 or parts is None:
+        names += list(measurements.metrics)
+    known = [measurements.metrics[name] for name in dict.fromkeys(names) if name in measurements.metrics]
+    return [
+        metric for metric in known if metric.name != CPU_SECONDS and assessment.scores[metric.name].notna().any().any()
+    ][:6]
 
 
-def tabulate_results(found: Found) -> Table:
-    """Return a row for each learning rate, of each level: mean ± sd over seeds of its losses and accuracies."""
-    return _tabulate_results(found, mixed=len(found.find_machines()) > 1)
+def describe_spread(values: "pd.Series[float]", metric: Metric) -> str:
+    """Return "mean ± standard deviation" of a metric, the mean alone for one value, a dash for none."""
+    known = values.dropna()
+    if known.empty:
+        return "–"
+    mean = metric.format(float(known.mean()), unit=False)
+    return mean if len(known) < 2 else f"{mean} ± {metric.format_difference(float(known.std()), unit=False)}"
 
 
-@by_level(stack_tables)
-def _tabulate_results(results: Results, mixed: bool) -> Table:
+def name_column(metric: Metric) -> str:
+    """Return the heading of a metric's column: its label with its unit."""
+    unit = "%" if metric.scale == "fraction" else metric.unit
+    return capitalize(metric.label) + (f", {unit}" if unit else "")
+
+
+def order_rows(assessment: Assessment, most: int) -> list[int]:
+    """Return the levels to show: all, or of many those that may be the best and the next best, in the study's order."""
+    table, metric = assessment.decision.table, assessment.measurements.metric
+    tried = [int(index) for index in table.index[table.n_runs > 0]]
+    if len(tried) <= most:
+        return tried
+
+    def rank(index: int) -> tuple[bool, float]:
+        mean = float(table["mean"][index])
+        return not table.may_be_best[index], -metric.sign * mean if math.isfinite(mean) else math.inf
+
+    return sorted(sorted(tried, key=rank)[:most])
+
+
+def tabulate_results(assessment: Assessment) -> Table:
+    """Return a row for each level: mean ± standard deviation over its seeds of the main metrics, seconds, seeds."""
+    measurements, decision = assessment.measurements, assessment.decision
+    metrics, shown = choose_metrics(assessment), order_rows(assessment, MOST_ROWS)
+    seconds = total_seconds(assessment)
+    headings = [capitalize(" and ".join(factor.label for factor in measurements.factors)), *map(name_column, metrics)]
+    headings += ["CPU seconds"] if seconds else []
     rows = []
-    for rate in results.rates:
-        cells = {METRICS[one].capitalize(): describe_spread(results.values(rate, one), one) for one in RESULT_METRICS}
-        n = format_count(len(results.records[rate].seeds))
-        rows.append({"Learning rate": format_rate(rate), **cells, **_show_time(results, rate, mixed), "Seeds": n})
-    rows += [
-        {"Learning rate": format_rate(rate)} | {METRICS[one].capitalize(): "missing" for one in RESULT_METRICS}
-        for rate in results.missing
-    ]
-    caption = (
-        "Mean ± standard deviation over seeds after the last epoch. Training figures are means over that epoch while the "
-        "weights still change; validation and test are evaluated after it. "
-        f"{describe_losses(results.study)} CPU seconds are "
-    )
-    if mixed:
-        caption += "left out, since they cannot be compared from one machine to another."
-    else:
-        caption += "those of training one seed, the mean over those that train side by side."
-    return Table(pd.DataFrame(rows).fillna(""), caption)
-
-
-def _show_time(results: Results, rate: float, mixed: bool) -> dict[str, str]:
-    """Return the cell with the CPU seconds of a rate; with its host instead where not all have the same."""
-    if mixed:
-        return {"Host": str(results.records[rate].facts.get("host", "unknown"))}
-    return {"CPU seconds": format_seconds(results.values(rate, "cpu_seconds").mean())}
-
-
-@by_level(stack_tables)
-def tabulate_differences(results: Results, metric: str = "val_accuracy") -> Table:
-    """Return a row for each pair of rates: their paired difference, its 95 % interval and the adjusted p."""
-    unit = name_unit(metric)
-    rows = []
-    for a, b in choose_pairs(results):
-        asked = VOCABULARY["higher"](results, a, b, metric)
-        testable = asked.verdict != "not testable"
-        rows.append(
-            {
-                "Pair": f"{format_rate(a)} {MINUS} {format_rate(b)}",
-                f"Difference ({unit})": str(quantify_difference(asked.effect, metric)) if testable else "",
-                "95 % interval": f"{_pair(asked.low, asked.high, metric)}" if testable else "not testable",
-                "p (Holm)": format_p(asked.evidence["p"].value).removeprefix("= ") if testable else "",
-                "Seeds": format_count(asked.n) if testable else "",
-            }
+    for index in shown:
+        cells = [describe_spread(assessment.scores[metric.name][index], metric) for metric in metrics]
+        cells += [format_seconds(seconds.get(index, math.nan))] if seconds else []
+        n, n_runs = int(decision.table.n[index]), int(decision.table.n_runs[index])
+        rows.append((measurements.levels[index].name, *cells, str(n) if n == n_runs else f"{n} of {n_runs}"))
+    point = assessment.point.text
+    caption = f"Mean ± standard deviation over the seeds that trained, {point}."
+    if any(metric.name.startswith("train_") for metric in metrics) and measurements.paired:
+        caption += (
+            " Training values average over an epoch in which the network keeps improving, so they lag behind validation "
+            "values, taken at the epoch’s end."
         )
-    which = (
-        ""
-        if len(find_learning(results)) <= DETAILED_RATES
-        else " between the leading rate and others that end better than guessing"
-    )
-    caption = (
-        f"Paired differences of the {METRICS[metric]}{which}; intervals are unadjusted, p-values allow for all pairs."
-    )
-    return Table(
-        pd.DataFrame(rows, columns=["Pair", f"Difference ({unit})", "95 % interval", "p (Holm)", "Seeds"]), caption
-    )
+    left_out = int((decision.table.n_runs > 0).sum()) - len(shown)
+    if left_out:
+        caption += f" {format_count(left_out)} more levels, none of which may be the best, are in results.csv."
+    return Table("results", (*headings, "Seeds"), tuple(rows), caption)
 
 
-def _pair(low: float, high: float, metric: str) -> str:
-    return f"{quantify_difference(low, metric)} to {quantify_difference(high, metric)}"
+def total_seconds(assessment: Assessment) -> dict[int, float]:
+    """Return the mean CPU seconds of a run of each level, where they are recorded and comparable; else {}."""
+    spent = assessment.curves.get(CPU_SECONDS)
+    runs = assessment.measurements.runs
+    machines = [runs[fact].nunique(dropna=False) for fact in ("host", "cpu") if fact in runs]
+    if max(machines, default=1) > 1:
+        return {}
+    if spent is not None:
+        totals = spent.sum()
+        return {int(level): float(values.mean()) for level, values in totals.groupby(level="level")}
+    if "cpu_seconds" in runs and runs.cpu_seconds.notna().all():
+        return {int(level): float(values.mean()) for level, values in runs.groupby("level").cpu_seconds}
+    return {}
 
 
-def tabulate_settings(study: Study) -> Table:
-    """Return what the study varies and what it keeps fixed."""
-    rows = [
-        ("learning rate", _list_varied(study.vary.learning_rate), "varied"),
-        ("seed", list_words([str(seed) for seed in study.vary.seed]), "repeats each rate"),
-    ]
-    axis, levels = study.vary.axis, study.levels()
-    if axis is not None:
-        rows.insert(1, (axis.replace("_", " "), list_words([format_setting(value) for value in levels]), "varied"))
-    for name in Fixed.model_fields:
-        values = [level.fixed.applying()[name] for level in levels.values() if name in level.fixed.applying()]
-        if name != axis and values:
-            where = "fixed" if len(values) == len(levels) else f"fixed, for {_list_owners(name, levels)}"
-            rows.append((name.replace("_", " "), format_setting(values[0]), where))
-    frame = pd.DataFrame(rows, columns=["Setting", "Value", "Role"])
-    return Table(frame, "What was varied and what was fixed; every conclusion depends on the latter.", n_labels=3)
+def format_seconds(seconds: float) -> str:
+    """Return a time with three significant digits: "4.07", "115", "1,230"; a dash where there is none."""
+    if not math.isfinite(seconds):
+        return "–"
+    return f"{seconds:,.{max(0, 2 - int(math.log10(seconds)))}f}" if seconds >= 1 else f"{seconds:.2g}"
 
 
-def _list_owners(name: str, levels: dict[Any, Study]) -> str:
-    """Return the values of the second axis to which a setting belongs."""
-    return list_words([format_setting(value) for value, level in levels.items() if name in level.fixed.applying()])
+def list_settings(study: Study) -> dict[str, Any]:
+    """Return the settings that are fixed and not at their defaults, by path; of a producer of the user's, all of them."""
+    varied = {factor.name for factor in study.factors}
+    if not study.has_own_loop:
+        return {
+            name: value for name, value in flatten(study.settings_of(study.levels[0])).items() if name not in varied
+        }
+    defaults = flatten(Training().model_dump(mode="json", exclude_none=True))
+    every = [flatten(study.settings_of(level)) for level in study.levels]
+    found = {}
+    for name in dict.fromkeys(name for one in every for name in one):
+        values = {str(one.get(name)): one.get(name) for one in every if name in one}
+        if name not in varied and len(values) == 1 and not any(name.startswith(f"{one}.") for one in varied):
+            value = next(iter(values.values()))
+            if defaults.get(name) != value or name in ("dataset", "epochs", "batch_size"):
+                found[name] = value
+    return found
 
 
-def _list_varied(rates: Sequence[float]) -> str:
-    if len(rates) <= MANY_RATES:
-        return list_words([format_rate(rate) for rate in rates])
-    return f"{format_count(len(rates))} from {format_rate(min(rates))} to {format_rate(max(rates))}"
+def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested settings by path; the name of a nested one stands under the path of its table."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        path = prefix if name == "name" and prefix else f"{prefix}.{name}" if prefix else name
+        flat |= flatten(value, path) if isinstance(value, Mapping) else {path: value}
+    return flat
 
 
-@by_level(stack_tables)
-def tabulate_classes(results: Results) -> Table:
-    """Return the test accuracy of each class at each rate, the mean over seeds."""
-    columns = {}
-    for rate in _choose_rates(results):
-        counts = results.confusions(rate)  # (n_seeds, n_classes, n_classes)
-        accuracies = counts.diagonal(axis1=1, axis2=2) / counts.sum(axis=2)
-        columns[format_rate(rate)] = [format_percent(one) for one in accuracies.mean(axis=0)]
-    names = next(iter(results.records.values())).class_names
-    frame = pd.DataFrame({"Class": names, **columns})
-    return Table(frame, f"Test accuracy of each class at {_name_chosen(results)}, mean over seeds.")
-
-
-def _choose_rates(results: Results) -> list[float]:
-    """Return the rates that learn, in the study's order; of very many, those that are best on validation."""
-    learning = find_learning(results)
-    if len(learning) <= SHOWN_RATES:
-        return learning
-    return [rate for rate in rank_rates(results, "val_accuracy", sign=1) if rate in set(learning)][:SHOWN_RATES]
-
-
-def _name_chosen(results: Results) -> str:
-    if len(find_learning(results)) <= SHOWN_RATES:
-        return "each learning rate that ends better than guessing"
-    return f"the {SHOWN_RATES} learning rates that are best on validation"
-
-
-@by_level(stack_tables)
-def tabulate_confusions(results: Results) -> Table:
-    """Return for each rate the two classes that it takes for each other most often, mean ± sd over seeds."""
+def tabulate_settings(study: Study, seeds: Sequence[int | str]) -> Table:
+    """Return what the study varies, and what it keeps fixed that is not at its default."""
     rows = []
-    for rate in _choose_rates(results):
-        counts = results.confusions(rate)
-        both = counts + counts.transpose(0, 2, 1)  # one for the other, and the other way round
-        a, b = max(combinations(range(both.shape[1]), 2), key=lambda pair: both[:, *pair].mean())
-        names, seen = results.records[rate].class_names, counts[0, [a, b]].sum()
-        share = describe_spread(pd.Series(both[:, a, b] / seen), "test_accuracy")
-        rows.append((format_rate(rate), f"{names[a]} and {names[b]}", share))
-    caption = (
-        f"The two classes confused most at {_name_chosen(results)}: which share of their test images is taken for the "
-        "other, mean ± standard deviation over seeds."
+    for factor in study.factors:
+        values = [factor.format(value) for value in factor.values]
+        if len(values) > LISTED:
+            values = [f"{format_count(len(values))} values, {values[0]} to {values[-1]}"]
+        rows.append((capitalize(factor.label), list_words(values), "varied" if len(factor.values) > 1 else "fixed"))
+    shown = [str(seed) for seed in seeds]
+    rows.append(
+        (
+            "Seeds",
+            list_words(shown) if len(shown) <= LISTED else f"{format_count(len(shown))}, {shown[0]} to {shown[-1]}",
+            "repeats",
+        )
     )
-    return Table(pd.DataFrame(rows, columns=["Learning rate", "Classes", "Confused"]), caption, n_labels=2)
+    for name, value in list_settings(study).items():
+        rows.append((capitalize(label_setting(name)), format_option(name, value), "fixed"))
+    caption = "What varies and what is fixed; settings at their defaults are left out." if study.has_own_loop else ""
+    return Table("settings", ("Setting", "Value", "Role"), tuple(rows), caption, n_labels=3)
 
 
-def tabulate_published(results: Found) -> Table:
-    """Return the earlier report's numbers beside ours, and whether one more run of ours could have given them."""
-    if results.study.published is None or isinstance(results, Levels):
-        return Table(pd.DataFrame(), "This study names no earlier report to be checked.", n_labels=0)
+def format_option(name: str, value: Any) -> str:
+    """Return the value of a setting as a reader sees it: "Adam", "Fashion-MNIST", "128 × 64"."""
+    if name == "dataset":
+        return DATASET_NAMES.get(str(value), str(value))
+    if isinstance(value, str):
+        return OPTION_LABELS.get(value, value.replace("_", " ") if ":" not in value else value)
+    return format_setting(value)
+
+
+def describe_network(study: Study) -> str:
+    """Return the network of our own loop in a few words: "MLP 128 × 64"; an empty text for another producer's."""
+    if not study.has_own_loop or any(factor.name.startswith("model") for factor in study.factors):
+        return ""
+    model = study.training_of(study.levels[0]).model
+    if isinstance(model, MLP):
+        return f"MLP {format_setting(model.hidden_sizes)}" if model.hidden_sizes else "one linear layer"
+    return str(model.name)
+
+
+def describe_data(records: Iterable[RunRecord], study: Study) -> list[str]:
+    """Return sentences on what the examples are used for and whether any occurs twice, as far as the records say."""
+    record = next(iter(records), None)
+    if record is None:
+        return []
+    sizes, sentences = record.description.get("split_sizes", {}), []
+    noun = (
+        "images"
+        if study.has_own_loop and study.settings_of(study.levels[0]).get("dataset") in DATASET_NAMES
+        else "examples"
+    )
+    train, validation, test = (sizes.get(name) for name in ("train", "validation", "test"))
+    if train:
+        text = f"Training uses {format_count(train)} {noun}."
+        if validation and test:
+            text += f" {format_count(validation)} others (validation) choose;"
+            text += f" {format_count(test)} more (test) are scored once, at the end."
+        elif validation:
+            text += f" {format_count(validation)} others (validation) choose."
+        elif test:
+            text += f" {format_count(test)} others (test) are scored once, at the end."
+        sentences.append(text)
+    equal = record.description.get("equal_images", {})
+    if equal:
+        sentences.append(_describe_equal(equal, noun))
+    if record.description.get("n_parameters"):
+        sentences.append(f"The network has {format_count(record.description['n_parameters'])} parameters.")
+    return sentences
+
+
+def _describe_equal(counts: Mapping[str, int], noun: str) -> str:
+    found = {name: count for name, count in counts.items() if count}
+    one = noun.removesuffix("s")
+    if not found:
+        return f"No {one} occurs twice, within a split or across splits (compared byte by byte)."
+    parts = []
+    for name, count in found.items():
+        first, _, second = name.partition(" and ")
+        verb = "repeats" if count == 1 else "repeat"
+        parts.append(
+            f"{count_nouns(count, one)} of {second} {verb} one of {first}"
+            if second
+            else f"{count_nouns(count, one)} of {first} {verb} another of it"
+        )
+    return f"{capitalize(list_words(parts))} (compared byte by byte)."
+
+
+def tabulate_provenance(loaded: LoadedReport) -> Table:
+    """Return where and with what the runs were made, as far as their records say."""
+    records = [kept.record for kept in loaded.kept.values()]
+    facts = [record.facts for record in records]
     rows = []
-    for said in results.study.published.result:
-        for metric in ("train_loss", "train_accuracy", "test_accuracy"):
-            number = getattr(said, metric)
-            if number is not None:
-                rows.append(_compare_published(results, said.learning_rate, metric, number))
-    columns = ["Learning rate", "Metric", "Published", "Ours", "Ours − published", "One more run of ours", "Reproduced"]
-    caption = (
-        "The published numbers came from one run each, so they are compared with the 95 % prediction interval for one more "
-        "run of ours. Outside it, our settings do not reproduce the number; that does not make it wrong."
-    )
-    return Table(pd.DataFrame(rows, columns=columns), caption, n_labels=2)
+    for name in FACTS:
+        values = sorted({str(fact[name]) for fact in facts if fact.get(name) is not None})
+        if values:
+            dirty = name == "commit" and any(fact.get("dirty") for fact in facts)
+            rows.append(
+                (
+                    capitalize(name.replace("_", " ")),
+                    list_words(values) + (", with changes not committed" if dirty else ""),
+                )
+            )
+    hosts: dict[str, int] = {}
+    for fact in facts:
+        if fact.get("host"):
+            hosts[str(fact["host"])] = hosts.get(str(fact["host"]), 0) + 1
+    if len(hosts) > 1:
+        rows += [(f"Host {host}", count_nouns(count, "run")) for host, count in hosts.items()]
+    packages = sorted({name for fact in facts for name in fact.get("packages", {})})
+    for name in packages:
+        versions = sorted({str(fact["packages"][name]) for fact in facts if name in fact.get("packages", {})})
+        rows.append((name, list_words(versions)))
+    for name, digest in records[0].identity.data.items():
+        rows.append((f"SHA-256 of {name}", f"{digest[:16]}…"))
+    mixed = sorted({str(fact["mixed"]) for fact in facts if "mixed" in fact})
+    rows += [("Other versions", text) for text in mixed]
+    for key, reason in loaded.contents.failures.items():
+        rows.append((f"Missing: {key}", reason))
+    return Table("provenance", ("Fact", "Value"), tuple(rows), "", n_labels=2)
 
 
-def _compare_published(results: Results, rate: float, metric: str, number: float) -> list[str]:
-    values = results.values(rate, metric) if rate in results.complete_rates else pd.Series(dtype=float)
-    first = [format_rate(rate), METRICS[metric], str(quantify(number, metric))]
-    if values.empty:
-        return [*first, "missing", "", "", "not testable"]
-    unit = " points" if metric.endswith("accuracy") else ""
-    difference = f"{quantify_difference(float(values.mean()) - number, metric)}{unit}"
-    if len(values) < 2:
-        return [*first, describe_spread(values, metric), difference, "", "not testable"]
-    low, high = predict_next(values)
-    span = f"{quantify_limit(low, metric)} to {quantify_limit(high, metric)}"
-    return [*first, describe_spread(values, metric), difference, span, "yes" if low <= number <= high else "no"]
+def write_colophon(loaded: LoadedReport, command: str) -> str:
+    """Return how the runs were made in a line or two: commit, versions, data, and the command that makes them again."""
+    records = [kept.record for kept in loaded.kept.values()]
+    facts = [record.facts for record in records]
+    commits = {
+        f"{str(fact['commit'])[:7]}{' with changes' if fact.get('dirty') else ''}"
+        for fact in facts
+        if fact.get("commit")
+    }
+    pythons = {f"Python {fact['python']}" for fact in facts if fact.get("python")}
+    torch = {f"torch {fact['packages']['torch']}" for fact in facts if "torch" in fact.get("packages", {})}
+    parts = [f"at commit {list_words(sorted(commits))}"] if commits else []
+    parts += [f"with {list_words([*sorted(pythons), *sorted(torch)])}"] if pythons or torch else []
+    data = next(iter(records)).identity.data
+    if data:
+        first, digest = next(iter(data.items()))
+        parts.append(f"from data whose {first} has the SHA-256 {digest[:12]}…")
+    made = f"{count_nouns(len(records), 'run')}{' ' if parts else ''}{', '.join(parts)}."
+    return f"{made} Made again by: {command}" if command else made
 
 
-def tabulate_provenance(found: Found) -> Table:
-    """Return where and with what the runs were made, as their records say."""
-    records = found.named_records
-    every = [record.facts for record in records.values()]
-    names = ("commit", "python", "cpu", "cpu_count", "platform", "device", "threads")
-    rows = [(name.replace("_", " "), _list_facts(every, name)) for name in names] + _list_exceptions(found)
-    packages = sorted({name for facts in every for name in facts.get("packages", {})})
-    rows += [
-        (name, list_words(sorted({facts["packages"][name] for facts in every if name in facts.get("packages", {})})))
-        for name in packages
-    ]
-    record = next(iter(records.values()))
-    rows += [(f"SHA-256 of {name}", f"{digest[:16]}…") for name, digest in record.identity.data.items()]
-    return Table(
-        pd.DataFrame(rows, columns=["Fact", "Value"]), "How the runs were made, from their records.", n_labels=2
-    )
+def frame_runs(assessment: Assessment) -> pd.DataFrame:
+    """Return a row per run for results.csv: factors, seed, status, final values of every metric, as plain numbers."""
+    measurements = assessment.measurements
+    frame = measurements.runs.copy()
+    for position, factor in enumerate(measurements.factors):
+        values = {level.index: level.values[factor.name] for level in measurements.levels}
+        column = [values[index] if factor.numeric else factor.format(values[index]) for index in frame.level]
+        frame.insert(position, factor.name, column)
+    ends = measurements.values[measurements.values.axis == "end"]
+    wide = ends.pivot_table(index=["level", "seed"], columns="metric", values="value", aggfunc="last", sort=False)
+    wide = wide[[name for name in measurements.metrics if name in wide]]
+    return frame.merge(wide, how="left", left_on=["level", "seed"], right_index=True).drop(columns="level")
 
 
-def _list_exceptions(found: Found) -> list[tuple[str, str]]:
-    """Return which runs each host made, where there are several, and which were made with other versions."""
-    machines = found.find_machines()
-    hosts = [(f"host {host} ({cpu})", list_words(names)) for (host, cpu), names in machines.items()]
-    mixed = [
-        (f"other versions at {name}", str(record.facts["mixed"]))
-        for name, record in found.named_records.items()
-        if "mixed" in record.facts
-    ]
-    return [*(hosts if len(machines) > 1 else []), *mixed]
-
-
-def _list_facts(every: Sequence[dict[str, Any]], name: str) -> str:
-    values = [facts.get(name) for facts in every]
-    dirty = any(facts.get("dirty") for facts in every)
-    shown = list_words(sorted({"unknown" if value is None else str(value) for value in values}))
-    return f"{shown}, with changes not committed" if name == "commit" and dirty else shown
+def format_percentage(share: float) -> str:
+    """Return a share as percent with one decimal: "12.3 %"."""
+    return format_percent(share, 1)

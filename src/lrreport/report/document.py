@@ -1,0 +1,361 @@
+"""The document: every part of a report in its order, built once; the page, summary.md and findings.json are its views."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lrreport.inference.assessment import Assessment
+from lrreport.inference.claims import Finding
+from lrreport.inference.range_test import suggest_rate
+from lrreport.inference.sections import Section, ask_everything
+from lrreport.inference.story import Story, write_story
+from lrreport.record.files import replace_file
+from lrreport.report import illustrate, paper, titles
+from lrreport.report.command import write_command
+from lrreport.report.errors_by_class import ClassErrors, find_errors
+from lrreport.report.figures.figure import Figure
+from lrreport.report.finding_view import (
+    FindingTable,
+    arrange_by_level,
+    arrange_by_pair,
+    explain_rules,
+    list_sentences,
+)
+from lrreport.report.load import LoadedReport
+from lrreport.report.summary import tabulate_summary, write_card, write_summary
+from lrreport.report.svg import escape
+from lrreport.report.table import Table
+from lrreport.report.tables import (
+    describe_data,
+    describe_network,
+    frame_runs,
+    tabulate_provenance,
+    tabulate_results,
+    tabulate_settings,
+    write_colophon,
+)
+from lrreport.report.words import explain_terms, mark_terms, write_heading, write_paragraph
+from lrreport.study.formats import format_percent
+
+STYLE = Path(__file__).parent / "template" / "figures.css"
+SCHEMA = 2
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the document as HTML and as text; both are empty where the study has nothing for it."""
+
+    html: str
+    text: str = ""
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+
+def make_document(loaded: LoadedReport, assessment: Assessment) -> "Document":
+    """Return the report on assessed runs: every finding asked, the story told from them."""
+    sections = ask_everything(assessment)
+    return Document(loaded, assessment, sections, write_story(assessment, sections))
+
+
+class Document:
+    """A report: each property is a part, in the order of the page."""
+
+    def __init__(self, loaded: LoadedReport, assessment: Assessment, sections: Sequence[Section], story: Story) -> None:
+        self.loaded, self.assessment, self.story = loaded, assessment, story
+        self.sections = {section.key: section.findings for section in sections}
+        self._terms: set[str] = set()
+
+    # What the parts are made from, each once
+
+    @cached_property
+    def names(self) -> dict[int, str]:
+        """What each level is called, by index."""
+        return {level.index: level.name for level in self.assessment.measurements.levels}
+
+    def find(self, *keys: str) -> tuple[Finding, ...]:
+        """Return the findings of these sections, in order; () for a section that has none."""
+        return tuple(finding for key in keys for finding in self.sections.get(key, ()))
+
+    @cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """Every finding but those on an earlier report."""
+        return self.find("search", "factors", "levels", "pairs")
+
+    @cached_property
+    def earlier(self) -> tuple[tuple[str, Finding], ...]:
+        """What an earlier report said, in its words, with our finding on each claim."""
+        published = self.loaded.study.published
+        says = [claim.says for claim in published.claim] if published is not None else []
+        return tuple(zip(says, self.find("claims"), strict=True)) if self.find("claims") else ()
+
+    @cached_property
+    def errors(self) -> ClassErrors | None:
+        """Where the networks err, if predictions of classes are kept."""
+        return find_errors(self.assessment, self.loaded.kept)
+
+    @cached_property
+    def notes(self) -> dict[str, dict[int, str]]:
+        """The words beside each level in the decision figure, by heading."""
+        return titles.collect_notes(self.assessment, self.findings)
+
+    @cached_property
+    def decision_figure(self) -> Figure | None:
+        """The decision figure, or the grid of two factors."""
+        return illustrate.show_decision(self.assessment, self.notes)
+
+    @cached_property
+    def command(self) -> str:
+        """The command of the next step, or of the report itself where nothing is left to do."""
+        changes = titles.choose_changes(self.story.next_step, self.loaded.study)
+        return write_command(self.loaded.study, **changes) if changes else ""
+
+    @cached_property
+    def colophon(self) -> str:
+        """How the runs were made, in a line or two."""
+        return write_colophon(self.loaded, write_command(self.loaded.study))
+
+    # The parts, in the order of the page
+
+    @property
+    def styles(self) -> Part:
+        """The style sheet of figures: it serves the notebook, and moves into the head of the page."""
+        return Part(f"<style>\n{STYLE.read_text(encoding='utf-8')}</style>")
+
+    @cached_property
+    def kicker(self) -> str:
+        """The question, the grid, what is fixed, and whether all runs finished, in one line."""
+        *first, last = self.story.kicker
+        return " · ".join([*first, *titles.list_fixed(self.loaded.study, describe_network(self.loaded.study)), last])
+
+    @cached_property
+    def first_screen(self) -> Part:
+        """The answer, what speaks for and against it, the decision figure, and what to do next."""
+        answer, paragraph, step = self.story.answer.text, self.story.tradeoffs.text, self.story.next_step
+        html = f'<p class="kicker">{escape(self.kicker)}</p>\n<h1 id="answer">{escape(answer)}</h1>\n'
+        html += f'<p class="trade-offs">{mark_terms(escape(paragraph), self._terms)}</p>\n' if paragraph else ""
+        html += self.decision_figure.to_html() if self.decision_figure is not None else ""
+        if step.text:
+            command = escape(self.command)
+            button = f'<button type="button" data-copy="{command}" hidden>Copy</button>'
+            shown = f'<div class="command"><code>{command}</code> {button}</div>'
+            text = f"<strong>{escape(step.title)}.</strong> {mark_terms(escape(step.text), self._terms)}"
+            html += f'<div class="next" id="next"><p>{text}</p>{shown if command else ""}</div>\n'
+        study = self.loaded.study
+        html += write_paragraph(f"Note by {study.author or 'the author'}: {study.note}", "note") if study.note else ""
+        html += write_paragraph(f"By {study.author}", "author") if study.author and not study.note else ""
+        return Part(html, "\n\n".join(filter(None, [self.kicker, answer, paragraph, step.text, self.command])))
+
+    @cached_property
+    def differences(self) -> Part:
+        """How the levels differ at the end: the table of results, and every pair on every metric."""
+        pairs = [finding for finding in self.find("pairs") if "metric" in finding.arguments]
+        table = titles.title_metrics(self.assessment, arrange_by_pair("pairs", pairs, self.names, {}))
+        figure = illustrate.show_scores(self.assessment)
+        title = titles.title_differences(self.assessment)
+        return self._section(
+            "differences", title, tabulate_results(self.assessment), table, figure, list_sentences(self.find("factors"))
+        )
+
+    @cached_property
+    def search(self) -> Part:
+        """Whether the range tried is wide enough, with range tests."""
+        findings = [finding for finding in self.find("search") if finding.claim != "choice"]
+        parts: list[Any] = [list_sentences(findings)]
+        loss = self.assessment.measurements.metrics.get("train_loss") or self.assessment.loss
+        for name, curve in self.loaded.range_tests.items():
+            suggestion = suggest_rate(curve.rates, curve.losses)
+            tried = titles.list_rates(self.assessment.measurements)
+            parts.append(illustrate.show_range_test(name, curve, tried, suggestion.rate, loss.unit if loss else ""))
+            parts.append(write_paragraph(suggestion.sentence))
+        return self._section("range", titles.title_search(self.assessment), *parts)
+
+    @cached_property
+    def curves(self) -> Part:
+        """How they got there: curves, the table of levels and questions, pairs, the gap to training, and time."""
+        corner, course = (
+            titles.name_corner(self.assessment),
+            [f for f in self.find("pairs") if "metric" not in f.arguments],
+        )
+        by_level = arrange_by_level("levels", corner, self.find("levels"), self.names, titles.QUESTIONS)
+        by_pair = arrange_by_pair("course", course, self.names, titles.QUESTIONS)
+        gap, pace = illustrate.show_gap(self.assessment), illustrate.show_pace(self.assessment)
+        folded = (
+            f'<details class="part"><summary>Gap between training and validation</summary>{gap.to_html()}</details>'
+            if gap
+            else ""
+        )
+        title = titles.title_curves(self.assessment, self.find("levels"))
+        return self._section("curves", title, illustrate.show_curves(self.assessment), by_level, by_pair, pace, folded)
+
+    @cached_property
+    def where_they_err(self) -> Part:
+        """Which classes are hard, and what levels change about it."""
+        errors = self.errors
+        if errors is None:
+            return Part("")
+        rows = [
+            (self.names[level], f"{first} and {second}", format_percent(share, 1))
+            for level, (first, second, share) in errors.confused.items()
+            if level in errors.levels
+        ]
+        caption = (
+            "The two classes confused most, and the share of their test examples taken for the other: means over seeds."
+        )
+        table = Table(
+            "confusions",
+            (titles.name_corner(self.assessment), "Classes", "Confused"),
+            tuple(sorted(rows)),
+            caption,
+            n_labels=2,
+        )
+        title = titles.title_errors(self.assessment, errors)
+        return self._section(
+            "errors",
+            title,
+            illustrate.show_classes(self.assessment, errors),
+            table if not titles.all_same(errors) else "",
+        )
+
+    def explorer(self, explorer: Any) -> Part:
+        """Return the interactive explorer as a part."""
+        heading = write_heading("explore", "Explore every run")
+        html = f'<section class="explorer-section">\n{heading}{explorer._repr_html_()}\n</section>'
+        return Part(html, repr(explorer))
+
+    @cached_property
+    def earlier_report(self) -> Part:
+        """What an earlier report said, checked: its claims and its numbers; empty where the study names none."""
+        published, numbers = self.loaded.study.published, self.find("numbers")
+        if published is None or not (self.earlier or numbers):
+            return Part("")
+        rows = tuple((says, (finding,)) for says, finding in self.earlier)
+        claims = FindingTable("earlier-claims", "It says", ("Our runs",), rows, verdicts=True)
+        corner = titles.name_corner(self.assessment)
+        by_level = titles.title_metrics(
+            self.assessment, arrange_by_level("earlier-numbers", corner, numbers, self.names, {})
+        )
+        title = titles.title_earlier([finding for _, finding in self.earlier], numbers)
+        return self._section("earlier", title, write_paragraph(published.title), claims, by_level)
+
+    @cached_property
+    def settings(self) -> Part:
+        """What varies and what is fixed, and what the data are used for."""
+        seeds = list(self.assessment.measurements.planned)
+        table = tabulate_settings(self.loaded.study, seeds)
+        records = [kept.record for kept in self.loaded.kept.values()]
+        sentences = " ".join(
+            [*describe_data(records, self.loaded.study), titles.explain_pairing(self.assessment)]
+        ).strip()
+        notes = "".join(write_paragraph(note) for note in titles.list_remarks(self.loaded))
+        return self._section(
+            "settings", "What all this holds for", write_paragraph(sentences), notes, _fold("Settings", table)
+        )
+
+    @cached_property
+    def provenance(self) -> Part:
+        """How it was made: the rules, the terms, versions and digests."""
+        every = [*self.findings, *self.find("claims", "numbers")]
+        rules = explain_rules(every)
+        table = _fold("Machine, versions and digests", tabulate_provenance(self.loaded))
+        used = {*self._terms, "95 % interval"}
+        return self._section("made", "How this was made", rules, explain_terms(used), table)
+
+    def _section(self, anchor: str, title: str, *parts: "Table | FindingTable | Figure | str | None") -> Part:
+        """Return a section with its heading; nothing where all its parts are empty."""
+        shown = [part if isinstance(part, str) else part.to_html() for part in parts if part is not None]
+        html = "".join(filter(None, shown))
+        if not html:
+            return Part("")
+        texts = [repr(part) for part in parts if part is not None and not isinstance(part, str) and part.to_html()]
+        return Part(write_heading(anchor, title) + html, "\n\n".join([title, *texts]))
+
+    # Its other views
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all that the page shows as plain data."""
+        step = self.story.next_step
+        numbers = [finding.to_json() for finding in self.find("numbers")]
+        claims = [{"says": says, **finding.to_json()} for says, finding in self.earlier]
+        return {
+            "schema": SCHEMA,
+            "study": self.loaded.study.name,
+            "title": self.assessment.measurements.title,
+            "kicker": self.kicker,
+            "answer": self.story.answer.text,
+            "paragraph": self.story.tradeoffs.text,
+            "next_step": {"kind": step.kind, "title": step.title, "text": step.text, "command": self.command},
+            "decision": describe_decision(self.assessment),
+            "findings": [finding.to_json() for finding in self.findings],
+            "earlier_report": {"claims": claims, "numbers": numbers} if claims or numbers else None,
+            "colophon": self.colophon,
+        }
+
+    def write(self, folder: Path | str) -> Part:
+        """Write the document's other views into `folder`: findings, summary, tables, the card and figures for papers.
+
+        Without a folder nothing is written.
+        """
+        if not folder:
+            return Part("")
+        target = Path(folder)
+        results = tabulate_results(self.assessment)
+        texts = {
+            "findings.json": json.dumps(self.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+            "summary.md": write_summary(self),
+            "results.csv": frame_runs(self.assessment).to_csv(index=False, lineterminator="\n"),
+            "table.md": results.to_markdown(),
+            "table.tex": results.to_latex(),
+            "card.svg": write_card(self),
+        }
+        for name, text in texts.items():
+            replace_file(target / name, text.encode())
+        drawings = paper.draw_files(self)
+        for name, content in drawings.items():
+            replace_file(target / name, content)
+        return Part("", f"Wrote {', '.join([*texts, *drawings])}.")
+
+    def summary_table(self) -> Table:
+        """Return the table of the summary: means, intervals and differences of the leading levels."""
+        return tabulate_summary(self.assessment)
+
+
+def _fold(summary: str, table: Table) -> str:
+    html = table.to_html()
+    return f'<details class="part"><summary>{escape(summary)}</summary>{html}</details>' if html else ""
+
+
+def describe_decision(assessment: Assessment) -> dict[str, Any]:
+    """Return the decision as plain data: the choice, and a row for each level."""
+    decision, measurements = assessment.decision, assessment.measurements
+    rows: Sequence[Mapping[str, Any]] = [
+        {
+            "level": level.index,
+            "name": level.name,
+            "values": {
+                factor.name: factor.format(level.values[factor.name])
+                if not factor.numeric
+                else level.values[factor.name]
+                for factor in measurements.factors
+            },
+            **{str(key): _plain(value) for key, value in decision.table.loc[level.index].items()},
+        }
+        for level in measurements.levels
+    ]
+    return {
+        "metric": measurements.decide.metric, "margin": decision.margin, "verdict": decision.verdict, "reason": decision.reason,
+        "leader": decision.leader, "chosen": decision.chosen, "equal": list(decision.equal),
+        "look": decision.look.model_dump(mode="json"), "table": rows,
+    }  # fmt: skip
+
+
+def _plain(value: Any) -> Any:
+    value = value.item() if hasattr(value, "item") else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,227 @@
+"""The decision figure: a row for each level with its seeds, mean and interval, its difference from the leader, and notes."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lrreport.report.svg import SIZE, Drawing, Scale, list_ticks, make_scale, measure_text
+from lrreport.study.metrics import Metric
+
+ROW, ROW_NARROW, HEAD, FOOT = 46.0, 104.0, 44.0, 30.0
+SQUEEZE = 0.2  # a row that would squeeze all others into less than this share of the axis is put into words
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a row shows: values of seeds, mean with interval, difference from the leader with interval, notes in words."""
+
+    name: str
+    values: tuple[float, ...]
+    mean: float
+    low: float
+    high: float
+    difference: float
+    difference_low: float
+    difference_high: float
+    may_be_best: bool
+    notes: tuple[str, ...]
+
+
+def draw_decision(
+    rows: Sequence[Row],
+    metric: Metric,
+    margin: float | None,
+    leader: str,
+    headings: Sequence[str],
+    width: float,
+    label: str,
+) -> str:
+    """Return the figure as SVG; `headings` stand above the notes, `leader` is what differences are taken from."""
+    return (_draw_wide if width > 600 else _draw_narrow)(rows, metric, margin, leader, headings, width, label)
+
+
+def _draw_wide(
+    rows: Sequence[Row],
+    metric: Metric,
+    margin: float | None,
+    leader: str,
+    headings: Sequence[str],
+    width: float,
+    label: str,
+) -> str:
+    drawing = Drawing(width, HEAD + ROW * len(rows) + FOOT)
+    names = min(200.0, max(measure_text(row.name, SIZE + 2) for row in rows) + 14)
+    notes = [max(measure_text(text) for text in (head, *texts)) + 18 for head, *texts in _columns(headings, rows)]
+    notes = [min(130.0, one) for one in notes]
+    room = width - names - sum(notes)
+    left = (names + 24, names + room * 0.53 - 18)
+    right = (names + room * 0.53 + 18, width - sum(notes) - 26)
+    scores, differences = _make_scales(rows, margin, left, right)
+    drawing.text(0, 16, "", "small faint")
+    drawing.text(left[0] - 10, 16, _title(metric), "small faint")
+    drawing.text(
+        right[0] - 10, 16, f"{_difference_title(metric)} from {leader}", "small faint", width=right[1] - right[0] + 24
+    )
+    starts = [width - sum(notes) + sum(notes[:i]) for i in range(len(notes))]
+    for x, text, own in zip(starts, headings, notes, strict=True):
+        drawing.text(x, 16, text, "small faint", width=own - 4)
+    bottom = HEAD + ROW * len(rows)
+    _draw_frame(drawing, metric, margin, scores, differences, HEAD - 14, bottom)
+    drawing.line(0, bottom, width, bottom, "rule")
+    for place, row in enumerate(rows):
+        y = HEAD + ROW * place
+        if place:
+            drawing.line(0, y, width, y, "rule")
+        drawing.text(0, y + 28, row.name, "name", width=names - 8)
+        _draw_scores(drawing, row, metric, scores, y + 18, y + 34)
+        _draw_difference(drawing, row, metric, differences, y + 24)
+        for x, text, own in zip(starts, row.notes, notes, strict=True):
+            drawing.text(x, y + 28, text, "small", width=own - 6)
+    return drawing.to_svg(label, "wide")
+
+
+def _draw_narrow(
+    rows: Sequence[Row],
+    metric: Metric,
+    margin: float | None,
+    leader: str,
+    headings: Sequence[str],
+    width: float,
+    label: str,
+) -> str:
+    height = ROW_NARROW + 17 * math.ceil(len(headings) / 2)
+    drawing = Drawing(width, HEAD + height * len(rows) + FOOT)
+    left, right = (16.0, width * 0.5 - 12), (width * 0.5 + 12, width - 18)
+    scores, differences = _make_scales(rows, margin, left, right)
+    drawing.text(0, 14, _title(metric), "small faint", width=width)
+    drawing.text(width, 30, f"{_difference_title(metric)} from {leader}", "small faint", "end", width=width)
+    bottom = HEAD + height * len(rows)
+    _draw_frame(drawing, metric, None, scores, differences, bottom, bottom)
+    for place, row in enumerate(rows):
+        y = HEAD + height * place
+        drawing.line(0, y, width, y, "rule")
+        drawing.text(0, y + 20, row.name, "name", width=width)
+        if margin is not None and differences is not None:
+            drawing.rect(differences(-margin), y + 30, differences(margin) - differences(-margin), 48, "zone")
+            drawing.line(differences(0), y + 30, differences(0), y + 78, "zero")
+        _draw_scores(drawing, row, metric, scores, y + 50, y + 67)
+        _draw_difference(drawing, row, metric, differences, y + 56)
+        for i, (heading, text) in enumerate(zip(headings, row.notes, strict=True)):
+            x, line = (0.0, width / 2)[i % 2], y + 96 + 17 * (i // 2)
+            drawing.text(x, line, f"{heading}: {text}", "small", width=width / 2 - 6)
+    drawing.line(0, bottom, width, bottom, "rule")
+    return drawing.to_svg(label, "narrow")
+
+
+def _columns(headings: Sequence[str], rows: Sequence[Row]) -> list[tuple[str, ...]]:
+    return [(heading, *(row.notes[i] for row in rows)) for i, heading in enumerate(headings)]
+
+
+def _title(metric: Metric) -> str:
+    return f"{metric.label}{', %' if metric.scale == 'fraction' else f', {metric.unit}' if metric.unit else ''}"
+
+
+def _difference_title(metric: Metric) -> str:
+    return metric.difference_unit or "difference"
+
+
+def _make_scales(
+    rows: Sequence[Row], margin: float | None, left: tuple[float, float], right: tuple[float, float]
+) -> tuple[Scale, Scale | None]:
+    """Return the scales of scores and of differences; the second is None where there is no difference to show."""
+    spans = [_finite(row.low, row.high, row.mean, *row.values) for row in rows]
+    order = sorted(range(len(rows)), key=lambda i: (not rows[i].may_be_best, abs(rows[i].difference)))
+    scores = make_scale(_choose_span([spans[i] for i in order if spans[i]]), *left)
+    shown = [_finite(row.difference, row.difference_low, row.difference_high) for row in rows]
+    close = [shown[i] for i in order if shown[i]]
+    if not any(any(value != 0 for value in one) for one in close):
+        return scores, None
+    zone = [-margin, margin] if margin is not None else []
+    return scores, make_scale([*_choose_span([[0.0, *zone], *close]), 0.0, *zone], *right)
+
+
+def _choose_span(spans: Sequence[Sequence[float]]) -> list[float]:
+    """Return the values to be shown on an axis: those of spans, nearest first, until one would squeeze all before it."""
+    shown: list[float] = []
+    for place, span in enumerate(spans):
+        wider = [*shown, *span]
+        if place >= 2 and max(shown) - min(shown) < SQUEEZE * (max(wider) - min(wider)):
+            break
+        shown = wider
+    return shown
+
+
+def _finite(*values: float) -> list[float]:
+    return [value for value in values if math.isfinite(value)]
+
+
+def _draw_frame(
+    drawing: Drawing,
+    metric: Metric,
+    margin: float | None,
+    scores: Scale,
+    differences: Scale | None,
+    top: float,
+    bottom: float,
+) -> None:
+    factor = 100.0 if metric.scale == "fraction" else 1.0
+    if differences is not None and margin is not None:
+        left, right = differences(-margin), differences(margin)
+        drawing.rect(left, top, right - left, bottom - top, "zone")
+        text = f"± {metric.format_difference(margin, unit=False)} counts as small"
+        middle = min((left + right) / 2, drawing.width - measure_text(text, 12) / 2)
+        drawing.text(middle, top + 1, text, "small faint", "middle")
+    for scale in (scores, differences):
+        if scale is None:
+            continue
+        for value, text in list_ticks(scale, factor, most=4):
+            signed = f"+{text}" if scale is differences and value > 0 and text != "0" else text
+            if top < bottom:
+                drawing.line(scale(value), top + 8, scale(value), bottom, "grid")
+            drawing.text(scale(value), bottom + 18, signed, "small", "middle")
+    if differences is not None and top < bottom:
+        drawing.line(differences(0), top + 8, differences(0), bottom, "zero")
+
+
+def _draw_scores(drawing: Drawing, row: Row, metric: Metric, scale: Scale, bar: float, rings: float) -> None:
+    kind = "best" if row.may_be_best else "out"
+    text = metric.format(row.mean, unit=False)
+    if not math.isfinite(row.mean):
+        drawing.text(scale.start - 10, bar + 10, "no seed trained", "small faint")
+        return
+    if not scale.holds(row.mean):
+        spread = ""
+        if math.isfinite(row.low):
+            spread = f" ({metric.format(row.low, unit=False)} to {metric.format(row.high, unit=False)})"
+        arrow, anchor, x = ("◂", "start", scale.start) if row.mean < scale.low else ("▸", "end", scale.end)
+        drawing.text(
+            x - 10 if anchor == "start" else x + 10, bar + 10, f"{arrow} {text}{spread}, off the scale", "small", anchor
+        )
+        return
+    if math.isfinite(row.low):
+        ends = [min(max(end, scale.low), scale.high) for end in (row.low, row.high)]
+        drawing.line(scale(ends[0]), bar, scale(ends[1]), bar, f"bar {kind}")
+    drawing.circle(scale(row.mean), bar, 5, f"disc {kind}")
+    drawing.text(scale(row.mean), bar - 8, text, "small", "middle")
+    for value in row.values:
+        if scale.holds(value):
+            drawing.circle(scale(value), rings, 3.2, f"ring {kind}", title=metric.format(value))
+
+
+def _draw_difference(drawing: Drawing, row: Row, metric: Metric, scale: Scale | None, y: float) -> None:
+    if scale is None:
+        return
+    if row.difference == 0 and not math.isfinite(row.difference_low):
+        drawing.text(scale(0) - 8, y + 4, "highest mean" if metric.sign > 0 else "lowest mean", "small", "end")
+        return
+    if not math.isfinite(row.difference):
+        return
+    kind, text = "best" if row.may_be_best else "out", metric.format_difference(row.difference, unit=False)
+    if not scale.holds(row.difference):
+        drawing.text(scale.start - 8, y + 4, text, "small")
+        return
+    if math.isfinite(row.difference_low):
+        ends = [min(max(end, scale.low), scale.high) for end in (row.difference_low, row.difference_high)]
+        drawing.line(scale(ends[0]), y, scale(ends[1]), y, f"bar {kind}")
+    drawing.circle(scale(row.difference), y, 5, f"disc {kind}")
+    drawing.text(scale(row.difference), y - 9, text, "small", "middle")

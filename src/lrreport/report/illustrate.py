@@ -1,0 +1,362 @@
+"""From an assessment to the frames that figures draw, and the figures with their captions and the numbers behind them."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from lrreport.inference.assessment import CPU_SECONDS, Assessment
+from lrreport.report.colors import color_levels
+from lrreport.report.errors_by_class import ClassErrors
+from lrreport.report.figures.curves import DASHES, Line, Panel, draw_curves
+from lrreport.report.figures.decision import Row, draw_decision
+from lrreport.report.figures.figure import Figure
+from lrreport.report.figures.heat_map import draw_differences, draw_grid
+from lrreport.report.figures.range_test import draw_range_test
+from lrreport.report.figures.score import ScorePanel, draw_scores
+from lrreport.report.load import RangeCurve
+from lrreport.report.svg import NARROW, WIDE
+from lrreport.report.table import Table
+from lrreport.report.tables import name_column, order_rows
+from lrreport.study.factors import Factor
+from lrreport.study.formats import MINUS, capitalize, count_nouns, format_count, list_words
+from lrreport.study.metrics import Metric, split_name
+
+MOST_ROWS, MOST_COLORED, MOST_NAMED = 12, 6, 8  # levels of the decision figure; lines in colour; lines with a name
+Notes = Mapping[str, Mapping[int, str]]  # heading -> level -> a few words
+
+
+def _draw_both(draw: Callable[[float], str]) -> tuple[str, str]:
+    return draw(WIDE), draw(NARROW)
+
+
+def show_decision(assessment: Assessment, notes: Notes, most: int = MOST_ROWS) -> Figure | None:
+    """Return the decision figure: of two factors the grid, else a row for each level, of many those that matter."""
+    if len(assessment.measurements.factors) > 1:
+        return show_grid(assessment)
+    rows = list_rows(assessment, notes, most)
+    if not rows:
+        return None
+    measurements, metric = assessment.measurements, assessment.measurements.metric
+    leader = assessment.decision.leader
+    name = measurements.levels[leader].name if leader is not None else ""
+    label = _describe_decision(assessment)
+    wide, narrow = _draw_both(
+        lambda width: draw_decision(rows, metric, measurements.margin, name, list(notes), width, label)
+    )
+    return Figure("decision", label, _explain_decision(assessment, len(rows)), wide, narrow)
+
+
+def list_rows(assessment: Assessment, notes: Notes, most: int = MOST_ROWS) -> list[Row]:
+    """Return the rows of the decision figure in the study's order."""
+    measurements, table, leader = assessment.measurements, assessment.decision.table, assessment.decision.leader
+    metric, rows = measurements.metric, []
+    for index in order_rows(assessment, most):
+        difference, low, high = (math.nan,) * 3
+        if index == leader:
+            difference = 0.0
+        elif leader is not None and table.n[index] and table.n[leader]:
+            estimate = assessment.compare_scores(index, leader, metric.name)
+            difference, low, high = estimate.mean, estimate.low, estimate.high
+        own = table.loc[index]
+        rows.append(
+            Row(
+                name=measurements.levels[index].name,
+                values=tuple(map(float, assessment.scores[metric.name][index].dropna())),
+                mean=float(own["mean"]), low=float(own.low), high=float(own.high),
+                difference=difference, difference_low=low, difference_high=high,
+                may_be_best=bool(own.may_be_best), notes=tuple(column.get(index, "") for column in notes.values()),
+            )
+        )  # fmt: skip
+    return rows
+
+
+def _describe_decision(assessment: Assessment) -> str:
+    measurements, table = assessment.measurements, assessment.decision.table
+    parts = [
+        f"{measurements.levels[i].name} {measurements.metric.format(float(table['mean'][i]))}"
+        + ("" if table.may_be_best[i] else " (ruled out)")
+        for i in order_rows(assessment, MOST_ROWS)
+        if math.isfinite(table["mean"][i])
+    ]
+    return f"{capitalize(measurements.metric.label)} by level: {', '.join(parts) or 'no run trained'}."
+
+
+def _explain_decision(assessment: Assessment, n_rows: int) -> str:
+    table = assessment.decision.table
+    counts = sorted({int(n) for n in table.n if n > 0})
+    text = "Rings are seeds"
+    if counts and counts[-1] > 1:
+        n = f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}"
+        text += f", discs means, bars 95 % intervals ({n})"
+    text += (
+        "; blue may be the best, grey is ruled out."
+        if (~table.may_be_best[table.n > 0]).any()
+        else "; blue may be the best."
+    )
+    left_out = int((table.n_runs > 0).sum()) - n_rows
+    if left_out > 0:
+        text += f" {format_count(left_out)} more levels are in the table of results."
+    return text
+
+
+def show_grid(assessment: Assessment) -> Figure | None:
+    """Return the grid of two factors with the mean of each combination."""
+    measurements, table = assessment.measurements, assessment.decision.table
+    first, second = measurements.factors
+    across = sorted(first.values) if first.numeric else list(first.values)
+    texts = pd.DataFrame("", index=range(len(second.values)), columns=range(len(across)))
+    kinds = texts.copy()
+    metric = measurements.metric
+    for level in measurements.levels:
+        row, column = second.values.index(level.values[second.name]), across.index(level.values[first.name])
+        own = table.loc[level.index]
+        if not own.n_runs:
+            continue
+        mean = metric.format(float(own["mean"]), unit=False) if own.n else "failed"
+        texts.iat[row, column] = mean + (f" ({own.n_failed} failed)" if own.n and own.n_failed else "")
+        kind = "leader" if level.index == assessment.decision.leader else "best" if own.may_be_best else "out"
+        kinds.iat[row, column] = kind
+    names = [second.format(value) for value in second.values], [first.format(value) for value in across]
+    texts.index, texts.columns = kinds.index, kinds.columns = names[0], names[1]
+    label = _describe_decision(assessment)
+    turned = len(across) > 12 and len(second.values) < len(across)
+
+    def draw(width: float) -> str:
+        titles = (capitalize(second.label), f"{capitalize(first.label)}; {name_column(metric).lower()}")
+        if turned or (width < 600 and len(across) > 4):
+            return draw_grid(
+                texts.T,
+                kinds.T,
+                capitalize(first.label),
+                f"{capitalize(second.label)}; {name_column(metric).lower()}",
+                width,
+                label,
+            )
+        return draw_grid(texts, kinds, *titles, width, label)
+
+    caption = (
+        f"Mean {metric.label} over the seeds that trained. The star leads; framed combinations may be the best, grey ones "
+        "are ruled out."
+    )
+    data = Table(
+        "",
+        (capitalize(second.label), *names[1]),
+        tuple((name, *map(str, row)) for name, row in zip(names[0], texts.to_numpy(), strict=True)),
+    )
+    wide, narrow = _draw_both(draw)
+    return Figure("grid", label, caption, wide, narrow, data)
+
+
+def choose_lines(assessment: Assessment) -> dict[int, Line]:
+    """Return how each level's line is drawn: the leading ones in colour in the order of their values, the others grey."""
+    measurements, decision = assessment.measurements, assessment.decision
+    table, metric = decision.table, measurements.metric
+    tried = [int(i) for i in table.index[table.n_runs > 0]]
+    leading = [i for i in tried if table.may_be_best[i] or table.good_enough[i]] or tried
+    leading = sorted(leading, key=lambda i: (i != decision.leader, -metric.sign * _number(table["mean"][i])))[
+        :MOST_COLORED
+    ]
+    ordered = sorted(leading, key=lambda i: _order_level(measurements.factors, measurements.levels[i].values))
+    colors = dict(zip(ordered, color_levels(len(ordered)), strict=True))
+    named = set(tried) if len(tried) <= MOST_NAMED else set(leading)
+    dashes = {
+        i: DASHES[place % len(DASHES)] for place, i in enumerate(sorted(leading, key=lambda i: i != decision.leader))
+    }
+    return {i: Line(measurements.levels[i].name if i in named else "", colors.get(i), dashes.get(i, "")) for i in tried}
+
+
+def _number(value: float) -> float:
+    return float(value) if math.isfinite(value) else -math.inf
+
+
+def _order_level(factors: Sequence[Factor], values: Mapping[str, object]) -> tuple[float, ...]:
+    return tuple(float(values[f.name]) if f.numeric else float(f.values.index(values[f.name])) for f in factors)  # type: ignore[arg-type]
+
+
+def average_curves(frame: pd.DataFrame, runs: "pd.MultiIndex | None" = None) -> "dict[int, pd.Series[float]]":
+    """Return by level the mean curve over its seeds, where all that are there have a value; the untrained start left out."""
+    later = frame[frame.index > 0] if (frame.index > 0).sum() > 1 else frame
+    means = {}
+    for level in dict.fromkeys(frame.columns.get_level_values("level")):
+        own = later.xs(level, axis=1, level="level").dropna(axis=1, how="all")
+        full = own.dropna()
+        if len(full):
+            means[int(level)] = full.mean(axis=1)
+    return means
+
+
+def span_curves(frame: pd.DataFrame, levels: Sequence[int]) -> dict[int, pd.DataFrame]:
+    """Return by level the lowest and the highest seed at each point (points × 2), for levels with several seeds."""
+    later, spans = frame[frame.index > 0] if (frame.index > 0).sum() > 1 else frame, {}
+    for level in levels:
+        if level in frame.columns.get_level_values("level"):
+            own = later.xs(level, axis=1, level="level").dropna(axis=1, how="all").dropna()
+            if own.shape[1] > 1 and len(own) > 1:
+                spans[level] = pd.DataFrame({"low": own.min(axis=1), "high": own.max(axis=1)})
+    return spans
+
+
+def list_curve_metrics(assessment: Assessment) -> list[Metric]:
+    """Return the metrics whose curves are drawn: the one that decides, and the loss."""
+    names = [assessment.measurements.decide.metric]
+    names += [assessment.loss.name] if assessment.loss is not None else []
+    return [assessment.measurements.metrics[n] for n in dict.fromkeys(names) if _has_curve(assessment.curves.get(n))]
+
+
+def _has_curve(frame: pd.DataFrame | None) -> bool:
+    return frame is not None and (frame.notna().sum() > 1).any()
+
+
+def show_curves(assessment: Assessment) -> Figure | None:
+    """Return the curves of the metric that decides and of the loss; None without any."""
+    metrics, lines = list_curve_metrics(assessment), choose_lines(assessment)
+    if not metrics:
+        return None
+    colored = [level for level, line in lines.items() if line.colors]
+    panels, rows, axis = [], [], "epoch"
+    for metric in metrics:
+        frame = assessment.curves[metric.name]
+        axis = str(frame.index.name)
+        means = {level: curve for level, curve in average_curves(frame).items() if level in lines}
+        panels.append(Panel(name_column(metric), metric, means, span_curves(frame, colored)))
+        rows += [
+            (
+                assessment.measurements.levels[level].name,
+                metric.label,
+                f"{curve.index[-1]:g}",
+                metric.format(float(curve.iloc[-1])),
+            )
+            for level, curve in means.items()
+            if level in colored
+        ]
+    label = f"{capitalize(' and '.join(metric.label for metric in metrics))} by {axis}; numbers below."
+    wide, narrow = _draw_both(lambda width: draw_curves("curves", panels, lines, axis, width, label))
+    table = Table("", ("Level", "Metric", capitalize(f"last {axis}"), "Mean"), tuple(rows), n_labels=2)
+    several = any(panel.ranges for panel in panels)
+    caption = "Means over seeds" + ("; bands reach from the lowest seed to the highest." if several else ".")
+    if len(colored) < len(lines):
+        caption += " Levels that are ruled out are grey."
+    return Figure("curves", label, caption, wide, narrow, table)
+
+
+def show_gap(assessment: Assessment) -> Figure | None:
+    """Return by how much validation is worse than training at each point, for the metric that decides and the loss."""
+    measurements, lines = assessment.measurements, choose_lines(assessment)
+    colored = [level for level, line in lines.items() if line.colors]
+    panels, axis = [], "epoch"
+    for metric in list_curve_metrics(assessment):
+        parts = split_name(metric.name)
+        train = measurements.metrics.get(f"train_{parts[1]}") if parts else None
+        if train is None or not _has_curve(assessment.curves.get(train.name)) or metric.split == "train":
+            continue
+        gap = metric.sign * (assessment.curves[train.name] - assessment.curves[metric.name])
+        axis = str(assessment.curves[metric.name].index.name)
+        gap = gap.dropna(how="all")
+        means = {level: curve for level, curve in average_curves(gap.rename_axis(index=axis)).items() if level in lines}
+        unit = f", {metric.difference_unit}" if metric.difference_unit else ""
+        title = (
+            f"{capitalize(parts[1].replace('_', ' ') if parts else metric.label)}: validation worse than training{unit}"
+        )
+        panels.append(Panel(title, metric, means, span_curves(gap, colored), differences=True))
+    if not panels or not any(panel.curves for panel in panels):
+        return None
+    label = f"By how much validation is worse than training, by {axis}."
+    wide, narrow = _draw_both(lambda width: draw_curves("gap", panels, lines, axis, width, label))
+    caption = "Training averages over an epoch in which the network improves, so early gaps are below 0."
+    return Figure("gap", label, caption if axis == "epoch" else "", wide, narrow)
+
+
+def show_pace(assessment: Assessment) -> Figure | None:
+    """Return the metric that decides against the mean seconds spent, where they are recorded on one machine."""
+    metric, runs = assessment.measurements.metric, assessment.measurements.runs
+    spent, frame = assessment.curves.get(CPU_SECONDS), assessment.curves.get(metric.name)
+    if spent is None or frame is None or spent.index.name != frame.index.name:
+        return None
+    if max((runs[fact].nunique(dropna=False) for fact in ("host", "cpu") if fact in runs), default=1) > 1:
+        return None
+    lines = choose_lines(assessment)
+    seconds, means = average_curves(spent.fillna(0).cumsum()), average_curves(frame)
+    curves = {}
+    for level, curve in means.items():
+        if level in seconds and level in lines:
+            at = seconds[level].reindex(curve.index)
+            curves[level] = pd.Series(curve.to_numpy(), index=at.to_numpy()).loc[at.notna().to_numpy()]
+    curves = {level: curve for level, curve in curves.items() if len(curve) > 1 and curve.index.is_monotonic_increasing}
+    if not curves:
+        return None
+    panels = [Panel(f"{name_column(metric)}, against CPU seconds", metric, curves, {})]
+    label = f"{capitalize(metric.label)} by CPU seconds spent on training."
+    wide, narrow = _draw_both(lambda width: draw_curves("pace", panels, lines, "CPU seconds of one run", width, label))
+    return Figure("pace", label, "Means over seeds, at the end of each epoch.", wide, narrow)
+
+
+def show_scores(assessment: Assessment) -> Figure | None:
+    """Return the final score and the final loss against the factor, a thin line a seed; None for fewer than three levels."""
+    measurements, decision = assessment.measurements, assessment.decision
+    if len(measurements.factors) > 1 or len(assessment.compared) < 3:
+        return None
+    factor = measurements.factors[0]
+    metrics = [measurements.metric]
+    if assessment.loss is not None and assessment.loss.name != measurements.metric.name:
+        metrics.append(assessment.loss)
+    panels = []
+    for metric in metrics:
+        scores = assessment.scores[metric.name][list(assessment.compared)].dropna(axis=1, how="all")
+        if scores.shape[1] < 3:
+            continue
+        values = [measurements.levels[int(i)].values[factor.name] for i in scores.columns]
+        estimates = [assessment.estimate_score(int(i), metric.name)[0] for i in scores.columns]
+        limits = pd.DataFrame([[metric.clip(e.low), metric.clip(e.high)] for e in estimates], index=values).T
+        best = [bool(decision.table.may_be_best[i]) for i in scores.columns]
+        scores = scores.set_axis(values, axis=1)
+        panels.append(
+            ScorePanel(name_column(metric), metric, scores, scores.mean(), limits, pd.Series(best, index=values))
+        )
+    if not panels:
+        return None
+    label = f"{capitalize(list_words([panel.metric.label for panel in panels]))} at the end, by {factor.label}."
+    wide, narrow = _draw_both(lambda width: draw_scores(panels, factor, width, label))
+    caption = "Thin lines join the runs of one seed; bars are 95 % intervals of each mean."
+    return Figure("scores", label, caption, wide, narrow)
+
+
+def show_classes(assessment: Assessment, errors: ClassErrors) -> Figure | None:
+    """Return how far each class is above or below the leader's accuracy at each other level, as a heat map."""
+    names, leader = [assessment.measurements.levels[i].name for i in errors.levels], errors.base
+    others = [i for i in errors.levels if i != leader]
+    if not others:
+        return None
+    frame = pd.DataFrame({i: 100 * (errors.accuracy[i] - errors.accuracy[leader]) for i in others})
+    texts = frame.map(lambda value: f"{value:+.1f}".replace("-", MINUS))
+    frame.columns = texts.columns = pd.Index([assessment.measurements.levels[i].name for i in others])
+    scores = [f"{100 * value:.1f}" for value in errors.accuracy[leader]]
+    base = assessment.measurements.levels[leader].name
+    label = f"Test accuracy of each class: difference from {base}, for {list_words(names)}."
+    wide, narrow = _draw_both(lambda width: draw_differences(frame, texts, scores, f"{base}, %", width, label))
+    rows = tuple((str(name), scores[i], *texts.iloc[i]) for i, name in enumerate(frame.index))
+    table = Table("", ("Class", f"{base}, %", *map(str, frame.columns)), rows)
+    caption = (
+        f"Test accuracy of each class at {base}, and the difference from it in points: means over seeds. Blue is better, "
+        "orange worse."
+    )
+    if errors.left_out:
+        caption += f" {count_nouns(errors.left_out, 'class', 'classes')} with smaller differences left out."
+    return Figure("classes", label, caption, wide, narrow, table)
+
+
+def show_range_test(name: str, curve: RangeCurve, tried: Sequence[float], suggested: float | None, unit: str) -> Figure:
+    """Return a range test: the loss, averaged over seeds and over steps as its reading is, by the growing learning rate."""
+    mean = pd.Series(curve.losses.mean(axis=0))
+    smooth = mean.ewm(alpha=0.05).mean().where(np.isfinite(mean)).to_numpy()
+    at = math.nan if suggested is None else suggested
+    label = f"Training loss while the learning rate grows{f', {name}' if name else ''}."
+    wide, narrow = _draw_both(lambda width: draw_range_test(curve.rates, smooth, list(tried), at, unit, width, label))
+    caption = f"{f'{capitalize(name)}: the' if name else 'The'} loss at each step, averaged over seeds and neighbouring steps."
+    return Figure(f"range-test{f'-{hash_text(name)}' if name else ''}", label, caption, wide, narrow)
+
+
+def hash_text(text: str) -> int:
+    """Return a small number that is the same for the same text in every process."""
+    return sum((i + 1) * ord(char) for i, char in enumerate(text)) % 100_000

@@ -1,0 +1,109 @@
+"""A report's folder, read: the study, its kept runs by level and seed, and its range tests."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lrreport.errors import LrreportError
+from lrreport.inference.assessment import Assessment, assess
+from lrreport.inference.measurements import measure
+from lrreport.project import find_reference
+from lrreport.record.contents import Contents, read_contents
+from lrreport.record.record import KeptRecord, load_arrays, load_runs
+from lrreport.study.study import Study
+
+Seed = int | str
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+
+@dataclass(frozen=True)
+class RangeCurve:
+    """The rate of each step of a range test (n_steps,) and the losses there (n_seeds, n_steps)."""
+
+    rates: Array
+    losses: Array
+
+
+@dataclass(frozen=True)
+class LoadedReport:
+    """What a report is made from. `fresh` are the runs that score the chosen level and take no part in the choice."""
+
+    contents: Contents
+    kept: Mapping[tuple[int, Seed], KeptRecord]
+    fresh: Mapping[tuple[int, Seed], KeptRecord]
+    range_tests: Mapping[str, RangeCurve]
+    is_reference: bool
+
+    @property
+    def study(self) -> Study:
+        """The study that the runs answer."""
+        return self.contents.study
+
+
+def load_report(folder: Path | str = "") -> LoadedReport:
+    """Return the study and the runs that study.json in `folder` names, by default of the committed reference.
+
+    Raises LrreportError if it or a run is missing or broken, or was made with other settings than the study has.
+    """
+    place = Path(folder) if folder else find_reference()
+    return load_runs_of(place, read_contents(place), is_reference=not folder)
+
+
+def load_runs_of(place: Path, contents: Contents, is_reference: bool = False) -> LoadedReport:
+    """Return a study with the runs that its contents name, their folders relative to `place`; raises as `load_report`."""
+    records: dict[str, list[KeptRecord]] = {}
+    kept: dict[bool, dict[tuple[int, Seed], KeptRecord]] = {False: {}, True: {}}
+    wanted = {level.index: contents.study.settings_of(level) for level in contents.study.levels}
+    for run in contents.runs:
+        if run.folder not in records:
+            records[run.folder] = load_runs(place / run.folder)
+        own = next((one for one in records[run.folder] if _has_seed(one, run.seed)), None)
+        if own is None:
+            raise LrreportError(
+                f"{place / run.folder}: has no run of seed {run.seed}; run lrreport report to make it again"
+            )
+        if contents.study.has_own_loop:
+            _check_settings(place / run.folder, own, wanted[run.level])
+        kept[run.fresh][run.level, run.seed] = own
+    if not kept[False]:
+        raise LrreportError(f"{place}: no run of this study is there; run lrreport report to make them")
+    tests = {name: _load_range_test(place / path) for name, path in contents.range_tests.items()}
+    return LoadedReport(contents, kept[False], kept[True], tests, is_reference)
+
+
+def assess_contents(place: Path, contents: Contents) -> Assessment:
+    """Return what findings need to know of the runs that contents name, their folders relative to `place`."""
+    return assess_report(load_runs_of(place, contents))
+
+
+def _has_seed(kept: KeptRecord, seed: Seed) -> bool:
+    """Return whether a record is that of a seed; a folder of schema 2 holds one run, whatever it calls its seed."""
+    return kept.record.seed is None or str(kept.record.seed) == str(seed) or kept.record.schema_version > 1
+
+
+def _check_settings(folder: Path, kept: KeptRecord, wanted: Mapping[str, Any]) -> None:
+    """Raise LrreportError if a run was made with another value of a setting that both the record and the study name."""
+    for name, value in kept.record.settings.items():
+        if name in wanted and name != "device" and not _agree(value, wanted[name]):
+            raise LrreportError(f"{folder}: a run with {name} {value!r}, not {wanted[name]!r}; make the run again")
+
+
+def _agree(value: Any, wanted: Any) -> bool:
+    if isinstance(value, Mapping) and isinstance(wanted, Mapping):
+        return all(_agree(value[name], wanted[name]) for name in value.keys() & wanted.keys())
+    return bool(value == wanted) or (isinstance(value, list | tuple) and list(value) == list(wanted))
+
+
+def _load_range_test(folder: Path) -> RangeCurve:
+    arrays = load_arrays(folder, "rates", "losses")
+    return RangeCurve(
+        np.asarray(arrays["rates"], dtype=float), np.atleast_2d(np.asarray(arrays["losses"], dtype=float))
+    )
+
+
+def assess_report(loaded: LoadedReport) -> Assessment:
+    """Return what findings need to know of the runs of a report."""
+    return assess(measure(loaded.study, loaded.kept, looks=loaded.contents.looks))

@@ -49,7 +49,7 @@ def load_dataset(name: str, code_folder: str = "", data_root: Path | None = None
     if IMPORT_PATH.match(name):
         parts, class_names = load_own(name, code_folder)
         digests = {part: digest_tensor(tensor) for part, tensor in parts.items()}
-        digests["class names"] = digest_names(class_names)
+        digests |= {"class names": digest_names(class_names)} if class_names else {}
         return Dataset(
             **{part.replace(" ", "_"): tensor for part, tensor in parts.items()},
             class_names=class_names,

@@ -75,6 +75,7 @@ def _load(setup: Training, code_folder: str, patience: float) -> tuple[Splits, d
     path = setup.dataset
     if not IMPORT_PATH.match(path):
         return load_splits(setup, SEEDS), {}, "", []
+    import_function("dataset", path, code_folder)  # which may take long, and is no part of loading the data
     started = time.monotonic()
     dataset = load_dataset(path, code_folder)
     seconds, key, notes = time.monotonic() - started, "", list[str]()

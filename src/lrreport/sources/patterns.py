@@ -1,5 +1,6 @@
 """Settings that stand in the names of files and folders: by a declared pattern, or found."""
 
+import hashlib
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -18,6 +19,7 @@ NEAR = re.compile(  # lr0.1, lr_0.1, lr-0.1, bs32, seed-3, s42
 )
 PAIR = re.compile(r"([A-Za-z][A-Za-z0-9_.]*?)(?:=|__)([^=/,]+?)(?=,|&|/|__|_(?=[A-Za-z0-9_.]+=)|$)")  # lr=0.1,bs=32
 WORD_NUMBER = re.compile(r"([A-Za-z]+)[_-]?(\d+)")  # a folder trial_3
+MOST_DISTINCT = 0.75  # share of distinct runs, up to which folders hold copies
 # fmt: off
 NUMBERING = frozenset(
     [
@@ -111,7 +113,7 @@ def _find_folders(logs: Sequence[RunLog], found: list[str]) -> None:
 
 def _add(logs: Sequence[RunLog], name: str, values: Sequence[Any], found: list[str]) -> None:
     known = {key for log in logs for key in log.settings}
-    if name in known or _repeats_known(logs, values):
+    if name in known or _repeats_known(logs, values) or _are_copies(logs):
         return
     for log, value in zip(logs, values, strict=True):
         log.settings[name] = value
@@ -126,6 +128,19 @@ def _repeats_known(logs: Sequence[RunLog], values: Sequence[Any]) -> bool:
         if len(pairs) == len({left for left, _ in pairs}) == len({right for _, right in pairs}) and not is_seed(name):
             return True
     return False
+
+
+def _are_copies(logs: Sequence[RunLog]) -> bool:
+    """Return whether many runs are the same as others but for their names, as in a folder that was copied."""
+    if not any(log.points or log.final for log in logs):
+        return False
+    digests = set()
+    for log in logs:
+        digest = hashlib.sha256(repr((sorted(map(str, log.settings.items())), sorted(log.final.items()))).encode())
+        for points in log.points:
+            digest.update(points.metric.encode() + points.at.tobytes() + points.values.tobytes())
+        digests.add(digest.digest())
+    return len(digests) <= len(logs) * MOST_DISTINCT
 
 
 def _usual(name: str) -> str:

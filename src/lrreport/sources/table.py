@@ -161,7 +161,7 @@ def _group(frame: pd.DataFrame, roles: Roles) -> list[tuple[Any, np.ndarray]]:
     if not keys:
         whole = frame[roles.run].iloc[0] if roles.run else "all"
         return [(whole, np.arange(len(frame)))]
-    grouper = [frame[key].astype(str) for key in keys]
+    grouper = [frame[key].map(str) for key in keys]
     groups = frame.groupby(grouper, sort=False, dropna=False).indices
     return [("_".join(key) if isinstance(key, tuple) else key, np.sort(rows)) for key, rows in groups.items()]
 

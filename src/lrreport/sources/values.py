@@ -20,6 +20,8 @@ LONGEST_TEXT = 200  # characters of a setting; more is a document, not a value
 DEEPEST = 8  # tables within tables
 MOST_KEYS = 5000  # of one run
 LARGEST_YAML = 1_000_000  # bytes
+DEEPEST_YAML = 50
+MOST_ALIASES = 100
 # fmt: off
 PRIVATE = frozenset(
     [
@@ -133,13 +135,24 @@ def parse_yaml(content: bytes, place: str) -> dict[str, Any]:
         )
     text = decode(content, place)
     try:
-        if sum(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=_TextLoader)) > 100:
-            raise LrreportError(f"{place}: more than 100 YAML aliases; write the settings out or exclude the file")
+        _check_structure(text, place)
         settings = yaml.load(text, Loader=_TextLoader)  # the safe loader's subclass above
     except (yaml.YAMLError, ValueError, RecursionError) as err:
         problem = " ".join(str(err).split())[:120]
         raise LrreportError(f"{place}: not valid YAML ({problem}); mend or exclude the file") from err
     return {str(key): value for key, value in settings.items()} if isinstance(settings, dict) else {}
+
+
+def _check_structure(text: str, place: str) -> None:
+    """Raise LrreportError for YAML that is nested so deeply or has so many aliases that loading it takes forever."""
+    depth = n_aliases = 0
+    for event in yaml.parse(text, Loader=_TextLoader):
+        n_aliases += isinstance(event, yaml.AliasEvent)
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST_YAML:
+            raise LrreportError(f"{place}: nested more than {DEEPEST_YAML} levels deep; exclude the file")
+        if n_aliases > MOST_ALIASES:
+            raise LrreportError(f"{place}: more than {MOST_ALIASES} YAML aliases; write them out or exclude the file")
 
 
 def decode(content: bytes, place: str) -> str:

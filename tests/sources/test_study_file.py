@@ -1,0 +1,71 @@
+"""The study file that an import writes reads the same runs again, and says what was found."""
+
+import tomllib
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from lrreport.sources import Import, ImportSpec, inspect, print_grid, read_import, write_study
+from lrreport.study.metrics import MetricDeclaration
+from lrreport.study.study import parse_study
+
+
+def read_study(text: str, folder: Path) -> Import:
+    study = tomllib.loads(text)
+    metrics = {name: MetricDeclaration(**declared) for name, declared in study["metrics"].items()}
+    return read_import(
+        ImportSpec(**study["import"]), folder, metrics=metrics, vary=study["vary"], seeds=study.get("seeds")
+    )
+
+
+@pytest.mark.parametrize(
+    ("folder", "paths"),
+    [
+        ("csv-depth-study", ("results/results.csv",)),
+        ("csv-depth-study", ("results/learning_rate_sweep.csv",)),
+        ("csv-bert-seeds", ("data/b*large*",)),
+        ("csv-algoperf/baseline", ("**",)),
+        ("json-deepobs", ("**",)),
+        ("text-nanogpt", ("**",)),
+        ("wandb-chart-2", ("**",)),
+        ("written/wandb", ("**",)),
+        ("written/mlruns", ("**",)),
+    ],
+)  # fmt: skip
+def test_a_written_study_reads_the_same_runs(data: Path, folder: str, paths: tuple[str, ...]) -> None:
+    first = inspect(data / folder, paths=paths)
+    text = write_study(first)
+    again = read_study(text, data / folder)
+    for one, other in zip(first.tabulate(), again.tabulate(), strict=True):
+        pd.testing.assert_frame_equal(one, other)
+    assert [level.name for level in first.grid.levels] == [level.name for level in again.grid.levels]
+    assert first.files == again.files
+    assert {n: (m.better, m.scale, m.split) for n, m in first.metrics.items()} == {
+        n: (m.better, m.scale, m.split) for n, m in again.metrics.items()
+    }
+    assert first.spec.percent == again.spec.percent
+
+
+def test_a_written_study_is_a_study(data: Path) -> None:
+    imported = inspect(data / "csv-depth-study", paths=["results/results.csv"])
+    text = write_study(imported, folder="../logs")
+    settings = tomllib.loads(text)
+    assert settings["import"]["folder"] == "../logs"
+    assert settings["seeds"] == [1, 2, 3, 4, 5]
+    assert 'from = "table"  # recognised by its files' in text
+    assert "percent, guessed from the values; change it" in text
+    assert "#   excluded: final_cost: its name does not say" in text
+    study = parse_study({"name": "depth", **settings}, "study.toml")
+    assert [level.name for level in study.levels] == [level.name for level in imported.grid.levels]
+
+
+def test_what_decides_is_validation_then_test(data: Path) -> None:
+    assert 'metric = "val_mean_average_precision"' in write_study(inspect(data / "csv-algoperf/baseline"))
+    assert 'metric = "test_loss"' in write_study(inspect(data / "json-deepobs"))
+
+
+def test_the_grid_in_the_terminal(data: Path) -> None:
+    lines = print_grid(inspect(data / "json-deepobs").grid).splitlines()
+    assert lines[0] == "learning rate (4); 3 seeds"
+    assert lines[-1].split() == ["100.0", "1", "of", "3", "(1", "diverged)"]

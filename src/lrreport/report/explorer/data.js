@@ -141,13 +141,18 @@ function formatTicks(ticks, { scale = "number", log = false } = {}) {
 
 // An exponential moving average without its bias towards 0 (Kingma and Ba, 2015); gaps stay gaps.
 function smooth(values, weight) {
-  let [mean, share] = [0, 1];
-  return Float64Array.from(values, (value) => {
-    if (!Number.isFinite(value)) return NaN;
-    mean = weight * mean + (1 - weight) * value;
-    share *= weight;
-    return mean / (1 - share);
-  });
+  const smoothed = new Float64Array(values.length);
+  let mean = 0;
+  let share = 1;
+  for (let i = 0; i < values.length; i += 1) {
+    const value = values[i];
+    if (Number.isFinite(value)) {
+      mean = weight * mean + (1 - weight) * value;
+      share *= weight;
+      smoothed[i] = mean / (1 - share);
+    } else smoothed[i] = NaN;
+  }
+  return smoothed;
 }
 
 // The factor of a 95 % interval with so many degrees of freedom; between two of them by 1/df.
@@ -256,36 +261,42 @@ function listBreaks(lines) {
 }
 
 // Mean, lower and upper limit and number of values: limits of the 95 % interval of the mean, or the range.
-function summarize(study, values, lines) {
-  const n = values.length;
-  if (!n) return [NaN, NaN, NaN, 0];
-  const mean = values.reduce((sum, value) => sum + value, 0) / n;
-  if (lines === "range") return [mean, Math.min(...values), Math.max(...values), n];
-  if (n < 2) return [mean, NaN, NaN, n];
-  const half = (findT(study.t, n - 1) * Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (n - 1))) / Math.sqrt(n);
-  return [mean, mean - half, mean + half, n];
+function summarize(study, values, kind) {
+  const line = averageLines(study, values.map((value) => ({ x: [0], y: [value] })), kind);
+  return values.length ? [line.y[0], line.low ? line.low[0] : NaN, line.high ? line.high[0] : NaN, line.n[0]] : [NaN, NaN, NaN, 0];
 }
 
 // The mean of several runs' lines where they have values, with its interval or range and the number of runs left.
 function averageLines(study, lines, kind) {
+  if (!lines.length) return { x: [], y: [], low: null, high: null, n: [], shared: true };
   const { x, shared } = findCommonPlaces(lines);
-  const [y, low, high, n] = [0, 1, 2, 3].map(() => new Float64Array(x.length));
-  for (let i = 0; i < x.length; i += 1) {
-    const own = [];
-    for (const line of lines) {
-      const value = shared ? (i < line.x.length ? line.y[i] : NaN) : interpolate(line.x, line.y, x[i]);
-      if (Number.isFinite(value)) own.push(value);
+  const size = x.length;
+  const [y, low, high, squares, n] = [0, 1, 2, 3, 4].map(() => new Float64Array(size));
+  low.fill(Infinity);
+  high.fill(-Infinity);
+  const columns = lines.map((line) => (shared ? line.y : Float64Array.from(x, (at) => interpolate(line.x, line.y, at))));
+  columns.forEach((values, place) => {
+    const { low: lowest, high: highest } = shared && lines[place].low ? lines[place] : { low: values, high: values };
+    for (let i = 0; i < values.length; i += 1) {
+      const value = values[i];
+      if (!Number.isFinite(value)) continue;
+      n[i] += 1;
+      const away = value - y[i];
+      y[i] += away / n[i]; // Welford (1962): no difference of large sums
+      squares[i] += away * (value - y[i]);
+      if (lowest[i] < low[i]) low[i] = lowest[i];
+      if (highest[i] > high[i]) high[i] = highest[i];
     }
-    [y[i], low[i], high[i], n[i]] = summarize(study, own, kind);
-    if (kind === "range" && shared && lines[0].low) {
-      for (const line of lines) {
-        if (!(i < line.x.length) || !Number.isFinite(line.low[i])) continue;
-        low[i] = Math.min(low[i], line.low[i]);
-        high[i] = Math.max(high[i], line.high[i]);
-      }
+  });
+  let banded = kind === "range";
+  for (let i = 0; i < size; i += 1) {
+    if (kind !== "range") {
+      const half = n[i] > 1 ? findT(study.t, n[i] - 1) * Math.sqrt(squares[i] / (n[i] - 1) / n[i]) : NaN;
+      [low[i], high[i]] = [y[i] - half, y[i] + half];
+      banded ||= n[i] > 1;
     }
+    if (!n[i]) [y[i], low[i], high[i]] = [NaN, NaN, NaN];
   }
-  const banded = low.some(Number.isFinite);
   return { x, y, low: banded ? low : null, high: banded ? high : null, n, shared };
 }
 
@@ -326,6 +337,12 @@ function combineErrors(study, one, n, other, m) {
   return findT(study.t, df) * Math.sqrt(variance);
 }
 
+// Keep the limits of intervals inside the values that a metric can have.
+function clipBand({ low, high }, metric) {
+  if (low && typeof metric.low === "number") for (let i = 0; i < low.length; i += 1) low[i] = Math.max(low[i], metric.low);
+  if (high && typeof metric.high === "number") for (let i = 0; i < high.length; i += 1) high[i] = Math.min(high[i], metric.high);
+}
+
 // What the figure shows of the visible runs: lines, points of single runs, breaks and notes.
 function makeScene(study, state, runs) {
   return state.x === LEVEL ? makeLevelScene(study, state, runs) : makeCurveScene(study, state, runs);
@@ -344,6 +361,7 @@ function makeCurveScene(study, state, runs) {
     lines = [...groups].map(([level, members]) => {
       const mean = averageLines(study, members, state.lines);
       if (state.base >= 0 && !study.paired) widenByBase(study, state, mean);
+      if (state.base < 0) clipBand(mean, study.metrics[state.metric]);
       return { ...mean, key: `level ${level}`, name: study.levels[level].name, level, runs: members.map((line) => line.run.index), breaks: breaks.filter((one) => one.run.level === level) };
     });
   }
@@ -381,8 +399,10 @@ function makeLevelScene(study, state, runs) {
       return row;
     });
     const column = (i) => Float64Array.from(rows, (row) => row[i]);
+    const band = { low: column(1), high: column(2) };
+    if (state.base < 0) clipBand(band, study.metrics[state.metric]);
     return { key: `series ${value}`, name: second ? second.names[value] : "", level: -1, second: value, levels, runs: own.map((point) => point.run.index), breaks: [],
-      x: Float64Array.from(levels, (level) => place({ values: study.levels[level].values })), y: column(0), shown: column(0), low: column(1), high: column(2), n: column(3) };
+      x: Float64Array.from(levels, (level) => place({ values: study.levels[level].values })), y: column(0), shown: column(0), ...band, n: column(3) };
   }).filter((line) => line.x.length);
   const failures = new Map();
   for (const run of failed) failures.set(place(run), [...(failures.get(place(run)) || []), run]);
@@ -484,7 +504,10 @@ function tracePixels(xs, ys, toX, toY, view, columns) {
   const to = Math.min(xs.length, countBelow(xs, view.right) + 2);
   if (to - from <= 3 * columns) {
     const pixels = new Float32Array(2 * (to - from));
-    for (let i = from, at = 0; i < to; i += 1, at += 2) [pixels[at], pixels[at + 1]] = [toX(xs[i]), toY(ys[i])];
+    for (let i = from, at = 0; i < to; i += 1, at += 2) {
+      pixels[at] = toX(xs[i]);
+      pixels[at + 1] = toY(ys[i]);
+    }
     return pixels;
   }
   const pixels = new Float32Array(8 * (columns + 4));
@@ -493,7 +516,8 @@ function tracePixels(xs, ys, toX, toY, view, columns) {
     for (const y of [first, low, high, last]) [pixels[at], pixels[at + 1], at] = [x, y, at + 2];
   };
   for (let i = from; i < to; i += 1) {
-    const [own, y] = [Math.round(toX(xs[i])), toY(ys[i])];
+    const own = Math.round(toX(xs[i]));
+    const y = toY(ys[i]);
     if (own !== column) {
       if (column === column && at + 8 <= pixels.length) flush();
       [column, x, first, low, high, last] = [own, own, y, y, y, y];
@@ -506,6 +530,65 @@ function tracePixels(xs, ys, toX, toY, view, columns) {
   if (at + 8 <= pixels.length) flush();
   return pixels.subarray(0, at);
 }
+
+// Polygons of a band's parts in view, split where it has a gap; of each column of pixels the highest and lowest.
+function traceBand(line, toX, toY, view, columns) {
+  const from = Math.max(0, countBelow(line.x, view.left) - 1);
+  const to = Math.min(line.x.length, countBelow(line.x, view.right) + 2);
+  const merged = to - from > 2 * columns;
+  const pieces = [];
+  let piece = [];
+  const flush = () => {
+    if (piece.length > 1) {
+      const pixels = new Float32Array(4 * piece.length);
+      piece.forEach(([x, high, low], i) => {
+        const back = 4 * piece.length - 2 - 2 * i;
+        [pixels[2 * i], pixels[2 * i + 1], pixels[back], pixels[back + 1]] = [x, high, x, low];
+      });
+      pieces.push(pixels);
+    }
+    piece = [];
+  };
+  for (let i = from; i < to; i += 1) {
+    const [high, low] = [toY(line.high[i]), toY(line.low[i])];
+    if (high !== high) {
+      flush();
+      continue;
+    }
+    const x = merged ? Math.round(toX(line.x[i])) : toX(line.x[i]);
+    const last = piece[piece.length - 1];
+    if (merged && last && last[0] === x) {
+      if (high < last[1]) last[1] = high;
+      if (!(low <= last[2])) last[2] = low;
+    } else piece.push([x, high, low]);
+  }
+  flush();
+  return pieces;
+}
+
+// Set the pixels of a line in an image of width × height: of each column all between its lowest and highest place.
+function rasterLine(image, width, height, pixels, color, thick, area) {
+  const [left, right, top, bottom] = [Math.max(0, area.left), Math.min(width - 1, area.right), Math.max(0, area.top), Math.min(height - 1, area.bottom)];
+  for (let i = 0; i + 3 < pixels.length; i += 2) {
+    const x0 = pixels[i];
+    const y0 = pixels[i + 1];
+    const x1 = pixels[i + 2];
+    const y1 = pixels[i + 3];
+    if (y0 !== y0 || y1 !== y1 || x1 < left || x0 > right) continue;
+    const slope = x1 > x0 ? (y1 - y0) / (x1 - x0) : 0;
+    const last = Math.min(right, Math.floor(x1));
+    for (let column = Math.max(left, Math.floor(x0)); column <= last; column += 1) {
+      const ya = column <= x0 ? y0 : y0 + slope * (column - x0);
+      const yb = column + 1 >= x1 ? y1 : y0 + slope * (column + 1 - x0);
+      const from = Math.max(top, Math.round((ya < yb ? ya : yb) - thick / 2));
+      const to = Math.min(bottom, Math.round((ya < yb ? yb : ya) + thick / 2 - 1));
+      for (let row = from, at = from * width + column; row <= to; row += 1, at += width) image[at] = color;
+    }
+  }
+}
+
+// A colour #rrggbb as the number that an opaque pixel is in a little-endian image.
+const packColor = (color) => (0xff000000 | (parseInt(color.slice(5, 7), 16) << 16) | (parseInt(color.slice(3, 5), 16) << 8) | parseInt(color.slice(1, 3), 16)) >>> 0;
 
 // ---- the filter ----
 
@@ -638,7 +721,7 @@ function makeState(study) {
   const metric = listAxes(study, study.decides).length ? study.decides : Math.max(0, study.metrics.findIndex((_, i) => listAxes(study, i).length));
   const manySeeds = study.seeds.length > 1;
   return {
-    metric, x: listAxes(study, metric)[0] || "epoch", lines: manySeeds ? "mean" : "runs", base: -1, log: false, start: false, smoothing: 0,
+    metric, x: listAxes(study, metric)[0] || LEVEL, lines: manySeeds ? "mean" : "runs", base: -1, log: false, start: false, smoothing: 0,
     hidden: [...study.factors, null].map(() => new Set()), filter: "", sort: null, zoom: null,
   };
 }
@@ -647,7 +730,8 @@ function makeState(study) {
 function encodeState(study, state) {
   const [parts, base] = [new URLSearchParams(), makeState(study)];
   if (state.metric !== base.metric) parts.set("metric", study.metrics[state.metric].name);
-  for (const key of ["x", "lines"]) if (state[key] !== base[key]) parts.set(key, state[key]);
+  if (state.x !== listAxes(study, state.metric)[0]) parts.set("x", state.x);
+  if (state.lines !== base.lines) parts.set("lines", state.lines);
   if (state.base >= 0) parts.set("base", state.base);
   for (const key of ["log", "start"]) if (state[key]) parts.set(key, 1);
   if (state.smoothing) parts.set("smoothing", state.smoothing);
@@ -668,7 +752,7 @@ function decodeState(study, text) {
   const metric = study.metrics.findIndex((one) => one.name === parts.get("metric"));
   if (metric >= 0 && listAxes(study, metric).length) state.metric = metric;
   const axes = listAxes(study, state.metric);
-  state.x = axes.includes(parts.get("x")) ? parts.get("x") : axes.includes(state.x) ? state.x : axes[0] || "epoch";
+  state.x = axes.includes(parts.get("x")) ? parts.get("x") : axes[0] || LEVEL;
   if (LINES.includes(parts.get("lines")) && study.seeds.length > 1) state.lines = parts.get("lines");
   const base = Number(parts.get("base") ?? -1);
   if (Number.isInteger(base) && base < study.levels.length) state.base = Math.max(-1, base);
@@ -704,6 +788,7 @@ function describeScene(study, state, scene, domain, drawn) {
   if (grouped) said.push(state.lines === "mean" ? "Lines are means over runs; bands are 95 % intervals of the mean (Student\u2019s t)." : "Lines are means over runs; bands are the range from the lowest to the highest run.");
   if (scene.kind === "levels") {
     if (grouped) said[said.length - 1] = state.lines === "mean" ? "Discs are means over runs, bars their 95 % intervals, rings single runs." : "Discs are means over runs, bars the range, rings single runs.";
+    else said.push(study.paired ? "Rings are single runs; lines join those of one seed." : "Rings are single runs.");
     const failed = [...scene.failures.values()].flat();
     if (failed.length) said.push(`${count(failed.length, "run")} diverged and ${failed.length === 1 ? "has" : "have"} no final value (\u00d7 at the lower edge).`);
     return said;

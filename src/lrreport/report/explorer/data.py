@@ -263,21 +263,26 @@ def read_recorded(measurements: Measurements, kept: Kept) -> Recorded:
     steps_per_epoch = _find_steps_per_epoch(runs, rows, losses)
     clock = find_clock(measurements, runs, rows)
     curves = _collect_curves(measurements, runs, rows, clock, steps_per_epoch)
-    finals = tabulate_finals(measurements, runs, rows, curves)
+    finals = tabulate_finals(measurements, runs, rows, curves, clock)
     return Recorded(runs, curves, losses, finals, clock, steps_per_epoch)
 
 
-def tabulate_finals(measurements: Measurements, runs: Runs, rows: Rows, curves: Sequence[Curve]) -> Floats:
+def tabulate_finals(
+    measurements: Measurements, runs: Runs, rows: Rows, curves: Sequence[Curve], clock: Clock | None
+) -> Floats:
     """Return each metric at the end of each run, (n_runs, n_metrics).
 
-    Where a run that ended well has no value of its own at the end, the last of its curve stands for it.
+    Where a run that ended well has no value of its own at the end, the last of its curve stands for it; for seconds
+    the sum.
     """
     finals = np.full((len(runs.keys), len(measurements.metrics)), np.nan)
     rank, index_of = {name: place for place, name in enumerate(measurements.metrics)}, runs.index_of
     for curve in curves:
         finite = curve.values[np.isfinite(curve.values)]
         if len(finite) and runs.status[curve.run] in WITH_OUTCOME:
-            finals[index_of[curve.run], rank[curve.metric]] = finite[-1]
+            timed = clock is not None and curve.metric == clock.metric.name and curve.run in clock.of_run
+            last = clock.of_run[curve.run][1][-1] if clock and timed else finite[-1]
+            finals[index_of[curve.run], rank[curve.metric]] = last
     end = (rows.axis == len(AXES)) & (rows.run >= 0) & (rows.metric >= 0) & np.isfinite(rows.value)
     finals[rows.run[end], rows.metric[end]] = rows.value[end]
     return finals
@@ -417,6 +422,8 @@ def _describe_metric(metric: Metric) -> dict[str, Any]:
         "scale": metric.scale,
         "digits": metric.digits,
         "better": metric.better,
+        "low": metric.low,
+        "high": metric.high,
     }
 
 

@@ -12,7 +12,7 @@ class Panel {
     this.state = this.readLink() || makeState(this.study);
     this.plot = new Plot(this);
     this.table = new RunTable(this, root.querySelector(".runs"));
-    this.note = make("p", { class: "note" });
+    this.note = make("p", { class: "x-note" });
     const keys = make("p", { class: "spoken", id: `${this.id}-keys` }, "Arrow keys move the crosshair, with Shift by ten points; Home and End go to the ends; plus and minus zoom; Escape shows all.");
     this.plot.box.setAttribute("aria-describedby", keys.id);
     root.querySelector(".panel").append(this.makeControls(), this.makeChips(), this.plot.box, this.plot.spoken, keys, this.makeActions(), this.note);
@@ -32,7 +32,7 @@ class Panel {
   set(change) {
     const before = this.state;
     this.state = { ...before, ...change };
-    if (change.metric !== undefined && change.metric !== before.metric) this.adoptMetric();
+    if (change.metric !== undefined && change.metric !== before.metric) this.adoptMetric(before);
     if (this.state.base >= 0) this.state.log = false;
     const keys = Object.keys(change);
     const zoomOnly = keys.length === 1 && keys[0] === "zoom";
@@ -48,9 +48,10 @@ class Panel {
   }
 
   // Keep to an axis that the metric has.
-  adoptMetric() {
+  adoptMetric(before) {
     const axes = listAxes(this.study, this.state.metric);
-    if (!axes.includes(this.state.x)) [this.state.x] = axes;
+    const forced = !this.study.hasCurves[before.metric].length; // nobody chose its levels
+    if (!axes.includes(this.state.x) || (forced && this.state.x === before.x)) [this.state.x] = axes;
     this.state.zoom = null;
   }
 
@@ -179,7 +180,7 @@ class Panel {
       return make("span", { class: "chip" }, toggle, only);
     });
     this.updates.push(() => toggles.forEach((toggle, value) => toggle.setAttribute("aria-pressed", String(!this.state.hidden[group].has(value)))));
-    return make("div", { class: "group", role: "group", "aria-label": label }, make("span", { class: "legend", "aria-hidden": "true" }, label), make("div", { class: "chips", tabindex: "-1" }, ...(names.length > 1 ? whole : []), ...(names.length > 1 ? chips : chips.map((chip) => chip.firstChild))));
+    return make("div", { class: "group", role: "group", "aria-label": label }, make("span", { class: "x-legend", "aria-hidden": "true" }, label), make("div", { class: "chips", tabindex: "-1" }, ...(names.length > 1 ? whole : []), ...(names.length > 1 ? chips : chips.map((chip) => chip.firstChild))));
   }
 
   makeActions() {
@@ -198,7 +199,7 @@ class Panel {
       settle();
     });
     const downloads = [["SVG", "svg"], ["PNG", "png"], ["Points, CSV", "points"], ["Runs, CSV", "runs"]].map(([text, kind]) => make("button", { type: "button", "aria-label": `Download: ${text}`, onclick: () => this.download(kind) }, text));
-    const box = make("div", { class: "actions", role: "toolbar", "aria-label": "Figure" }, reset, log, start, make("span", { class: "legend", "aria-hidden": "true" }, "Download"), ...downloads);
+    const box = make("div", { class: "x-actions", role: "toolbar", "aria-label": "Figure" }, reset, log, start, make("span", { class: "x-legend", "aria-hidden": "true" }, "Download"), ...downloads);
     const buttons = [...box.querySelectorAll("button")];
     const refresh = rove(box, () => buttons);
     const settle = () => {

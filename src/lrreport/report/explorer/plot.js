@@ -5,6 +5,7 @@ const NAMED = 10; // lines that the readout names
 const SPOKEN = 6; // lines that are read aloud
 const FEW_POINTS = 40; // of a line in view: each gets a dot
 const LIGHT_WORK = 6000; // points in view up to which lines are wider than a pixel, which costs 10 times as much
+const HEAVY_WORK = 25000; // points in view from which on lines are drawn pixel by pixel
 const NEAR = 28; // pixels from the pointer within which a line lights up
 const SLIP = 5; // pixels that a click or a tap may move
 
@@ -309,7 +310,9 @@ class Plot {
     const dots = Math.max(...inView) <= FEW_POINTS && work <= 2 * LIGHT_WORK;
     const smoothed = this.state.smoothing > 0;
     for (const line of lines) this.drawBand(pen, line);
-    for (const line of lines) {
+    const raster = work > HEAVY_WORK && pen.context === this.canvas.getContext("2d");
+    if (raster) this.rasterLines(lines, smoothed);
+    for (const line of raster ? [] : lines) {
       const style = { color: this.panel.color(line.level), width: this.lineWidth, dash: this.dash(line) };
       if (smoothed) pen.line(this.trace(line.x, line.y), { ...style, width: Math.min(1, this.lineWidth), alpha: 0.22, dash: [] });
       pen.line(this.trace(line.x, line.shown), smoothed ? { ...style, width: Math.max(this.lineWidth, 1.5 * thin) } : style);
@@ -325,21 +328,38 @@ class Plot {
 
   drawBand(pen, line) {
     if (!line.low) return;
-    const [low, high] = [this.trace(line.x, line.low), this.trace(line.x, line.high)];
     const { y, height } = this.area;
-    const edge = (pixel) => Math.min(Math.max(pixel, y - 9), y + height + 9);
-    const style = { color: this.panel.color(line.level), alpha: this.scene.lines.length > 12 ? 0.09 : 0.15 };
-    const n = Math.min(low.length, high.length);
-    let piece = [];
-    const flush = () => {
-      if (piece.length > 2) pen.area([...piece.flatMap((i) => [high[i], edge(high[i + 1])]), ...piece.reverse().flatMap((i) => [low[i], edge(Number.isNaN(low[i + 1]) ? y + height : low[i + 1])])], style);
-      piece = [];
+    const toY = (value) => {
+      const pixel = this.at.y(value);
+      return pixel === pixel ? Math.min(Math.max(pixel, y - 9), y + height + 9) : value <= 0 ? y + height + 9 : NaN;
     };
-    for (let i = 0; i < n; i += 2) {
-      if (Number.isNaN(high[i + 1])) flush();
-      else piece.push(i);
+    const style = { color: this.panel.color(line.level), alpha: this.scene.lines.length > 12 ? 0.09 : 0.15 };
+    for (const pixels of traceBand(line, this.at.x, toY, this.view, Math.ceil(this.area.width))) pen.area(pixels, style);
+  }
+
+  // Draw very many points pixel by pixel, which is faster than a canvas strokes them; faint below their smoothed lines.
+  rasterLines(lines, smoothed) {
+    const ratio = window.devicePixelRatio || 1;
+    const [width, height] = [this.canvas.width, this.canvas.height];
+    const [left, right, top, bottom] = [this.area.x, this.area.x + this.area.width, this.area.y, this.area.y + this.area.height].map((edge) => Math.round(edge * ratio));
+    const context = this.canvas.getContext("2d");
+    for (const [key, alpha, thick] of smoothed ? [["y", 0.22, 1], ["shown", 1, 1.5 * ratio]] : [["y", 1, Math.max(1, Math.round(ratio))]]) {
+      const layer = make("canvas", { width, height });
+      const own = layer.getContext("2d");
+      const image = own.createImageData(width, height);
+      const data = new Uint32Array(image.data.buffer);
+      for (const line of lines) {
+        const pixels = this.trace(line.x, line[key]);
+        for (let i = 0; i < pixels.length; i += 1) pixels[i] *= ratio;
+        rasterLine(data, width, height, pixels, packColor(this.panel.color(line.level)), thick, { left, right, top, bottom });
+      }
+      own.putImageData(image, 0, 0);
+      context.save();
+      context.setTransform(1, 0, 0, 1, 0, 0);
+      context.globalAlpha = alpha;
+      context.drawImage(layer, 0, 0);
+      context.restore();
     }
-    flush();
   }
 
   drawDots(pen, line, color) {
@@ -371,12 +391,13 @@ class Plot {
     const radius = this.scene.points.length > 300 ? 2 : 3.2;
     for (const line of this.scene.lines) {
       const offset = this.offset(line);
+      const single = this.state.lines === "runs";
       const own = this.scene.points.filter((point) => line.second === undefined || !study.factors[1] || point.run.values[1] === line.second);
-      if (this.state.lines === "runs" && study.paired) this.drawSeeds(pen, own, offset);
+      if (single && study.paired) this.drawSeeds(pen, own, offset);
       const middle = Float32Array.from({ length: 2 * line.x.length }, (_, i) => (i % 2 ? this.at.y(line.y[i >> 1]) : this.at.x(line.x[i >> 1]) + offset));
-      if (!this.scene.x.named) pen.line(middle, { color: ink, alpha: 0.55, width: 1.25, dash: DASHES[(line.second || 0) % DASHES.length] });
+      if (!this.scene.x.named && !single) pen.line(middle, { color: ink, alpha: 0.55, width: 1.25, dash: DASHES[(line.second || 0) % DASHES.length] });
       for (const point of own) pen.disc(this.at.x(point.x) + offset + 7, this.at.y(point.y), radius, { color: this.panel.color(point.level), width: 1.25, alpha: 0.85 }, true);
-      for (let i = 0; i < line.x.length; i += 1) {
+      for (let i = 0; i < line.x.length && !single; i += 1) {
         const [x, color] = [this.at.x(line.x[i]) + offset, this.panel.color(line.levels[i])];
         if (Number.isFinite(line.low[i])) pen.line([x, this.at.y(line.low[i]), x, this.at.y(line.high[i])], { color, width: 2.5 });
         pen.disc(x, this.at.y(line.y[i]), 4.5, { color });
@@ -472,8 +493,7 @@ class Plot {
     if (this.scene.kind === "levels") {
       for (const point of this.scene.points) {
         if (!lit.has(point.run.index)) continue;
-        const line = this.scene.lines.find((one) => one.second === undefined || point.run.values[1] === undefined || one.second === point.run.values[1]);
-        pen.disc(this.at.x(point.x) + this.offset(line) + 7, this.at.y(point.y), 5, { color: this.look.ink, width: 2 }, true);
+        pen.disc(this.at.x(point.x) + this.offset(this.findSeries(point)) + 7, this.at.y(point.y), 5, { color: this.look.ink, width: 2 }, true);
       }
     } else {
       const whole = this.scene.lines.filter((line) => line.runs.some((run) => lit.has(run)));
@@ -534,13 +554,22 @@ class Plot {
     if (!places.length) return null;
     const log = this.scene.x.log;
     const place = places.reduce((a, b) => (Math.abs(bend(log, b.at) - bend(log, x)) < Math.abs(bend(log, a.at) - bend(log, x)) ? b : a));
+    const failed = (this.scene.failures.get(place.at) || []).length;
+    if (this.state.lines === "runs") {
+      const own = this.scene.points.filter((point) => point.x === place.at).map((point) => ({ y: point.y, shown: point.y, offset: 7 + this.offset(this.findSeries(point)), runs: [point.run.index], name: nameRun(this.panel.study, point.run), level: point.level }));
+      return { x: place.at, title: `${this.scene.x.title} ${place.label}`, entries: own.sort((a, b) => b.y - a.y), failed };
+    }
     const entries = this.scene.lines.flatMap((line) => {
       const i = Array.from(line.x).indexOf(place.at);
       if (i < 0) return [];
       const runs = this.scene.points.filter((point) => point.level === line.levels[i]).map((point) => point.run.index);
       return [{ ...this.readPoint(line, i), offset: this.offset(line), runs, of: line.n[i], name: line.name || this.panel.study.factors[0].names[this.scene.x.places.indexOf(place)], level: line.levels[i] }];
     });
-    return { x: place.at, title: `${this.scene.x.title} ${place.label}`, entries, failed: (this.scene.failures.get(place.at) || []).length };
+    return { x: place.at, title: `${this.scene.x.title} ${place.label}`, entries, failed };
+  }
+
+  findSeries(point) {
+    return this.scene.lines.find((line) => point.run.values[1] === undefined || line.second === point.run.values[1]);
   }
 
   formatEntry(entry) {

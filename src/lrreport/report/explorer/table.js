@@ -38,7 +38,7 @@ class RunTable {
     this.metrics = this.heads.map((head) => head.dataset.metric);
     this.cells = this.rows.map((row) => [...Array.from(row.cells, (cell) => cell.textContent), ...same.map(([, text]) => text)]);
     this.preferred = this.metrics.indexOf(panel.study.metrics[panel.study.decides].name);
-    this.scroller = box.querySelector(".table");
+    this.scroller = box.querySelector(".x-table");
     this.prepare();
     this.makeFilter(box);
   }
@@ -111,7 +111,7 @@ class RunTable {
     this.rows.forEach((row, i) => {
       if (row.hidden === shown.has(i)) row.hidden = !shown.has(i);
     });
-    this.output.textContent = `${shown.size} of ${count(this.rows.length, "run")}`;
+    this.output.textContent = `${group(String(shown.size))} of ${count(this.rows.length, "run")}`;
   }
 
   turn(column) {
@@ -155,7 +155,7 @@ const plainCell = (text) => (text === "\u2013" ? "" : /^[\u2212-]?\d[\d,]*(\.\d+
 function makeComparison(panel, table) {
   const { study } = panel;
   const [first, second] = [0, 1].map(() => make("select", { onchange: () => show() }));
-  const body = make("div", { class: "table", role: "region", "aria-label": "What differs between the two runs", tabindex: "-1" });
+  const body = make("div", { class: "x-table", role: "region", "aria-label": "What differs between the two runs", tabindex: "-1" });
   const show = () => body.replaceChildren(...compareRuns(study, table, Number(first.value), Number(second.value)));
   const box = make("details", { class: "comparison" }, make("summary", {}, "What differs between two runs"),
     make("p", { class: "filter" }, make("label", { class: "field" }, "This run", first), make("label", { class: "field" }, "and this one", second)), body);

@@ -42,7 +42,7 @@ class RunTable:
         """Return the table; rows are in the order of the runs, and cells hold text alone."""
         constant = self.constant
         shown = [name for name in self.frame if name not in constant]
-        classes = ['class="label"' if self._is_text(name) else "" for name in shown]
+        classes = ['class="label"' if not place or self._is_text(name) else "" for place, name in enumerate(shown)]
         head = "".join(
             f'<th scope="col"{_join(kind, self._tag(name))}>{escape(name)}</th>'
             for name, kind in zip(shown, classes, strict=True)
@@ -52,7 +52,7 @@ class RunTable:
         same = "; ".join(f"<span><b>{escape(name)}</b> {escape(text)}</span>" for name, text in constant.items())
         below = f'\n<p class="same">The same in all runs: {same}.</p>' if same else ""
         return (
-            '<div class="table" tabindex="0" role="region" aria-label="Table of runs"><table>\n'
+            '<div class="x-table" tabindex="0" role="region" aria-label="Table of runs"><table>\n'
             "<caption>Every run: what varies, and the values after its last point.</caption>\n"
             f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>{below}"
         )
@@ -80,7 +80,7 @@ def tabulate_runs(measurements: Measurements, recorded: Recorded, kept: Kept) ->
             label = _find_free(capitalize(metric.label), columns)
             columns[label] = [metric.format(value) if np.isfinite(value) else NONE for value in finals[name]]
             metrics[label] = name
-    columns |= _list_facts(measurements, runs, kept, columns)
+    columns |= _list_facts(measurements, recorded, kept, columns)
     return RunTable(pd.DataFrame(columns, dtype=object), n_keys, metrics)
 
 
@@ -95,14 +95,16 @@ def _list_keys(measurements: Measurements, runs: Runs) -> dict[str, list[str]]:
 
 
 def _list_facts(
-    measurements: Measurements, runs: Runs, kept: Kept, before: Mapping[str, list[str]]
+    measurements: Measurements, recorded: Recorded, kept: Kept, before: Mapping[str, list[str]]
 ) -> dict[str, list[str]]:
     """Return where each run ended, facts in the frame of runs, and settings of its record that no column has yet."""
-    columns: dict[str, list[str]] = {}
-    values = measurements.values[measurements.values.metric == measurements.decide.metric]
-    axis = next((axis for axis in AXES if (values.axis == axis).any()), None)
+    runs, columns = recorded.runs, dict[str, list[str]]()
+    curves = sorted(
+        recorded.curves[:1000], key=lambda curve: (curve.metric != measurements.decide.metric, AXES.index(curve.axis))
+    )
+    axis = curves[0].axis if curves else "point"
     if runs.frame["last"].notna().any():
-        label = f"Last {axis or 'point'}"
+        label = f"Last {axis}"
         columns[label] = [_show_last(last) for last in runs.frame["last"]]
     for name in runs.frame:
         if name not in RUN_COLUMNS and name not in ("replicate", "key"):

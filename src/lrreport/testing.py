@@ -1,11 +1,13 @@
 """Literal measurements and synthetic records, for tests: a study written down as a few lists of numbers."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from lrreport.inference.claims import VERDICTS, Finding
 from lrreport.inference.measurements import END, RUN_COLUMNS, VALUE_COLUMNS, Measurements, Seed
 from lrreport.study.decide import Decide
 from lrreport.study.factors import Factor, Level, name_level
@@ -118,3 +120,19 @@ def _make_levels(keys: Sequence[Any], names: Sequence[str]) -> tuple[Level, ...]
     factors = _make_factors(keys, names)
     rows = [dict(zip(names, key if len(names) > 1 else (key,), strict=True)) for key in keys]
     return tuple(Level(index, values, name_level(factors, values)) for index, values in enumerate(rows))
+
+
+def check_finding(finding: Finding) -> None:
+    """Assert what holds of every finding, whatever it is about."""
+    assert finding.verdict in VERDICTS
+    assert finding.sentence.endswith(".")
+    assert finding.sentence[0] == finding.sentence[0].upper()
+    assert not any(word in finding.sentence for word in ("nan", "inf ", "None", "{", "  ", "..", "−0.00 "))
+    assert finding.word
+    assert finding.tone in ("good", "bad", "neutral")
+    json.dumps(finding.to_json(), allow_nan=False)
+    if finding.effect == finding.effect and finding.low == finding.low:
+        assert finding.low <= finding.effect <= finding.high
+    low, high, middle = (finding.evidence.get(key) for key in ("low", "high", "difference"))
+    if low and high and middle and low.value == low.value:
+        assert low.value <= middle.value <= high.value

@@ -10,7 +10,7 @@ import pytest
 
 from lrreport.inference.assessment import Assessment, assess
 from lrreport.inference.claims import Finding, ask
-from lrreport.testing import make_measurements
+from lrreport.testing import check_finding, make_measurements
 
 SNAPSHOT = Path(__file__).parent / "snapshots" / "sentences.json"
 UPDATE = "LRREPORT_UPDATE_SNAPSHOTS"  # set it to write the sentences anew, then review the difference
@@ -63,19 +63,3 @@ def tell() -> Callable[..., Finding]:
         return finding
 
     return tell_finding
-
-
-def check_finding(finding: Finding) -> None:
-    """What holds of every finding, whatever it is about."""
-    assert finding.verdict in ("supported", "contradicted", "undecided", "not testable")
-    assert finding.sentence.endswith(".")
-    assert finding.sentence[0] == finding.sentence[0].upper()
-    assert not any(word in finding.sentence for word in ("nan", "inf ", "None", "{", "  ", "..", "−0.00 "))
-    assert finding.word
-    assert finding.tone in ("good", "bad", "neutral")
-    json.dumps(finding.to_json(), allow_nan=False)
-    if finding.effect == finding.effect and finding.low == finding.low:
-        assert finding.low <= finding.effect <= finding.high
-    low, high, middle = (finding.evidence.get(key) for key in ("low", "high", "difference"))
-    if low and high and middle and low.value == low.value:
-        assert low.value <= middle.value <= high.value

@@ -300,7 +300,7 @@ def _write_pace(assessment: Assessment, findings: list[Finding]) -> Paragraph:
         who = f"All {name_nouns(measurements)[1]} asked about" if every else list_levels(measurements, improving)
         parts.append(f"{who} {'is' if len(improving) == 1 else 'are'} still improving at the end.")
     elif asked and all(f.verdict == "contradicted" for f in asked):
-        parts.append("None is still improving at the end.")
+        parts.append(f"No {name_nouns(measurements)[0]} is still improving at the end.")
     return Paragraph(" ".join(parts), evidence)
 
 
@@ -308,7 +308,7 @@ def _write_failures(assessment: Assessment, findings: list[Finding]) -> Paragrap
     """Say how often the shown level fails, which others do, and which do not train stably for another reason."""
     measurements, table, level = assessment.measurements, assessment.decision.table, _shown(assessment)
     row = table.loc[level]
-    evidence = {"failed_low": write_share(float(row.failed_low)), "failed_high": write_share(float(row.failed_high)),
+    evidence = {"failed_low": write_share(float(row.failed_low), unit=False), "failed_high": write_share(float(row.failed_high)),
                 "n": count(row.n_runs), "n_failed": count(row.n_failed)}  # fmt: skip
     failing = [int(i) for i in table.index[table.n_failed > 0] if i != level]
     if row.n_failed or failing:
@@ -390,7 +390,7 @@ def _write_looks(assessment: Assessment, findings: list[Finding]) -> Paragraph:
             n = max(one.n_seeds[i] for i in new)
             evidence |= quantify_list(measurements, f"dropped_{one.number}", new) | {f"n_{one.number}": count(n)}
             parts.append(f"{list_levels(measurements, new)} at look {one.number} with {count_nouns(n, 'seed')}")
-    dropped = f" Dropped before: {list_words(parts)}." if parts else " None dropped a level."
+    dropped = f" Dropped before: {list_words(parts)}." if parts else " No level was dropped before."
     return Paragraph(f"This is look {look.number} at the study.{dropped}", evidence)
 
 

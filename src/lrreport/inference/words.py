@@ -82,9 +82,10 @@ def count(n: float) -> Quantity:
     return Quantity(float(n), format_count(n))
 
 
-def write_share(share: float) -> Quantity:
-    """Return a share of seeds as whole percent: 0.4507 → "45 %"."""
-    return Quantity(share, format_percent(share, 0))
+def write_share(share: float, unit: bool = True) -> Quantity:
+    """Return a share of seeds as whole percent: 0.4507 → "45 %"; without its unit if `unit` is false."""
+    text = format_percent(share, 0)
+    return Quantity(share, text if unit else text.removesuffix(" %"))
 
 
 def write_value(metric: Metric, value: float, beside: Sequence[float] = (), unit: bool = True) -> Quantity:

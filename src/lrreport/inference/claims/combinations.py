@@ -7,6 +7,7 @@ import numpy as np
 
 from lrreport.inference.assessment import Assessment
 from lrreport.inference.claims.claim import Result, Untestable, Verdict, add_claim
+from lrreport.inference.claims.pairs import require_seeds
 from lrreport.inference.claims.search import CHOICE, SOURCE, choice
 from lrreport.inference.statistics import compare_levels
 from lrreport.inference.words import count, list_levels, quantify_difference, quantify_levels
@@ -114,8 +115,6 @@ def higher_when_tuned(assessment: Assessment, value: Any, than_value: Any) -> Re
             raise Untestable(f"no seed trained with {second.name_value(one)}")
     columns = [*groups[0], *groups[1]]
     table = assessment.scores[metric.name][columns]
-    if table.notna().sum().max() < 2:
-        raise Untestable("there is one seed, and telling a difference from chance takes two or more")
     comparisons = compare_levels(table.to_numpy(), measurements.paired, metric.sign, assessment.resolution(metric.name))
     n_values = len(second.values)
     wins = []
@@ -128,6 +127,7 @@ def higher_when_tuned(assessment: Assessment, value: Any, than_value: Any) -> Re
     verdict: Verdict = "supported" if wins[0] else "contradicted" if wins[1] else "undecided"
     means = metric.sign * table.mean()
     leaders = [max(group, key=lambda i: float(means[i])) for group in groups]
+    require_seeds(assessment, (leaders[0], leaders[1]), metric.name)
     estimate = assessment.compare_scores(leaders[0], leaders[1], metric.name)
     gone = [
         i

@@ -73,7 +73,7 @@ def learns(assessment: Assessment, level: int) -> Result:
         "n": count(n),
         "n_failed": count(n_failed),
         "n_trained": count(n - n_failed),
-        "failed_low": write_share(float(row.failed_low)),
+        "failed_low": write_share(float(row.failed_low), unit=False),
         "failed_high": write_share(float(row.failed_high)),
     }
     if len(own):

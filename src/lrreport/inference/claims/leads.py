@@ -91,7 +91,7 @@ def _ask_lead(assessment: Assessment, level: int, metric: str, sign: int) -> Res
         "side": "above" if upward > 0 else "below",
         "rival": measurements.levels[rival].name,
         "point": assessment.point.text,
-        "others": list_levels(measurements, leads, "or") if leads else "",
+        "others": list_levels(measurements, leads) if leads else "",
         "candidates": list_levels(measurements, standing.candidates, "or"),
         "noun": one,
         "nouns": several,

@@ -93,7 +93,7 @@ def loss_ranks_as_accuracy(assessment: Assessment) -> Result:
     n = int(assessment.decision.table.n[levels].min())
     evidence = {"n_pairs": count(n_pairs), "n_apart": count(n_apart), "n_against": count(len(against)), "n": count(n)}
     names = {"metric": metric.label, "loss": loss.label, "noun": name_nouns(measurements)[0],
-             "nouns": name_nouns(measurements)[1], "differ": "differs" if n_apart == 1 else "differ",
+             "nouns": name_nouns(measurements)[1], "tried": count_nouns(n_pairs, "pair"), "differ": "differs" if n_apart == 1 else "differ",
              "pairs": "the only pair" if n_pairs == 1 else f"all {n_pairs} pairs"}  # fmt: skip
     if against:
         better, worse = against[0]
@@ -183,7 +183,7 @@ def describe_choice(assessment: Assessment, decision: Decision) -> tuple[str, di
         "n_levels": count(len(decision.compared)),
         "n_runs": count(n),
         "n_failed": count(n_failed),
-        "failed_low": write_share(float(table.failed_low[shown])),
+        "failed_low": write_share(float(table.failed_low[shown]), unit=False),
         "failed_high": write_share(float(table.failed_high[shown])),
         **quantify_levels(measurements, {"level": shown}),
         **quantify_list(measurements, "equal", decision.equal),

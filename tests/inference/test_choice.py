@@ -1,0 +1,221 @@
+"""The choice: candidates and bounds by a plainer route, looks, failures, ties, preferences, edges, two factors."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from lrreport.inference.assessment import assess
+from lrreport.inference.choice import Decision, find_share
+from lrreport.inference.edges import list_next
+from lrreport.inference.failures import find_guessing_limit
+from lrreport.study.decide import Look
+from lrreport.study.factors import Factor
+from lrreport.testing import make_measurements
+
+J = (0.0, 0.001, -0.002, 0.003, -0.001)
+K = (0.002, -0.001, 0.001, 0.0, -0.003)
+
+
+def decide(scores: Any, **options: Any) -> Decision:
+    return assess(make_measurements(scores, **options)).decision
+
+
+def around(mean: float, by: tuple[float, ...] = J) -> list[float]:
+    return [mean + one for one in by]
+
+
+def judge_plainly(scores: dict[float, list[float]], alpha: float, paired: bool) -> tuple[list[bool], list[float]]:
+    """Which levels may be the best and how far behind each is at most, by scipy's tests and their limits, pair by pair."""
+    levels, error = list(scores), alpha / (len(scores) - 1)
+    low, high = {}, {}
+    for i in levels:
+        for j in levels:
+            if i != j:
+                x, y = np.array(scores[j]), np.array(scores[i])
+                if paired and len(x) == len(y):
+                    interval = stats.ttest_rel(x, y).confidence_interval(1 - 2 * error)
+                else:
+                    interval = stats.ttest_ind(x, y, equal_var=False).confidence_interval(1 - 2 * error)
+                low[j, i], high[j, i] = interval
+    may = [not any(low[j, i] > 0 for j in levels if j != i) for i in levels]
+    best = [i for i, one in zip(levels, may, strict=True) if one]
+    return may, [max([0.0, *(high[j, i] for j in best if j != i)]) for i in levels]
+
+
+@pytest.mark.parametrize("paired", [True, False])
+@pytest.mark.parametrize("seed", range(12))
+def test_candidates_and_bounds_by_a_plainer_route(seed: int, paired: bool) -> None:
+    rng = np.random.default_rng(seed)
+    k = int(rng.integers(2, 8))
+    shared = rng.normal(0, 0.01, 9)
+    sizes = [int(rng.integers(3, 9)) for _ in range(k)] if seed % 2 else [6] * k
+    scores = {10.0**-i: list(0.8 + 0.004 * i + shared[:n] + rng.normal(0, 0.008, n)) for i, n in enumerate(sizes)}
+    decision = decide(scores, paired=paired)
+    may, at_most = judge_plainly(scores, 0.025, paired)
+    assert decision.table.may_be_best.tolist() == may
+    assert decision.table.behind_at_most.tolist() == pytest.approx(at_most)
+
+
+def test_the_first_look_spends_its_share_unless_it_is_declared_the_only_one() -> None:
+    scores = {0.1: around(0.85), 0.01: around(0.80, K)}
+    assert decide(scores).alpha == pytest.approx(0.025)
+    assert decide(scores, most_seeds=20).alpha == pytest.approx(0.025)
+    assert decide(scores, most_seeds=5).alpha == pytest.approx(0.05)
+    assert sum(find_share(m) for m in range(1, 10_000)) == pytest.approx(0.05, abs=1e-5)
+
+
+def test_looks_share_the_error_and_the_same_seeds_are_the_same_look() -> None:
+    scores = {0.1: around(0.85), 0.01: around(0.80, K)}
+    first = Look(number=1, n_seeds={0: 3, 1: 3}, alpha=0.025)
+    second = decide(scores, looks=(first,))
+    assert (second.look.number, second.alpha) == (2, pytest.approx(0.05 / 6))
+    again = decide(scores, looks=(first, second.look))
+    assert (again.look.number, again.alpha) == (2, pytest.approx(0.05 / 6))
+    assert again.look.dropped == (1,)
+    assert again.table.dropped.tolist() == [0, 2]
+    spent = decide(scores, looks=(Look(number=1, n_seeds={0: 3, 1: 3}, alpha=0.05),))
+    assert (spent.verdict, spent.reason) == ("not testable", "error spent")
+    assert spent.table.may_be_best.all()
+
+
+def test_a_dropped_level_neither_returns_nor_leads() -> None:
+    lucky = [0.90, 0.90, 0.901]
+    scores = {0.1: dict(enumerate(around(0.85))), 0.01: dict(enumerate(lucky)), 0.001: dict(enumerate(around(0.80, K)))}
+    look = Look(number=1, n_seeds={0: 3, 1: 3, 2: 3}, alpha=0.025, dropped=(1,))
+    decision = decide(scores, looks=(look,))
+    assert decision.leader == 0
+    assert decision.candidates == (0,)
+    assert decision.table.dropped.tolist() == [0, 1, 2]
+
+
+def test_best_good_enough_undecided_and_not_testable() -> None:
+    clear = decide({0.1: around(0.85), 0.01: around(0.80, K)})
+    assert (clear.verdict, clear.chosen, clear.equal) == ("best", 0, ())
+    close = decide({0.1: around(0.801, J), 0.01: around(0.80, tuple(one * 1.1 for one in J))})
+    assert (close.verdict, close.chosen, close.equal) == ("best", 0, (1,))
+    even = decide({0.1: around(0.8001, J), 0.01: around(0.80, K)})
+    assert (even.verdict, even.chosen, even.equal) == ("good enough", 1 if even.leader else 0, even.equal)
+    wide = decide({0.1: around(0.80, tuple(20 * one for one in J)), 0.01: around(0.80, K)})
+    assert (wide.verdict, wide.chosen, wide.reason) == ("undecided", None, "too close")
+    assert wide.more_seeds is not None
+    assert wide.more_seeds.n > 5
+    free = decide({0.1: around(0.80, tuple(20 * one for one in J)), 0.01: around(0.80, K)}, metric="val_rmse")
+    assert (free.verdict, free.reason, free.more_seeds) == ("undecided", "no margin", None)
+    for scores, reason in (
+        ({0.1: [0.8, 0.81, 0.8]}, "one level"),
+        ({0.1: [0.8], 0.01: [0.7]}, "one seed"),
+        ({0.1: [0.1, None, 0.1], 0.01: [None, 0.09, 0.1]}, "none learns"),
+        ({0.1: {}, 0.01: {}}, "no runs"),
+    ):
+        assert (decide(scores).verdict, decide(scores).reason) == ("not testable", reason)
+    assert decide({0.1: [0.9, 0.91], 0.01: [0.5, 0.51]}).reason == "two seeds"
+
+
+def test_a_level_that_failed_whole_is_out_and_not_compared() -> None:
+    decision = decide({1.0: [None] * 5, 0.1: around(0.85), 0.01: around(0.80, K)})
+    assert decision.compared == (1, 2)
+    assert decision.n_comparisons == 1
+    assert not decision.table.may_be_best[0]
+    assert (decision.table.failed_low[0], decision.table.failed_high[0]) == pytest.approx((0.05**0.2, 1.0))
+    alone = decide({1.0: [None] * 5, 0.1: around(0.85)})
+    assert (alone.verdict, alone.chosen) == ("best", 1)
+
+
+def test_a_single_seed_neither_rules_out_nor_is_ruled_out() -> None:
+    decision = decide({0.1: around(0.85), 0.01: [0.9], 0.001: around(0.80, K)})
+    assert decision.candidates == (0, 1)
+    assert decision.table.behind_at_most.tolist() == [1.0, 1.0, 1.0]  # as far as an accuracy can be behind
+
+
+@pytest.mark.parametrize(("prefer", "chosen"), [("mean", 1), ("lowest", 2), ("highest", 0)])
+def test_the_study_may_prefer_among_the_practically_equal(prefer: str, chosen: int) -> None:
+    by = tuple(one / 10 for one in J)
+    scores = {0.1: around(0.8002, by), 0.01: around(0.8004, by), 0.001: around(0.80, by), 0.0001: around(0.70, by)}
+    decision = decide(scores, prefer=prefer)
+    assert (decision.leader, decision.chosen, decision.preferred) == (1, chosen, prefer != "mean")
+    assert set(decision.equal) == {0, 1, 2} - {chosen}
+
+
+def test_the_fastest_may_be_preferred() -> None:
+    by = tuple(one / 10 for one in J)
+    slow = [[0.1, 0.3, 0.6, 0.8004 + one] for one in by]
+    fast = [[0.1, 0.7, 0.79, 0.80 + one] for one in by]
+    decision = assess(make_measurements(curves={"val_accuracy": {0.1: slow, 0.01: fast}}, prefer="fastest")).decision
+    assert (decision.leader, decision.chosen) == (0, 1)
+
+
+def test_ties_are_listed_and_broken_without_regard_to_order() -> None:
+    scores = {0.03: [0.99] * 3, 0.01: [0.99] * 3, 0.003: [0.99] * 3, 0.001: [0.9] * 3}
+    decision, turned = decide(scores), decide(dict(reversed(scores.items())))
+    assert sorted(decision.tied) == [0, 1, 2]
+    assert decision.leader == 2  # the lowest value
+    assert turned.leader == 1
+    failing = decide({0.03: [0.99] * 3, 0.003: [0.99, 0.99, None]})
+    assert failing.leader == 0
+
+
+def test_guessing_is_measured_from_chance() -> None:
+    def limit(scores: Any, **options: Any) -> float:
+        made = make_measurements(scores, **options)
+        return find_guessing_limit(made, made.values.pivot(index="seed", columns="level", values="value"))
+
+    assert limit({0.1: [0.9, 0.9]}) == pytest.approx(0.18)
+    assert limit({0.1: [0.101, 0.1]}) == pytest.approx(0.105)  # the margin, where nothing learns
+    assert limit({0.1: [0.9, 0.1]}) == pytest.approx(0.18)  # the failed seed does not lower it
+    assert limit({0.1: [0.999, 0.999]}, chance=0.99) == pytest.approx(0.991)
+    assert math.isnan(limit({0.1: [0.9, 0.9]}, chance=None))
+
+
+@pytest.mark.parametrize(
+    ("scores", "verdict", "n_ends"),
+    [
+        ({0.1: around(0.85), 0.01: around(0.80, K), 0.001: around(0.7)}, "supported", 1),
+        ({0.1: around(0.80), 0.01: around(0.85, K), 0.001: around(0.7)}, "contradicted", 0),
+        ({0.1: around(0.84, tuple(20 * one for one in J)), 0.01: around(0.85, K), 0.001: around(0.7)}, "undecided", 1),
+        ({0.1: around(0.8496), 0.01: around(0.85, J), 0.001: around(0.7)}, "undecided", 1),  # out, but as good
+        ({0.1: around(0.85), 0.01: around(0.85, K)}, "supported", 2),
+        ({1.0: [None] * 5, 0.1: around(0.85), 0.01: around(0.80, K)}, "contradicted", 0),
+        ({0.1: around(0.85), 0.01: around(0.80), 0.001: {}}, "not testable", 0),
+        ({0.1: around(0.85)}, "not testable", 0),
+    ],
+)
+def test_the_edge(scores: Any, verdict: str, n_ends: int) -> None:
+    [edge] = decide(scores).edges
+    assert (edge.verdict, len(edge.ends)) == (verdict, n_ends)
+    assert bool(edge.next_values) == bool(n_ends)
+    assert edge.failed == ((0,) if 1.0 in scores else ())
+
+
+@pytest.mark.parametrize(
+    ("values", "side", "following"),
+    [
+        ((0.1, 0.01), "highest", [0.3, 1.0]),
+        ((0.1, 0.01), "lowest", [0.003, 0.001]),
+        ((0.0003, 0.00003), "highest", [0.001, 0.003]),
+        ((0.0003, 0.00003), "lowest", [1e-5, 3e-6]),
+        ((0.001, 0.0005), "highest", [0.003, 0.009 / 0.9]),  # small rates, although they span a factor of 2 only
+        ((32, 64, 128), "highest", [256, 512]),
+        ((32, 64, 128), "lowest", [16, 8]),
+        ((2, 1), "lowest", []),
+        ((0.5, 0.9), "highest", [1.3, 1.7]),
+        ((10, 20), "highest", [30, 40]),
+        ((10, 20), "lowest", []),
+    ],
+)
+def test_the_next_values_are_about_three_times_as_far(values: tuple[Any, ...], side: Any, following: list[Any]) -> None:
+    assert list_next(Factor("x", "x", values, True), side) == pytest.approx(following)
+
+
+def test_two_factors_are_one_family_and_one_within_each_value() -> None:
+    means = {(0.1, 32): 0.80, (0.01, 32): 0.85, (0.1, 64): 0.86, (0.01, 64): 0.80, (0.001, 64): 0.70}
+    scores = {key: around(mean, (J, K)[i % 2]) for i, (key, mean) in enumerate(means.items())}
+    decision = decide(scores, factors=("learning_rate", "batch_size"))
+    assert decision.n_comparisons == 4
+    assert decision.chosen == 2
+    assert {value: part.n_comparisons for value, part in decision.within.items()} == {32: 3, 64: 3}  # 1 + 2 together
+    assert {value: part.candidates for value, part in decision.within.items()} == {32: (1,), 64: (2,)}
+    assert [edge.factor for edge in decision.edges] == ["learning_rate", "batch_size"]
+    assert decision.edges[1].verdict == "supported"

@@ -1,0 +1,444 @@
+"""Each claim in each verdict that it can have, and the sentences a reader gets."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lrreport.errors import LrreportError
+from lrreport.inference.assessment import assess
+from lrreport.inference.claims import VERDICTS, VOCABULARY, Finding, ask, ask_published, check_published_claim
+from lrreport.inference.claims.phrases import GROUPS, SHARED, find_phrase
+from lrreport.inference.measurements import Measurements
+from lrreport.study.decide import Look, PublishedClaim
+from lrreport.testing import make_measurements
+
+Tell = Callable[..., Finding]
+J = (0.0, 0.001, -0.002, 0.003, -0.001)
+K = (0.002, -0.001, 0.001, 0.0, -0.003)
+WIDE = (0.03, -0.04, 0.02, 0.035, -0.045)
+NUMBER = re.compile(r"\d[\d,.]*\d(?:e-?\d+)?|\d(?:e-?\d+)?")
+OF_METHOD = {"95", "5"}  # per cent of intervals, and the error of a study
+
+
+def add(values: list[float], by: tuple[float, ...]) -> list[list[float]]:
+    """Curves of seeds that differ at their end only."""
+    return [[*values[:-1], values[-1] + one] for one in by]
+
+
+def accuracy(
+    end: float, by: tuple[float, ...] = J, start: tuple[float, ...] = (0.1, 0.5, 0.7, 0.75, 0.78)
+) -> list[list[float]]:
+    return add([*start, end], by)
+
+
+def loss(*values: float, by: tuple[float, ...] = J) -> list[list[float]]:
+    return add(list(values), by)
+
+
+FALLING = (2.3, 1.0, 0.8, 0.7, 0.6)
+FLAT = (2.3, 1.0, 0.5, 0.5, 0.5)
+
+
+def study(**options: Any) -> Measurements:
+    """Four rates: 1.0 best but rough, 0.1 a little below, 0.01 clearly below and slow, 0.001 with two failed seeds."""
+    curves = {
+        "val_accuracy": {
+            1.0: accuracy(0.86, J),
+            0.1: accuracy(0.8585, K),
+            0.01: accuracy(0.80, J, (0.1, 0.3, 0.4, 0.5, 0.65)),
+            0.001: [*accuracy(0.50, K)[:3], [0.1] * 6, [0.1] * 6],
+        },
+        "val_loss": {
+            1.0: loss(2.3, 0.9, 1.2, 0.6, 0.9, 0.5),
+            0.1: loss(*FLAT, 0.5, by=tuple(one / 10 for one in K)),
+            0.01: loss(2.3, 1.5, 1.2, 1.0, 0.9, 0.8),
+            0.001: [*loss(2.3, 2.0, 1.8, 1.7, 1.6, 1.5, by=K)[:3], [2.3] * 6, [2.3] * 6],
+        },
+    }
+    finals = {
+        "test_accuracy": {
+            1.0: [0.855 + j for j in K],
+            0.1: [0.86 + j for j in J],
+            0.01: [0.79 + j for j in K],
+            0.001: [0.5] * 5,
+        },
+        "final_train_accuracy": {1.0: [0.90 + j for j in K], 0.1: [0.88 + j for j in J], 0.01: [0.80] * 5},
+    }
+    return make_measurements(curves=curves, finals=finals, **options)
+
+
+def one_rate(
+    val_loss: list[list[float]], val_accuracy: list[list[float]] | None = None, **options: Any
+) -> Measurements:
+    scores = None if val_accuracy else {0.1: [0.8 + j for j in J[: len(val_loss)]]}
+    curves = {"val_loss": {0.1: val_loss}} | ({"val_accuracy": {0.1: val_accuracy}} if val_accuracy else {})
+    return make_measurements(scores, curves=curves, **options)
+
+
+def pair(a: list[float], b: list[float], metric: str = "val_accuracy", **options: Any) -> Measurements:
+    return make_measurements({0.1: a, 0.01: b}, metric=metric, **options)
+
+
+def many(n_failed: int, other: int, n: int = 30) -> Measurements:
+    scores = [[None] * failed + [0.8 + 0.001 * (i % 5) for i in range(n - failed)] for failed in (n_failed, other)]
+    return make_measurements(dict(zip((0.1, 0.01), scores, strict=True)))
+
+
+def grid(
+    means: dict[tuple[float, int], float], by: tuple[tuple[float, ...], ...] = (J, K), **options: Any
+) -> Measurements:
+    scores = {key: [mean + one for one in by[i % len(by)]] for i, (key, mean) in enumerate(means.items())}
+    return make_measurements(scores, factors=("learning_rate", "batch_size"), **options)
+
+
+def moving(best_at_32: float, best_at_256: float, gap: float = 0.05, shift: float = 0.0) -> Measurements:
+    rates = (0.1, 0.01, 0.001)
+    means = {(rate, size): 0.8 - gap * (rate != best) - (shift if size == 256 else 0)
+             for size, best in ((32, best_at_32), (256, best_at_256)) for rate in rates}  # fmt: skip
+    return grid(means, (J, K, J[::-1]))
+
+
+ONE, TWO = {"level": 0}, {"level": 0, "than": 1}
+ON = {"metric": "val_accuracy"}
+S, C, U, N = VERDICTS
+base = [0.80 + j for j in J]
+near = [0.802 + j / 4 for j in K]
+CASES: list[tuple[str, str, dict[str, Any], Callable[[], Measurements]]] = [
+    ("higher", S, {"level": 0, "than": 2, **ON}, study),
+    ("higher", C, {"level": 2, "than": 0, **ON}, study),
+    ("higher", U, {**TWO, **ON}, lambda: pair([0.80 + w for w in WIDE], base)),
+    ("higher", N, {**TWO, **ON}, lambda: pair([0.9], [0.8])),
+    ("lower", S, {"level": 2, "than": 0, **ON}, study),
+    ("lower", C, {"level": 0, "than": 2, **ON}, study),
+    ("lower", U, {**TWO, **ON}, study),
+    ("lower", N, {"level": 0, "than": 3, **ON}, lambda: make_measurements({0.1: base, 0.01: base, 0.001: base, 1.0: [None] * 5})),
+    ("slightly_higher", S, {**TWO, **ON}, lambda: pair([0.802 + j for j in J], [0.80 + j * 1.1 for j in J])),
+    ("slightly_higher", C, {"level": 0, "than": 2, **ON}, study),
+    ("slightly_higher", U, {**TWO, **ON}, lambda: pair([0.805 + k / 2 for k in K], base)),
+    ("slightly_higher", N, {**TWO, "metric": "val_rmse"}, lambda: pair(base, near, "val_rmse")),
+    ("slightly_lower", S, {**TWO, **ON}, lambda: pair([0.798 + j for j in J], [0.80 + j * 1.1 for j in J])),
+    ("slightly_lower", C, {"level": 2, "than": 0, **ON}, study),
+    ("slightly_lower", U, {**TWO, **ON}, lambda: pair([0.795 + k / 2 for k in K], base)),
+    ("slightly_lower", N, {**TWO, **ON}, lambda: pair(base[:1], near[:1])),
+    ("practically_equal", S, {**TWO, **ON}, lambda: pair(near, base)),
+    ("practically_equal", C, {"level": 0, "than": 2, **ON}, study),
+    ("practically_equal", U, {**TWO, **ON}, lambda: pair([0.80 + w for w in WIDE], base)),
+    ("practically_equal", N, {**TWO, "metric": "val_rmse"}, lambda: pair(base, near, "val_rmse")),
+    ("sooner", S, {"level": 0, "than": 2}, study),
+    ("sooner", C, {"level": 2, "than": 0}, study),
+    ("sooner", U, TWO, lambda: make_measurements(curves={"val_accuracy": {
+        0.1: [[0.1, 0.70 + w, 0.85] for w in WIDE], 0.01: [[0.1, 0.71 - w / 2, 0.85] for w in WIDE[::-1]]}})),
+    ("sooner", N, TWO, lambda: pair(base, near)),
+    ("slowest", S, {"level": 2}, lambda: make_measurements(curves={"val_accuracy": {
+        1.0: accuracy(0.86), 0.1: accuracy(0.855, K), 0.01: accuracy(0.84, J, (0.1, 0.3, 0.4, 0.5, 0.65))}})),
+    ("slowest", C, {"level": 0}, lambda: make_measurements(curves={"val_accuracy": {
+        1.0: accuracy(0.86), 0.01: accuracy(0.84, J, (0.1, 0.3, 0.4, 0.5, 0.65))}})),
+    ("slowest", U, {"level": 0}, lambda: make_measurements(curves={"val_accuracy": {
+        0.1: [[0.1, 0.70 + w, 0.85] for w in WIDE], 0.01: [[0.1, 0.71 - w / 2, 0.85] for w in WIDE[::-1]]}})),
+    ("slowest", N, {"level": 0}, lambda: one_rate(loss(*FALLING), accuracy(0.8))),
+    ("more_stable", S, {"level": 1, "than": 0}, study),
+    ("more_stable", C, {"level": 0, "than": 1}, study),
+    ("more_stable", U, TWO, lambda: make_measurements({0.1: base, 0.01: near}, curves={"val_loss": {
+        0.1: [[2.3, 1.0, 1.01 + w, 0.9] for w in WIDE], 0.01: [[2.3, 1.0, 1.012 - w, 0.9] for w in WIDE]}})),
+    ("more_stable", N, TWO, lambda: pair(base, near)),
+    ("most_stable", S, {"level": 1}, lambda: make_measurements({0.1: base, 0.01: near}, curves={"val_loss": {
+        0.1: loss(2.3, 0.9, 1.2, 0.5), 0.01: loss(2.3, 1.0, 0.9, 0.8)}})),
+    ("most_stable", C, {"level": 0}, study),
+    ("most_stable", U, {"level": 0}, lambda: make_measurements({0.1: base, 0.01: near}, curves={"val_loss": {
+        0.1: [[2.3, 1.0, 1.01 + w, 0.9] for w in WIDE], 0.01: [[2.3, 1.0, 1.012 - w, 0.9] for w in WIDE]}})),
+    ("most_stable", N, {"level": 0}, lambda: pair(base, near)),
+    ("fails_no_more_often", S, TWO, lambda: many(0, 12)),
+    ("fails_no_more_often", C, TWO, lambda: many(12, 0)),
+    ("fails_no_more_often", U, TWO, lambda: many(1, 3)),
+    ("fails_no_more_often", N, TWO, lambda: make_measurements({0.1: base, 0.01: {}})),
+    ("best", S, {"level": 0, **ON}, lambda: pair([0.85 + j for j in J], base)),
+    ("best", C, {"level": 2, **ON}, study),
+    ("best", U, {"level": 0, **ON}, lambda: pair([0.80 + w for w in WIDE], base)),
+    ("best", N, {"level": 0, **ON}, lambda: make_measurements({0.1: base})),
+    ("worst", S, {"level": 1, **ON}, lambda: pair([0.85 + j for j in J], base)),
+    ("worst", C, {"level": 0, **ON}, study),
+    ("worst", U, {"level": 1, **ON}, lambda: pair([0.80 + w for w in WIDE], base)),
+    ("worst", N, {"level": 3, **ON}, lambda: make_measurements({0.1: base, 0.01: base, 0.001: base, 1.0: [None] * 5})),
+    ("at_most_behind", S, {"level": 1, "by": 0.005, **ON}, lambda: pair(near, base)),
+    ("at_most_behind", C, {"level": 2, "by": 0.02, **ON}, study),
+    ("at_most_behind", U, {"level": 0, "by": 0.005, **ON}, lambda: pair([0.80 + w for w in WIDE], base)),
+    ("at_most_behind", N, {"level": 0, "by": 0.005, **ON}, lambda: make_measurements({0.1: base})),
+    ("learns", S, ONE, study),
+    ("learns", C, ONE, lambda: make_measurements({0.1: [0.1, 0.101, None], 0.01: base[:3]})),
+    ("learns", U, {"level": 3}, study),
+    ("learns", N, ONE, lambda: pair(base, near, "val_rmse")),
+    ("trains_stably", S, {"level": 1}, study),
+    ("trains_stably", C, {"level": 0}, study),
+    ("trains_stably", U, ONE, lambda: one_rate([[2.3, 1.0, 1.02 + w, 0.9] for w in WIDE])),
+    ("trains_stably", N, ONE, lambda: make_measurements({0.1: base})),
+    ("still_improving", S, {"level": 2}, study),
+    ("still_improving", C, {"level": 1}, study),
+    ("still_improving", U, ONE, lambda: one_rate([[2.3, 1.0, 0.51, 0.5, 0.5 + w] for w in WIDE])),
+    ("still_improving", N, ONE, lambda: one_rate([[2.3, 1.0, 0.9]] * 3)),
+    ("levelled_off", S, {"level": 1}, study),
+    ("levelled_off", C, {"level": 2}, study),
+    ("levelled_off", U, ONE, lambda: one_rate([[2.3, 1.0, 0.51, 0.5, 0.5 + w] for w in WIDE])),
+    ("levelled_off", N, ONE, lambda: make_measurements({0.1: base})),
+    ("overfits", S, ONE, lambda: one_rate(loss(2.3, 0.5, 0.4, 0.5, 0.6), accuracy(0.70, J, (0.1, 0.6, 0.85, 0.8)))),
+    ("overfits", C, {"level": 2}, study),
+    ("overfits", U, ONE, lambda: one_rate([[2.3, 0.6, 0.5, 0.5 + w] for w in WIDE])),
+    ("overfits", N, ONE, lambda: one_rate([[2.3, 0.6, 0.5, 0.4]] * 2)),
+    ("does_not_overfit", S, {"level": 2}, study),
+    ("does_not_overfit", C, ONE, lambda: one_rate(loss(2.3, 0.5, 0.4, 0.5, 0.6))),
+    ("does_not_overfit", U, ONE, lambda: one_rate([[2.3, 0.6, 0.5, 0.5 + w] for w in WIDE])),
+    ("does_not_overfit", N, ONE, lambda: make_measurements({0.1: base})),
+    ("all_finished", S, {}, study),
+    ("all_finished", C, {}, lambda: make_measurements({0.1: [*base[:4], None], 0.01: base}, planned=range(6))),
+    ("all_finished", N, {}, lambda: make_measurements({0.1: {}, 0.01: {}}, planned=())),
+    ("loss_ranks_as_accuracy", S, {}, lambda: make_measurements({0.1: [0.85 + j for j in J], 0.01: base}, finals={
+        "val_loss": {0.1: [0.4 + k for k in K], 0.01: [0.5 + j for j in J]}})),
+    ("loss_ranks_as_accuracy", C, {}, lambda: make_measurements({0.1: [0.85 + j for j in J], 0.01: base}, finals={
+        "val_loss": {0.1: [0.6 + k for k in K], 0.01: [0.5 + j for j in J]}})),
+    ("loss_ranks_as_accuracy", U, {}, lambda: make_measurements({0.1: near, 0.01: base}, finals={
+        "val_loss": {0.1: [0.5 + w for w in WIDE], 0.01: [0.5 + j for j in J]}})),
+    ("loss_ranks_as_accuracy", N, {}, lambda: pair(base, near, "val_loss")),
+    ("edge_of_range", S, {}, study),
+    ("edge_of_range", C, {}, lambda: make_measurements({1.0: base, 0.1: [0.9 + k for k in K], 0.01: base})),
+    ("edge_of_range", U, {}, lambda: make_measurements({1.0: [0.89 + w for w in WIDE], 0.1: [0.9 + k for k in K], 0.01: base})),
+    ("edge_of_range", N, {}, lambda: make_measurements({"SGD": base, "Adam": near}, factors=("optimizer",))),
+    ("choice", S, {}, study),
+    ("choice", U, {}, lambda: pair([0.80 + w for w in WIDE], base)),
+    ("choice", N, {}, lambda: pair([0.9], [0.9])),
+    ("best_combination", S, {}, lambda: moving(0.1, 0.01, shift=0.05)),
+    ("best_combination", U, {}, lambda: grid({(0.1, 32): 0.8, (0.01, 32): 0.8, (0.1, 64): 0.8}, (WIDE, J, WIDE[::-1]))),
+    ("best_combination", N, {}, study),
+    ("best_rate_moves", S, {}, lambda: moving(0.1, 0.001)),
+    ("best_rate_moves", C, {}, lambda: moving(0.01, 0.01)),
+    ("best_rate_moves", U, {}, lambda: moving(0.01, 0.1, gap=0.0001)),
+    ("best_rate_moves", N, {}, study),
+    ("higher_when_tuned", S, {"value": 32, "than_value": 256}, lambda: moving(0.01, 0.01, shift=0.1)),
+    ("higher_when_tuned", C, {"value": 256, "than_value": 32}, lambda: moving(0.01, 0.01, shift=0.1)),
+    ("higher_when_tuned", U, {"value": 32, "than_value": 256}, lambda: moving(0.01, 0.1, gap=0.001)),
+    ("higher_when_tuned", N, {"value": 32, "than_value": 256}, study),
+]  # fmt: skip
+
+
+def list_numbers(text: str) -> set[str]:
+    return set(NUMBER.findall(text)) - OF_METHOD
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict", "arguments", "make_study"), CASES, ids=[f"{name}-{v}" for name, v, _, _ in CASES]
+)
+def test_every_claim_in_every_verdict(
+    name: str,
+    verdict: str,
+    arguments: dict[str, Any],
+    make_study: Callable[[], Measurements],
+    tell: Tell,
+    sentences: Any,
+) -> None:
+    finding = tell(assess(make_study()), name, **arguments)
+    assert finding.verdict == verdict, finding.sentence
+    known = list_numbers(" ".join(quantity.text for quantity in finding.evidence.values()))
+    assert list_numbers(finding.sentence) <= known | list_numbers(" ".join(NUMBER_WORDS)), finding.sentence
+    sentences.check(f"{name}, {verdict}", f"[{finding.word} | {finding.size} | {finding.tone}] {finding.sentence}")
+
+
+NUMBER_WORDS = ("(epoch 1)", "(epoch 2)", "(epoch 3)", "(epoch 4)", "epoch 5)")  # the point where runs are compared
+
+
+def test_no_verdict_is_left_out() -> None:
+    seen = {name: {verdict for other, verdict, _, _ in CASES if other == name} for name in VOCABULARY}
+    lacking = {"all_finished": {U}, "choice": {C}, "best_combination": {C}}  # what these cannot have
+    assert {name: set(VERDICTS) - verdicts for name, verdicts in seen.items() if set(VERDICTS) - verdicts} == lacking
+
+
+def test_the_vocabulary_keeps_its_names() -> None:
+    assert set(VOCABULARY) == {
+        "higher", "lower", "slightly_higher", "slightly_lower", "best", "worst", "learns", "trains_stably", "still_improving",
+        "levelled_off", "overfits", "does_not_overfit", "sooner", "slowest", "more_stable", "most_stable", "all_finished",
+        "loss_ranks_as_accuracy", "edge_of_range", "choice", "best_rate_moves", "higher_when_tuned", "best_combination",
+        "practically_equal", "at_most_behind", "fails_no_more_often",
+    }  # fmt: skip
+
+
+def test_every_claim_has_a_rule_and_every_phrase_a_claim() -> None:
+    for claim in VOCABULARY.values():
+        assert claim.rule.endswith("."), claim.name
+        assert claim.measure.__doc__
+    used = {group for name in VOCABULARY for group in SHARED.get(name, (name,))}
+    assert set(GROUPS) == used
+    assert find_phrase("practically_equal", "unclear") != find_phrase("higher", "unclear")
+
+
+@pytest.mark.parametrize(
+    "name", ["higher", "lower", "practically_equal", "sooner", "more_stable", "fails_no_more_often"]
+)
+def test_swapping_two_levels_swaps_the_finding(name: str, tell: Tell) -> None:
+    found = assess(study())
+    metric = {} if VOCABULARY[name].parameters == ("level", "than") else ON
+    there, back = (tell(found, name, level=a, than=b, **metric) for a, b in ((0, 2), (2, 0)))
+    assert (there.effect, there.low, there.high) == pytest.approx((-back.effect, -back.high, -back.low), nan_ok=True)
+    swapped = {S: C, C: S}
+    expected = there.verdict if name == "practically_equal" else swapped.get(there.verdict, there.verdict)
+    assert back.verdict == expected
+
+
+def test_a_level_that_never_arrives_is_later(tell: Tell) -> None:
+    late = [[0.1, 0.3, 0.4, 0.5, 0.6] for _ in range(9)]
+    early = [[0.1, 0.7, 0.8, 0.85, 0.9 + 0.001 * i] for i in range(9)]
+    found = assess(make_measurements(curves={"val_accuracy": {0.1: early, 0.01: late}}))
+    sooner = tell(found, "sooner", level=0, than=1)
+    assert (sooner.verdict, sooner.evidence["than_missed"].value) == ("supported", 9)
+    assert tell(found, "sooner", level=1, than=0).verdict == "contradicted"
+    assert tell(found, "slowest", level=1).verdict == "supported"
+    assert tell(found, "slowest", level=0).verdict == "contradicted"
+    few = assess(make_measurements(curves={"val_accuracy": {0.1: early[:4], 0.01: late[:4]}}))
+    assert tell(few, "sooner", level=0, than=1).verdict == "undecided"  # four signs cannot reach 5 %
+    loose = assess(make_measurements(curves={"val_accuracy": {0.1: early, 0.01: late}}, paired=False))
+    assert tell(loose, "sooner", level=0, than=1).verdict == "not testable"
+
+
+def test_times_are_compared_on_one_machine_only(tell: Tell) -> None:
+    curves = {"val_accuracy": {0.1: accuracy(0.86), 0.01: accuracy(0.85, K, (0.1, 0.3, 0.4, 0.5, 0.65))},
+              "cpu_seconds": {rate: [[0.0, 2.0, 2.0, 2.0, 2.0, 2.0]] * 5 for rate in (0.1, 0.01)}}  # fmt: skip
+    seconds = (
+        study()
+        .metrics["val_loss"]
+        .model_copy(update={"name": "cpu_seconds", "label": "CPU seconds", "unit": "s", "split": "train"})
+    )
+    made = {"curves": curves, "metrics": {"cpu_seconds": seconds}}
+    one = tell(assess(make_measurements(**made, facts={"host": ["a", "a"]})), "sooner", level=0, than=1)
+    assert one.evidence["seconds"].value == pytest.approx(2 * one.evidence["when"].value, abs=1e-6)
+    assert one.sentence.endswith(" CPU seconds of training.")
+    for fact in ("host", "cpu"):
+        other = tell(assess(make_measurements(**made, facts={fact: ["a", "b"]})), "sooner", level=0, than=1)
+        assert other.verdict == one.verdict
+        assert "seconds" not in other.evidence
+        assert other.sentence.endswith("since the runs were made on different machines.")
+
+
+def test_a_lower_metric_mirrors_a_higher_one(tell: Tell) -> None:
+    up = assess(pair([0.85 + j for j in J], base))
+    down = assess(pair([0.15 - j for j in J], [0.2 - j for j in J], "val_rmse", margin=0.005))
+    for name in ("best", "worst"):
+        for level in (0, 1):
+            one = tell(up, name, level=level, metric="val_accuracy")
+            other = tell(down, name, level=level, metric="val_rmse")
+            assert one.verdict == other.verdict
+            assert one.effect == pytest.approx(-other.effect)
+    assert up.decision.table.behind_at_most.tolist() == pytest.approx(
+        down.decision.table.behind_at_most.tolist(), abs=1e-3
+    )
+
+
+def test_the_family_grows_with_the_levels(tell: Tell) -> None:
+    two = assess(pair([0.803 + k / 2 for k in K], base))
+    three = assess(make_measurements({0.1: [0.803 + k / 2 for k in K], 0.01: base, 0.001: [0.7 + w for w in WIDE]}))
+    a, b = (tell(found, "higher", level=0, than=1, metric="val_accuracy") for found in (two, three))
+    assert b.evidence["p"].value == pytest.approx(min(1, 3 * a.evidence["p"].value))
+    assert b.high - b.low > a.high - a.low
+
+
+PUBLISHED: list[tuple[str, dict[str, Any], str]] = [
+    ("nicest", {}, "no claim 'nicest'; the claims are "),
+    ("best", {"rate": 0.1}, "best takes learning_rate, metric, not rate"),
+    ("choice", {"learning_rate": 0.1}, "choice takes no arguments, not learning_rate"),
+    ("best", {"learning_rate": 0.1, "metric": "speed"}, "no metric 'speed'; the metrics are val_accuracy, test_accuracy, "),
+    ("best", {"learning_rate": 0.1, "metric": ["val_loss"]}, "no metric ['val_loss']; the metrics are "),
+    ("sooner", {"learning_rate": 0.1, "than": 0.1}, "it compares 0.1 with itself; name two values"),
+    ("learns", {"learning_rate": 0.7}, "the study has no learning rate 0.7; it has 1.0, 0.1, 0.01, 0.001"),
+    ("learns", {"learning_rate": True}, "the study has no learning rate True; it has "),
+    ("learns", {"learning_rate": {"rate": 0.1}}, "a level has the keys learning_rate, not rate"),
+    ("at_most_behind", {"learning_rate": 0.1, "metric": "val_loss", "by": -1}, "by is -1; give a positive number on "),
+    ("higher_when_tuned", {"value": 0.1, "than_value": 0.01}, "higher_when_tuned compares values of a second factor, and "),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("claim", "arguments", "message"), PUBLISHED)
+def test_a_published_claim_that_cannot_be_asked_is_refused(claim: str, arguments: dict[str, Any], message: str) -> None:
+    made = study()
+    with pytest.raises(LrreportError) as error:
+        check_published_claim(PublishedClaim(says="so", claim=claim, arguments=arguments), made.factors, made.metrics)
+    assert str(error.value).startswith(f"published claim 'so': {message}")
+    assert "\n" not in str(error.value)
+
+
+def test_published_claims_name_levels_by_value() -> None:
+    found = assess(study())
+    claim = PublishedClaim(
+        says="so",
+        claim="higher",
+        arguments={"learning_rate": 1.0, "than": 0.01, "metric": "val_accuracy"},
+        remark="Indeed.",
+    )
+    finding = ask_published(found, claim)
+    assert (finding.verdict, finding.arguments["level"], finding.arguments["than"]) == ("supported", 0, 2)
+    assert finding.sentence.endswith(" Indeed.")
+    two = assess(moving(0.1, 0.001))
+    level = {"learning_rate": 0.1, "batch_size": 256}
+    asked = PublishedClaim(says="so", claim="best", arguments={"level": level, "metric": "val_accuracy"})
+    assert ask_published(two, asked).arguments["level"] == 3
+    with pytest.raises(LrreportError, match="the study varies two settings; name a level as a table such as"):
+        ask_published(two, PublishedClaim(says="so", claim="learns", arguments={"learning_rate": 0.1}))
+    tuned = PublishedClaim(says="so", claim="higher_when_tuned", arguments={"value": 32, "than_value": 256})
+    assert ask_published(two, tuned).verdict == "undecided"
+    named = assess(make_measurements({"SGD": base, "Adam": near}, factors=("optimizer",)))
+    assert ask_published(
+        named, PublishedClaim(says="so", claim="learns", arguments={"optimizer": "Adam"})
+    ).arguments == {"level": 1}
+
+
+def test_a_published_claim_about_a_missing_run_is_not_testable() -> None:
+    found = assess(make_measurements({0.1: base, 0.01: {}}))
+    finding = ask_published(found, PublishedClaim(says="so", claim="trains_stably", arguments={"learning_rate": 0.01}))
+    assert finding.sentence == "Not testable for 0.01: it has no run."
+
+
+def test_a_level_whose_runs_are_missing_may_be_the_best(tell: Tell) -> None:
+    means = {(rate, size): 0.8 - 0.05 * (rate != 0.01) for size in (32, 256) for rate in (0.1, 0.01, 0.001)}
+    assert tell(assess(grid(means)), "best_rate_moves").verdict == "contradicted"
+    scores = {key: [mean + j for j in J] for key, mean in means.items()}
+    missing = make_measurements(scores | {(0.1, 256): {}}, factors=("learning_rate", "batch_size"))
+    assert tell(assess(missing), "best_rate_moves").verdict == "undecided"
+    assert tell(assess(missing), "higher_when_tuned", value=32, than_value=256).verdict == "not testable"
+
+
+def test_a_best_rate_at_an_end_of_the_range_may_move_outside(tell: Tell) -> None:
+    finding = tell(assess(moving(0.1, 0.1)), "best_rate_moves")
+    assert finding.verdict == "undecided"
+    assert "lies at an end of the range tried" in finding.sentence
+
+
+def test_edges_of_both_factors_can_be_asked(tell: Tell) -> None:
+    found = assess(moving(0.01, 0.01, shift=0.05))
+    assert tell(found, "edge_of_range").verdict == "contradicted"
+    size = tell(found, "edge_of_range", factor="batch_size")
+    assert size.verdict == "supported"
+    assert [size.evidence[f"next_{i}"].value for i in (1, 2)] == [16, 8]
+
+
+def test_runs_of_unequal_length_are_compared_at_the_last_common_point(tell: Tell) -> None:
+    long = [[0.1, 0.5, 0.8, 0.9, 0.95 + j] for j in J]
+    short = [[0.1, 0.6, 0.85 + k] for k in K]
+    found = assess(make_measurements(curves={"val_accuracy": {0.1: long, 0.01: short}}))
+    assert found.decision.leader == 1
+    assert "epoch 2, the last that all runs have" in tell(found, "choice").sentence
+
+
+def test_many_levels_are_listed_in_part(tell: Tell) -> None:
+    rng = np.random.default_rng(0)
+    found = assess(make_measurements({10.0**-i: list(0.8 + rng.normal(0, 0.01, 4)) for i in range(12)}))
+    finding = tell(found, "choice")
+    assert re.search(r"or \d+ more may be the best", finding.sentence)
+    assert len(finding.evidence) < 30
+
+
+def test_looks_are_taken_into_account(tell: Tell) -> None:
+    scores = {0.1: [0.85 + j for j in (*J, *K)], 0.01: [0.8495 + k for k in (*K, *J)], 0.001: base}
+    look = Look(number=1, n_seeds={0: 5, 1: 5, 2: 5}, alpha=0.025, dropped=(2,))
+    found = assess(make_measurements(scores, looks=(look,)))
+    assert found.decision.look.number == 2
+    assert found.decision.alpha == pytest.approx(0.05 / 6)
+    assert found.decision.table.dropped.tolist() == [0, 0, 1]
+    assert tell(found, "best", level=2, metric="val_accuracy").verdict == "contradicted"
+    assert ask("choice", found).verdict == "supported"

@@ -9,7 +9,7 @@ import numpy as np
 
 from lrreport.errors import LrreportError
 from lrreport.inference.assessment import Assessment, assess
-from lrreport.inference.measurements import measure
+from lrreport.inference.measure import measure
 from lrreport.project import find_reference
 from lrreport.record.contents import Contents, read_contents
 from lrreport.record.record import KeptRecord, load_arrays, load_runs

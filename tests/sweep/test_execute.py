@@ -11,24 +11,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from threading import Event, Timer
 
-import nbformat
 import psutil
 import pytest
 
-from lrreport import LrreportError
-from lrreport.provenance import TRAINING_NOTEBOOK
-from lrreport.settings import Parameters
-from lrreport.study import load_study
-from lrreport.sweep.execute import Limits, execute, make_environment, make_private_folder, refuse_unknown_parameters
-from lrreport.sweep.worker import describe_death, describe_os_error, escape_braces
-
-
-def write_notebook(path: Path, *sources: str) -> Path:
-    cells = [nbformat.v4.new_code_cell(source) for source in sources]
-    cells[0].metadata["tags"] = ["parameters"]
-    metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), path)
-    return path
+from lrreport.errors import FailedError, LrreportError
+from lrreport.sweep.execute import (
+    MARK,
+    PRIVATE,
+    Limits,
+    count_cores,
+    execute_command,
+    execute_notebook,
+    list_parameters,
+    make_environment,
+    make_private_folder,
+    refuse_unknown_parameters,
+)
+from lrreport.sweep.worker import describe_death, describe_end, describe_os_error, escape_braces
+from tests.sweep.tiny import write_notebook
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def short() -> Iterator[Path]:
 def fail(notebook: Path, output: Path, limits: Limits | None = None) -> str:
     """Execute a notebook that must fail; return the cause, without the place that every message ends with."""
     with pytest.raises(LrreportError) as error:
-        execute(notebook, output, {}, limits)
+        execute_notebook(notebook, output, {}, limits)
     cause, _, place = str(error.value).partition("; see ")
     assert place == f"{output} and execution.log beside it"
     return cause
@@ -54,22 +54,7 @@ def read_outputs(notebook: Path) -> list[str]:
 
 def find_kernels(word: str) -> list[psutil.Process]:
     """Return the processes that have a word in their command line."""
-    return [one for one in psutil.process_iter(["cmdline"]) if word in " ".join(one.info["cmdline"] or [])]
-
-
-def test_parameters_cell_is_literal_and_equal_to_the_default_study() -> None:
-    cells = json.loads(TRAINING_NOTEBOOK.read_text())["cells"]
-    (cell,) = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", ())]
-    values: dict[str, object] = {}
-    exec(
-        "".join(cell["source"]),
-        {"__builtins__": {"float": float, "list": list, "str": str, "int": int, "bool": bool}},
-        values,
-    )
-    del values["__annotations__"]
-    default = next(load_study("studies/fashion_mnist.toml").runs())
-    assert values == default.model_dump(mode="json") | {"code_folder": "", "prepared": "", "run_dir": ""}
-    assert set(values) == {*Parameters.model_fields, "code_folder", "prepared", "run_dir"}
+    return [process for process in psutil.process_iter(["cmdline"]) if word in " ".join(process.info["cmdline"] or [])]
 
 
 def test_a_misspelt_parameter_is_refused(tmp_path: Path) -> None:
@@ -109,9 +94,7 @@ def test_a_kernel_that_runs_out_of_memory_says_so(tmp_path: Path) -> None:
 def test_a_kernel_that_hangs_is_ended(tmp_path: Path) -> None:
     notebook = write_notebook(tmp_path / "n.ipynb", "x = 1", "import time; time.sleep(1000)")
     limits = Limits(stall_timeout=4)
-    assert fail(notebook, tmp_path / "out.ipynb", limits) == (
-        "no sign of life from it for 4 s (--stall-timeout), so it was ended"
-    )
+    assert fail(notebook, tmp_path / "out.ipynb", limits) == ("no progress for 4 s (--stall-timeout), so it was ended")
     assert not find_kernels(str(tmp_path))
 
 
@@ -125,13 +108,13 @@ def test_a_kernel_that_takes_too_much_memory_is_ended(tmp_path: Path) -> None:
 
 def test_a_stopped_kernel_is_ended(tmp_path: Path) -> None:
     notebook = write_notebook(tmp_path / "n.ipynb", "x = 1", "import os, signal; os.kill(os.getpid(), signal.SIGSTOP)")
-    assert "no sign of life" in fail(notebook, tmp_path / "out.ipynb", Limits(stall_timeout=4))
+    assert "no progress" in fail(notebook, tmp_path / "out.ipynb", Limits(stall_timeout=4))
 
 
 def test_epochs_are_signs_of_life(tmp_path: Path) -> None:
     source = "import time, pathlib\nfor n in range(12):\n    time.sleep(0.5)\n    pathlib.Path(run_dir, 'progress').write_text('.' * n)"
     notebook = write_notebook(tmp_path / "n.ipynb", "run_dir = ''", source)
-    execute(notebook, tmp_path / "out.ipynb", {"run_dir": str(tmp_path)}, Limits(stall_timeout=4))
+    execute_notebook(notebook, tmp_path / "out.ipynb", {"run_dir": str(tmp_path)}, Limits(stall_timeout=4))
 
 
 def test_a_kernel_that_cannot_start_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,34 +143,58 @@ def test_a_kernel_ends_with_whoever_started_it(tmp_path: Path, short: Path) -> N
         tmp_path / "n.ipynb", "x = 1", "import os, pathlib, time; pathlib.Path('pid').write_text(str(os.getpid()))",
         "pathlib.Path(PLACE, 'started').write_text(str(os.getpid())); time.sleep(1000)".replace("PLACE", repr(str(tmp_path))),
     )  # fmt: skip
-    code = f"from pathlib import Path; from lrreport.sweep.execute import execute; execute(Path({str(notebook)!r}), Path({str(tmp_path)!r}) / 'out.ipynb', {{}})"
+    code = f"from pathlib import Path; from lrreport.sweep.execute import execute_notebook; execute_notebook(Path({str(notebook)!r}), Path({str(tmp_path)!r}) / 'out.ipynb', {{}})"
     parent = subprocess.Popen([sys.executable, "-c", code], env=os.environ | {"TMPDIR": str(short)})
     try:
         until = time.monotonic() + 60
         while not (tmp_path / "started").exists() and time.monotonic() < until:
             time.sleep(0.1)
         kernel = psutil.Process(int((tmp_path / "started").read_text()))
-        assert list(short.glob("lrreport-*/k-*"))  # the kernel's sockets
+        assert list(short.glob(f"{PRIVATE}*/k-*"))  # the kernel's sockets
     finally:
         parent.kill()
         parent.wait()
     psutil.wait_procs([kernel], timeout=10)
     assert not kernel.is_running()
-    assert not list(short.glob("lrreport-*"))
+    assert not list(short.glob(f"{PRIVATE}*"))
 
 
 def test_what_is_left_of_killed_processes_is_cleared(short: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(short))
-    left = short / "lrreport-left"
-    left.mkdir()
-    (left / ".lock").touch()
-    os.utime(left / ".lock", (0, 0))
-    with make_private_folder() as used:
-        os.utime(used / ".lock", (0, 0))
-        with make_private_folder() as other:
-            assert {path.name for path in short.iterdir()} == {used.name, other.name}
+    left = short / f"{PRIVATE}left"
+    left.mkdir(mode=0o700)
+    (left / MARK).touch()
+    with make_private_folder() as used, make_private_folder() as other:
+        assert {path.name for path in short.iterdir()} == {used.name, other.name}
         assert used.stat().st_mode & 0o077 == 0
     assert not list(short.iterdir())
+
+
+def test_a_folder_of_the_user_is_never_cleared(short: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folders that look like ours: with a lock, with a name like ours, and with our mark but open to others."""
+    monkeypatch.setattr("tempfile.tempdir", str(short))
+    for name, files, mode in (
+        ("lrreport-foo", ["report.html", ".lock"], 0o700),
+        (f"{PRIVATE}mine", ["report.html", ".lock"], 0o700),
+        (f"{PRIVATE}open", ["report.html", ".lock", MARK], 0o755),
+    ):
+        (short / name).mkdir(mode=mode)
+        for file in files:
+            (short / name / file).touch()
+            os.utime(short / name / file, (0, 0))
+    before = sorted(short.rglob("*"))
+    with make_private_folder():
+        pass
+    assert sorted(short.rglob("*")) == before
+
+
+def test_a_long_tmpdir_is_measured_in_bytes(short: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """60 letters are 180 bytes, and the path of a socket has at most 107."""
+    place = short / ("名" * 55)
+    place.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(place))
+    with make_private_folder() as folder:
+        assert folder.parent == Path("/tmp")
 
 
 def test_sockets_are_nobody_elses_and_settings_not_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,10 +217,10 @@ def test_sockets_are_nobody_elses_and_settings_not_the_users(tmp_path: Path, mon
         "import json, os, ipykernel.connect; json.loads(ipykernel.connect.get_connection_info())['transport']",
         "oct(os.stat('.').st_mode)[-3:], os.listdir(), os.environ['OMP_NUM_THREADS']",
     )  # fmt: skip
-    execute(notebook, tmp_path / "out.ipynb", {})
+    execute_notebook(notebook, tmp_path / "out.ipynb", {})
     transport, place = read_outputs(tmp_path / "out.ipynb")
     assert transport == "'ipc'"
-    assert place.startswith("('700', ")
+    assert place.startswith("('700',")
     assert place.endswith("'1')")
 
 
@@ -224,13 +231,147 @@ def test_any_path_will_do(tmp_path: Path, name: str) -> None:
     folder = tmp_path / name
     folder.mkdir()
     notebook = write_notebook(folder / "n.ipynb", "name = ''", "name")
-    execute(notebook, folder / "out.ipynb", {"name": name})
+    execute_notebook(notebook, folder / "out.ipynb", {"name": name})
     assert read_outputs(folder / "out.ipynb") == [repr(name)]
     assert escape_braces("{a}") == "{{a}}"
 
 
-def test_what_the_system_refuses_is_said_with_place_and_remedy() -> None:
+def test_a_refusal_of_the_system_has_path_and_remedy() -> None:
     assert describe_os_error(OSError(28, "No space left on device", "/x/y")) == (
         "/x/y: No space left on device; free some space there and repeat"
     )
     assert describe_os_error(OSError("odd")) == "odd"
+
+
+def test_no_socket_of_a_kernel_is_on_a_network(tmp_path: Path) -> None:
+    """Not in the kernel, nor in what its cells start; output of forked processes still reaches the notebook."""
+    notebook = write_notebook(
+        tmp_path / "n.ipynb", "x = 1",
+        "import multiprocessing, os, psutil, subprocess, sys, time\nsubprocess.run([sys.executable, '-c', 'print(1)'])\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        "fork = multiprocessing.get_context('fork').Process(target=print, args=['from a fork'], kwargs={'flush': True})\n"
+        "fork.start(); fork.join()\ntime.sleep(0.5)",
+        "family = [psutil.Process(os.getppid()), *psutil.Process(os.getppid()).children(recursive=True)]\n"
+        "len(family), [c for one in family for c in one.net_connections('inet')]",
+    )  # fmt: skip
+    execute_notebook(notebook, tmp_path / "out.ipynb", {})
+    assert read_outputs(tmp_path / "out.ipynb") == ["(3, [])"]
+    assert "from a fork" in (tmp_path / "out.ipynb").read_text()
+
+
+def test_a_cell_may_leave_no_process_behind(tmp_path: Path) -> None:
+    source = f"import subprocess; subprocess.Popen(['sleep', '987654'], start_new_session=False); {str(tmp_path)!r}"
+    execute_notebook(write_notebook(tmp_path / "n.ipynb", "x = 1", source), tmp_path / "out.ipynb", {})
+    assert not find_kernels("sleep 987654")
+
+
+def test_modules_in_the_current_folder_are_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["random", "papermill", "json", "torch", "psutil", "traitlets", "lrreport", "IPython", "ipykernel", "zmq"]
+    for name in names:
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('a module of the user')")
+    monkeypatch.chdir(tmp_path)
+    code = f"import importlib.util; [importlib.util.find_spec(name).origin for name in {names}]"
+    execute_notebook(write_notebook(tmp_path / "n.ipynb", "x = 1", code), tmp_path / "out.ipynb", {})
+    (origins,) = read_outputs(tmp_path / "out.ipynb")
+    assert "site-packages" in origins
+    assert str(tmp_path) not in origins
+
+
+def test_a_notebook_of_the_user_works_in_its_folder(tmp_path: Path) -> None:
+    """Its modules are imported, but none of them stands in for the standard library's."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/helper.py").write_text("value = 7")
+    (tmp_path / "mine/random.py").write_text("raise SystemExit('not the library')")
+    (tmp_path / "mine/data.csv").write_text("1,2")
+    notebook = write_notebook(
+        tmp_path / "mine/n.ipynb",
+        "x = 1",
+        "import random, helper; helper.value, open('data.csv').read(), random.Random(1).random() < 1",
+    )
+    execute_notebook(notebook, tmp_path / "out.ipynb", {}, code_folder=tmp_path / "mine")
+    assert read_outputs(tmp_path / "out.ipynb") == ["(7, '1,2', True)"]
+
+
+def test_a_kernel_works_with_closed_standard_streams(tmp_path: Path) -> None:
+    notebook = write_notebook(tmp_path / "n.ipynb", "x = 1", "x + 1")
+    code = f"from pathlib import Path; from lrreport.sweep.execute import execute_notebook; execute_notebook(Path({str(notebook)!r}), Path({str(tmp_path)!r}) / 'out.ipynb', {{}})"
+    done = subprocess.run(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-c", code], check=False)
+    assert done.returncode == 0
+    assert read_outputs(tmp_path / "out.ipynb") == ["2"]
+
+
+def run_command(tmp_path: Path, code: str, **options: object) -> str:
+    """Run Python code as a command that must fail; return the cause."""
+    with pytest.raises(FailedError) as error:
+        execute_command(["python", "-c", code], tmp_path, tmp_path, **options)  # type: ignore[arg-type]
+    cause, _, place = str(error.value).partition("; see ")
+    assert place == f"{tmp_path / 'stderr.log'} and stdout.log beside it"
+    return cause
+
+
+def test_a_command_has_its_folder_and_variables(tmp_path: Path) -> None:
+    code = "import os, sys; print(os.getcwd(), os.environ['A'], os.environ['OMP_NUM_THREADS'], sys.stdin.read() == '')"
+    execute_command(["python", "-c", code], tmp_path, tmp_path, environment={"A": "b; $c"})
+    assert (tmp_path / "stdout.log").read_text() == f"{tmp_path} b; $c 1 True\n"
+
+
+def test_the_failure_of_a_command_is_its_last_line(tmp_path: Path) -> None:
+    assert run_command(tmp_path, "print('out'); raise ValueError('no luck')") == "exit status 1: ValueError: no luck"
+    assert run_command(tmp_path, "import sys; sys.exit(3)") == "exit status 3"
+    assert run_command(tmp_path, "import os; os.kill(os.getpid(), 9)") == "SIGKILL"
+    assert run_command(tmp_path, "import sys; sys.exit('a\\x1b[31mb' * 500)").count("\n") == 0
+    with pytest.raises(
+        FailedError, match="^the command cannot be run: no-such-program: No such file or directory; see "
+    ):
+        execute_command(["no-such-program"], tmp_path, tmp_path)
+
+
+def test_a_command_that_hangs_or_prints_without_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hang = "import subprocess, time; subprocess.Popen(['sleep', '123123']); time.sleep(1000)"
+    assert (
+        run_command(tmp_path, hang, limits=Limits(stall_timeout=2))
+        == "no progress for 2 s (--stall-timeout), so it was ended"
+    )
+    assert not find_kernels("sleep 123123")
+    monkeypatch.setattr("lrreport.sweep.execute.LARGEST_LOG", 1_000_000)
+    assert run_command(tmp_path, "while True: print('x' * 10_000)") == "it printed more than 1 MB, so it was ended"
+
+
+def test_a_command_ends_with_whoever_started_it(tmp_path: Path) -> None:
+    code = f"from pathlib import Path; from lrreport.sweep.execute import execute_command; execute_command(['sleep', '456456'], Path('/'), Path({str(tmp_path)!r}))"
+    parent = subprocess.Popen([sys.executable, "-c", code])
+    until = time.monotonic() + 30
+    while not find_kernels("sleep 456456") and time.monotonic() < until:
+        time.sleep(0.1)
+    (command,) = [process for process in find_kernels("sleep 456456") if process.name() == "sleep"]
+    parent.kill()
+    parent.wait()
+    psutil.wait_procs([command], timeout=10)
+    assert not command.is_running()
+
+
+def test_the_number_of_cores_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LRREPORT_CORES", raising=False)
+    assert count_cores() >= 1
+    monkeypatch.setenv("LRREPORT_CORES", "16")
+    assert count_cores() == 16
+    for text in ("0", "-1", "two", "", "²"):
+        monkeypatch.setenv("LRREPORT_CORES", text)
+        with pytest.raises(LrreportError, match=r"^LRREPORT_CORES: .* is not a whole number from 1 on$"):
+            count_cores()
+
+
+def test_what_is_no_notebook_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "n.ipynb"
+    with pytest.raises(
+        LrreportError, match=r"n.ipynb: cannot read the notebook \(No such file or directory\); name another$"
+    ):
+        list_parameters(path)
+    for text in ("", "[]", "{}", '{"cells": 3}', '{"cells": [{}]}', "[" * 100_000):
+        path.write_text(text)
+        with pytest.raises(LrreportError, match=r"n.ipynb: not a notebook of format 4; save it again in Jupyter$"):
+            list_parameters(path)
+
+
+def test_the_end_of_a_process_has_a_name() -> None:
+    assert [describe_end(code) for code in (3, -9, -15, -99)] == ["exit status 3", "SIGKILL", "SIGTERM", "signal 99"]

@@ -24,7 +24,9 @@ def read_bits(store: Store, runs: list) -> dict:
     for run in runs:
         record = load_record(store.folder(run.identity)).model_dump(mode="json")
         del record["facts"]
-        bits[run.name] = record | {name: array.tobytes() for name, array in load_arrays(store.folder(run.identity)).items()}
+        bits[run.name] = record | {
+            name: array.tobytes() for name, array in load_arrays(store.folder(run.identity)).items()
+        }
     return bits
 
 

@@ -70,7 +70,11 @@ def write_notebook(path: Path, *sources: str) -> Path:
 def make_runs(folder: Path, rates: dict[float, list[int]], one_by_one: bool = False, **settings: Any) -> list[Run]:
     """Return runs of these seeds by learning rate, made by the tiny notebook; `batch_size` is milliseconds an epoch."""
     notebook = folder / "tiny.ipynb"
-    keep = ["for pair in made:\n    keep_records(run_dir, [pair])\n    time.sleep(1)" if one_by_one else "keep_records(run_dir, made)"]
+    keep = [
+        "for pair in made:\n    keep_records(run_dir, [pair])\n    time.sleep(1)"
+        if one_by_one
+        else "keep_records(run_dir, made)"
+    ]
     if not notebook.exists():
         write_notebook(notebook, PARAMETERS, SETUP, TRAIN, *keep)
     runs = []
@@ -79,6 +83,7 @@ def make_runs(folder: Path, rates: dict[float, list[int]], one_by_one: bool = Fa
                             **settings})  # fmt: skip
         producer = TinyLoop(setup, device="cpu", notebook=notebook, data=DATA)
         runs += [
-            Run(f"learning rate {rate:g}", identity, producer, level, setup.epochs) for identity in producer.identify(seeds)
+            Run(f"learning rate {rate:g}", identity, producer, level, setup.epochs)
+            for identity in producer.identify(seeds)
         ]
     return runs

@@ -6,11 +6,15 @@ import shlex
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+
+from lrreport.study.parsing import shorten
+
+MOMENT = 0.2  # seconds that a lock may be held by somebody who only asks whether it is held
 
 
 @contextmanager
@@ -27,7 +31,7 @@ def hold_lock(
     lock, owner = FileLock(path), path.with_suffix(".owner")
     try:
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=0 if timeout == 0 else MOMENT)
         except Timeout:
             if timeout == 0:
                 raise
@@ -36,10 +40,12 @@ def hold_lock(
     except Timeout as err:
         raise TimeoutError(f"{path} is held by {describe_owner(path)}") from err
     try:
-        owner.write_text(json.dumps(_describe_self()), encoding="utf-8")
+        with suppress(OSError):  # such as on a full disk: it is only for messages
+            owner.write_text(json.dumps(_describe_self()), encoding="utf-8")
         yield
     finally:
-        owner.unlink(missing_ok=True)
+        with suppress(OSError):
+            owner.unlink(missing_ok=True)
         lock.release()
 
 
@@ -59,7 +65,7 @@ def describe_owner(path: Path) -> str:
     try:
         owner = json.loads(path.with_suffix(".owner").read_text(encoding="utf-8"))
         host = "" if owner["host"] == socket.gethostname() else f" on {owner['host']}"
-        return f"process {owner['pid']}{host} ({owner['command']}, since {owner['since']})"
+        return f"process {owner['pid']}{host} ({shorten(owner['command'])}, since {owner['since']})"
     except (OSError, ValueError, KeyError, TypeError):  # it has just taken the lock, or just left it
         return "another process"
 
@@ -69,6 +75,6 @@ def _describe_self() -> dict[str, str | int]:
     return {
         "pid": os.getpid(),
         "host": socket.gethostname(),
-        "command": command,
+        "command": shorten(command),
         "since": datetime.now().strftime("%H:%M:%S"),
     }

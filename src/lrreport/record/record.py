@@ -24,6 +24,7 @@ SCHEMA_VERSION = 2
 RECORD, ARRAYS, PROGRESS = "record.json", "arrays.npz", "progress"
 DIGEST = "digest"  # the key in record.json with the SHA-256 of all the others
 LARGEST_RECORD, LARGEST_ARRAYS = 200_000_000, 4_000_000_000  # bytes; a larger file is none of ours
+LONGEST_TEXT, LONGEST_REASON = 200, 10_000  # letters
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Arrays = dict[str, np.ndarray[Any, np.dtype[Any]]]
 Status = Literal["completed", "diverged", "failed", "stopped", "unknown"]
@@ -68,9 +69,9 @@ class RunRecord(_Kept):
     kind: Literal["run"] = "run"
     settings: dict[str, Any]
     seed: int | None = None
-    replicate: Annotated[int, Field(ge=0)] = 0
+    replicate: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
     status: Status
-    reason: str = ""
+    reason: Annotated[str, Field(max_length=LONGEST_REASON)] = ""
     metrics: dict[str, Metric] = {}
     history: tuple[Series, ...] = ()
     final: dict[str, Finite] = {}
@@ -83,11 +84,22 @@ class RunRecord(_Kept):
             raise ValueError(f"metrics: {undeclared} is measured but not declared")
         if misnamed := next((name for name, metric in self.metrics.items() if metric.name != name), None):
             raise ValueError(f"metrics: {misnamed} is declared as {self.metrics[misnamed].name}")
+        for metric in self.metrics.values():
+            texts = (metric.name, metric.label, metric.unit)
+            if any(len(text) > LONGEST_TEXT or not text.isprintable() for text in texts):
+                raise ValueError(f"metrics: a name, label or unit is longer than {LONGEST_TEXT} letters or not printable")
+            if metric.low is not None and metric.high is not None and metric.low >= metric.high:
+                raise ValueError(f"metrics: low of {metric.name} is not below high")
         if len({(series.metric, series.axis) for series in self.history}) < len(self.history):
             raise ValueError("history: a metric has two series on one axis")
-        if self.identity.seed != self.seed or self.identity.settings.keys() - self.settings.keys():
+        if self.identity.seed != self.seed or _differ(self.identity.settings, self.settings):
             raise ValueError("identity: it is that of another run")
         return self
+
+
+def _differ(decided: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
+    """Return whether one of the settings that identify a run has another value among its settings."""
+    return any(name not in settings or settings[name] != value for name, value in decided.items())
 
 
 class RangeRecord(_Kept):
@@ -207,7 +219,10 @@ def read_contents(folder: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > LARGEST_RECORD:
             raise LrreportError(f"{path}: larger than {LARGEST_RECORD // 1_000_000} MB; make the run again")
-        contents = json.loads(path.read_bytes())
+        content = path.read_bytes()
+        contents = json.loads(content)
+        if b"\\ud" in content.lower():  # half of a surrogate pair is no text that could be written anywhere
+            json.dumps(contents, ensure_ascii=False).encode()
     except OSError as err:
         raise LrreportError(f"{path}: cannot read the record ({err.strerror}); make the run again") from err
     except (ValueError, RecursionError) as err:

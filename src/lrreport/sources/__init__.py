@@ -4,7 +4,7 @@ from types import ModuleType
 
 from lrreport.sources import lightning, mlflow, optuna, table, tensorboard, text, trainer_state, wandb
 from lrreport.sources.grid import Grid, print_grid
-from lrreport.sources.importing import Import, inspect, read_import, recognize
+from lrreport.sources.importing import Import, inspect, parse_import, read_import, recognize
 from lrreport.sources.logs import Note, SourceFile
 from lrreport.sources.spec import ImportSpec
 from lrreport.sources.study_file import write_study
@@ -21,6 +21,6 @@ SOURCES: dict[str, ModuleType] = {
     "text": text,
 }
 __all__ = [
-    "SOURCES", "Grid", "Import", "ImportSpec", "Note", "SourceFile", "inspect", "print_grid", "read_import", "recognize",
-    "write_study",
+    "SOURCES", "Grid", "Import", "ImportSpec", "Note", "SourceFile", "inspect", "parse_import", "print_grid",
+    "read_import", "recognize", "write_study",
 ]  # fmt: skip

@@ -87,10 +87,15 @@ def choose_factors(runs: pd.DataFrame, ignore: Sequence[str], place: str) -> tup
             f"{place}: no setting that is known varies between the {len(runs)} runs; say in import.name which settings their "
             'names hold, such as name = "lr{learning_rate}_s{seed}", or write them into hparams.json beside each log'
         )
+    for name in [name for name in varying if name_setting(name) is None]:
+        others = [other for other in varying if name_setting(other) is not None and not is_label(other)]
+        is_text = runs[f"setting.{name}"].map(type).isin((str, type(None))).all()
+        if len(others) == 1 and (is_label(name) or is_text) and _go_together(runs, name, others[0]):
+            drop([name], f"tells the same runs apart as {others[0]}")
     for label in [name for name in varying if is_label(name)]:
         if label in varying:
             others = [name for name in varying if name != label and _follows(runs, name, [f"setting.{label}"])]
-            drop([name for name in others if name != "learning_rate" or len(varying) > 2], f"goes with {label}")
+            drop(others, f"goes with {label}")
     factors = sorted(varying, key=lambda name: name != "learning_rate")
     if len(factors) > 2:
         labels = [name for name in factors if is_label(name)]
@@ -110,6 +115,8 @@ def choose_factors(runs: pd.DataFrame, ignore: Sequence[str], place: str) -> tup
             )
         drop([name for name in factors if name not in pair], f"goes with {list_words(pair)}")
         factors = pair
+    if len(factors) == 2 and _go_together(runs, *factors):
+        raise _refuse_confounded(runs, [factors[0]], [factors[1]], place)
     _refuse_search(runs, factors, place)
     return factors, dropped, notes
 
@@ -119,6 +126,12 @@ def _follows(runs: pd.DataFrame, name: str, columns: Sequence[str]) -> bool:
     keys = pd.DataFrame({column: runs[column].map(key_of) for column in columns})
     groups = keys_of(runs, name).groupby([keys[column] for column in columns])
     return bool((groups.nunique() == 1).all()) and groups.ngroups < len(runs)
+
+
+def _go_together(runs: pd.DataFrame, name: str, other: str) -> bool:
+    """Return whether two settings tell the same runs apart."""
+    pairs = pd.DataFrame({"name": keys_of(runs, name), "other": keys_of(runs, other)})
+    return bool(pairs.drop_duplicates().shape[0] == pairs["name"].nunique() == pairs["other"].nunique())
 
 
 def _refuse_search(runs: pd.DataFrame, factors: Sequence[str], place: str) -> None:
@@ -158,15 +171,19 @@ def check_cells(runs: pd.DataFrame, factors: Sequence[str], ignore: Sequence[str
         raise LrreportError(f"{place}: at {at} other settings vary: {words}; {remedy}")
     together = [name for name in others if not any(is_label(factor) for factor in factors)]
     if together:
-        name = together[0]
-        pairs = runs.assign(level=levels).drop_duplicates("level")
-        shown_pairs = ", ".join(f"{_value(row, factors)}: {_value(row, [name])}" for _, row in pairs.head(4).iterrows())
-        raise LrreportError(
-            f"{place}: {list_words(together)} {'changes' if len(together) == 1 else 'change'} together with "
-            f"{list_words(list(factors))} ({shown_pairs}), so their effects cannot be told apart; list "
-            f"{'it' if len(together) == 1 else 'them'} in import.ignore if that is meant"
-        )
+        raise _refuse_confounded(runs, factors, together, place)
     return [Note("remark", f"{name} goes with {list_words(list(factors))}") for name in others]
+
+
+def _refuse_confounded(runs: pd.DataFrame, factors: Sequence[str], others: Sequence[str], place: str) -> LrreportError:
+    """Return the error for settings that change together with the factors, with their values."""
+    pairs = runs.drop_duplicates([f"setting.{name}" for name in factors])
+    shown = ", ".join(f"{_value(row, factors)}: {_value(row, others[:1])}" for _, row in pairs.head(4).iterrows())
+    verb, them = ("changes", "it") if len(others) == 1 else ("change", "them")
+    return LrreportError(
+        f"{place}: {list_words(list(others))} {verb} together with {list_words(list(factors))} ({shown}), so their effects "
+        f"cannot be told apart; list {them} in import.ignore if that is meant"
+    )
 
 
 def _count_values(runs: pd.DataFrame, name: str) -> str:

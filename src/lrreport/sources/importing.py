@@ -30,6 +30,7 @@ from lrreport.sources.resolve import Resolution, apply_resolution, resolve_metri
 from lrreport.sources.spec import ImportSpec
 from lrreport.sources.values import hide_private, parse_value
 from lrreport.study.metrics import Metric, MetricDeclaration
+from lrreport.study.parsing import parse_settings
 
 MOST_SAME_NOTES = 5  # notes that differ in a file's name alone
 
@@ -79,23 +80,38 @@ def inspect(
     folder: Path,
     source: str | None = None,
     *,
-    paths: Sequence[str] = ("**",),
-    name: str | None = "auto",
     vary: Sequence[str] | None = None,
-    ignore: Sequence[str] = (),
+    metrics: Mapping[str, MetricDeclaration] | None = None,
+    **options: Any,
 ) -> Import:
     """Return what a folder of logs holds, with everything guessed that a study file would declare.
 
-    `source` is the name of one of SOURCES, None to recognise it; `vary` names the factors. Raises LrreportError, in one
-    line, for what cannot be read or would mislead.
+    `source` is the name of one of SOURCES, None to recognise it; `vary` names the factors, `metrics` declares what names
+    do not tell; `options` are keys of [import], such as paths or duplicates. Raises LrreportError, in one line, for what
+    cannot be read or would mislead.
     """
     place = folder.name or str(folder)
-    files = Folder(folder).select(paths)
-    spec = ImportSpec(source=source or recognize(files, place), paths=tuple(paths), name=name, ignore=tuple(ignore))
-    logs, notes = _read(files, spec, place)
+    options = {"paths": ("**",), "name": "auto", **options}
+    files = Folder(folder).select(options["paths"])
+    spec = parse_import({"from": source or recognize(files, place), **options}, place)
+    logs, notes = _read(files, _declare_columns(spec, metrics or {}), place)
     mapping, seed = _guess_names(logs, notes, place)
-    spec = spec.model_copy(update={"settings": mapping, "seed": seed})
-    return _build(spec, logs, notes, files, place, {}, dict.fromkeys(vary or ()), None, guess=True)
+    spec = spec.model_copy(
+        update={"settings": mapping | spec.settings, "seed": seed if spec.seed is None else spec.seed}
+    )
+    return _build(spec, logs, notes, files, place, metrics or {}, dict.fromkeys(vary or ()), None, guess=True)
+
+
+def parse_import(settings: Mapping[str, Any], place: str) -> ImportSpec:
+    """Return the table [import] of a study file, or raise LrreportError with the key, its value and the remedy."""
+    return parse_settings(ImportSpec, dict(settings), place, within="import")
+
+
+def _declare_columns(spec: ImportSpec, metrics: Mapping[str, MetricDeclaration]) -> ImportSpec:
+    """Return the specification with the columns of declared metrics, so that they are not taken for settings."""
+    given = [(one.columns,) if isinstance(one.columns, str) else one.columns for one in metrics.values()]
+    columns = [column for columns in given for column in columns]
+    return spec.model_copy(update={"metrics": (*spec.metrics, *columns)})
 
 
 def read_import(
@@ -113,8 +129,7 @@ def read_import(
     """
     place = spec.folder if spec.folder != "." else base_folder.resolve().name
     files = Folder(base_folder / spec.folder).select(spec.paths)
-    columns = [c for d in (metrics or {}).values() for c in ((d.columns,) if isinstance(d.columns, str) else d.columns)]
-    logs, notes = _read(files, spec.model_copy(update={"metrics": (*spec.metrics, *columns)}), place)
+    logs, notes = _read(files, _declare_columns(spec, metrics or {}), place)
     wanted = None if seeds is None else [str(seed) for seed in seeds]
     return _build(spec, logs, notes, files, place, metrics or {}, vary or {}, wanted, guess=False)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lrreport.errors import LrreportError
-from lrreport.sources.guess import CANONICAL, SEEDS, is_seed, name_setting, slug
+from lrreport.sources.guess import CANONICAL, LABELS, SEEDS, is_seed, name_setting, slug
 from lrreport.sources.logs import RunLog
 from lrreport.sources.values import parse_value
 
@@ -106,7 +106,13 @@ def _find_folders(logs: Sequence[RunLog], found: list[str]) -> None:
         numbered = [WORD_NUMBER.fullmatch(name) for name in names]
         words = {match.group(1).casefold() for match in numbered if match}
         if all(numbered) and len(words) == 1 and not words & NUMBERING:
-            _add(logs, words.pop(), [int(match.group(2)) for match in numbered if match], found)
+            word = words.pop()
+            _add(
+                logs,
+                word if word in LABELS else f"folder_{word}",
+                [int(match.group(2)) for match in numbered if match],
+                found,
+            )
         elif not all(numbered) and len(set(names)) <= len(names) / 2:
             _add(logs, f"folder_{depth + 1}" if "folder" in found else "folder", names, found)
 

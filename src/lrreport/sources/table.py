@@ -137,21 +137,18 @@ def _read_history(frame: pd.DataFrame, path: str, name: str, roles: Roles, spec:
     }
     axes = {axis: to_numbers(frame[column], path)[0] for axis, column in roles.axes.items()}
     groups = _group(frame, roles)
+    kinds = roles.metric or roles.split  # the column that says what a row's values are
+    codes, labels = _factorize(frame[kinds]) if kinds else (np.zeros(len(frame), dtype=int), [""])
     for key, rows in groups:
         run = name if len(groups) == 1 and not roles.run else f"{name}/{key}" if not roles.run else str(key)
         log = RunLog(run=run, source=path, settings=_settings(frame, roles, int(rows[0])))
         _describe(log, frame, roles, int(rows[-1]))
-        if roles.metric and roles.value:
-            values, present = metrics[roles.value]
-            names = frame[roles.metric].astype(str).to_numpy()[rows]
-            for metric in dict.fromkeys(names):
-                _add_points(log, metric, axes, values, present, rows[names == metric], spec)
-        else:
-            splits = frame[roles.split].astype(str).to_numpy()[rows] if roles.split else None
+        for code in dict.fromkeys(codes[rows].tolist()):
+            chosen = rows[codes[rows] == code]
             for column, (values, present) in metrics.items():
-                for split in dict.fromkeys(splits) if splits is not None else [None]:
-                    chosen = rows if splits is None else rows[splits == split]
-                    _add_points(log, f"{split}_{column}" if split else column, axes, values, present, chosen, spec)
+                named = f"{labels[code]}_{column}" if roles.split else column
+                metric = str(labels[code]) if roles.metric else named
+                _add_points(log, metric, axes, values, present, chosen, spec)
         yield log
 
 
@@ -161,9 +158,20 @@ def _group(frame: pd.DataFrame, roles: Roles) -> list[tuple[Any, np.ndarray]]:
     if not keys:
         whole = frame[roles.run].iloc[0] if roles.run else "all"
         return [(whole, np.arange(len(frame)))]
-    grouper = [frame[key].map(str) for key in keys]
-    groups = frame.groupby(grouper, sort=False, dropna=False).indices
-    return [("_".join(key) if isinstance(key, tuple) else key, np.sort(rows)) for key, rows in groups.items()]
+    coded = [_factorize(frame[key]) for key in keys]
+    rows = pd.DataFrame({index: codes for index, (codes, _) in enumerate(coded)})
+    groups = rows.groupby(list(rows.columns), sort=False).indices
+    named = {key if isinstance(key, tuple) else (key,): indices for key, indices in groups.items()}
+    return [
+        ("_".join(labels[code] for code, (_, labels) in zip(key, coded, strict=True)), np.sort(indices))
+        for key, indices in named.items()
+    ]
+
+
+def _factorize(column: pd.Series) -> tuple[np.ndarray, list[str]]:
+    """Return codes (n,) of a column's values, and the values as texts."""
+    codes, values = pd.factorize(column, use_na_sentinel=False)
+    return codes, list(map(str, values))
 
 
 def _add_points(

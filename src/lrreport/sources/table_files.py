@@ -48,9 +48,11 @@ def read_csv(folder: Folder, path: str) -> tuple[pd.DataFrame, list[Note]]:
         lines = text.splitlines(keepends=True)
         text = lines[0] + "".join(line for line in lines[1:] if line.rstrip("\r\n") != header_line.rstrip("\r"))
         notes.append(Note("duplicate", f"{path}: the header is repeated", repeated))
+    data = text.encode()
+    del text
     try:
         frame = pd.read_csv(
-            io.StringIO(text), sep=delimiter, keep_default_na=False, na_values=[""], low_memory=False,
+            io.BytesIO(data), sep=delimiter, keep_default_na=False, na_values=[""], low_memory=False,
             skip_blank_lines=True, index_col=False, on_bad_lines="error", **EXACT,
         )  # fmt: skip
     except (ValueError, pd.errors.ParserWarning, csv.Error) as err:

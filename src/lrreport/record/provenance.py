@@ -132,9 +132,14 @@ def digest_notebook(path: Path) -> str:
     return digest_text("\n".join(_canonical(ast.parse(source)) for source in sources))
 
 
-@cache
 def digest_module(path: Path) -> str:
     """Return the SHA-256 of a module's syntax tree without docstrings, comments and positions."""
+    stat = path.stat()
+    return _digest_module(path, stat.st_mtime_ns, stat.st_size)
+
+
+@cache
+def _digest_module(path: Path, changed: int, size: int) -> str:  # a file that has changed is read again
     tree = ast.parse(path.read_bytes())  # bytes, since a file may say which encoding it has
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:

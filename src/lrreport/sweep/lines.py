@@ -94,7 +94,7 @@ class LogReader:
         run.diverged |= line.get("status") == "diverged"
         if "end" in line:
             run.status = "diverged" if run.diverged and line["end"] == "completed" else str(line["end"])
-            run.reason = str(line.get("reason") or "")[:500]
+            run.reason = _shorten(line.get("reason") or "", 500)
             final = line.get("final")
             run.final = self._read_values(final if isinstance(final, dict) else {}, run)
             return 0
@@ -222,10 +222,10 @@ def _collect_series(points: Sequence[Point]) -> tuple[Series, ...]:
     )
 
 
-def _shorten(value: Any) -> str:
+def _shorten(value: Any, longest: int = 80) -> str:
     text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
     text = "".join(letter if letter.isprintable() else " " for letter in text)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
 
 @cache

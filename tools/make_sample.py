@@ -1,4 +1,4 @@
-"""Make the embedded sample from the real files: `python -m lrreport.sample.make_sample`."""
+"""Make the embedded sample from the real files: `python tools/make_sample.py`."""
 
 import gzip
 import hashlib
@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lrreport.training.files import DIGESTS, SAMPLE, read_idx, verify_files
+from lrreport.training.files import FOLDERS, SAMPLE, read_file, verify_files
 
+FILES = {file.name: file for file in FOLDERS["fashion_mnist"].files}
 PER_CLASS = {"train": 200, "t10k": 100}
 SEED = 0
 
@@ -19,8 +20,8 @@ def make_sample(paths: dict[str, Path], folder: Path) -> dict[str, str]:
     digests = {}
     for split, per_class in PER_CLASS.items():
         images, labels = (f"{split}-images-idx3-ubyte", f"{split}-labels-idx1-ubyte")
-        pixels = np.frombuffer(read_idx(paths[images], DIGESTS["fashion_mnist"][images]), np.uint8, offset=16)
-        classes = np.frombuffer(read_idx(paths[labels], DIGESTS["fashion_mnist"][labels]), np.uint8, offset=8)
+        pixels = np.frombuffer(read_file(paths[images], FILES[images]), np.uint8, offset=16)
+        classes = np.frombuffer(read_file(paths[labels], FILES[labels]), np.uint8, offset=8)
         chosen = choose(classes, per_class)
         contents = {
             images: struct.pack(">4I", 0x803, len(chosen), 28, 28) + pixels.reshape(-1, 784)[chosen].tobytes(),

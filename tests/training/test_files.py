@@ -1,9 +1,10 @@
-"""Data files: every way to get them, and nothing accepted that is not the real thing."""
+"""Data files: every source, and nothing accepted that is not the published file."""
 
 import gzip
 import hashlib
 import http.server
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from lrreport import LrreportError
+from lrreport.errors import LrreportError
 from lrreport.training.fetch import (
     DEBIAN_FOLDER,
     Source,
@@ -22,10 +23,12 @@ from lrreport.training.fetch import (
     download_with_torchvision,
     find_debian_folder,
 )
-from lrreport.training.files import DIGESTS, ensure_files, find_data_root, read_idx, verify_files
+from lrreport.training import files
+from lrreport.training.files import DIGESTS, FOLDERS, ensure_files, export_data_root, find_data_root, read_file, verify_files
 
 needs_data = pytest.mark.skipif(not DEBIAN_FOLDER.is_dir(), reason="Debian's dataset-fashion-mnist is not installed")
-NAMES = list(DIGESTS["fashion_mnist"])
+FILES = {file.name: file for file in FOLDERS["fashion_mnist"].files}
+NAMES = list(FILES)
 
 
 @pytest.fixture
@@ -103,7 +106,7 @@ def test_wrong_files_are_refused_by_name(tmp_path: Path) -> None:
         ensure_files("fashion_mnist", tmp_path / "root", lambda _: None, (source,))
     found = hashlib.sha256(b"wrong").hexdigest()[:12]
     reason = f"{folder / NAMES[0]}.gz: refused, its SHA-256 is {found}… and should be {DIGESTS['fashion_mnist'][NAMES[0]][:12]}…"
-    assert f"  the wrong folder: {reason}\n" in str(error.value)
+    assert f'  the wrong folder: {reason}; for data of your own set dataset = "module:function"\n' in str(error.value)
     assert not list((tmp_path / "root/FashionMNIST/raw").glob("*ubyte"))
 
 
@@ -112,17 +115,81 @@ def test_when_nothing_works_every_place_is_named(tmp_path: Path) -> None:
         raise LrreportError(reason)
 
     sources = tuple(Source(place, partial(fail, f"no {place}")) for place in ("first", "second"))
+    for dataset, title, start, names in (
+        ("fashion_mnist", "Fashion-MNIST", "Install Debian's package dataset-fashion-mnist, or put", NAMES),
+        ("kmnist", "KMNIST", "Put", [f"{name}.gz" for name in NAMES]),
+    ):
+        with pytest.raises(LrreportError) as error:
+            ensure_files(dataset, tmp_path, lambda _: None, sources)
+        raw = tmp_path / FOLDERS[dataset].folder
+        assert str(error.value).splitlines() == [
+            f"{title} cannot be fetched. Tried:",
+            f"  {raw}: no such files",
+            "  first: no first",
+            "  second: no second",
+            f"{start} {', '.join(names)} into {raw}, or name another folder in LRREPORT_DATA. Without the data there is the "
+            'embedded sample: dataset = "sample", as in studies/quick.toml',
+        ]
+
+
+@needs_data
+def test_archives_as_downloaded_are_read_where_they_lie(tmp_path: Path) -> None:
+    raw = tmp_path / "FashionMNIST/raw"
+    raw.mkdir(parents=True)
+    for name in NAMES:
+        shutil.copyfile(DEBIAN_FOLDER / f"{name}.gz", raw / f"{name}.gz")
+    paths = ensure_files("fashion_mnist", tmp_path, sources=())
+    assert {path.name for path in paths.values()} == {f"{name}.gz" for name in NAMES}
+    for name, path in paths.items():
+        assert hashlib.sha256(read_file(path, FILES[name])).hexdigest() == DIGESTS["fashion_mnist"][name]
+    assert sorted(path.name for path in raw.iterdir()) == sorted(f"{name}.gz" for name in NAMES)
+
+
+@pytest.mark.parametrize("dataset", ["mnist", "kmnist", "qmnist", "cifar10"])
+def test_complete_data_on_a_read_only_share_need_nothing_written(tmp_path: Path, dataset: str) -> None:
+    folder = tmp_path / FOLDERS[dataset].folder
+    folder.mkdir(parents=True)
+    for file in FOLDERS[dataset].files:
+        (folder / (file.name if file.sha256 or file.md5 else f"{file.name}.gz")).touch()
+    before = sorted(tmp_path.rglob("*"))
+    folder.chmod(0o555)
+    assert set(ensure_files(dataset, tmp_path, sources=())) == {file.name for file in FOLDERS[dataset].files}
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(("dataset", "suffix", "reason"), [
+    ("mnist", "", "its SHA-256 is {sha256}… and should be ba891046e650…"),
+    ("mnist", ".gz", "its SHA-256 is {sha256}… and should be ba891046e650…"),
+    ("kmnist", "", "only its archive can be verified; put {name}.gz, as downloaded, beside it"),
+    ("kmnist", ".gz", "the MD5 of the archive is {md5}… and should be bdb82020997e…"),
+    ("cifar10", "", "its MD5 is {md5}… and should be c99cafc15224…"),
+])  # fmt: skip
+def test_other_data_under_published_names_are_refused(tmp_path: Path, dataset: str, suffix: str, reason: str) -> None:
+    folder = tmp_path / FOLDERS[dataset].folder
+    folder.mkdir(parents=True)
+    content = gzip.compress(b"noise") if suffix else b"noise"
+    for file in FOLDERS[dataset].files:
+        (folder / f"{file.name}{suffix}").write_bytes(content)
+    file = FOLDERS[dataset].files[0]
+    path = ensure_files(dataset, tmp_path, sources=())[file.name]
     with pytest.raises(LrreportError) as error:
-        ensure_files("fashion_mnist", tmp_path, lambda _: None, sources)
-    raw = tmp_path / "FashionMNIST" / "raw"
-    assert str(error.value).splitlines() == [
-        "Fashion-MNIST could not be had. Tried:",
-        f"  {raw}: no such files",
-        "  first: no first",
-        "  second: no second",
-        f"Install Debian's package dataset-fashion-mnist, or put {', '.join(NAMES)} into {raw}, or name another folder "
-        "in LRREPORT_DATA. Without the data there is the embedded sample: make report STUDY=studies/quick.toml",
-    ]
+        read_file(path, file)
+    digests = {
+        "sha256": hashlib.sha256(b"noise").hexdigest()[:12], "md5": hashlib.md5(content).hexdigest()[:12], "name": file.name
+    }  # fmt: skip
+    assert str(error.value) == (
+        f'{path}: refused, {reason.format(**digests)}; for data of your own set dataset = "module:function"'
+    )
+
+
+def test_the_archive_that_is_published_is_accepted_by_its_digest() -> None:
+    archive = gzip.compress(b"digits")
+    known = files.DataFile("digits", archive_md5=hashlib.md5(archive).hexdigest())
+    assert known.verify(b"digits", archive) == ""
+    assert known.digest == f"md5:{known.archive_md5}"
+    both = files.DataFile("digits", hashlib.sha256(b"digits").hexdigest(), archive_md5=known.archive_md5)
+    assert both.verify(b"digits", gzip.compress(b"digits", 1)) == ""
+    assert both.verify(b"digits") == ""
 
 
 @needs_data
@@ -131,10 +198,10 @@ def test_a_file_that_changed_is_set_aside_and_fetched_again(tmp_path: Path) -> N
     path = ensure_files("fashion_mnist", tmp_path, said.append)[NAMES[1]]
     path.write_bytes(b"cut")
     with pytest.raises(LrreportError, match=f"{NAMES[1]}: refused, its SHA-256 is"):
-        read_idx(path, DIGESTS["fashion_mnist"][NAMES[1]])
+        read_file(path, FILES[NAMES[1]])
     verify(verify_files("fashion_mnist", tmp_path, said.append))
     assert path.with_name(f"{NAMES[1]}.refused").read_bytes() == b"cut"
-    assert "setting it aside" in said[2]
+    assert said[2].endswith(f"renaming it to {NAMES[1]}.refused")
 
 
 @needs_data
@@ -158,6 +225,27 @@ def test_data_root_is_the_argument_then_the_variable(tmp_path: Path, monkeypatch
     assert find_data_root().name == "lrreport"
 
 
+def test_a_relative_data_root_is_made_absolute_for_later_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LRREPORT_DATA", "data")
+    assert find_data_root() == tmp_path / "data"
+    assert find_data_root(Path("other")) == tmp_path / "other"
+    export_data_root()
+    assert os.environ["LRREPORT_DATA"] == str(tmp_path / "data")
+    monkeypatch.delenv("LRREPORT_DATA")
+    export_data_root()
+    assert "LRREPORT_DATA" not in os.environ
+
+
+def test_a_download_imports_nothing_from_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("random", "torchvision", "json"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from the working folder')\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(LrreportError) as error:
+        download_with_torchvision(tmp_path / "data", "NoSuchDataset")
+    assert "has no attribute 'NoSuchDataset'" in str(error.value)
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(LrreportError, match=r"file/FashionMNIST/raw: cannot keep the data there \(Not a directory\)"):
@@ -165,14 +253,14 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 
 def test_the_sample_is_verified() -> None:
-    for name, path in ensure_files("sample").items():
-        read_idx(path, DIGESTS["sample"][name])
+    paths = ensure_files("sample")
+    for file in FOLDERS["sample"].files:
+        assert read_file(paths[file.name], file)
 
 
 @needs_data
-def test_the_sample_is_what_its_script_makes_of_the_real_files(tmp_path: Path) -> None:
-    from lrreport.sample.make_sample import make_sample
-
+def test_the_sample_is_what_its_script_makes_of_the_real_files(tmp_path: Path, repository: Path) -> None:
+    make_sample = runpy.run_path(str(repository / "tools/make_sample.py"))["make_sample"]
     paths = {name: DEBIAN_FOLDER / f"{name}.gz" for name in NAMES}
     assert make_sample(paths, tmp_path) == DIGESTS["sample"]
     labels = gzip.decompress((tmp_path / "train-labels-idx1-ubyte.gz").read_bytes())[8:]

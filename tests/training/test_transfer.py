@@ -1,18 +1,20 @@
 """Data files sent from one machine to another: kept whole, verified, or refused."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from lrreport import LrreportError
+from lrreport.errors import LrreportError
 from lrreport.training import files
 from lrreport.training.transfer import keep_files, read_files
 
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
-    """The sample as it is sent, asked for under the name of the dataset that is not embedded."""
-    monkeypatch.setitem(files.DIGESTS, "fashion_mnist", files.DIGESTS["sample"])
+    """The sample as it is sent, under the name of the dataset that is not embedded."""
+    known = replace(files.FOLDERS["fashion_mnist"], files=files.FOLDERS["sample"].files)
+    monkeypatch.setitem(files.FOLDERS, "fashion_mnist", known)
     return read_files("sample")
 
 
@@ -21,9 +23,9 @@ def test_files_that_were_sent_are_kept_and_verified(
 ) -> None:
     monkeypatch.setenv("LRREPORT_DATA", str(tmp_path))
     keep_files("fashion_mnist", small)
-    for name, digest in files.DIGESTS["sample"].items():
-        kept = tmp_path / "FashionMNIST/raw" / name
-        assert files.read_idx(kept, digest) == files.read_idx(files.SAMPLE / f"{name}.gz", digest)
+    for file in files.FOLDERS["sample"].files:
+        kept = tmp_path / "FashionMNIST/raw" / file.name
+        assert files.read_file(kept, file) == files.read_file(files.SAMPLE / f"{file.name}.gz", file)
     keep_files("fashion_mnist", {})  # they are there
 
 
@@ -32,6 +34,6 @@ def test_files_of_another_digest_are_refused(
 ) -> None:
     monkeypatch.setenv("LRREPORT_DATA", str(tmp_path))
     images, labels, *_ = small
-    with pytest.raises(LrreportError, match="what was sent"):
+    with pytest.raises(LrreportError, match="what was sent: .*: refused, its SHA-256 is"):
         keep_files("fashion_mnist", small | {images: small[labels]})
     assert not list((tmp_path / "FashionMNIST/raw").glob("*-ubyte"))

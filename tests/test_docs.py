@@ -1,0 +1,76 @@
+"""The pages of docs/ and the README: generated parts are up to date, links lead somewhere, commands exist."""
+
+import importlib.util
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from lrreport.cli import make_parser
+from lrreport.record.contents import read_contents
+from lrreport.record.record import RECORD
+
+@pytest.fixture(scope="module")
+def generator(repository: Path) -> Any:
+    sys.path.insert(0, str(repository / "tools"))
+    try:
+        spec = importlib.util.spec_from_file_location("write_docs", repository / "tools/write_docs.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.pop(0)
+    return module
+
+
+def test_generated_pages_are_up_to_date(repository: Path, generator: Any) -> None:
+    for name, text in generator.write_pages().items():
+        assert (repository / "docs" / name).read_text() == text, f"docs/{name}: run make docs"
+
+
+def list_pages(repository: Path) -> list[Path]:
+    return [repository / "README.md", repository / "CONTRIBUTING.md", *sorted((repository / "docs").glob("*.md"))]
+
+
+def test_links_lead_to_files(repository: Path) -> None:
+    for page in list_pages(repository):
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_commands_and_options_exist(repository: Path) -> None:
+    parser = make_parser()
+    commands = next(action for action in parser._actions if action.dest == "command").choices
+    assert isinstance(commands, dict)
+    options = {option for sub in commands.values() for action in sub._actions for option in action.option_strings}
+    targets = re.findall(r"^([a-z-]+):.*## ", (repository / "Makefile").read_text(), re.MULTILINE)
+    for page in list_pages(repository):
+        text = page.read_text()
+        code = "\n".join(first or second for first, second in re.findall(r"`([^`\n]+)`|^    (.*)$", text, re.MULTILINE))
+        for command in re.findall(r"(?<![\w./])lrreport ([a-z]+)", code):
+            assert command in commands, f"{page.name} names lrreport {command}"
+        for target in re.findall(r"`make ([a-z-]+)|^    make ([a-z-]+)", text, re.MULTILINE):
+            assert "".join(target) in targets, f"{page.name} names make {''.join(target)}"
+        for option in re.findall(r"`(--[a-z][a-z-]+)", text):
+            assert option in options, f"{page.name} names {option}"
+
+
+def test_readme_is_short(repository: Path) -> None:
+    assert len((repository / "README.md").read_text().splitlines()) <= 130
+
+
+def test_records_fit_the_published_schema(repository: Path) -> None:
+    schema = json.loads((repository / "docs/record.schema.json").read_text())
+    reference = repository / "outputs/reference"
+    for place in read_contents(reference).runs:
+        contents = json.loads((reference / place.folder / RECORD).read_text())
+        if contents["schema_version"] == 2:
+            contents.pop("digest")
+            jsonschema.validate(contents, schema)
+            with pytest.raises(jsonschema.ValidationError):
+                jsonschema.validate(contents | {"status": "fine"}, schema)

@@ -68,7 +68,7 @@ class Packer:
 
 
 def encode(values: Floats, n_bytes: int = 4) -> str:
-    """Return little-endian float32 in base64; with 3 bytes each is rounded to 16 significant bits (1 in 130,000)."""
+    """Return little-endian float32 in base64; with 3 bytes each is rounded to 16 significant bits (to 1 part in 65,536)."""
     if n_bytes == 4:
         return base64.b64encode(values.astype("<f4").tobytes()).decode()
     bits = values.astype("<f4").view("<u4")

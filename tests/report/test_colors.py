@@ -1,5 +1,7 @@
 """Colours: lightness is monotone, neighbours are told apart in every kind of sight, each is visible on its page."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -59,11 +61,11 @@ def test_distance_is_that_of_the_published_example() -> None:
 def test_neighbours_are_told_apart_and_lightness_is_monotone(n: int, page: int) -> None:
     linear = [read_linear(pair[page]) for pair in color_levels(n)]
     seen = [find_lab(one) for one in linear]
-    assert all(later[0] > earlier[0] for earlier, later in zip(seen, seen[1:], strict=False))
-    assert min(find_distance(*pair) for pair in zip(seen, seen[1:], strict=False)) >= 8
+    assert all(later[0] > earlier[0] for earlier, later in itertools.pairwise(seen))
+    assert min(find_distance(*pair) for pair in itertools.pairwise(seen)) >= 8
     for sight in SIGHTS.values():
         simulated = [find_lab(np.array(sight) @ one) for one in linear]
-        assert min(find_distance(*pair) for pair in zip(simulated, simulated[1:], strict=False)) >= 5
+        assert min(find_distance(*pair) for pair in itertools.pairwise(simulated)) >= 5
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 12, 40])

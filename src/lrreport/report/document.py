@@ -70,6 +70,7 @@ class Document:
 
     def __init__(self, loaded: LoadedReport, assessment: Assessment, sections: Sequence[Section], story: Story) -> None:
         self.loaded, self.assessment, self.story = loaded, assessment, story
+        self.all_sections = tuple(sections)
         self.sections = {section.key: section.findings for section in sections}
         self._terms: set[str] = set()
 
@@ -193,7 +194,9 @@ class Document:
             else ""
         )
         title = titles.title_curves(self.assessment, self.find("levels"))
-        return self._section("curves", title, illustrate.show_curves(self.assessment), by_level, by_pair, pace, folded)
+        return self._section(
+            "training", title, illustrate.show_curves(self.assessment), by_level, by_pair, pace, folded
+        )
 
     @cached_property
     def where_they_err(self) -> Part:
@@ -237,7 +240,7 @@ class Document:
         if published is None or not (self.earlier or numbers):
             return Part("")
         rows = tuple((says, (finding,)) for says, finding in self.earlier)
-        claims = FindingTable("earlier-claims", "It says", ("Our runs",), rows, verdicts=True)
+        claims = FindingTable("earlier-claims", "It says", ("Our runs",), rows, prefix="earlier-", verdicts=True)
         corner = titles.name_corner(self.assessment)
         by_level = titles.title_metrics(
             self.assessment, arrange_by_level("earlier-numbers", corner, numbers, self.names, {})
@@ -256,7 +259,7 @@ class Document:
         ).strip()
         notes = "".join(write_paragraph(note) for note in titles.list_remarks(self.loaded))
         return self._section(
-            "settings", "What all this holds for", write_paragraph(sentences), notes, _fold("Settings", table)
+            "setup", "What all this holds for", write_paragraph(sentences), notes, _fold("Settings", table)
         )
 
     @cached_property

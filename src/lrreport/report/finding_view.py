@@ -9,12 +9,12 @@ from lrreport.report.svg import escape
 from lrreport.report.table import wrap_table
 from lrreport.study.formats import capitalize
 
-PRIVATE = ("level", "than", "metric", "value", "than_value", "by")
+ARGUMENTS = ("factor", "level", "than", "metric", "value", "than_value", "by")
 
 
 def identify_finding(finding: Finding) -> str:
     """Return the anchor of a finding: its claim and its arguments, "still_improving-2"."""
-    parts = [str(finding.arguments[key]) for key in PRIVATE if key in finding.arguments]
+    parts = [str(finding.arguments[key]) for key in ARGUMENTS if key in finding.arguments]
     return "-".join([finding.claim, *(re.sub(r"[^A-Za-z0-9_.]+", "_", part) for part in parts)])
 
 
@@ -23,9 +23,12 @@ def name_claim(claim: str) -> str:
     return capitalize(claim.replace("_", " "))
 
 
-def show_finding(finding: Finding, sized: bool = True) -> str:
-    """Return the word and the size of a finding as a button that opens its sentence, without any script."""
-    anchor = identify_finding(finding)
+def show_finding(finding: Finding, sized: bool = True, prefix: str = "") -> str:
+    """Return the word and the size of a finding as a button that opens its sentence, without any script.
+
+    `prefix` begins its anchor where the same finding stands in two tables.
+    """
+    anchor = f"{prefix}{identify_finding(finding)}"
     size = f' <span class="size">{escape(finding.size)}</span>' if finding.size and sized else ""
     button = (
         f'<button type="button" class="finding {finding.tone}" popovertarget="{anchor}">'
@@ -42,9 +45,7 @@ def _show_details(finding: Finding, anchor: str) -> str:
     numbers = f"<dl>{evidence}</dl>" if evidence else ""
     rule = f'<a href="#rule-{finding.claim}">rule</a>'
     return (
-        f'<div popover id="{anchor}"><button type="button" class="close" popovertarget="{anchor}" '
-        f'popovertargetaction="hide" aria-label="Close">×</button><p>{escape(finding.sentence)} '
-        f'<a class="anchor" href="#{anchor}" aria-label="Link to this finding">¶</a></p>{numbers}'
+        f'<div popover id="{anchor}"><p>{escape(finding.sentence)} <a class="anchor" href="#{anchor}">¶</a></p>{numbers}'
         f'<p class="rule">{escape(capitalize(finding.verdict))} by its {rule}.</p></div>'
     )
 
@@ -58,6 +59,7 @@ class FindingTable:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Finding | None, ...]], ...]
     caption: str = ""
+    prefix: str = ""  # of the findings' anchors
     verdicts: bool = False  # whether the verdict stands in a column of its own
 
     def __repr__(self) -> str:
@@ -74,11 +76,7 @@ class FindingTable:
         columns = (*self.columns, "Verdict") if self.verdicts else self.columns
         heads = "".join(f'<th scope="col">{escape(text)}</th>' for text in (self.corner, *columns))
         body = "".join(
-            f'<tr><th scope="row">{escape(name)}</th>'
-            + "".join(
-                f"<td>{show_finding(cell) if cell is not None else ''}</td>{self._show_verdict(cell)}" for cell in cells
-            )
-            + "</tr>\n"
+            f'<tr><th scope="row">{escape(name)}</th>' + "".join(map(self._show, cells)) + "</tr>\n"
             for name, cells in self.rows
         )
         caption = f"<caption>{escape(self.caption)}</caption>\n" if self.caption else ""
@@ -90,8 +88,12 @@ class FindingTable:
         )
         return table.replace('<div class="table', '<div class="findings table', 1)
 
-    def _show_verdict(self, finding: Finding | None) -> str:
-        return f"<td>{escape(capitalize(finding.verdict))}</td>" if self.verdicts and finding is not None else ""
+    def _show(self, finding: Finding | None) -> str:
+        if finding is None:
+            return "<td></td>"
+        shown = show_finding(finding, sized=not self.verdicts, prefix=self.prefix)
+        verdict = f"<td>{escape(capitalize(finding.verdict))}</td>" if self.verdicts else ""
+        return f"<td>{shown}</td>{verdict}"
 
 
 def arrange_by_level(

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from lrreport.inference.assessment import CPU_SECONDS, Assessment
+from lrreport.inference.measurements import Measurements
 from lrreport.report.colors import color_levels
 from lrreport.report.errors_by_class import ClassErrors
 from lrreport.report.figures.curves import DASHES, Line, Panel, draw_curves
@@ -23,7 +24,7 @@ from lrreport.study.factors import Factor
 from lrreport.study.formats import MINUS, capitalize, count_nouns, format_count, list_words
 from lrreport.study.metrics import Metric, split_name
 
-MOST_ROWS, MOST_COLORED, MOST_NAMED = 12, 6, 8  # levels of the decision figure; lines in colour; lines with a name
+MOST_ROWS, MOST_LINES, MOST_COLORED, MOST_NAMED = 12, 60, 6, 8  # levels of the decision figure; lines, in colour, named
 Notes = Mapping[str, Mapping[int, str]]  # heading -> level -> a few words
 
 
@@ -153,18 +154,27 @@ def choose_lines(assessment: Assessment) -> dict[int, Line]:
     """Return how each level's line is drawn: the leading ones in colour in the order of their values, the others grey."""
     measurements, decision = assessment.measurements, assessment.decision
     table, metric = decision.table, measurements.metric
-    tried = [int(i) for i in table.index[table.n_runs > 0]]
+    tried = order_rows(assessment, MOST_LINES)
     leading = [i for i in tried if table.may_be_best[i] or table.good_enough[i]] or tried
     leading = sorted(leading, key=lambda i: (i != decision.leader, -metric.sign * _number(table["mean"][i])))[
         :MOST_COLORED
     ]
-    ordered = sorted(leading, key=lambda i: _order_level(measurements.factors, measurements.levels[i].values))
-    colors = dict(zip(ordered, color_levels(len(ordered)), strict=True))
+    colors = _choose_colors(measurements, leading)
     named = set(tried) if len(tried) <= MOST_NAMED else set(leading)
     dashes = {
         i: DASHES[place % len(DASHES)] for place, i in enumerate(sorted(leading, key=lambda i: i != decision.leader))
     }
     return {i: Line(measurements.levels[i].name if i in named else "", colors.get(i), dashes.get(i, "")) for i in tried}
+
+
+def _choose_colors(measurements: Measurements, leading: Sequence[int]) -> dict[int, tuple[str, str]]:
+    """Return a colour for each leading level: of few levels of one factor those that the explorer uses too."""
+    first = measurements.factors[0]
+    if len(measurements.factors) == 1 and len(first.values) <= MOST_NAMED:
+        own = color_levels(len(first.values))
+        return {i: own[first.values.index(measurements.levels[i].values[first.name])] for i in leading}
+    ordered = sorted(leading, key=lambda i: _order_level(measurements.factors, measurements.levels[i].values))
+    return dict(zip(ordered, color_levels(len(ordered)), strict=True))
 
 
 def _number(value: float) -> float:
@@ -236,8 +246,13 @@ def show_curves(assessment: Assessment) -> Figure | None:
     table = Table("", ("Level", "Metric", capitalize(f"last {axis}"), "Mean"), tuple(rows), n_labels=2)
     several = any(panel.ranges for panel in panels)
     caption = "Means over seeds" + ("; bands reach from the lowest seed to the highest." if several else ".")
+    left_out = len(
+        {level for metric in metrics for level in assessment.curves[metric.name].columns.unique("level")}
+    ) - len(lines)
     if len(colored) < len(lines):
         caption += " Levels that are ruled out are grey."
+    if left_out > 0:
+        caption += f" {format_count(left_out)} more are in the explorer."
     return Figure("curves", label, caption, wide, narrow, table)
 
 

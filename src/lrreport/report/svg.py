@@ -38,12 +38,9 @@ def escape(text: object) -> str:
 
 
 def number(value: float) -> str:
-    """Return a coordinate with at most two decimals."""
-    return (
-        f"{value:.2f}".rstrip("0").rstrip(".").replace("-0", "0")
-        if abs(value) < 0.005
-        else f"{value:.2f}".rstrip("0").rstrip(".")
-    )
+    """Return a coordinate with at most one decimal."""
+    text = f"{value:.1f}".removesuffix(".0")
+    return "0" if text == "-0" else text
 
 
 @dataclass
@@ -173,16 +170,19 @@ def list_ticks(
     """
     if scale.log:
         return _fit(scale, _list_log_ticks(scale, factor), size, vertical)
-    for n in range(max(2, most), 1, -1):
+    best: list[Tick] = []
+    for n in range(max(2, most), 0, -1):
         step = _round_step((scale.high - scale.low) * factor / n)
         first = math.ceil(round(scale.low * factor / step, 6))
         last = math.floor(round(scale.high * factor / step, 6))
         digits = max(0, -math.floor(math.log10(step) + 1e-9))
         ticks = [(i * step / factor, write_number(i * step, digits)) for i in range(first, last + 1)]
         fitting = _fit(scale, ticks, size, vertical)
-        if len(fitting) == len(ticks) and ticks:
+        if len(fitting) == len(ticks) > 1:
             return ticks
-    return fitting
+        best = max(best, fitting, key=len)
+    middle = (scale.low + scale.high) / 2
+    return best or [(middle, write_number(float(f"{middle * factor:.3g}"), 0 if abs(middle * factor) >= 100 else 2))]
 
 
 def write_number(value: float, digits: int) -> str:

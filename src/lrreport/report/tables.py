@@ -16,7 +16,7 @@ from lrreport.study.metrics import Metric, split_name
 from lrreport.study.settings import MLP, Training
 from lrreport.study.study import Study
 
-MOST_ROWS = 60  # of a table in the page; results.csv has all
+MOST_ROWS = 24  # of a table in the page; results.csv has all
 LISTED = 12  # values that a table lists one by one
 DATASET_NAMES = {
     "fashion_mnist": "Fashion-MNIST", "sample": "a sample of Fashion-MNIST", "mnist": "MNIST", "kmnist": "KMNIST",
@@ -92,7 +92,7 @@ def tabulate_results(assessment: Assessment) -> Table:
         )
     left_out = int((decision.table.n_runs > 0).sum()) - len(shown)
     if left_out:
-        caption += f" {format_count(left_out)} more levels, none of which may be the best, are in results.csv."
+        caption += f" {format_count(left_out)} more levels are in results.csv."
     return Table("results", (*headings, "Seeds"), tuple(rows), caption)
 
 
@@ -259,7 +259,8 @@ def tabulate_provenance(loaded: LoadedReport) -> Table:
     for name in packages:
         versions = sorted({str(fact["packages"][name]) for fact in facts if name in fact.get("packages", {})})
         rows.append((name, list_words(versions)))
-    for name, digest in records[0].identity.data.items():
+    data = {name: digest for record in records for name, digest in record.identity.data.items()}
+    for name, digest in data.items():
         rows.append((f"SHA-256 of {name}", f"{digest[:16]}…"))
     mixed = sorted({str(fact["mixed"]) for fact in facts if "mixed" in fact})
     rows += [("Other versions", text) for text in mixed]
@@ -281,7 +282,7 @@ def write_colophon(loaded: LoadedReport, command: str) -> str:
     torch = {f"torch {fact['packages']['torch']}" for fact in facts if "torch" in fact.get("packages", {})}
     parts = [f"at commit {list_words(sorted(commits))}"] if commits else []
     parts += [f"with {list_words([*sorted(pythons), *sorted(torch)])}"] if pythons or torch else []
-    data = next(iter(records)).identity.data
+    data = {name: digest for record in records for name, digest in record.identity.data.items()}
     if data:
         first, digest = next(iter(data.items()))
         parts.append(f"from data whose {first} has the SHA-256 {digest[:12]}…")

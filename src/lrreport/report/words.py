@@ -54,7 +54,7 @@ def slug(text: str) -> str:
 
 def write_heading(anchor: str, title: str) -> str:
     """Return the heading of a section with its anchor."""
-    return f'<h2 id="{anchor}">{escape(title)} <a class="anchor" href="#{anchor}" aria-label="Link to this section">¶</a></h2>\n'
+    return f'<h2 id="{anchor}">{escape(title)} <a class="anchor" href="#{anchor}">¶</a></h2>\n'
 
 
 def write_paragraph(text: str, kind: str = "") -> str:

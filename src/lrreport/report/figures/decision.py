@@ -137,15 +137,18 @@ def _make_scales(
     if not any(any(value != 0 for value in one) for one in close):
         return scores, None
     zone = [-margin, margin] if margin is not None else []
-    return scores, make_scale([*_choose_span([[0.0, *zone], *close]), 0.0, *zone], *right)
+    return scores, make_scale([*_choose_span([[0.0, *zone], *close], least=3), 0.0, *zone], *right)
 
 
-def _choose_span(spans: Sequence[Sequence[float]]) -> list[float]:
-    """Return the values to be shown on an axis: those of spans, nearest first, until one would squeeze all before it."""
+def _choose_span(spans: Sequence[Sequence[float]], least: int = 2) -> list[float]:
+    """Return the values to be shown on an axis: those of spans, nearest first, until one would squeeze all before it.
+
+    The first `least` are always shown.
+    """
     shown: list[float] = []
     for place, span in enumerate(spans):
         wider = [*shown, *span]
-        if place >= 2 and max(shown) - min(shown) < SQUEEZE * (max(wider) - min(wider)):
+        if place >= least and max(shown) - min(shown) < SQUEEZE * (max(wider) - min(wider)):
             break
         shown = wider
     return shown
@@ -193,10 +196,11 @@ def _draw_scores(drawing: Drawing, row: Row, metric: Metric, scale: Scale, bar: 
         spread = ""
         if math.isfinite(row.low):
             spread = f" ({metric.format(row.low, unit=False)} to {metric.format(row.high, unit=False)})"
-        arrow, anchor, x = ("◂", "start", scale.start) if row.mean < scale.low else ("▸", "end", scale.end)
-        drawing.text(
-            x - 10 if anchor == "start" else x + 10, bar + 10, f"{arrow} {text}{spread}, off the scale", "small", anchor
-        )
+        arrow, anchor, x = ("◂", "start", scale.start - 10) if row.mean < scale.low else ("▸", "end", scale.end + 10)
+        texts = (f"{arrow} {text}{spread}, off the scale", f"{arrow} {text}, off the scale", f"{arrow} {text}")
+        room = scale.end - scale.start + 10
+        shown = next((one for one in texts if measure_text(one, 12) <= room), texts[-1])
+        drawing.text(x, bar + 10, shown, "small", anchor)
         return
     if math.isfinite(row.low):
         ends = [min(max(end, scale.low), scale.high) for end in (row.low, row.high)]

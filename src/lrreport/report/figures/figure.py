@@ -27,7 +27,7 @@ class Figure:
         """Return the figure as an element of HTML, with the numbers behind it folded below."""
         data = self.table.to_html() if self.table is not None else ""
         folded = f'<details class="data"><summary>Numbers</summary>{data}</details>' if data else ""
-        anchor = f'<a class="anchor" href="#{self.name}" aria-label="Link to this figure">¶</a>'
+        anchor = f'<a class="anchor" href="#{self.name}">¶</a>'
         caption = f"<figcaption>{escape(self.caption)} {anchor}</figcaption>"
         return f'<figure id="{self.name}">{self.wide}{self.narrow}{caption}</figure>{folded}\n'
 

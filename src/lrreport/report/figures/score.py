@@ -11,6 +11,7 @@ from lrreport.study.factors import Factor
 from lrreport.study.metrics import Metric
 
 HEIGHT = 250.0
+MOST_DETAILED = 40  # levels whose seeds are drawn; of more, means and intervals alone
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ def _draw_panel(drawing: Drawing, panel: ScorePanel, factor: Factor, box: tuple[
     log = ", logarithmic" if across.log else ""
     drawing.text(right, bottom + 33, f"{factor.label}{log}", "small faint", "end")
     order = sorted(range(len(places)), key=lambda i: places[i])
-    for _, seed in panel.scores.iterrows():
+    detailed = len(places) <= MOST_DETAILED
+    for _, seed in panel.scores.iterrows() if detailed else ():
         drawing.path([(places[i], down(float(seed.iloc[i]))) for i in order], "curve context")
     for i in order:
         value = panel.scores.columns[i]
@@ -76,5 +78,5 @@ def _draw_panel(drawing: Drawing, panel: ScorePanel, factor: Factor, box: tuple[
         drawing.circle(
             places[i], down(mean), 4.5, f"disc {kind}", title=f"{factor.format(value)}: {panel.metric.format(mean)}"
         )
-        for one in panel.scores[value].dropna():
+        for one in panel.scores[value].dropna() if detailed else ():
             drawing.circle(places[i] + 7, down(float(one)), 2.2, f"ring {kind}")

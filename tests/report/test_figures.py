@@ -1,0 +1,137 @@
+"""Figures: marks lie where a second route puts them, nothing is NaN, no text runs into another."""
+
+import re
+from itertools import combinations
+
+import pandas as pd
+import pytest
+
+from lrreport.report import illustrate
+from lrreport.report.document import Document
+from lrreport.report.errors_by_class import ClassErrors
+from lrreport.report.figures.figure import Figure
+from lrreport.report.svg import measure_text
+
+TEXT = re.compile(
+    r'<text x="([^"]*)" y="([^"]*)"(?: text-anchor="(\w+)")?(?: class="([^"]*)")?(?: style="[^"]*")?>(?:<title>.*?</title>)?(.*?)</text>'
+)
+SIZES = {"small": 12.0, "name": 15.0}
+SLACK = 0.85  # text is narrower than the widths that are kept for it
+
+
+def list_figures(document: Document) -> list[Figure]:
+    made = [
+        document.decision_figure, illustrate.show_curves(document.assessment), illustrate.show_gap(document.assessment),
+        illustrate.show_pace(document.assessment), illustrate.show_scores(document.assessment),
+    ]  # fmt: skip
+    made += [
+        illustrate.show_range_test(name, curve, [0.001, 0.0005, 0.0001], 0.003, "nats")
+        for name, curve in document.loaded.range_tests.items()
+    ]
+    return [figure for figure in made if figure is not None]
+
+
+def read_texts(svg: str) -> list[tuple[float, float, float, float, str]]:
+    """Return the boxes of all texts: left, right, top, bottom, text."""
+    boxes = []
+    for x, y, anchor, kind, text in TEXT.findall(svg):
+        size = next((size for name, size in SIZES.items() if name in kind.split()), 13.0)
+        shown = text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", '"').replace("&amp;", "&")
+        width = SLACK * measure_text(shown, size)
+        left = float(x) - {"": 0, "start": 0, "middle": width / 2, "end": width}[anchor]
+        boxes.append((left, left + width, float(y) - 0.7 * size, float(y) + 0.1 * size, shown))
+    return boxes
+
+
+def test_nothing_overlaps_and_nothing_is_missing(document: Document) -> None:
+    for figure in list_figures(document):
+        for svg in (figure.wide, figure.narrow):
+            assert "nan" not in svg
+            assert "inf" not in svg.replace("info", "")
+            width = float(re.findall(r'viewBox="0 0 (\S+)', svg)[0])
+            boxes = read_texts(svg)
+            assert boxes
+            for left, right, _, _, text in boxes:
+                assert left > -12, (figure.name, text)
+                assert right < width + 12, (figure.name, text)
+            for one, other in combinations(boxes, 2):
+                apart = one[1] <= other[0] or other[1] <= one[0] or one[3] <= other[2] or other[3] <= one[2]
+                assert apart, (figure.name, width, one, other)
+
+
+def test_every_state_has_a_decision_figure_but_without_runs(documents: dict[str, Document]) -> None:
+    for name, document in documents.items():
+        assert document.decision_figure is not None, name
+
+
+def test_marks_of_the_decision_figure_lie_where_their_values_are(documents: dict[str, Document]) -> None:
+    svg = documents["three"].decision_figure.wide
+    rings = [float(x) for x in re.findall(r'<circle cx="(\S+)" cy="\S+" r="3.2"', svg)]
+    values = [value for level in (0.001, 0.0005, 0.0001) for value in _scores(documents["three"])[level]]
+    assert len(rings) == len(values) == 15
+    slope = (rings[0] - rings[-1]) / (values[0] - values[-1])  # a line through two of them holds all the others
+    for ring, value in zip(rings, values, strict=True):
+        assert ring == pytest.approx(rings[0] + slope * (value - values[0]), abs=0.2)
+    discs = [float(x) for x in re.findall(r'<circle cx="(\S+)" cy="\S+" r="5"', svg)][::2]
+    means = [sum(_scores(documents["three"])[level]) / 5 for level in (0.001, 0.0005)]
+    assert discs[0] == pytest.approx(rings[0] + slope * (means[0] - values[0]), abs=0.3)
+
+
+def _scores(document: Document) -> dict[float, list[float]]:
+    scores = document.assessment.scores["val_accuracy"]
+    return {
+        level.values["learning_rate"]: list(scores[level.index]) for level in document.assessment.measurements.levels
+    }
+
+
+def test_a_level_off_the_scale_is_put_into_words(documents: dict[str, Document]) -> None:
+    svg = documents["far away"].decision_figure.wide
+    assert "◂ 25.00 (12.58 to 37.42), off the scale" in svg
+    assert ">−70.27<" in svg
+
+
+def test_blue_may_be_the_best_and_grey_is_ruled_out(documents: dict[str, Document]) -> None:
+    svg = documents["three"].decision_figure.wide
+    assert len(re.findall(r'class="ring best"', svg)) == 10
+    assert len(re.findall(r'class="ring out"', svg)) == 5
+
+
+def test_many_levels_are_cut_to_those_that_matter(documents: dict[str, Document]) -> None:
+    document = documents["many levels"]
+    assert len(re.findall(r'class="name"', document.decision_figure.wide)) == 12
+    assert "188 more levels" in document.decision_figure.caption
+
+
+def test_the_grid_marks_the_leader_and_what_is_out(documents: dict[str, Document]) -> None:
+    svg = documents["two factors"].decision_figure.wide
+    assert len(re.findall(r"grid-cell leader", svg)) == 1
+    assert len(re.findall(r"grid-cell out", svg)) == 5
+    assert "★ 90.15" in svg
+
+
+def test_curves_color_the_leading_levels_and_thin_out_points(documents: dict[str, Document]) -> None:
+    svg = illustrate.show_curves(documents["three"].assessment).wide
+    assert len(re.findall(r'class="curve level"', svg)) == 4
+    assert len(re.findall(r'class="curve context"', svg)) == 2
+    assert svg.count("stroke-dasharray") > 0  # lines differ without colour too
+    long = pd.Series(range(5000), dtype=float)
+    assert len(illustrate.thin_out(long)) == 200
+    assert illustrate.thin_out(long).index[[0, -1]].tolist() == [0, 4999]
+
+
+def test_averages_are_of_points_that_all_seeds_have() -> None:
+    frame = pd.DataFrame(
+        {(0, 0): [1.0, 2, 3, 4], (0, 1): [3.0, 4, 5, None]}, index=pd.Index([0, 1, 2, 3], name="epoch")
+    ).rename_axis(columns=["level", "seed"])
+    assert illustrate.average_curves(frame)[0].to_dict() == {1: 3.0, 2: 4.0}
+    assert illustrate.span_curves(frame, [0])[0].to_numpy().tolist() == [[2, 4], [3, 5]]
+
+
+def test_classes_show_the_difference_from_the_leader(documents: dict[str, Document]) -> None:
+    accuracy = pd.DataFrame({0: [0.9, 0.5], 1: [0.8, 0.6]}, index=["a $b$", "<c>"])
+    errors = ClassErrors((0, 1), 0, accuracy, {0: ("a $b$", "<c>", 0.2), 1: ("a $b$", "<c>", 0.1)}, 0)
+    figure = illustrate.show_classes(documents["three"].assessment, errors)
+    assert ">−10.0<" in figure.wide
+    assert ">+10.0<" in figure.wide
+    assert "&lt;c&gt;" in figure.wide
+    assert figure.table.rows == (("a $b$", "90.0", "−10.0"), ("<c>", "50.0", "+10.0"))

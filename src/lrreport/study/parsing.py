@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from collections.abc import Callable
 from functools import reduce
 from typing import Any, TypeVar, get_args
 
@@ -20,11 +21,15 @@ LONGEST = 80  # characters of a value that a message shows
 M = TypeVar("M", bound=FrozenModel)
 
 
-def parse_settings(model: type[M], settings: Any, place: str, within: str = "") -> M:
+def parse_settings(
+    model: type[M], settings: Any, place: str, within: str = "", locate: Callable[[str], str] | None = None
+) -> M:
     """Return `model` with these settings, or raise LrreportError: one line with place, key, value and remedy.
 
-    `within` is the path of the table that the settings come from, for the message.
+    `within` is the path of the table that the settings come from, for the message; `locate` gives the whole path of a
+    key where they come from several tables.
     """
+    locate = locate or (lambda path: ".".join(filter(None, [within, path])))
     try:
         return model.model_validate(settings)
     except ValidationError as err:
@@ -32,13 +37,13 @@ def parse_settings(model: type[M], settings: Any, place: str, within: str = "") 
         # A list with a wrong item is also reported as too short, which it is not.
         errors = [error for error in errors if error["type"] != "too_short"] or errors
         more = f" (the first of {len(errors)} problems)" if len(errors) > 1 else ""
-        raise LrreportError(f"{place}: {_describe(model, errors[0], within)}{more}") from err
+        raise LrreportError(f"{place}: {_describe(model, errors[0], locate)}{more}") from err
 
 
-def _describe(model: type[FrozenModel], error: Any, within: str) -> str:
+def _describe(model: type[FrozenModel], error: Any, locate: Callable[[str], str]) -> str:
     names = [part for part in error["loc"] if isinstance(part, str)]
     table, keys = _walk(model, names)
-    path = ".".join(filter(None, [within, *keys])) or "the file"
+    path = locate(".".join(keys)) or "the file"
     key = keys[-1] if keys else ""
     if error["type"] == "extra_forbidden":
         known = [name for name in table.model_fields if name not in ("file", "notes")]
@@ -52,7 +57,7 @@ def _describe(model: type[FrozenModel], error: Any, within: str) -> str:
         inner, _, problem = problem.partition(": ")
         value = reduce(lambda found, name: found.get(name) if isinstance(found, dict) else None, inner.split("."),
                        error["input"])  # fmt: skip
-        return f"{'.'.join(filter(None, [within, *keys, inner]))} = {brief(value)}: {problem}"
+        return f"{locate('.'.join([*keys, inner]))} = {brief(value)}: {problem}"
     field = table.model_fields.get(key)
     remedy = f"; {field.description}" if field is not None and field.description else ""
     if error["type"] == "missing" and isinstance(error["loc"][-1], int):

@@ -237,9 +237,13 @@ class Study(FrozenModel):
             _set_path(settings, name, thaw(value))
         if not self.has_own_loop:
             return settings
-        table = "vary" if not self.fixed else "fixed"
-        training = parse_settings(Training, settings, self.place, within=table)
+        training = parse_settings(Training, settings, self.place, locate=self._locate)
         return training.model_dump(mode="json", exclude_none=True)
+
+    def _locate(self, path: str) -> str:
+        """Return the path of a setting in the study's file, in the table that it comes from."""
+        varied = any(f"{path}.".startswith(f"{name}.") or f"{name}.".startswith(f"{path}.") for name in self.vary)
+        return f"{'vary' if varied else 'fixed'}.{path}"
 
     def training_of(self, level: Level) -> Training:
         """Return the settings of a level of our own loop."""

@@ -1,7 +1,9 @@
 """Literal measurements and synthetic records, for tests: a study written down as a few lists of numbers."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,9 +11,14 @@ import pandas as pd
 
 from lrreport.inference.claims import VERDICTS, Finding
 from lrreport.inference.measurements import END, RUN_COLUMNS, VALUE_COLUMNS, Measurements, Seed
+from lrreport.record.contents import CONTENTS, Contents, RunPlace
+from lrreport.record.files import replace_file
+from lrreport.record.provenance import Identity
+from lrreport.record.record import RunRecord, declare_metrics, make_series, save_record
 from lrreport.study.decide import Decide
 from lrreport.study.factors import Factor, Level, name_level
 from lrreport.study.metrics import Metric, find_metric
+from lrreport.study.study import PlannedRun, parse_study
 
 Scores = Mapping[
     Any, Sequence[float | None] | Mapping[Seed, float | None]
@@ -136,3 +143,72 @@ def check_finding(finding: Finding) -> None:
     low, high, middle = (finding.evidence.get(key) for key in ("low", "high", "difference"))
     if low and high and middle and low.value == low.value:
         assert low.value <= middle.value <= high.value
+
+
+def write_report_folder(
+    folder: Path, n_rates: int, n_seeds: int, n_epochs: int, batch_sizes: Sequence[int] | None = None
+) -> Path:
+    """Write the folder of a report with records of drawn numbers, as a sweep would leave them, and return it.
+
+    The best rate lies in the middle, and moves with the batch size if that varies; the first seed of the highest rate
+    diverges halfway. The records go to `folder`/../runs.
+    """
+    rng = np.random.default_rng(0)
+    vary: dict[str, Any] = {"learning_rate": [float(f"{rate:.3g}") for rate in np.geomspace(1, 1e-5, n_rates)]}
+    vary |= {"batch_size": list(batch_sizes)} if batch_sizes else {}
+    fixed = {"dataset": "sample", "validation_size": 500, "epochs": n_epochs}
+    title = f"{n_rates} rates, {n_seeds} seeds, {n_epochs} epochs"
+    contents = {"name": folder.name, "title": title, "vary": vary, "fixed": fixed, "seeds": list(range(n_seeds))}
+    study = parse_study(contents, "drawn study")
+    places = []
+    for planned in study.plan():
+        rate = planned.settings["learning_rate"]
+        broken = planned.seed == 0 and rate == max(vary["learning_rate"]) and n_rates > 1
+        record, arrays = draw_record(rng, planned, broken)
+        place = f"../runs/{record.identity.key}"
+        (folder / place).mkdir(parents=True, exist_ok=True)
+        save_record(folder / place, record, arrays)
+        places.append(RunPlace(planned.level.index, planned.seed, place))
+    folder.mkdir(parents=True, exist_ok=True)
+    replace_file(folder / CONTENTS, Contents(study, tuple(places)).to_text().encode())
+    return folder
+
+
+def draw_record(rng: np.random.Generator, planned: PlannedRun, broken: bool) -> tuple[RunRecord, dict[str, Any]]:
+    """Return a record and its arrays, with numbers drawn around a curve of its learning rate; `broken` if it diverged."""
+    settings = planned.settings
+    n_epochs, n_steps = settings["epochs"], math.ceil(1500 / settings["batch_size"])
+    far = abs(np.log10(settings["learning_rate"] / (10**-2.5 * settings["batch_size"] / 64)))
+    n = max(1, n_epochs // 2) if broken else n_epochs
+    losses = 0.3 + 0.3 * far + 2 * np.exp(-np.arange(n + 1) / (1 + far)) + rng.normal(0, 0.01, n + 1)
+    curves = {"loss": losses, "accuracy": 1 / (1 + losses)}
+    history = tuple(
+        make_series(f"{prefix}_{name}", map(float, values))
+        for prefix in ("train", "val")
+        for name, values in curves.items()
+    )
+    arrays: dict[str, Any] = {"step_losses": rng.normal(losses[-1], 0.1, n_steps * n).astype(np.float32)}
+    names = [f"{prefix}_{name}" for prefix in ("train", "val", "test") for name in curves]
+    final = {} if broken else {name: float(curves[name.partition("_")[2]][-1]) for name in names}
+    if not broken:
+        arrays["test_labels"] = np.arange(1000, dtype=np.uint8) % 10
+        arrays["test_predictions"] = rng.integers(0, 10, 1000).astype(np.uint8)
+    own = {name: value for name, value in settings.items() if name != "device"}
+    identity = Identity(
+        settings=own, seed=planned.seed, producer={"notebook": "0" * 64}, data={"images": "2" * 64},
+        versions={"torch": "2.13.0"}, device="cpu",
+    )  # fmt: skip
+    record = RunRecord(
+        identity=identity,
+        settings=settings,
+        seed=planned.seed,
+        status="diverged" if broken else "completed",
+        reason="its loss was not finite" if broken else "",
+        metrics=declare_metrics(names, {f"{prefix}_accuracy": 0.1 for prefix in ("train", "val", "test")}),
+        history=history,
+        final=final,
+        description={"n_parameters": 109386, "split_sizes": {"train": 1500, "validation": 500, "test": 1000},
+                     "class_names": list("abcdefghij")},
+        facts={"commit": "3" * 40, "python": "3.11.2", "packages": {"torch": "2.13.0"}, "host": "drawn", "cpu": "drawn"},
+    )  # fmt: skip
+    return record, arrays

@@ -125,7 +125,7 @@ def test_a_metric_that_should_be_low_is_the_mirror_image(options: dict[str, Any]
     down = assess(make_measurements(mirrored, metric="val_rmse", margin=0.005, **rest)).decision
     assert up.table.may_be_best.tolist() == down.table.may_be_best.tolist()
     for one, other in zip(up.table.behind_at_most, down.table.behind_at_most, strict=True):
-        assert math.isclose(one, min(other, 1.0), rel_tol=1e-6, abs_tol=1e-9)
+        assert math.isclose(min(one, 1.0), min(other, 1.0), rel_tol=1e-6, abs_tol=1e-9)
     assert (up.verdict, up.leader) == (down.verdict, down.leader)
 
 

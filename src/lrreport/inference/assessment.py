@@ -1,7 +1,7 @@
 """The assessment: everything that findings read, computed once from measurements and passed on."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from lrreport.inference.choice import Decision, decide, find_candidates
 from lrreport.inference.failures import count_failures, find_guessing_limit
 from lrreport.inference.measurements import Measurements, Point, collect_curves, find_point, tabulate_scores
 from lrreport.inference.statistics import (
+    ALPHA,
     Array,
     Comparisons,
     Estimate,
@@ -46,10 +47,11 @@ class Standing:
 class Assessment:
     """Measurements with what is derived from them.
 
-    `scores` holds by metric the values where runs are compared (seeds × levels), of the seeds that did not fail.
-    `arrivals` says when each run reaches `target`, a value of the deciding metric, on the axis (NaN: never; None: no curve
-    or no target). `rises` is by how much the loss worsens from one evaluation to the next on average, a fall counting as 0;
-    `relative_rises` the same divided by the mean loss (None where the loss may be 0 or negative).
+    `scores` holds by metric the values where runs are compared (seeds × levels), of the seeds that did not fail, and
+    `resolutions` their smallest steps, as declared or as the values were written. `arrivals` says when each run reaches
+    `target`, a value of the deciding metric, on the axis (NaN: never; None: no curve or no target). `rises` is by how much
+    the loss worsens from one evaluation to the next on average, a fall counting as 0; `relative_rises` the same divided by
+    the mean loss (None where the loss may be 0 or negative).
     """
 
     measurements: Measurements
@@ -57,6 +59,7 @@ class Assessment:
     point: Point
     curves: Mapping[str, pd.DataFrame]
     scores: Mapping[str, pd.DataFrame]
+    resolutions: Mapping[str, float]
     guessing_limit: float
     target: float
     arrivals: pd.DataFrame | None
@@ -73,11 +76,6 @@ class Assessment:
     def n_pairs(self) -> int:
         """How many pairs of levels are compared: the family of every pairwise statement."""
         return max(1, math.comb(len(self.compared), 2))
-
-    def resolution(self, metric: str) -> float:
-        """Return the smallest step of a metric, as declared or as its values were written."""
-        declared = self.measurements.resolution.get(metric)
-        return declared or find_resolution(self.scores[metric].to_numpy().ravel())
 
     def curve(self, level: int, metric: str) -> pd.DataFrame:
         """Return the curves of a level: points that all its seeds have down, the seeds that trained across."""
@@ -98,7 +96,15 @@ class Assessment:
 
     def compare_scores(self, level: int, than: int, metric: str) -> Estimate:
         """Return the difference of two levels on a metric, level minus than, with its simultaneous interval."""
-        return self.compare(self.scores[metric], level, than, self.resolution(metric))
+        return self.compare(self.scores[metric], level, than, self.resolutions[metric])
+
+    def compare_all(self, levels: Sequence[int], metric: str) -> Array:
+        """Return for every two levels (row and column) whether the first is clearly better (1) or worse (−1), else 0."""
+        values, sign = self.scores[metric][list(levels)].to_numpy(), self.measurements.metrics[metric].sign
+        comparisons = compare_levels(values, self.measurements.paired, sign, self.resolutions[metric])
+        low, high = comparisons.find_limits(ALPHA / self.n_pairs / 2)
+        signs: Array = (low > 0).astype(int) - (high < 0).astype(int)
+        return signs
 
     def stand(self, table: pd.DataFrame, sign: int, resolution: float = 0.0) -> Standing:
         """Return which levels may lead on a statistic (seeds × levels), where a high value leads if sign is 1."""
@@ -122,7 +128,7 @@ class Assessment:
                 decision.comparisons,
                 self.compared,
             )
-        return self.stand(self.scores[metric], sign * self.measurements.metrics[metric].sign, self.resolution(metric))
+        return self.stand(self.scores[metric], sign * self.measurements.metrics[metric].sign, self.resolutions[metric])
 
     def estimate_score(self, level: int, metric: str, n_tests: int = 1) -> tuple[Estimate, str]:
         """Return a level's mean on a metric with its interval, and what its n counts.
@@ -131,10 +137,11 @@ class Assessment:
         seeds alone.
         """
         own = self.scores[metric][level].dropna()
-        kept = self.measurements.examples.get(metric, {}).get(level)
-        if kept is not None and len(kept) == len(own) and kept.shape[1] > 1:
-            return estimate_crossed(kept, n_tests), "seeds × examples"
-        return estimate_mean(own, n_tests, self.resolution(metric)), "seeds"
+        kept = self.measurements.examples.get(metric, {}).get(level, {})
+        rows = [kept[seed] for seed in own.index if seed in kept]
+        if rows and len(rows) == len(own) and len({len(row) for row in rows}) == 1 and len(rows[0]) > 1:
+            return estimate_crossed(np.stack(rows), n_tests), "seeds × examples"
+        return estimate_mean(own, n_tests, self.resolutions[metric]), "seeds"
 
 
 def assess(measurements: Measurements) -> Assessment:
@@ -150,6 +157,10 @@ def assess(measurements: Measurements) -> Assessment:
     decision = decide(measurements, outcomes, trained, None if arrivals is None else arrivals.mean(skipna=False))
     loss = measurements.find_loss()
     scores = {name: table.where(trained.notna()) for name, table in tables.items()}
+    declared = measurements.resolution
+    resolutions = {
+        name: declared.get(name) or find_resolution(table.to_numpy().ravel()) for name, table in scores.items()
+    }
     rises = None if loss is None or loss.name not in curves else _measure_rises(curves[loss.name], loss.sign, trained)
     return Assessment(
         measurements=measurements,
@@ -157,6 +168,7 @@ def assess(measurements: Measurements) -> Assessment:
         point=point,
         curves=curves,
         scores=scores,
+        resolutions=resolutions,
         guessing_limit=limit,
         target=target,
         arrivals=arrivals,
@@ -200,7 +212,9 @@ def _measure_rises(
     """Return how much each curve worsens per evaluation, absolutely and relative to its mean (seeds × levels)."""
     if len(frame) < 2:
         return None
-    rises = frame.apply(lambda curve: (-sign * curve.dropna().diff().iloc[1:]).clip(lower=0).mean())
+    # Filled forward, a hole adds no step of its own and takes none away.
+    steps = (-sign * frame.ffill().diff()).clip(lower=0)
+    rises = steps.sum() / (frame.notna().sum() - 1).clip(lower=1).where(frame.notna().sum() > 1)
     means = frame[frame.index > 0].mean()
     keep = trained.notna()
 

@@ -1,12 +1,12 @@
-"""Records -> measurements: the frames that everything after them reads."""
+"""From a study and its records to measurements."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from lrreport.errors import LrreportError
 from lrreport.inference.measurements import END, RUN_COLUMNS, VALUE_COLUMNS, Measurements, Seed
 from lrreport.record.record import KeptRecord
 from lrreport.study.decide import Look
@@ -14,38 +14,40 @@ from lrreport.study.metrics import Metric
 from lrreport.study.study import Study
 
 FACTS = ("host", "cpu", "wall_seconds")  # columns of the runs beside what every run has
-Kept = Mapping[tuple[int, Seed], KeptRecord]
+Kept = Mapping[tuple[int, Seed], KeptRecord]  # by level and seed
+Array = np.ndarray[Any, Any]
 
 
 def measure(study: Study, kept: Kept, looks: Sequence[Look] = ()) -> Measurements:
-    """Return the measurements of a study from its records by (level index, seed), the runs in that order.
+    """Return what the kept runs of a study measured; `looks` are earlier looks at it.
 
-    A metric is what the study declares, with the chance level of the records where the study gives none. Runs are paired
-    if our own loop made them, or if the study says so. Where predictions were kept, accuracy and absolute error on test
-    are also given by example.
+    Raises LrreportError if no run has the metric that decides, or the one that its best point is taken by.
     """
-    runs = {key: kept[key] for key in sorted(kept, key=_order_run)}
-    metrics = _declare_metrics(study, runs)
-    options = study.import_ if study.import_ is not None else {}
-    declared = study.producer.paired if study.producer is not None else bool(options.get("paired", False))
-    planned = tuple(dict.fromkeys(seed for _, seed in runs)) if study.import_ is not None else study.seeds.initial
-    if study.import_ is not None and study.seeds.listed is not None:
-        planned = study.seeds.initial
+    kept = {key: kept[key] for key in sorted(kept, key=_order_run)}
+    metrics = _collect_metrics(study, kept)
+    for name in (study.decide.metric, study.decide.best_of):
+        if name is not None and name not in metrics and kept:
+            raise LrreportError(f"{study.place}: no run has the metric {name!r}; the runs have {', '.join(metrics)}")
+    if study.decide.metric not in metrics and (declared := study.find_metric(study.decide.metric)) is not None:
+        metrics[study.decide.metric] = declared
+    runs, values = _tabulate_runs(kept), _tabulate_values(kept)
+    imported = study.import_ is not None and study.seeds.listed is None
+    found = tuple(dict.fromkeys(seed for _, seed in kept))
     return Measurements(
         title=study.title,
         factors=study.factors,
         levels=study.levels,
         metrics=metrics,
         decide=study.decide,
-        paired=study.has_own_loop or declared,
-        runs=_frame_runs(runs),
-        values=_frame_values(runs),
-        planned=planned,
+        paired=_is_paired(study),
+        runs=runs,
+        values=values,
+        planned=found if imported else study.seeds.initial,
         looks=tuple(looks),
         published=study.published,
         most_seeds=study.seeds.most,
-        resolution=_find_resolutions(runs, metrics),
-        examples=_score_examples(runs),
+        resolution=_find_resolutions(metrics, kept, values),
+        examples=_collect_examples(metrics, kept),
     )
 
 
@@ -54,88 +56,99 @@ def _order_run(key: tuple[int, Seed]) -> tuple[int, bool, Any]:
     return level, isinstance(seed, str), seed
 
 
-def _declare_metrics(study: Study, runs: Kept) -> dict[str, Metric]:
-    """Return each metric that a run measured, and the one that decides even if none did."""
-    recorded: dict[str, list[Metric]] = {}
-    for kept in runs.values():
-        for name, metric in kept.record.metrics.items():
-            recorded.setdefault(name, []).append(metric)
+def _is_paired(study: Study) -> bool:
+    """Return whether the same seed gave the same start and batches: of our own loop, or as the study declares."""
+    if study.import_ is not None:
+        return bool(study.import_.get("paired", False))
+    return study.has_own_loop or (study.producer is not None and study.producer.paired)
+
+
+def _collect_metrics(study: Study, kept: Kept) -> dict[str, Metric]:
+    """Return every metric that a run has, as the study declares it, else as its record does.
+
+    What guessing reaches comes from the data where the study does not say: the highest that a record names.
+    """
     metrics: dict[str, Metric] = {}
-    for name, found in recorded.items():
-        metric = study.find_metric(name) or found[0]
-        levels = [one.chance for one in found if one.chance is not None]
-        if metric.chance is None and levels:
-            metric = metric.model_copy(update={"chance": sum(levels) / len(levels)})
-        metrics[name] = metric
-    deciding = study.find_metric(study.decide.metric)
-    if study.decide.metric not in metrics and deciding is not None:
-        metrics[study.decide.metric] = deciding
+    for one in kept.values():
+        for name, recorded in one.record.metrics.items():
+            known = metrics.get(name) or study.find_metric(name) or recorded
+            stated = study.find_metric(name)
+            if recorded.chance is not None and (stated is None or stated.chance is None):
+                chances = [chance for chance in (known.chance, recorded.chance) if chance is not None]
+                known = known.model_copy(update={"chance": max(chances) if known.sign > 0 else min(chances)})
+            metrics[name] = known
     return metrics
 
 
-def _frame_runs(runs: Kept) -> pd.DataFrame:
+def _tabulate_runs(kept: Kept) -> pd.DataFrame:
     rows = []
-    for (level, seed), kept in runs.items():
-        record = kept.record
-        last = max((series.at[-1] for series in record.history if series.at), default=math.nan)
-        facts = [record.facts.get(name) for name in FACTS]
-        rows.append((level, seed, record.status, record.reason, last, *facts))
+    for (level, seed), one in kept.items():
+        record = one.record
+        last = max((series.at[-1] for series in record.history if series.at), default=float("nan"))
+        rows.append((level, seed, record.status, record.reason, last, *(record.facts.get(fact) for fact in FACTS)))
     return pd.DataFrame(rows, columns=[*RUN_COLUMNS, *FACTS])
 
 
-def _frame_values(runs: Kept) -> pd.DataFrame:
-    """Return a row for each value: those of histories, then those that stand for whole runs."""
-    columns: dict[str, list[Any]] = {name: [] for name in VALUE_COLUMNS}
-    for (level, seed), kept in runs.items():
-        for series in kept.record.history:
-            n = len(series.at)
-            values = [math.nan if value is None else value for value in series.values]
-            for name, part in zip(VALUE_COLUMNS, ([level] * n, [seed] * n, [series.metric] * n, [series.axis] * n,
-                                                  series.at, values), strict=True):  # fmt: skip
-                columns[name].extend(part)
-        for metric, value in kept.record.final.items():
-            for name, cell in zip(VALUE_COLUMNS, (level, seed, metric, END, math.nan, value), strict=True):
-                columns[name].append(cell)
-    return pd.DataFrame(columns)
+def _tabulate_values(kept: Kept) -> pd.DataFrame:
+    parts: list[dict[str, Any]] = []
+    for (level, seed), one in kept.items():
+        for series in one.record.history:
+            values = np.array([np.nan if value is None else value for value in series.values], dtype=float)
+            own = {"metric": series.metric, "axis": series.axis, "at": series.at, "value": values}
+            parts.append({"level": level, "seed": seed, **own})
+        for name, value in one.record.final.items():
+            parts.append({"level": level, "seed": seed, "metric": name, "axis": END, "at": [np.nan], "value": [value]})
+    if not parts:
+        return pd.DataFrame(columns=list(VALUE_COLUMNS))
+    sizes = [len(part["value"]) for part in parts]
+    columns = {
+        key: np.repeat(np.array([part[key] for part in parts], dtype=object), sizes)
+        for key in ("level", "seed", "metric", "axis")
+    }
+    frame = pd.DataFrame(columns).infer_objects()
+    frame["at"] = np.concatenate([np.asarray(part["at"], dtype=float) for part in parts])
+    frame["value"] = np.concatenate([np.asarray(part["value"], dtype=float) for part in parts])
+    return frame[list(VALUE_COLUMNS)]
 
 
-def _find_resolutions(runs: Kept, metrics: Mapping[str, Metric]) -> dict[str, float]:
-    """Return the smallest step of each accuracy: one example of its split, where the number of examples is known."""
-    sizes = [kept.record.description.get("split_sizes") for kept in runs.values()]
-    known = [size for size in sizes if isinstance(size, Mapping)]
-    if not known:
-        return {}
-    steps = {}
+def _find_resolutions(metrics: Mapping[str, Metric], kept: Kept, values: pd.DataFrame) -> dict[str, float]:
+    """Return 1 / number of examples for each fraction whose values are all multiples of that, as those of an accuracy are."""
+    sizes = {
+        split: size for one in kept.values() for split, size in one.record.description.get("split_sizes", {}).items()
+    }
+    found = {}
     for name, metric in metrics.items():
-        counts = [size.get(metric.split) for size in known]
-        numbers = [count for count in counts if isinstance(count, int) and count > 0]
-        if metric.scale == "fraction" and numbers:
-            steps[name] = 1 / max(numbers)
-    return steps
-
-
-def _score_examples(runs: Kept) -> dict[str, dict[int, "np.ndarray[Any, Any]"]]:
-    """Return by metric and level the score of each test example (n_seeds, n_test): right or wrong, or the absolute error.
-
-    Only where every run of the level kept its predictions, of the same examples.
-    """
-    rows: dict[tuple[str, int], list[np.ndarray[Any, Any] | None]] = {}
-    for (level, _), kept in runs.items():
-        if kept.record.status != "completed":
+        size = sizes.get(metric.split)
+        if metric.scale != "fraction" or not size:
             continue
-        arrays = kept.load_arrays("test_predictions", "test_labels") if kept.record.arrays else {}
-        predictions, labels = arrays.get("test_predictions"), arrays.get("test_labels")
-        metric, scores = "test_accuracy", None
-        if predictions is not None and labels is not None and predictions.shape == labels.shape:
-            of_values = predictions.dtype.kind == "f"
-            metric = "test_mae" if of_values else "test_accuracy"
-            scores = abs(predictions - labels) if of_values else (predictions == labels)
-            scores = scores.reshape(len(scores), -1).mean(axis=1).astype(np.float32)
-        if metric in kept.record.final:
-            rows.setdefault((metric, level), []).append(scores)
-    found: dict[str, dict[int, np.ndarray[Any, Any]]] = {}
-    for (metric, level), scored in rows.items():
-        there = [row for row in scored if row is not None]
-        if len(there) == len(scored) and len({len(row) for row in there}) == 1:
-            found.setdefault(metric, {})[level] = np.stack(there)
+        own = values.loc[values.metric == name, "value"].dropna().to_numpy(dtype=float) * size
+        if len(own) and np.allclose(own, np.round(own), rtol=0, atol=1e-6 * size):
+            found[name] = 1 / size
     return found
+
+
+def _collect_examples(metrics: Mapping[str, Metric], kept: Kept) -> dict[str, dict[int, dict[Seed, Array]]]:
+    """Return by test metric, level and seed the scores of single examples, where their mean is the recorded value.
+
+    Kept predictions are right or wrong (classes), or have an absolute and a squared error (numbers). Which metric these
+    are the parts of is found by comparing means, so a metric needs no name that we know.
+    """
+    tests = [name for name, metric in metrics.items() if metric.split == "test"]
+    examples: dict[str, dict[int, dict[Seed, Array]]] = {}
+    for (level, seed), one in kept.items():
+        recorded = {name: one.record.final[name] for name in tests if name in one.record.final}
+        arrays = one.load_arrays("test_predictions", "test_labels") if recorded else {}
+        if len(arrays) < 2 or arrays["test_predictions"].shape != arrays["test_labels"].shape:
+            continue
+        for scores in _score_examples(arrays["test_predictions"], arrays["test_labels"]):
+            for name, value in recorded.items():
+                if np.isclose(scores.mean(), value, rtol=1e-6, atol=1e-7):
+                    examples.setdefault(name, {}).setdefault(level, {}).setdefault(seed, scores)
+    return examples
+
+
+def _score_examples(predictions: Array, labels: Array) -> list[Array]:
+    if np.issubdtype(predictions.dtype, np.integer):
+        return [predictions == labels]
+    errors = predictions.astype(float) - labels.astype(float)
+    return [np.abs(errors), errors**2]

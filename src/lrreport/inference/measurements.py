@@ -27,8 +27,8 @@ class Measurements:
     `runs` has a row per run (RUN_COLUMNS, and facts such as host and cpu), `values` a row per value (VALUE_COLUMNS; axis
     "end" and `at` NaN for a value of the whole run). `planned` are the seeds that every level should have. `most_seeds`
     is the largest number of seeds per level that the study declares, None if it declares none. `resolution` is the
-    smallest step of a metric where it is known (1 / number of examples). `examples` holds, by metric and level, scores
-    (n_seeds, n_examples) whose mean over examples is the metric of each seed.
+    smallest step of a metric where it is known (1 / number of examples). `examples` holds, by metric, level and seed,
+    scores (n_examples,) whose mean is the metric of that run.
     """
 
     title: str
@@ -44,7 +44,7 @@ class Measurements:
     published: Published | None = None
     most_seeds: int | None = None
     resolution: Mapping[str, float] = field(default_factory=dict)
-    examples: Mapping[str, Mapping[int, np.ndarray[Any, Any]]] = field(default_factory=dict)
+    examples: Mapping[str, Mapping[int, Mapping[Seed, np.ndarray[Any, Any]]]] = field(default_factory=dict)
 
     @property
     def metric(self) -> Metric:
@@ -128,7 +128,8 @@ def find_point(measurements: Measurements, curves: Mapping[str, pd.DataFrame]) -
     if frame is None:
         return Point("at the end", axis, None)
     own = frame[frame.columns.intersection(list_outcomes(measurements))]
-    lasts = own.apply(pd.Series.last_valid_index).dropna()
+    points = pd.Series(own.index, index=own.index, dtype=float)
+    lasts = own.notna().mul(points, axis=0).where(own.notna()).max().dropna()
     if lasts.nunique() > 1:
         common = own.dropna()
         if common.empty:
@@ -156,8 +157,7 @@ def tabulate_scores(
     if frame is None or (point.at is None and best_of is None):
         scores = _list_finals(measurements, metric)
         if frame is not None:
-            last = frame.apply(lambda curve: curve.dropna().iloc[-1] if curve.notna().any() else np.nan)
-            scores = scores.combine_first(last)
+            scores = scores.combine_first(frame.ffill().iloc[-1])
     elif best_of is None:
         scores = frame.loc[point.at] if point.at in frame.index else pd.Series(np.nan, index=frame.columns)
     else:

@@ -77,7 +77,7 @@ def _check_number(assessment: Assessment, level: int, result: PublishedResult, n
         return Finding("published_number", arguments, "not testable", sentence, "Not testable", "", "neutral",
                        RULE, len(own), "seeds",
                        evidence=evidence)  # fmt: skip
-    low, high = predict_next(own, n_numbers, assessment.resolution(name))
+    low, high = predict_next(own, n_numbers, assessment.resolutions[name])
     inside = low <= value + half + 1e-12 and value - half - 1e-12 <= high
     mean = float(own.mean())
     verdict: Verdict = "supported" if inside else "contradicted"

@@ -278,8 +278,8 @@ def _write_pace(assessment: Assessment, findings: list[Finding]) -> Paragraph:
         and not math.isnan(f.effect)
         and level in (f.arguments["level"], f.arguments["than"])
     ]
-    if clear:
-        widest = max(clear, key=lambda f: abs(f.effect))
+    widest = max(clear, key=lambda f: abs(f.effect), default=None)
+    if widest is not None and _is_worth_saying(widest):
         other = widest.arguments["than"] if widest.arguments["level"] == level else widest.arguments["level"]
         own, its = ("when", "than_when") if widest.arguments["level"] == level else ("than_when", "when")
         axis = f"{assessment.point.axis}s" if assessment.point.axis == "epoch" else assessment.point.axis
@@ -292,16 +292,22 @@ def _write_pace(assessment: Assessment, findings: list[Finding]) -> Paragraph:
             else f"that {name} reaches after {evidence['other_when']}"
         )
         parts.append(f"It needs {evidence['when']} {axis} for the {evidence['target']} {later}.")
-    improving = [f.arguments["level"] for f in findings if f.claim == "still_improving" and f.verdict == "supported"]
-    asked = [f for f in findings if f.claim == "still_improving" and f.verdict != "not testable"]
+    asked = {f.arguments["level"]: f for f in findings if f.claim == "still_improving" and f.verdict != "not testable"}
+    improving = [level for level, f in asked.items() if f.verdict == "supported"]
     if improving:
         evidence |= quantify_list(measurements, "improving", improving)
         every = len(improving) == len(asked) > 1
         who = f"All {name_nouns(measurements)[1]} asked about" if every else list_levels(measurements, improving)
         parts.append(f"{who} {'is' if len(improving) == 1 else 'are'} still improving at the end.")
-    elif asked and all(f.verdict == "contradicted" for f in asked):
+    elif asked and all(f.verdict == "contradicted" for f in asked.values()):
         parts.append(f"No {name_nouns(measurements)[0]} is still improving at the end.")
     return Paragraph(" ".join(parts), evidence)
+
+
+def _is_worth_saying(finding: Finding) -> bool:
+    """Return whether the slower of two levels takes a fifth longer or more; less is clear at times, but of no use."""
+    times = sorted(finding.evidence[key].value for key in ("when", "than_when"))
+    return times[1] >= 1.2 * times[0]
 
 
 def _write_failures(assessment: Assessment, findings: list[Finding]) -> Paragraph:
@@ -329,10 +335,11 @@ def _write_failures(assessment: Assessment, findings: list[Finding]) -> Paragrap
     if partly:
         evidence |= quantify_list(measurements, "partly", partly)
         text += f" Some seeds failed at {list_levels(measurements, partly)}."
-    rough = [f for f in findings if f.claim == "trains_stably" and f.verdict == "contradicted" and "rise" in f.evidence]
+    unstable = {f.arguments["level"]: f for f in findings if f.claim == "trains_stably" and f.verdict == "contradicted"}
+    rough = {level: f for level, f in unstable.items() if "rise" in f.evidence}
     if rough:
-        levels = [f.arguments["level"] for f in rough]
-        largest = max(rough, key=lambda f: f.effect)
+        levels = list(rough)
+        largest = max(rough.values(), key=lambda f: f.effect)
         evidence |= quantify_list(measurements, "rough", levels) | {"rise": largest.evidence["rise"]}
         assert assessment.loss is not None
         amount = f"up to {evidence['rise']}" if len(rough) > 1 else f"{evidence['rise']}"

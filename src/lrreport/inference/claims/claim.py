@@ -11,7 +11,7 @@ from lrreport.inference.claims.phrases import find_phrase
 from lrreport.inference.statistics import Estimate
 from lrreport.inference.words import quantify_levels
 from lrreport.study.decide import PublishedClaim
-from lrreport.study.factors import Factor
+from lrreport.study.factors import Factor, Level
 from lrreport.study.formats import Quantity, capitalize, format_setting
 from lrreport.study.metrics import Metric
 
@@ -138,12 +138,16 @@ def ask(name: str, assessment: Assessment, **arguments: Any) -> Finding:
 
 
 def check_published_claim(
-    published: PublishedClaim, factors: Sequence[Factor], metrics: Mapping[str, Metric]
+    published: PublishedClaim,
+    factors: Sequence[Factor],
+    metrics: Mapping[str, Metric],
+    levels: Sequence[Level] | None = None,
 ) -> dict[str, Any]:
     """Return the arguments of an earlier report's claim as plain data for `ask`, levels as tables of their values.
 
     `learning_rate` (or `level`, or the first factor's own name) and `than` name values of the first factor; with two
-    factors a table names both. Raises LrreportError, in one line that says what there is, for anything unknown.
+    factors a table names both, and `levels` says which combinations there are, if not all. Raises LrreportError, in one
+    line that says what there is, for anything unknown.
     """
     place, first = f"published claim {published.says!r}", factors[0]
     if published.claim not in VOCABULARY:
@@ -164,14 +168,19 @@ def check_published_claim(
     if by is not None and (isinstance(by, bool) or not isinstance(by, int | float) or not 0 < by < math.inf):
         raise LrreportError(f"{place}: by is {by!r}; give a positive number on the metric's own scale")
     checked = {key: _check_level(place, renamed[key], factors) for key in ("level", "than") if key in renamed}
+    for key, values in checked.items():
+        if levels is not None and not any(level.values == values for level in levels):
+            raise LrreportError(
+                f"{place}: the study has no level {renamed[key]!r}; it has {', '.join(level.name for level in levels)}"
+            )
     if len(checked) == 2 and checked["level"] == checked["than"]:
         raise LrreportError(f"{place}: it compares {renamed['level']!r} with itself; name two values")
-    values = {key: _check_value(place, renamed[key], factors[-1]) for key in ("value", "than_value") if key in renamed}
-    if values and len(factors) < 2:
+    tuned = {key: _check_value(place, renamed[key], factors[-1]) for key in ("value", "than_value") if key in renamed}
+    if tuned and len(factors) < 2:
         raise LrreportError(
             f"{place}: {published.claim} compares values of a second factor, and the study varies only {first.name}"
         )
-    return renamed | checked | values
+    return renamed | checked | tuned
 
 
 def _check_level(place: str, given: Any, factors: Sequence[Factor]) -> dict[str, Any]:
@@ -201,13 +210,10 @@ def ask_published(assessment: Assessment, published: PublishedClaim) -> Finding:
     Raises LrreportError as `check_published_claim` does.
     """
     measurements = assessment.measurements
-    arguments = check_published_claim(published, measurements.factors, measurements.metrics)
+    arguments = check_published_claim(published, measurements.factors, measurements.metrics, measurements.levels)
     for key in ("level", "than"):
         if key in arguments:
-            found = [level.index for level in measurements.levels if level.values == arguments[key]]
-            if not found:
-                raise LrreportError(f"published claim {published.says!r}: the study has no level {arguments[key]!r}")
-            arguments[key] = found[0]
+            arguments[key] = next(level.index for level in measurements.levels if level.values == arguments[key])
     finding = ask(published.claim, assessment, **arguments)
     if not published.remark:
         return finding

@@ -115,7 +115,9 @@ def higher_when_tuned(assessment: Assessment, value: Any, than_value: Any) -> Re
             raise Untestable(f"no seed trained with {second.name_value(one)}")
     columns = [*groups[0], *groups[1]]
     table = assessment.scores[metric.name][columns]
-    comparisons = compare_levels(table.to_numpy(), measurements.paired, metric.sign, assessment.resolution(metric.name))
+    comparisons = compare_levels(
+        table.to_numpy(), measurements.paired, metric.sign, assessment.resolutions[metric.name]
+    )
     n_values = len(second.values)
     wins = []
     for own, others in (

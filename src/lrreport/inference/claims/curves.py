@@ -56,7 +56,7 @@ def learns(assessment: Assessment, level: int) -> Result:
         raise Untestable("it has no run")
     n, n_failed = int(row.n_runs), int(row.n_failed)
     own = assessment.scores[metric.name][level].dropna()
-    estimate = estimate_mean(own, max(1, len(assessment.compared)), assessment.resolution(metric.name))
+    estimate = estimate_mean(own, max(1, len(assessment.compared)), assessment.resolutions[metric.name])
     verdict: Verdict = "undecided"
     if n_failed == n:
         verdict, case = "contradicted", "failed"
@@ -144,7 +144,7 @@ def _judge_slope(assessment: Assessment, level: int, improving: bool) -> Result:
     curve = require_curve(assessment, level, metric)
     window = curve.iloc[-max(FEWEST_POINTS, math.ceil(WINDOW_SHARE * len(curve))) :]
     at, axis = window.index.to_numpy(dtype=float), str(assessment.curves[metric.name].index.name)
-    rounding = assessment.resolution(metric.name) / math.sqrt(((at - at.mean()) ** 2).sum())
+    rounding = assessment.resolutions[metric.name] / math.sqrt(((at - at.mean()) ** 2).sum())
     budget = float(curve.index[-1])  # as long again
     slope = estimate_mean(metric.sign * fit_slopes(window) * budget, len(assessment.compared), rounding * budget)
     margin = assessment.measurements.find_margin(metric.name)
@@ -218,7 +218,7 @@ def _measure_rise(
     curve = require_curve(assessment, level, metric, 2)
     if curve.shape[1] < 3:
         raise Untestable("there are only two seeds, and the other seeds of each must name its best evaluation")
-    resolution, margin = assessment.resolution(metric.name), assessment.measurements.find_margin(metric.name)
+    resolution, margin = assessment.resolutions[metric.name], assessment.measurements.find_margin(metric.name)
     worsening = metric.sign * (curve - curve.iloc[-1])  # how far the end is behind each evaluation
     goodness = metric.sign * curve
     others = (goodness.to_numpy().sum(axis=1, keepdims=True) - goodness.to_numpy()) / (curve.shape[1] - 1)

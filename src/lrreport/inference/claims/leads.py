@@ -70,12 +70,8 @@ def _ask_lead(assessment: Assessment, level: int, metric: str, sign: int) -> Res
     rival = _find_rival(standing, table, level, upward)
     estimate = assessment.compare_scores(level, rival, metric)
     leads = [i for i in standing.candidates if i != level]
-    apart = all(
-        upward * found.low > 0 and upward * found.high > 0
-        for i in standing.levels
-        if i != level
-        for found in [assessment.compare_scores(level, i, metric)]
-    )
+    clear = sign * assessment.compare_all(standing.levels, metric)[standing.levels.index(level)]
+    apart = bool((clear == 1).sum() == len(standing.levels) - 1)
     one, several = name_nouns(measurements)
     evidence = {
         **quantify_difference(measured, estimate),

@@ -82,18 +82,21 @@ def loss_ranks_as_accuracy(assessment: Assessment) -> Result:
         raise Untestable(f"there are no two {name_nouns(measurements)[1]} with two seeds or more")
     agree: list[tuple[int, int]] = []
     against: list[tuple[int, int]] = []
-    for i, j in combinations(levels, 2):
-        on_metric, on_loss = (assessment.compare_scores(i, j, name) for name in (metric.name, loss.name))
-        if all(one.low > 0 or one.high < 0 for one in (on_metric, on_loss)):
-            same = (metric.sign * on_metric.mean > 0) == (loss.sign * on_loss.mean > 0)
-            (agree if same else against).append((i, j) if metric.sign * on_metric.mean > 0 else (j, i))
+    on_metric, on_loss = (
+        assessment.compare_all(levels, one.name) for one in (metric, loss)
+    )  # signs: better, unclear, worse
+    for i, j in combinations(range(len(levels)), 2):
+        if on_metric[i, j] and on_loss[i, j]:
+            pair = (levels[i], levels[j]) if on_metric[i, j] > 0 else (levels[j], levels[i])
+            (agree if on_metric[i, j] == on_loss[i, j] else against).append(pair)
     n_pairs, n_apart = math.comb(len(levels), 2), len(agree) + len(against)
     verdict: Verdict = "contradicted" if against else "supported" if agree else "undecided"
     case = verdict if verdict != "supported" else "all" if n_apart == n_pairs else "some"
     n = int(assessment.decision.table.n[levels].min())
     evidence = {"n_pairs": count(n_pairs), "n_apart": count(n_apart), "n_against": count(len(against)), "n": count(n)}
     names = {"metric": metric.label, "loss": loss.label, "noun": name_nouns(measurements)[0],
-             "nouns": name_nouns(measurements)[1], "tried": count_nouns(n_pairs, "pair"), "differ": "differs" if n_apart == 1 else "differ",
+             "nouns": name_nouns(measurements)[1], "tried": count_nouns(n_pairs, "pair"),
+             "differ": "differs" if n_apart == 1 else "differ",
              "pairs": "the only pair" if n_pairs == 1 else f"all {n_pairs} pairs"}  # fmt: skip
     if against:
         better, worse = against[0]

@@ -1,0 +1,100 @@
+"""Numbers of an earlier report against the prediction intervals of ours, and the range test."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from lrreport.errors import LrreportError
+from lrreport.inference.assessment import assess
+from lrreport.inference.claims import Finding
+from lrreport.inference.published import check_numbers, find_rounding
+from lrreport.inference.range_test import suggest_rate
+from lrreport.study.decide import Published, PublishedResult
+from lrreport.testing import check_finding, make_measurements
+
+VALUES = [0.861, 0.858, 0.864, 0.860, 0.859]
+
+
+def check(
+    values: dict[str, float], digits: dict[str, int] | None = None, rate: float = 0.1, **more: float
+) -> list[Finding]:
+    results = [{"level": {"learning_rate": rate}, "values": values, "digits": digits or {}}]
+    results += [{"level": {"learning_rate": 0.01}, "values": {"val_accuracy": value}} for value in more.values()]
+    published = Published.model_validate({"title": "Earlier", "result": results})
+    findings = check_numbers(assess(make_measurements({0.1: VALUES, 0.01: VALUES[::-1]}, published=published)))
+    for finding in findings:
+        check_finding(finding)
+    return findings
+
+
+def test_the_interval_is_that_of_one_new_run_for_all_numbers_together() -> None:
+    [finding] = check({"val_accuracy": 0.8604})
+    half = stats.t.ppf(0.975, 4) * np.std(VALUES, ddof=1) * math.sqrt(1.2)
+    assert (finding.low, finding.high) == pytest.approx((np.mean(VALUES) - half, np.mean(VALUES) + half))
+    both = check({"val_accuracy": 0.8604}, second=0.8604)
+    half = stats.t.ppf(1 - 0.05 / 4, 4) * np.std(VALUES, ddof=1) * math.sqrt(1.2)
+    assert both[0].high == pytest.approx(np.mean(VALUES) + half)
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "verdict"),
+    [
+        (0.8604, {}, "supported"),
+        (0.9, {}, "supported"),  # printed with one digit: anything from 0.85 to 0.95
+        (0.9, {"val_accuracy": 3}, "contradicted"),
+        (0.88, {}, "contradicted"),
+        (0.87, {}, "supported"),  # 0.865 would have been printed so, and lies inside
+        (0.87, {"val_accuracy": 4}, "contradicted"),
+    ],
+)
+def test_numbers_are_compared_at_the_digits_they_were_printed_with(
+    value: float, digits: dict[str, int], verdict: str
+) -> None:
+    [finding] = check({"val_accuracy": value}, digits)
+    assert finding.verdict == verdict, finding.sentence
+
+
+def test_the_digits_of_a_number_are_those_it_has() -> None:
+    for value, expected in ((0.8845, 4), (0.9, 1), (12.0, 0), (300.0, 0), (1e-05, 5)):
+        assert find_rounding(PublishedResult(level={}, values={"x": value}), "x")[0] == expected
+
+
+def test_words_of_reproduction(sentences: object) -> None:
+    for name, value in (("inside", 0.8604), ("outside", 0.88)):
+        [finding] = check({"val_accuracy": value}, {"val_accuracy": 4})
+        sentences.check(f"published number, {name}", finding.sentence)  # type: ignore[attr-defined]
+    alone = Published.model_validate(
+        {"title": "E", "result": [{"level": {"learning_rate": 0.1}, "values": {"val_accuracy": 0.9}}]}
+    )
+    [finding] = check_numbers(assess(make_measurements({0.1: [0.9]}, published=alone)))
+    assert finding.verdict == "not testable"
+    sentences.check("published number, one seed", finding.sentence)  # type: ignore[attr-defined]
+
+
+def test_levels_and_metrics_that_do_not_exist_are_refused() -> None:
+    with pytest.raises(
+        LrreportError, match=r"^published.result: the study has no level \{'learning_rate': 0.7\}; it has 0.1, 0.01$"
+    ):
+        check({"val_accuracy": 0.9}, rate=0.7)
+    with pytest.raises(LrreportError, match="^published.result: no metric 'speed'; the metrics are val_accuracy$"):
+        check({"speed": 0.9})
+
+
+def fall_at(rates: np.ndarray, where: float) -> np.ndarray:
+    return 2.3 - 1.8 / (1 + np.exp(-6 * (np.log10(rates) - np.log10(where))))
+
+
+def test_a_range_test_suggests_if_its_seeds_agree(sentences: object) -> None:
+    rates = np.geomspace(1e-6, 10, 400)
+    agree = suggest_rate(rates, [fall_at(rates, 1e-3), fall_at(rates, 2e-3)])
+    assert agree.rate == pytest.approx(2e-3, rel=0.6)
+    apart = suggest_rate(rates, [fall_at(rates, 1e-4), fall_at(rates, 1e-1)])
+    assert apart.rate is None
+    flat = suggest_rate(rates, [fall_at(rates, 1e-3), np.full(400, 2.3)])
+    assert flat.rate is None
+    for name, one in (("agree", agree), ("apart", apart), ("flat", flat)):
+        sentences.check(f"range test, {name}", one.sentence)  # type: ignore[attr-defined]
+    shifted = suggest_rate(rates, [fall_at(rates, 1e-3) - 50, fall_at(rates, 2e-3) + 7])
+    assert shifted == agree

@@ -1,0 +1,154 @@
+"""The first screen: each slot in each of its states, short where it must be short."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from lrreport.inference.assessment import assess
+from lrreport.inference.claims import VOCABULARY
+from lrreport.inference.measurements import Measurements
+from lrreport.inference.sections import ask_everything, choose_pairs, list_levels_to_ask
+from lrreport.inference.story import Story, write_story
+from lrreport.study.decide import Look, Published
+from lrreport.testing import check_finding, make_measurements
+
+J = (0.0, 0.001, -0.002, 0.003, -0.001)
+K = (0.002, -0.001, 0.001, 0.0, -0.003)
+WIDE = (0.03, -0.04, 0.02, 0.035, -0.045)
+SMALL = tuple(one / 10 for one in J)
+
+
+def around(mean: float, by: tuple[float, ...] = J) -> list[float]:
+    return [mean + one for one in by]
+
+
+def end(mean: float, by: tuple[float, ...] = J, start: tuple[float, ...] = (0.1, 0.5, 0.7)) -> list[list[float]]:
+    return [[*start, mean + one] for one in by]
+
+
+def tell(measurements: Measurements) -> Story:
+    assessment = assess(measurements)
+    return write_story(assessment, ask_everything(assessment))
+
+
+def inside(**options: Any) -> Measurements:
+    """The best rate lies inside the range; its losses have levelled off."""
+    scores = {1.0: around(0.80), 0.1: around(0.85, K), 0.01: around(0.79)}
+    flat = {rate: [[2.3, 0.5, 0.5, 0.5, 0.5 + one] for one in SMALL] for rate in scores}
+    return make_measurements(scores, curves={"val_loss": flat}, **options)
+
+
+STATES: dict[str, tuple[Callable[[], Measurements], str, str]] = {  # name -> study, how its answer begins, the next step
+    "best": (inside, "Choose 0.1: ", "none"),
+    "equal": (lambda: make_measurements({1.0: around(0.7), 0.1: around(0.85), 0.01: around(0.8501, J), 0.001: around(0.7, K)}), "Choose 0.01; 0.1 is practically as good", "none"),
+    "many equal": (lambda: make_measurements({10.0**-i: around(0.85 + i / 1e5, SMALL) for i in range(5)}), "Choose 0.0001; 4 others are practically as good", "range"),
+    "preferred": (lambda: make_measurements({1.0: around(0.7, SMALL), 0.1: around(0.85, SMALL), 0.01: around(0.8501, SMALL), 0.001: around(0.7, SMALL)}, prefer="highest"), "Choose 0.1; 0.01 is practically as good", "none"),
+    "good enough": (lambda: make_measurements({0.1: around(0.85), 0.01: around(0.8499, K)}), "Choose 0.1; 0.01 is practically as good", "range"),
+    "failed seed": (lambda: make_measurements({1.0: around(0.7), 0.1: [0.9, 0.901, 0.899, 0.9, None], 0.01: around(0.8)}), "Choose 0.1: no other rate may be the best; 1 of 5 seeds failed", "none"),
+    "failed level": (lambda: make_measurements({1.0: [None] * 5, 0.1: around(0.9), 0.01: around(0.8)}), "Choose 0.1: 0.01 is 10.00 points worse", "none"),
+    "only one left": (lambda: make_measurements({1.0: [None] * 5, 0.1: around(0.9)}), "Choose 0.1: every other rate failed", "range"),
+    "undecided": (lambda: make_measurements({1.0: around(0.7), 0.1: around(0.80, WIDE), 0.01: around(0.8, K), 0.001: around(0.7)}), "Undecided between 0.1 and 0.01: more seeds are needed", "seeds"),
+    "undecided among many": (lambda: make_measurements({10.0**-i: around(0.8, WIDE[i:] + WIDE[:i]) for i in range(5)}), "Undecided: 5 rates may be the best, ", "range"),
+    "no margin": (lambda: make_measurements({"SGD": around(0.8, WIDE), "Adam": around(0.8, K)}, metric="val_rmse", factors=("optimizer",)), "Undecided between SGD and Adam: the study names no margin", "seeds"),
+    "two seeds": (lambda: make_measurements({0.1: [0.9, 0.91], 0.01: [0.5, 0.51]}), "0.1 is highest, but two seeds are too few to choose", "seeds"),
+    "one seed": (lambda: make_measurements({0.1: [0.9], 0.01: [0.9], 0.001: [0.8]}), "0.1 and 0.01 share the highest mean: one seed is too few to choose", "seeds"),
+    "lower is better": (lambda: make_measurements({0.1: [0.4], 0.01: [0.5]}, metric="val_loss"), "0.1 is lowest, but one seed is too few to choose", "seeds"),
+    "few trained": (lambda: make_measurements({0.1: [0.9, 0.91, None, None], 0.01: around(0.8)[:4]}), "0.1 is highest, but only 2 of 4 seeds trained", "seeds"),
+    "one level": (lambda: make_measurements({0.1: around(0.85)}), "0.1 reaches 85.02 % validation accuracy; there is nothing to compare it with", "range"),
+    "nothing learns": (lambda: make_measurements({0.1: [0.1, None], 0.01: [0.1, 0.1]}), "No rate learns: every seed diverged or ends no better than guessing", "range"),
+    "no runs": (lambda: make_measurements({0.1: {}, 0.01: {}}), "No run is there yet", "range"),
+    "error spent": (lambda: make_measurements({0.1: around(0.9), 0.01: around(0.8)}, looks=(Look(number=1, n_seeds={0: 3, 1: 3}, alpha=0.05),)), "Undecided: the earlier looks spent the whole error of 5 %", "seeds"),
+    "too noisy": (lambda: make_measurements({1.0: around(0.2), 0.1: around(0.7, tuple(9 * one for one in WIDE)), 0.01: around(0.7, K), 0.001: around(0.2)}, margin=0.0001), "Undecided between 0.1 and 0.01: more seeds are needed", "seeds"),
+    "improving": (lambda: make_measurements({1.0: around(0.7), 0.1: around(0.9), 0.01: around(0.7)}, curves={"val_loss": {rate: [[2.3, 1.0, 0.8, 0.6, 0.4 + one] for one in SMALL] for rate in (1.0, 0.1, 0.01)}}), "Choose 0.1: ", "epochs"),
+    "two factors": (lambda: make_measurements({(rate, size): around(0.8 + 0.05 * (rate == 0.1) + 0.02 * (size == 64), K) for rate in (1.0, 0.1, 0.01) for size in (32, 64, 128)}, factors=("learning_rate", "batch_size")), "Choose 0.1 with batch size 64: ", "none"),
+    "second look": (lambda: inside(looks=(Look(number=1, n_seeds={0: 3, 1: 3, 2: 3}, alpha=0.025, dropped=(2,)),)), "Choose 0.1: ", "none"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_each_state_of_the_first_screen(name: str, sentences: Any) -> None:
+    make_study, answer, next_step = STATES[name]
+    story = tell(make_study())
+    assert story.answer.text.startswith(answer)
+    assert story.next_step.kind == next_step
+    assert len(story.answer.text.split()) <= (17 if "batch size" in answer else 14)
+    assert len(story.tradeoffs.text.split()) <= 110
+    sentences.check(f"story, {name}", f"{' · '.join(story.kicker)} | {story.answer.text} | {story.tradeoffs.text} | "
+                    f"{story.next_step.title}: {story.next_step.text}")  # fmt: skip
+
+
+def test_next_steps_carry_their_values() -> None:
+    assert tell(make_measurements({0.1: around(0.85), 0.01: around(0.8)})).next_step.values == (0.3, 1.0)
+    few = tell(make_measurements({0.1: [0.9], 0.01: [0.8]})).next_step
+    assert few.n_seeds == 5
+    more = tell(STATES["undecided"][0]()).next_step
+    assert more.n_seeds is not None
+    assert more.n_seeds > 5
+    longer = tell(STATES["improving"][0]()).next_step
+    assert longer.values == (8.0,)
+
+
+def test_missing_runs_are_counted_in_the_kicker() -> None:
+    story = tell(make_measurements({0.1: around(0.9), 0.01: {0: 0.8, 1: 0.81, 2: 0.79}}, planned=range(5)))
+    assert story.kicker[1:] == ("2 rates × 3 to 5 seeds", "8 of 10 runs finished")
+    diverged = tell(make_measurements({0.1: around(0.9), 0.01: [0.8, 0.8, 0.8, 0.8, None]}))
+    assert diverged.kicker[-1] == "1 of 10 runs diverged"
+
+
+def test_unstable_levels_and_test_have_their_sentences() -> None:
+    rough = [[2.3, 0.5, 0.9, 0.5, 0.9 + one] for one in J]
+    smooth = [[2.3, 0.8, 0.7, 0.6, 0.5 + one] for one in J]
+    story = tell(make_measurements(
+        {1.0: around(0.8), 0.1: around(0.85), 0.01: around(0.7)},
+        curves={"val_loss": {1.0: rough, 0.1: smooth, 0.01: smooth}},
+        finals={"test_accuracy": {1.0: around(0.9, K), 0.1: around(0.85), 0.01: around(0.7)}},
+    ))  # fmt: skip
+    assert "1.0 is unstable: the validation loss rises by" in story.tradeoffs.text
+    assert "1.0 is clearly better there. Test chooses nothing." in story.tradeoffs.text
+
+
+def test_sections_leave_out_what_was_not_measured() -> None:
+    bare = {finding.claim for section in ask_everything(assess(make_measurements({0.1: around(0.9), 0.01: around(0.8)}, chance=None)))
+            for finding in section.findings}  # fmt: skip
+    assert bare == {"choice", "all_finished", "edge_of_range", "higher"}
+    one_seed = ask_everything(assess(make_measurements({0.1: [0.9], 0.01: [0.8]})))
+    assert "pairs" not in [section.key for section in one_seed]
+
+
+def test_everything_is_asked_of_a_full_study() -> None:
+    by = {1.0: J, 0.1: K, 0.01: SMALL}
+    keys = [(rate, size) for rate in by for size in (32, 64)]
+    curves = {"val_accuracy": {key: end(0.8 + i / 100, by[key[0]]) for i, key in enumerate(keys)},
+              "val_loss": {key: [[2.3, 1.0, 0.9, 0.5 + one] for one in by[key[0]]] for key in keys}}  # fmt: skip
+    finals = {"test_accuracy": {key: [*around(0.8, by[key[0]])[:4], 0.8] for key in keys}}
+    asked = [finding for section in ask_everything(assess(make_measurements(curves=curves, finals=finals, factors=("learning_rate", "batch_size"))))
+             for finding in section.findings]  # fmt: skip
+    for finding in asked:
+        check_finding(finding)
+    rest = {"lower", "best", "worst", "slowest", "most_stable", "levelled_off", "does_not_overfit", "slightly_higher", "slightly_lower",
+            "practically_equal", "at_most_behind", "fails_no_more_often", "best_combination"}  # fmt: skip
+    assert {finding.claim for finding in asked} == set(VOCABULARY) - rest | {"lower"}
+
+
+def test_many_levels_are_asked_in_part() -> None:
+    seven = assess(make_measurements({2.0**-i: around(0.5 + 0.02 * i) for i in range(7)}))
+    assert choose_pairs(seven) == [(6, i) for i in (5, 4, 3, 2, 1, 0)]
+    six = assess(make_measurements({2.0**-i: around(0.5 + 0.02 * i) for i in range(6)}))
+    assert len(choose_pairs(six)) == 15
+    many = assess(make_measurements({2.0**-i: around(0.5 + 0.02 * i) for i in range(15)}))
+    assert list_levels_to_ask(many) == list(range(14, 2, -1))
+
+
+def test_claims_of_an_earlier_report_are_a_section_of_their_own() -> None:
+    published = Published.model_validate({
+        "title": "An earlier report",
+        "result": [{"level": {"learning_rate": 0.1}, "values": {"val_accuracy": 0.9}}],
+        "claim": [{"says": "0.1 is best", "claim": "best", "arguments": {"learning_rate": 0.1, "metric": "val_accuracy"}}],
+    })  # fmt: skip
+    sections = ask_everything(assess(make_measurements({0.1: around(0.9), 0.01: around(0.8)}, published=published)))
+    assert [(section.key, section.title) for section in sections[-2:]] == [
+        ("numbers", "An earlier report"),
+        ("claims", "An earlier report"),
+    ]
+    assert [len(section.findings) for section in sections[-2:]] == [1, 1]

@@ -59,7 +59,7 @@ def test_a_repeated_step_with_another_value_is_refused_unless_declared(data: Pat
     for rate in (0.1, 0.01):
         shutil.copytree(data / "tensorboard-reducer/duplicate_steps/run_1", tmp_path / f"lr{rate}")
     declared = {"val_foo": MetricDeclaration(**{"from": "dup_steps/foo", "better": "lower"})}
-    with pytest.raises(LrreportError, match=r"lr0\.1: val_foo at step 90 is .* such points\); set import.duplicates"):
+    with pytest.raises(LrreportError, match=r"lr0\.01: val_foo at step 90 is .* such points\); set import.duplicates"):
         read("tensorboard", name="auto", metrics=declared)
     imported = read("tensorboard", name="auto", metrics=declared, duplicates="last")
     assert imported.history.groupby("run", observed=True).size().tolist() == [200, 200]
@@ -72,7 +72,9 @@ def test_steps_that_differ_between_runs_are_told(data: Path, tmp_path: Path, rea
     declared = {"val_foo": MetricDeclaration(**{"from": ("strict/foo", "lax/foo"), "better": "lower"})}
     imported = read("tensorboard", name="auto", metrics=declared)
     (note,) = [note for note in imported.notes if note.kind == "length"]
-    assert note.text == "val_foo: runs end at step 109 (1 run), 495 (1 run), with 100 to 110 values each"
+    assert note.text == (
+        "val_foo: runs end at step 109 (1 run), 495 (1 run), with 100 to 110 values each; the last that all have is 105"
+    )
 
 
 def test_event_files_cut_anywhere(tmp_path: Path, encode_events: Events) -> None:
@@ -108,7 +110,7 @@ def test_a_resume_in_a_second_event_file(tmp_path: Path, encode_events: Events) 
             folder.joinpath(f"events.out.tfevents.{start}.host").write_bytes(encode_events(points))
     imported = inspect(tmp_path)
     assert len(imported.history) == 2 * 9
-    assert imported.history["value"].tolist()[:3] == [0.11, 0.12, 0.13]  # float32 as its shortest decimal
+    assert imported.history["value"].tolist()[:3] == [0.02, 0.03, 0.04]  # float32 as its shortest decimal
     assert ("points that repeat another one exactly and are counted once", 2) in [
         (n.text, n.count) for n in imported.notes
     ]
@@ -124,7 +126,7 @@ def test_folders_of_keras_are_one_run(tmp_path: Path, encode_events: Events) -> 
                 encode_events([(1, "epoch_accuracy", 0.5), (2, "epoch_accuracy", 0.6)])
             )
     imported = inspect(tmp_path)
-    assert imported.runs["run"].tolist() == ["lr0.1", "lr0.01"]
+    assert imported.runs["run"].tolist() == ["lr0.01", "lr0.1"]
     assert list(imported.metrics) == ["train_accuracy", "val_accuracy"]
 
 
@@ -411,3 +413,21 @@ def test_a_trainer_with_rates_in_folder_names(data: Path, tmp_path: Path) -> Non
     other.write_text('{"log_history": {}}')
     with pytest.raises(LrreportError, match="has no list log_history, so it is not the Trainer's"):
         inspect(tmp_path)
+
+
+def test_a_wandb_run_of_which_only_its_files_are_left(tmp_path: Path) -> None:
+    for rate in (0.1, 0.01):
+        folder = tmp_path / f"run-20250101_000000-r{rate}/files"
+        folder.mkdir(parents=True)
+        (folder / "config.yaml").write_text(
+            f"wandb_version: 1\n_wandb:\n  desc: null\n  value:\n    host: me\noptimizer:\n  desc: null\n  value:\n    lr: {rate}\nseed:\n  value: 3\n"
+        )
+        (folder / "wandb-summary.json").write_text(
+            json.dumps({"_step": 9, "_runtime": 12.5, "test/acc": rate, "hist": {"_type": "histogram"}})
+        )
+    imported = inspect(tmp_path)
+    assert imported.spec.settings == {"learning_rate": "optimizer.lr"}
+    assert imported.runs["final.test_accuracy"].tolist() == [0.01, 0.1]
+    assert imported.runs["seconds"].tolist() == [12.5, 12.5]
+    assert imported.runs["seed"].tolist() == ["3", "3"]
+    assert "me" not in imported.runs.to_csv().split(",")

@@ -101,10 +101,10 @@ class Folder:
         return file
 
 
-def natural_key(path: str) -> list[tuple[int, int, str]]:
-    """Return a key that sorts numbers in names by value."""
+def natural_key(path: str) -> tuple[list[tuple[int, int, str]], str]:
+    """Return a key that sorts whole numbers in names by value, and equal ones, such as 0.1 and 0.01, as text."""
     parts = re.split(r"(\d+)", path)
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part], path
 
 
 def parent(path: str) -> str:

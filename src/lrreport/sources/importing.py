@@ -53,13 +53,18 @@ class Import:
     files: tuple[SourceFile, ...]
     guessed: dict[str, str]  # metric -> what about it was guessed
 
+    @property
+    def planned(self) -> tuple[int | str, ...]:
+        """The seeds that every level should have, () where they are unknown or differ from level to level."""
+        return tuple(map(_type_seed, self.grid.seeds))
+
     def tabulate(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return runs (level, seed, status, reason, last) and values (level, seed, metric, axis, at, value).
 
         Final values have the axis "end" and no point. A run without a seed has "repeat 1", "repeat 2", ... in its place.
         """
         seeds = self.runs["seed"].where(self.runs["seed"] != "", "repeat " + (self.runs["replicate"] + 1).astype(str))
-        runs = self.runs.assign(seed=[int(seed) if seed.isdecimal() else seed for seed in seeds])
+        runs = self.runs.assign(seed=list(map(_type_seed, seeds)))
         by_run = runs.set_index("run")[["level", "seed"]]
         codes = by_run.index.get_indexer(self.history["run"].astype(str))
         columns = {name: by_run[name].to_numpy()[codes] for name in ("level", "seed")}
@@ -301,6 +306,10 @@ def _name_settings(
     for log in logs:
         log.settings = {renamed.get(name, name): value for name, value in log.settings.items()}
     return logs, spec.model_copy(update={"seed": seed})
+
+
+def _type_seed(seed: str) -> int | str:
+    return int(seed) if seed.isdecimal() else seed
 
 
 def _sample(names: set[str]) -> str:

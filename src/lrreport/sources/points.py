@@ -116,10 +116,18 @@ def find_lengths(runs: pd.DataFrame, history: pd.DataFrame) -> tuple[pd.DataFram
         if len(lasts) > 1:
             shown = ", ".join(f"{at:g} ({count_nouns(count, 'run')})" for at, count in list(lasts.items())[:4])
             more = f" and {len(lasts) - 4} other points" if len(lasts) > 4 else ""
-            text = (
-                f"runs end at {axis} {shown}{more}, with {part['size'].min():,} to {part['size'].max():,} values each"
-            )
+            common = _find_last_common(history[(history["metric"] == metric) & (history["axis"] == axis)], part["run"])
+            shared = "they have no point in common" if common is None else f"the last that all have is {common:g}"
+            sizes = f"{part['size'].min():,} to {part['size'].max():,} values each"
+            text = f"runs end at {axis} {shown}{more}, with {sizes}; {shared}"
             alike.setdefault((text, len(part)), []).append(str(metric))
     notes = [Note("length", f"{list_words(metrics)}: {text}", count) for (text, count), metrics in alike.items()]
     last = ends.groupby("run", observed=True)["max"].max()
     return runs.assign(last=runs["run"].map(last).astype(float)), notes
+
+
+def _find_last_common(points: pd.DataFrame, runs: "pd.Series[str]") -> float | None:
+    """Return the last point on the axis that all of these runs have, None if there is none."""
+    counts = points[points["run"].isin(set(runs))]["at"].value_counts()
+    common = counts.index[counts == len(runs)]
+    return float(common.max()) if len(common) else None

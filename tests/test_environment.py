@@ -69,7 +69,7 @@ def test_the_oldest_python_is_the_same_everywhere(repository: Path, project: dic
     assert project["requires-python"] == ">=3.11"
     assert "OLDEST = (3, 11)" in (repository / "tools/setup_venv.py").read_text()
     assert re.search(r"- python=3\.11\b", (repository / "environment.yml").read_text())
-    assert 'python-version: "3.11"' in (repository / ".github/workflows/ci.yml").read_text()
+    assert 'python: ["3.11", "3.12", "3.13", "3.14"]' in (repository / ".github/workflows/ci.yml").read_text()
 
 
 def test_no_file_names_a_registry(repository: Path) -> None:

@@ -1,5 +1,6 @@
 """The pure part of the explorer's script, data.js, run by Node where it is installed, else in Chromium."""
 
+import itertools
 import json
 import shutil
 import subprocess
@@ -39,7 +40,9 @@ def evaluate(request: pytest.FixtureRequest) -> Evaluate:
             assert not done.returncode, done.stderr
             return json.loads(done.stdout)
         assert page is not None
-        code = RUN.replace("INPUT", "given") + "return JSON.stringify(call(...Object.values(values)), plainly) ?? 'null';"
+        code = (
+            RUN.replace("INPUT", "given") + "return JSON.stringify(call(...Object.values(values)), plainly) ?? 'null';"
+        )
         return json.loads(page.evaluate(f"given => {{ {code} }}", given))
 
     return run
@@ -186,9 +189,7 @@ def test_whole_epochs_have_no_ticks_between(evaluate: Evaluate) -> None:
     assert evaluate("listTicks(0, 3, 10, 1)") == [0, 1, 2, 3]
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "expected"), [(1e-5, 1, 6), (0.3, 0.9, 2), (0.012, 0.014, 2), (1, 1e12, 2)]
-)
+@pytest.mark.parametrize(("low", "high", "expected"), [(1e-5, 1, 6), (0.3, 0.9, 2), (0.012, 0.014, 2), (1, 1e12, 2)])
 def test_log_axes_have_ticks(evaluate: Evaluate, low: float, high: float, expected: int) -> None:
     ticks = evaluate("listLogTicks(low, high, 7)", low=low, high=high)
     assert expected <= len(ticks) <= 8
@@ -260,7 +261,7 @@ def test_lines_drawn_pixel_by_pixel_are_connected(evaluate: Evaluate) -> None:
     image = np.array(evaluate(code)).reshape(8, 10) > 0
     assert image[:, 1:8].any(axis=0).all()
     rows = [np.flatnonzero(image[:, column]) for column in range(1, 8)]
-    assert all(min(abs(a - b) for a in one for b in other) <= 1 for one, other in zip(rows, rows[1:], strict=False))
+    assert all(min(abs(a - b) for a in one for b in other) <= 1 for one, other in itertools.pairwise(rows))
     assert evaluate("packColor('#102030')") == 0xFF302010
 
 
@@ -365,7 +366,9 @@ def test_the_state_survives_its_text(evaluate: Evaluate) -> None:
     state, back, text = evaluate(code, data=make_data())
     assert back == state
     assert " " not in text
-    assert evaluate("(() => { const s = unpack(data); return encodeState(s, makeState(s)); })()", data=make_data()) == ""
+    assert (
+        evaluate("(() => { const s = unpack(data); return encodeState(s, makeState(s)); })()", data=make_data()) == ""
+    )
 
 
 @pytest.mark.parametrize(

@@ -568,7 +568,11 @@ function traceBand(line, toX, toY, view, columns) {
 
 // Set the pixels of a line in an image of width × height: of each column all between its lowest and highest place.
 function rasterLine(image, width, height, pixels, color, thick, area) {
-  const [left, right, top, bottom] = [Math.max(0, area.left), Math.min(width - 1, area.right), Math.max(0, area.top), Math.min(height - 1, area.bottom)];
+  const left = Math.max(0, area.left);
+  const right = Math.min(width - 1, area.right);
+  const top = Math.max(0, area.top);
+  const bottom = Math.min(height - 1, area.bottom);
+  const half = thick / 2;
   for (let i = 0; i + 3 < pixels.length; i += 2) {
     const x0 = pixels[i];
     const y0 = pixels[i + 1];
@@ -576,12 +580,14 @@ function rasterLine(image, width, height, pixels, color, thick, area) {
     const y1 = pixels[i + 3];
     if (y0 !== y0 || y1 !== y1 || x1 < left || x0 > right) continue;
     const slope = x1 > x0 ? (y1 - y0) / (x1 - x0) : 0;
-    const last = Math.min(right, Math.floor(x1));
-    for (let column = Math.max(left, Math.floor(x0)); column <= last; column += 1) {
+    const last = x1 < right ? x1 | 0 : right;
+    for (let column = x0 > left ? x0 | 0 : left; column <= last; column += 1) {
       const ya = column <= x0 ? y0 : y0 + slope * (column - x0);
       const yb = column + 1 >= x1 ? y1 : y0 + slope * (column + 1 - x0);
-      const from = Math.max(top, Math.round((ya < yb ? ya : yb) - thick / 2));
-      const to = Math.min(bottom, Math.round((ya < yb ? yb : ya) + thick / 2 - 1));
+      let from = ((ya < yb ? ya : yb) - half + 0.5) | 0;
+      let to = ((ya < yb ? yb : ya) + half - 0.5) | 0;
+      if (from < top) from = top;
+      if (to > bottom) to = bottom;
       for (let row = from, at = from * width + column; row <= to; row += 1, at += width) image[at] = color;
     }
   }
@@ -694,7 +700,8 @@ function sortRows(rows, column, descending) {
 
 function writeCsv(rows) {
   const cell = (value) => {
-    const text = typeof value === "number" ? (Number.isFinite(value) ? String(Number(value.toPrecision(9))) : "") : String(value ?? "");
+    const number = typeof value === "number" && (Number.isInteger(value) ? value : Number(value.toPrecision(7))); // of float32
+    const text = typeof value === "number" ? (Number.isFinite(value) ? String(number) : "") : String(value ?? "");
     return /[",\n]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text;
   };
   return rows.map((row) => `${row.map(cell).join(",")}\r\n`).join("");

@@ -232,7 +232,7 @@ class Panel {
   }
 
   color(level) {
-    return this.study.colors[level < 0 ? 0 : this.study.levels[level].values[0]][this.dark() ? 1 : 0];
+    return this.study.colors[level < 0 ? 0 : this.study.levels[level].values[0]][this.plot.look.dark ? 1 : 0];
   }
 
   swatch(level) { return this.colorSwatch(this.study.levels[Math.max(0, level)].values[0]); }

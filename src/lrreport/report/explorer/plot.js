@@ -159,8 +159,8 @@ class Plot {
   // ---- drawing ----
 
   readLook() {
-    const style = getComputedStyle(this.box);
-    return { ink: style.color, faint: style.getPropertyValue("--x-faint-used") || style.color, paper: this.panel.dark() ? "#14171c" : "#ffffff", font: style.fontFamily, size: Math.max(11, 0.857 * parseFloat(style.fontSize)) };
+    const [style, dark] = [getComputedStyle(this.box), this.panel.dark()];
+    return { ink: style.color, dark, paper: dark ? "#14171c" : "#ffffff", font: style.fontFamily, size: Math.max(11, 0.857 * parseFloat(style.fontSize)) };
   }
 
   measure() {
@@ -229,6 +229,8 @@ class Plot {
     this.ticks = { up: up.map((tick, i) => [tick, upLabels[i]]), across: this.listAcross(wide, measureText, logs.x) };
     const unit = isDifference ? (this.metric.scale === "fraction" ? "points" : this.metric.unit) : this.metric.scale === "fraction" ? "%" : this.metric.unit;
     this.title = `${this.metric.label}${isDifference ? `, difference from ${this.panel.study.levels[this.state.base].name}` : ""}${unit ? ` (${unit})` : ""}`;
+    this.shortTitle = this.title;
+    while (this.shortTitle.length > 4 && 1.1 * measureText(this.shortTitle) > width - 4) this.shortTitle = `${this.shortTitle.slice(0, -2)}\u2026`;
   }
 
   listAcross(wide, measureText, log) {
@@ -288,7 +290,7 @@ class Plot {
       const margin = this.state.metric === this.panel.study.decides ? this.panel.study.margin : null;
       if (margin) pen.area(this.box4(x, this.at.y(margin), x + width, this.at.y(-margin)), { color: ink, alpha: 0.07 });
     }
-    pen.text(this.title, 2, size + 2, { color: ink, font, size, bold: true });
+    pen.text(this.shortTitle, 2, size + 2, { color: ink, font, size, bold: true });
     pen.text(this.scene.x.title, x + width, floor + 2.6 * size + 6, { color: ink, align: "right", font, size, bold: true });
   }
 

@@ -1,7 +1,7 @@
 // The table of runs: sorted, filtered and linked with the figure; and what differs between two runs.
 
-// One tab stop for all controls that `list` returns; arrow keys move among them.
-function rove(container, list) {
+// One tab stop for all controls that `list` returns; arrow keys move among them, only those along a row if `flat`.
+function rove(container, list, flat = false) {
   const enabled = () => list().filter((node) => !node.disabled && !node.hidden && !node.closest("[hidden]"));
   const settle = (node) => {
     for (const other of list()) other.tabIndex = other === node ? 0 : -1;
@@ -17,7 +17,7 @@ function rove(container, list) {
     const nodes = enabled();
     const now = nodes.indexOf(document.activeElement);
     if (now < 0 || event.ctrlKey || event.metaKey || event.altKey) return;
-    const next = { ArrowRight: now + 1, ArrowDown: now + 1, ArrowLeft: now - 1, ArrowUp: now - 1, Home: 0, End: nodes.length - 1 }[event.key];
+    const next = { ArrowRight: now + 1, ArrowLeft: now - 1, Home: 0, End: nodes.length - 1, ...(flat ? {} : { ArrowDown: now + 1, ArrowUp: now - 1 }) }[event.key];
     if (next === undefined) return;
     event.preventDefault();
     nodes[(next + nodes.length) % nodes.length].focus();
@@ -51,7 +51,7 @@ class RunTable {
     });
     this.buttons = this.heads.map((head) => head.firstChild);
     this.scroller.tabIndex = -1; // its headings take the focus instead
-    rove(this.table.tHead, () => this.buttons);
+    rove(this.table.tHead, () => this.buttons, true);
     const places = new Map(this.rows.map((row, i) => [row, i]));
     this.rows.forEach((row, i) => {
       row.tabIndex = -1;

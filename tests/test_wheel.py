@@ -31,7 +31,9 @@ def command(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(command: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
+    # nbconvert's templates belong to the dependencies, which lie in this environment.
+    templates = str(Path(sys.prefix) / "share/jupyter")
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "JUPYTER_PATH": templates}
     return subprocess.run([str(command), "-m", "lrreport.cli", *arguments], cwd=folder, env=environment, capture_output=True,
                           text=True, timeout=500, check=False)  # fmt: skip
 

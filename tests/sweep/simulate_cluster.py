@@ -17,16 +17,16 @@ from typing import Any
 
 import psutil
 from distributed import Worker
-
 from lrreport.provenance import Identity
-from lrreport.record import load_record
 from lrreport.settings import Parameters
+from lrreport.sweep.store import Store
+
+from lrreport.record import load_record
 from lrreport.study import REPOSITORY
 from lrreport.sweep.cluster import Cluster, Data, open_cluster
 from lrreport.sweep.remote import Outcome, Task
 from lrreport.sweep.run import Run, Sweep
 from lrreport.sweep.scheduler import Address
-from lrreport.sweep.store import Store
 
 PER_PROCESS = 50  # thin workers
 TEMPLATE = next(path.parent for path in sorted((REPOSITORY / "outputs/reference").rglob("record.json")))

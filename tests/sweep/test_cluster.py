@@ -14,13 +14,16 @@ from typing import Any
 
 import pytest
 
-from lrreport import LrreportError
-from lrreport.provenance import identify
-from lrreport.record import load_arrays, load_record
-from lrreport.study import load_study
-from lrreport.sweep.run import LostError, Run, Sweep
+from lrreport import __version__
+from lrreport.errors import LrreportError
+from lrreport.record.record import load_arrays, load_record
+from lrreport.record.store import Store
+from lrreport.study.settings import MLP
+from lrreport.study.study import load_study
+from lrreport.sweep.builtin import OwnLoop
+from lrreport.sweep.plan import plan_runs
+from lrreport.sweep.run import LostError, Run, Sweep, summarize_failures
 from lrreport.sweep.scheduler import Address
-from lrreport.sweep.store import Store
 from lrreport.training.files import DIGESTS, ensure_files
 from lrreport.training.transfer import keep_files, read_files
 from lrreport.workflow import Workflow
@@ -34,10 +37,14 @@ COUNTS = [sys.executable, "-m", "lrreport.cli", "report", "studies/quick.toml", 
           "--seeds", "0", "--epochs", "200", "--name", "small"]  # fmt: skip
 
 
-def make_runs(*rates: float, **changes: Any) -> list[Run]:
-    first = next(load_study("studies/quick.toml").runs())
-    wanted = [first.model_copy(update={"learning_rate": rate, **changes}) for rate in rates]
-    return [Run(one, identify(one, DIGESTS[one.dataset])) for one in wanted]
+def make_runs(*rates: float, seeds: tuple[int, ...] = (0,), **changes: Any) -> list[Run]:
+    study = load_study("studies/quick.toml")
+    runs = []
+    for level, rate in enumerate(rates):
+        setup = study.training_of(study.levels[0]).model_copy(update={"learning_rate": rate, **changes})
+        producer = OwnLoop(setup, data=DIGESTS[setup.dataset])
+        runs += [Run(f"learning rate {rate:g}", one, producer, level, setup.epochs) for one in producer.identify(seeds)]
+    return runs
 
 
 def make_sweep(folder: Path, cluster: Any, silence: float = 60, find: Callable[[str], object] = ensure_files,
@@ -46,18 +53,20 @@ def make_sweep(folder: Path, cluster: Any, silence: float = 60, find: Callable[[
 
     address, data = Address(cluster.address, **allowed), Data(find, read_files, keep_files)
     return Sweep(
-        Store(folder / "runs"), folder / "failed", open_cluster=lambda say: open_cluster(address, data, say, silence)
+        Store(folder / "runs"),
+        folder / "failed",
+        open_cluster=lambda notify: open_cluster(address, data, notify, silence),
     )
 
 
 def read_run(folder: Path) -> dict[str, Any]:
     """Return all of a run that is not about where and when it was made."""
     record = load_record(folder).model_dump(mode="json")
-    del record["facts"]
-    for seed in record["seeds"]:
-        for row in seed["epochs"]:
-            del row["cpu_seconds"]
-    return record | {name: array.tobytes() for name, array in load_arrays(folder).items()}
+    del record["facts"], record["arrays"]
+    record["history"] = [series for series in record["history"] if series["metric"] != "cpu_seconds"]
+    record["final"].pop("cpu_seconds", None)
+    arrays = load_arrays(folder) if (folder / "arrays.npz").exists() else {}
+    return record | {name: array.tobytes() for name, array in arrays.items()}
 
 
 @contextmanager
@@ -80,8 +89,7 @@ def wait_for_epochs(cluster: Any, sweep: Sweep, n_runs: int) -> None:
 
 
 def test_the_quick_study_is_the_same_to_the_bit(tmp_path: Path, cluster: Any, capsys: Any) -> None:
-    study = load_study("studies/quick.toml")
-    runs = [Run(one, identify(one, DIGESTS["sample"])) for one in study.runs()]
+    runs = plan_runs(load_study("studies/quick.toml"), data=DIGESTS["sample"])
     here = Sweep(Store(tmp_path / "here/runs"), tmp_path / "here/failed")
     there = make_sweep(tmp_path / "there", cluster)
     assert there.run_all(runs) == {}
@@ -96,7 +104,7 @@ def test_the_quick_study_is_the_same_to_the_bit(tmp_path: Path, cluster: Any, ca
             path.name for path in here.store.folder(run.identity).iterdir()
         }
     assert sorted(path.name for path in there.store.root.iterdir() if path.name != ".locks") == sorted(
-        run.identity.key for run in runs
+        run.key for run in runs
     )
 
 
@@ -113,14 +121,16 @@ def test_code_of_ones_own_is_sent_along(tmp_path: Path, cluster: Any) -> None:
     )
     study = tmp_path / "mine/study.toml"
     study.write_text(
-        "[vary]\nlearning_rate = [0.1]\nseed = [0, 1]\nmodel = ['mlp', 'nets:make']\n"
+        "seeds = [0, 1]\n[vary]\nlearning_rate = [0.1]\nmodel = ['mlp', 'nets:make']\n"
         "[fixed]\ndataset = 'nets:load'\nvalidation_size = 60\nepochs = 2\n"
     )
     here = Workflow(load_study(study), tmp_path / "here")
     there = Workflow(load_study(study), tmp_path / "there", Address(cluster.address))
-    assert (here.report(), there.report()) == (0, 0)
-    assert {name for run in there.runs for name in run.identity.code if "/" not in name} == {"nets", "parts.blobs"}
-    for run in here.runs:
+    assert (here.make_report(), there.make_report()) == (0, 0)
+    assert {
+        name for run in there.list_runs() for name in run.identity.producer if "/" not in name and name != "notebook"
+    } == {"nets", "parts.blobs"}
+    for run in here.list_runs():
         assert read_run(there.store.folder(run.identity)) == read_run(here.store.folder(run.identity))
 
 
@@ -137,15 +147,13 @@ def test_two_clients_share_one_cluster_and_its_runs(tmp_path: Path, cluster: Any
 
 
 def test_a_failed_run_is_named_with_its_host_and_leaves_its_notebook(tmp_path: Path, cluster: Any) -> None:
-    good, bad = make_runs(0.04, **SHORT)[0], make_runs(0.05, hidden_sizes=(-1,), **SHORT)[0]
+    good, bad = make_runs(0.04, **SHORT)[0], make_runs(0.05, model=MLP.model_construct(hidden_sizes=(-1,)), **SHORT)[0]
     sweep = make_sweep(tmp_path, cluster)
     failures = sweep.run_all([bad, good])
     notebook = tmp_path / "failed/learning_rate=0.05/train.ipynb"
-    assert list(failures) == ["learning rate 0.05"]
-    assert failures["learning rate 0.05"].startswith("cell ")
-    assert failures["learning rate 0.05"].endswith(
-        f" (on {os.uname().nodename}); see {notebook} and execution.log beside it"
-    )
+    assert list(failures) == ["learning rate 0.05, seed 0"]
+    assert failures["learning rate 0.05, seed 0"].startswith("cell ")
+    assert failures["learning rate 0.05, seed 0"].endswith(f" (on {os.uname().nodename}); see {notebook.parent}")
     assert notebook.exists()
     assert sweep.store.has(good.identity)
 
@@ -186,7 +194,7 @@ def test_the_run_of_a_worker_that_is_gone_goes_elsewhere(
         workers[0].send_signal(number)
         assert future.result(SWEEP_SECONDS) == {}
     assert all(sweep.store.find_damage(run.identity) == "" for run in runs)
-    silent = "has been silent for 5 s; its runs go elsewhere" in capsys.readouterr().err
+    silent = "has been silent for 5 s; its runs go to others" in capsys.readouterr().err
     assert silent == (number == signal.SIGSTOP)
 
 
@@ -252,12 +260,12 @@ def test_a_worker_of_another_version_is_refused_or_noted(tmp_path: Path, own_clu
     with pytest.raises(LrreportError) as error:
         make_sweep(tmp_path, own_cluster).run_all(runs)
     assert str(error.value) == (
-        f"the worker {name} has lrreport 9.9, not 0.1.0 as on this machine; install the same there, or add --allow-mixed, "
+        f"the worker {name} has lrreport 9.9, not {__version__} as on this machine; install the same there, or add --allow-mixed, "
         "which notes it in the records of its runs"
     )
     mixed = make_sweep(tmp_path / "mixed", own_cluster, mixed=True)
     assert mixed.run_all(runs[:1]) == {}
-    assert "lrreport 9.9, not 0.1.0" in load_record(mixed.store.folder(runs[0].identity)).facts["mixed"]
+    assert f"lrreport 9.9, not {__version__}" in load_record(mixed.store.folder(runs[0].identity)).facts["mixed"]
     odd.terminate()
     odd.wait(timeout=30)
     sweep = make_sweep(tmp_path / "late", own_cluster)
@@ -272,7 +280,8 @@ def test_memory_is_watched_with_the_kernels(tmp_path: Path, own_cluster: Any) ->
     own_cluster.start_worker("--memory-limit", "300MB")
     failures = make_sweep(tmp_path, own_cluster).run_all(make_runs(0.01, **SHORT))
     assert (
-        "it used more than the 300 MB of memory that it may use, so it was ended (on " in failures["learning rate 0.01"]
+        "it used more than the 300 MB of memory that it may use, so it was ended (on "
+        in failures["learning rate 0.01, seed 0"]
     )
 
 
@@ -307,7 +316,7 @@ def test_the_run_of_a_worker_that_is_cut_off_goes_elsewhere(
         subprocess.run(["ip", "link", "set", cable, "down"], check=True, timeout=30)
         assert future.result(SWEEP_SECONDS) == {}
     assert sweep.store.has(runs[0].identity)
-    assert "its runs go elsewhere" in capsys.readouterr().err
+    assert "its runs go to others" in capsys.readouterr().err
 
 
 def test_many_runs_on_many_slots_take_no_more_memory(repository: Path) -> None:
@@ -325,3 +334,49 @@ def test_many_runs_on_many_slots_take_no_more_memory(repository: Path) -> None:
     assert 0 < measured["kept_at"][0] < measured["kept_at"][2] < n_runs  # kept as they come
     assert measured["client_mb_at"][3] < 1.1 * measured["client_mb_at"][1] + 10
     assert measured["client_cpu_ms_per_run"] < 50
+
+
+ODD_ANSWERS = {
+    "a number": "7", "nothing": "None", "an exception": "1 / 0", "a function": "print", "what cannot be sent": "__import__('threading').Lock()",
+    "a table": "{'status': 'made'}", "600 MB": "bytes(600_000_000)", "many": "list(range(1_000_000))", "bytes": "b'PK'",
+    "a recursion": "(lambda f: f(f))(lambda f: f(f))", "a long error": "(_ for _ in ()).throw(ValueError('x\\n' * 500_000))",
+}  # fmt: skip
+
+
+def test_an_odd_answer_fails_its_run_alone(tmp_path: Path, cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a worker answers, its run fails with one line, and the others are made."""
+    from lrreport.sweep.cluster import Data, open_cluster
+    from lrreport.sweep.remote import run_task
+
+    monkeypatch.setattr("lrreport.sweep.cluster.FETCH_SECONDS", 20)
+    rates = {number / 1000: code for number, code in enumerate(ODD_ANSWERS.values(), start=1)}
+    address, data = Address(cluster.address), Data(ensure_files, read_files, keep_files)
+
+    def answer(task: Any) -> Any:
+        code = rates.get(task.runs[0].producer.setup.learning_rate)
+        return run_task(task) if code is None else eval(code)
+
+    @contextmanager
+    def open_odd(notify: Any) -> Any:
+        with open_cluster(address, data, notify) as executor:
+            executor.work = answer
+            yield executor
+
+    runs = make_runs(*rates, 0.5, **SHORT)
+    sweep = Sweep(Store(tmp_path / "runs"), tmp_path / "failed", open_cluster=open_odd)
+    failures = sweep.run_all(runs)
+    assert len(failures) == len(rates)
+    for error in failures.values():
+        assert error.isprintable()
+        assert len(error) < 500
+    assert sweep.store.has(runs[-1].identity)
+    assert next(iter(summarize_failures(runs, failures))) == "learning rate 0.001"
+
+
+def test_notebooks_and_commands_of_the_user_run_there(tmp_path: Path, cluster: Any, repository: Path) -> None:
+    for name in ("script/study", "notebook/line"):
+        runs = [run for run in plan_runs(load_study(repository / f"examples/{name}.toml")) if run.identity.seed == 0]
+        here, there = Sweep(Store(tmp_path / "here"), tmp_path / "f"), make_sweep(tmp_path / "there", cluster)
+        assert (here.run_all(runs), there.run_all(runs)) == ({}, {})
+        for run in runs:
+            assert read_run(there.store.folder(run.identity)) == read_run(here.store.folder(run.identity))

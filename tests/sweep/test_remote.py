@@ -1,4 +1,4 @@
-"""What a worker does besides executing: folders as bytes, versions, GPUs."""
+"""What a worker does besides executing: code of the user, versions, GPUs."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -6,24 +6,39 @@ from threading import Event
 
 import pytest
 
-from lrreport import FailedError
-from lrreport.provenance import list_versions
-from lrreport.sweep.remote import compare_versions, describe_mixed, hold_gpu, list_gpus, pack_folder, unpack_folder
+from lrreport.errors import FailedError
+from lrreport.record.provenance import list_versions
+from lrreport.study.study import load_study
+from lrreport.sweep.plan import plan_runs
+from lrreport.sweep.remote import Task, compare_versions, describe_mixed, find_changes, hold_gpu, list_gpus, unpack_code
+from tests.sweep.tiny import write_notebook
 
 
-def test_a_folder_comes_back_as_it_went(tmp_path: Path) -> None:
-    (tmp_path / "one").mkdir()
-    (tmp_path / "two").mkdir()
-    contents = {"record.json": b"{}", "arrays.npz": bytes(range(256)) * 9, "empty": b""}
-    for name, content in contents.items():
-        (tmp_path / "one" / name).write_bytes(content)
-    packed = pack_folder(tmp_path / "one")
-    unpack_folder(packed, tmp_path / "two")
-    assert {path.name: path.read_bytes() for path in (tmp_path / "two").iterdir()} == contents
-    flipped = bytes([*packed[:60], packed[60] ^ 255, *packed[61:]])
-    for broken in (packed[:-30], b"", flipped):
-        with pytest.raises(FailedError, match="its folder came back damaged"):
-            unpack_folder(broken, tmp_path / "two")
+@pytest.mark.parametrize(
+    "producer",
+    ["command = 'python sub/train.py {seed} data.csv'", "notebook = 'mine.ipynb'"],
+    ids=["command", "notebook"],
+)
+def test_code_of_the_user_goes_along_and_is_the_same_there(tmp_path: Path, producer: str) -> None:
+    here = tmp_path / "here"
+    (here / "sub").mkdir(parents=True)
+    (here / "sub/train.py").write_text("import helper")
+    for folder in (here, here / "sub"):
+        (folder / "helper.py").write_text("x = 1")
+    (here / "data.csv").write_text("1,2")
+    (here / "secret.txt").write_text("not named")
+    write_notebook(here / "mine.ipynb", "learning_rate = 0.1\nseeds = [0]", "import helper")
+    (here / "study.toml").write_text(f"seeds = [0, 1]\n[vary]\nlearning_rate = [0.1]\n[producer]\n{producer}\n")
+    runs = plan_runs(load_study(here / "study.toml"))
+    files = runs[0].producer.collect_files()
+    assert set(files) == (
+        {"mine.ipynb", "helper.py"} if "notebook" in producer else {"sub/train.py", "sub/helper.py", "data.csv"}
+    )
+    there = unpack_code(Task(runs, files, list_versions(), False, 60, "topic"), tmp_path / "there")
+    assert find_changes(there, "") == ""
+    for name in files:
+        (tmp_path / "there" / name).write_bytes(files[name] + b"\n3,4" if name == "data.csv" else files[name])
+    assert find_changes(there, "") == ("data.csv changed" if "data.csv" in files else "")
 
 
 def test_other_versions_are_named_with_those_here() -> None:

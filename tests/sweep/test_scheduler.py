@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from lrreport import LrreportError
 from lrreport.cli import main, make_parser, read_scheduler
+from lrreport.errors import LrreportError
+from lrreport.study.study import load_study
 from lrreport.sweep import scheduler
 from lrreport.sweep.scheduler import Address, check_certificates, connect, is_this_host
 
@@ -106,6 +107,8 @@ def test_workers_may_have_the_gpu_that_this_machine_lacks() -> None:
         "import json; from lrreport.cli import make_parser, read_study; from lrreport.sweep.scheduler import Address;"
         "from lrreport.workflow import Workflow; from pathlib import Path;"
         "study = read_study(make_parser().parse_args(['report', 'studies/quick.toml', '--device', 'cuda']));"
-        "print(json.dumps([run.identity.device for run in Workflow(study, Path('.'), Address('tls://a:1')).runs]))"
+        "print(json.dumps([run.identity.device for run in Workflow(study, Path('.'), Address('tls://a:1')).list_runs()]))"
     )
-    assert json.loads(subprocess.check_output([sys.executable, "-c", code], text=True)) == ["cuda"] * 3
+    assert json.loads(subprocess.check_output([sys.executable, "-c", code], text=True)) == ["cuda"] * len(
+        load_study("studies/quick.toml").plan()
+    )

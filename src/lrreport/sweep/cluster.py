@@ -29,6 +29,7 @@ from lrreport.sweep.worker import join_lines
 
 FEWEST_AT_ONCE = 32  # so that clusters that grow with the demand see one
 MOST_TRIES = 6  # of an execution that comes back because its worker differs, or has no data
+FETCH_SECONDS = 300  # for an answer that is ready
 MOST_EPOCHS = 100_000_000  # that a worker may report
 
 
@@ -140,7 +141,7 @@ class Cluster:
                     raise LostError(self._describe_loss())
             if future.status == "finished":
                 self._check_size(future)
-            return future.result(timeout=600)
+            return future.result(timeout=FETCH_SECONDS)
         except CancelledError as err:
             raise LostError(self._describe_loss()) from err
         except KilledWorker as err:
@@ -150,6 +151,8 @@ class Cluster:
             ) from err
         except LrreportError:
             raise
+        except TimeoutError as err:
+            raise FailedError(f"its worker did not send its answer within {FETCH_SECONDS} s; see the worker's log") from err
         except Exception as err:
             problem = f"{type(err).__name__}: {clean(join_lines(err))[:300]}"
             raise FailedError(f"its worker gave up: {problem}") from err

@@ -52,7 +52,10 @@ class WorkerMonitor:
 
     def refresh(self) -> None:
         """Update the workers from the scheduler, and retire those that have been silent for too long."""
-        self._workers = dict(self.client.scheduler_info(n_workers=-1)["workers"])
+        workers = dict(self.client.scheduler_info(n_workers=-1)["workers"])
+        if self._workers and not workers:
+            self.notify("no worker is left; waiting for workers to join")
+        self._workers = workers
         self._heard = now = time.monotonic()
         for address, worker in self._workers.items():
             sign, since = self._signs.get(address, (None, now))

@@ -334,7 +334,8 @@ def run_command(parsed: "argparse.Namespace") -> int:
     if parsed.command == "compare":
         from lrreport.compare import compare_reports
 
-        return compare_reports(*map(Path, parsed.reports), page=parsed.page)
+        before, after = map(Path, parsed.reports)
+        return compare_reports(before, after, parsed.page)
     from lrreport import workflow
 
     if parsed.command in ("runs", "prune"):

@@ -33,7 +33,7 @@ def load_kept(folder: Path, contents: Contents) -> list[KeptRecord]:
         seeds = {run.record.seed: run for run in load_runs(folder / place.folder)}
         if place.seed not in seeds:
             raise LrreportError(f"{folder / CONTENTS}: {place.folder} has no seed {place.seed}; make the report again")
-        kept.append(seeds[place.seed])  # type: ignore[index]
+        kept.append(seeds[place.seed])
     return kept
 
 

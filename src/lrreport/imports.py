@@ -18,9 +18,10 @@ from lrreport.record.provenance import Identity, digest_text
 from lrreport.record.record import RECORD, RunRecord, Series, save_record
 from lrreport.sources import Import, ImportSpec, inspect, print_grid, read_import, write_study
 from lrreport.sources.folder import Folder
+from lrreport.study.factors import thaw
 from lrreport.study.metrics import Metric
 from lrreport.study.parsing import parse_settings
-from lrreport.study.study import RESERVED_NAMES, Study, thaw
+from lrreport.study.study import RESERVED_NAMES, Study
 from lrreport.sweep.worker import describe_os_error
 
 FOLDER, NOTED = "imported", "import.json"
@@ -72,10 +73,9 @@ def import_runs(study: Study, folder: Path) -> Contents:
         _check_metric(study, imported)
         shutil.rmtree(folder / FOLDER, ignore_errors=True)
         (folder / FOLDER).mkdir(parents=True)
-        places = _save_runs(study, imported, folder)
         known = {
             "made_from": made_from,
-            "runs": places,
+            "runs": _save_runs(study, imported, folder),
             "notes": [{"kind": note.kind, "text": note.text, "count": note.count} for note in imported.notes],
             "files": [{"path": file.path, "size": file.size, "sha256": file.sha256} for file in imported.files],
         }

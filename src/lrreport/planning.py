@@ -5,9 +5,8 @@ import math
 from lrreport.errors import LrreportError
 from lrreport.inference.assessment import Assessment
 from lrreport.record.record import KeptRecord
-from lrreport.report.document import assess_report
-from lrreport.report.load import LoadedReport
-from lrreport.study.formats import count_nouns, format_seconds, list_words
+from lrreport.report.load import LoadedReport, assess_report
+from lrreport.study.formats import count_nouns, format_number, list_words
 from lrreport.study.study import Study
 
 
@@ -35,7 +34,7 @@ def describe_plan(study: Study, loaded: LoadedReport) -> str:
     have = {index: sum(level == index for level, _ in loaded.kept) for index in candidates}
     n_more = sum(max(0, int(plan.n) - n) for n in have.values())
     seconds = [spent for kept in loaded.kept.values() if (spent := _find_seconds(kept)) is not None]
-    cost = f", about {format_seconds(n_more * sum(seconds) / len(seconds))} CPU seconds" if seconds else ""
+    cost = f", about {format_number(n_more * sum(seconds) / len(seconds), 0)} CPU seconds" if seconds else ""
     lines.append(f"That is {count_nouns(n_more, 'run')} more{cost}.")
     return "\n".join(lines)
 

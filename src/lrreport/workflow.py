@@ -129,7 +129,7 @@ class Workflow:
             metrics = {name: metric for name in self._metric_names() if (metric := self.study.find_metric(name))}
             for claim in self.study.published.claim:
                 try:
-                    check_published_claim(claim, self.study.factors, self.study.levels, metrics)
+                    check_published_claim(claim, self.study.factors, metrics)
                 except LrreportError as err:
                     raise LrreportError(f"{self.study.place}: {err}") from err
         if not self.study.has_own_loop or all(self.store.has(run.identity) for run in self.list_runs()):
@@ -160,6 +160,7 @@ class Workflow:
         with tempfile.NamedTemporaryFile("w", dir=self.folder, prefix=f"{OWNER}.", encoding="utf-8") as made:
             made.write(file)
             made.flush()
+            os.fchmod(made.fileno(), 0o644)
             with suppress(FileExistsError):
                 os.link(made.name, note)
         owner = note.read_text(encoding="utf-8")
@@ -252,10 +253,9 @@ class Workflow:
 
     def _decide(self, contents: Contents) -> "Decision":
         """Return the decision on these runs."""
-        from lrreport.report.document import assess_report
-        from lrreport.report.load import load_contents
+        from lrreport.report.load import assess_contents
 
-        return assess_report(load_contents(self.folder, contents)).decision
+        return assess_contents(self.folder, contents).decision
 
     def _confirm(
         self, sweep: Sweep, contents: Contents, runs: Sequence[Run], failures: dict[str, str]
@@ -428,13 +428,13 @@ def print_status(study: Study, outputs: Path) -> int:
 def print_plan(study: Study, outputs: Path) -> int:
     """Print how many seeds the study needs until it is decided, and what they cost, from its runs that are kept."""
     from lrreport.planning import describe_plan
-    from lrreport.report.load import load_contents
+    from lrreport.report.load import load_runs_of
 
     work = Workflow(study, outputs)
     kept = [run for run in work.list_runs() if run.level is not None and work.store.has(run.identity)]
     if not kept:
         raise LrreportError(f"{study.place}: no run of it is kept to plan from; make a pilot with --seeds 0-2")
-    print(describe_plan(study, load_contents(work.folder, work.describe(kept))))
+    print(describe_plan(study, load_runs_of(work.folder, work.describe(kept))))
     return 0
 
 

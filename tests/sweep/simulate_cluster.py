@@ -17,55 +17,62 @@ from typing import Any
 
 import psutil
 from distributed import Worker
-from lrreport.provenance import Identity
-from lrreport.settings import Parameters
-from lrreport.sweep.store import Store
 
-from lrreport.record import load_record
-from lrreport.study import REPOSITORY
+from lrreport.record.provenance import Identity
+from lrreport.record.record import RunRecord, declare_metrics, make_series, save_record
+from lrreport.record.store import Store
+from lrreport.sweep.answer import Answer
 from lrreport.sweep.cluster import Cluster, Data, open_cluster
-from lrreport.sweep.remote import Outcome, Task
+from lrreport.sweep.remote import Task, pack
 from lrreport.sweep.run import Run, Sweep
 from lrreport.sweep.scheduler import Address
 
 PER_PROCESS = 50  # thin workers
-TEMPLATE = next(path.parent for path in sorted((REPOSITORY / "outputs/reference").rglob("record.json")))
+N_STEPS, N_TEST = 4_300, 10_000  # of a run of the default study, whose arrays these are as large as
 
 
-def stand_in(task: Task) -> Outcome:
-    """Sleep as long as it is told, tell its epochs, and give back files like a real run's."""
-    import hashlib
-    import io
+class Sleeper:
+    """A producer that needs nothing and takes one seed at a time."""
+
+    most_seeds, start_cost, dataset = 1, 0.0, None
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def collect_files(self) -> dict[str, bytes]:
+        return {}
+
+
+def stand_in(task: Task) -> bytes:
+    """Sleep as long as it is told, report epochs, and send a record and arrays as large as a real run's."""
     import socket
-    import zipfile
 
+    import numpy as np
     from distributed import get_worker
 
-    worker, seconds = get_worker(), json.loads(task.content)
+    worker, (run,) = get_worker(), task.runs
     for epoch in range(1, 6):
-        time.sleep(seconds / 5)
-        worker.log_event(task.topic, {"key": worker.get_current_task(), "epochs": 5 * epoch})
-    contents = json.loads((TEMPLATE / "record.json").read_text())
-    del contents["digest"]
-    contents["identity"] = task.identity.model_dump(mode="json")
-    digest = hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        archive.writestr("record.json", json.dumps(contents | {"digest": digest}))
-        archive.write(TEMPLATE / "arrays.npz", "arrays.npz")
-        archive.write(REPOSITORY / "notebooks/train.ipynb", "train.ipynb")
-    return Outcome("made", worker=worker.address, host=socket.gethostname(), folder=buffer.getvalue())
+        time.sleep(run.producer.seconds / 5)
+        worker.log_event(task.topic, {"key": worker.get_current_task(), "epochs": epoch})
+    rng = np.random.default_rng(run.identity.seed)
+    record = RunRecord(
+        identity=run.identity, settings=run.identity.settings, seed=run.identity.seed, status="completed",
+        metrics=declare_metrics(["val_accuracy"]), history=(make_series("val_accuracy", rng.random(6)),),
+    )  # fmt: skip
+    arrays = {
+        "step_losses": rng.random(N_STEPS).astype("float32"),
+        "test_predictions": rng.integers(0, 10, N_TEST).astype("uint8"),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        save_record(Path(folder) / run.key, record, arrays)
+        return pack(Answer(status="made", worker=worker.address, host=socket.gethostname()), Path(folder))
 
 
-def make_runs(n_runs: int) -> list[Run]:
-    """Return runs like the template's, each at a rate of its own."""
-    identity = load_record(TEMPLATE).identity
-    runs = []
-    for number in range(1, n_runs + 1):
-        parameters = Parameters(**identity.parameters | {"learning_rate": number / 1_000_000})
-        own = identity.parameters | {"learning_rate": parameters.learning_rate}
-        runs.append(Run(parameters, Identity(**identity.model_dump() | {"parameters": own})))
-    return runs
+def make_runs(n_runs: int, seconds: float) -> list[Run]:
+    """Return so many runs of one level."""
+    producer = Sleeper(seconds)
+    identities = [Identity(settings={"learning_rate": 0.1}, seed=seed) for seed in range(n_runs)]
+    return [Run("learning rate 0.1", identity, producer, 0, 5) for identity in identities]  # type: ignore[arg-type]
 
 
 async def serve(address: str, n_workers: int) -> None:
@@ -111,12 +118,12 @@ def simulate(n_runs: int, n_slots: int, seconds: float) -> dict[str, Any]:
         store = Store(Path(folder) / "runs")
 
         @contextmanager
-        def open_simulated(say: Any) -> Iterator[Cluster]:
+        def open_simulated(notify: Any) -> Iterator[Cluster]:
             data = Data(find=str, read=lambda name: {}, keep=lambda name, contents: None)
-            with open_cluster(Address(address), data, say) as cluster:
+            with open_cluster(Address(address), data, notify) as cluster:
                 cluster.work = stand_in
                 cluster.client.wait_for_workers(n_slots, timeout=120)
-                cluster.members.look()
+                cluster.monitor.refresh()
                 threading.Thread(target=sample, daemon=True).start()
                 yield cluster
 
@@ -127,7 +134,7 @@ def simulate(n_runs: int, n_slots: int, seconds: float) -> dict[str, Any]:
                 samples.append((time.monotonic() - started, n_kept, psutil.Process().memory_info().rss / 1e6))
             samples.append((time.monotonic() - started, n_runs, psutil.Process().memory_info().rss / 1e6))
 
-        runs, cpu = make_runs(n_runs), sum(psutil.Process().cpu_times()[:2])
+        runs, cpu = make_runs(n_runs, seconds), sum(psutil.Process().cpu_times()[:2])
         failures = Sweep(store, Path(folder) / "failed", open_cluster=open_simulated).run_all(runs)
         ended.set()
         cpu, scheduler_cpu = sum(psutil.Process().cpu_times()[:2]) - cpu, sum(scheduler.cpu_times()[:2])
@@ -149,10 +156,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "serve":
         asyncio.run(serve(sys.argv[2], int(sys.argv[3])))
     else:
-        import lrreport.sweep.cluster
-
-        duration = sys.argv[3]
-        lrreport.sweep.cluster.read_stripped = lambda notebook: (
-            duration.encode()
-        )  # tells the stand-in how long to sleep
-        print(json.dumps(simulate(int(sys.argv[1]), int(sys.argv[2]), float(duration))))
+        print(json.dumps(simulate(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))))

@@ -190,8 +190,9 @@ def load_record(folder: Path) -> Record:
     contents = read_contents(folder)
     if contents.get("schema_version") != SCHEMA_VERSION:
         raise LrreportError(f"{folder / RECORD}: of an older schema; make the run again")
-    model: type[Record] = RangeRecord if contents.get("kind") == "range test" else RunRecord
-    return _parse(folder, contents, model)
+    if contents.get("kind") == "range test":
+        return _parse(folder, contents, RangeRecord)
+    return _parse(folder, contents, RunRecord)
 
 
 def load_runs(folder: Path) -> list[KeptRecord]:

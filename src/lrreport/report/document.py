@@ -43,6 +43,7 @@ from lrreport.study.formats import format_percent
 
 STYLE = Path(__file__).parent / "template" / "figures.css"
 SCHEMA = 2
+MOST_ROWS, MOST_PAIRS = 12, 6  # of a table that is open at once; longer ones are folded
 
 
 @dataclass(frozen=True)
@@ -159,11 +160,10 @@ class Document:
         """How the levels differ at the end: the table of results, and every pair on every metric."""
         pairs = [finding for finding in self.find("pairs") if "metric" in finding.arguments]
         table = titles.title_metrics(self.assessment, arrange_by_pair("pairs", pairs, self.names, {}))
-        figure = illustrate.show_scores(self.assessment)
-        title = titles.title_differences(self.assessment)
-        return self._section(
-            "differences", title, tabulate_results(self.assessment), table, figure, list_sentences(self.find("factors"))
-        )
+        results, figure = tabulate_results(self.assessment), illustrate.show_scores(self.assessment)
+        shown = results if len(results.rows) <= MOST_ROWS else _fold("Results of each level", results)
+        title, moves = titles.title_differences(self.assessment), list_sentences(self.find("factors"))
+        return self._section("differences", title, shown, table, figure, moves)
 
     @cached_property
     def search(self) -> Part:
@@ -181,22 +181,14 @@ class Document:
     @cached_property
     def curves(self) -> Part:
         """How they got there: curves, the table of levels and questions, pairs, the gap to training, and time."""
-        corner, course = (
-            titles.name_corner(self.assessment),
-            [f for f in self.find("pairs") if "metric" not in f.arguments],
-        )
+        course = [finding for finding in self.find("pairs") if "metric" not in finding.arguments]
+        corner = titles.name_corner(self.assessment)
         by_level = arrange_by_level("levels", corner, self.find("levels"), self.names, titles.QUESTIONS)
         by_pair = arrange_by_pair("course", course, self.names, titles.QUESTIONS)
-        gap, pace = illustrate.show_gap(self.assessment), illustrate.show_pace(self.assessment)
-        folded = (
-            f'<details class="part"><summary>Gap between training and validation</summary>{gap.to_html()}</details>'
-            if gap
-            else ""
-        )
-        title = titles.title_curves(self.assessment, self.find("levels"))
-        return self._section(
-            "training", title, illustrate.show_curves(self.assessment), by_level, by_pair, pace, folded
-        )
+        gap = _fold("Gap between training and validation", illustrate.show_gap(self.assessment))
+        pairs = by_pair if len(by_pair.rows) <= MOST_PAIRS else _fold("Pace and smoothness in pairs", by_pair)
+        title, pace = titles.title_curves(self.assessment, self.find("levels")), illustrate.show_pace(self.assessment)
+        return self._section("training", title, illustrate.show_curves(self.assessment), by_level, pairs, pace, gap)
 
     @cached_property
     def where_they_err(self) -> Part:
@@ -330,8 +322,9 @@ class Document:
         return tabulate_summary(self.assessment)
 
 
-def _fold(summary: str, table: Table) -> str:
-    html = table.to_html()
+def _fold(summary: str, part: "Table | FindingTable | Figure | None") -> str:
+    """Return a part folded away under a summary; nothing for one without content."""
+    html = part.to_html() if part is not None else ""
     return f'<details class="part"><summary>{escape(summary)}</summary>{html}</details>' if html else ""
 
 

@@ -121,11 +121,17 @@ def arrange_by_pair(
         cells[pair, str(finding.arguments.get("metric", finding.claim))] = finding
     columns = list(dict.fromkeys(column for _, column in cells))
     pairs = list(dict.fromkeys(pair for pair, _ in cells))
+    shared = {first for first, _ in pairs}
+    alone = len(shared) == 1 and len(pairs) > 1  # every pair is of one level, which the corner names
+    corner = f"{names[next(iter(shared))]} and" if alone else "Pair"
     rows = tuple(
-        (f"{names[pair[0]]} and {names[pair[1]]}", tuple(cells.get((pair, column)) for column in columns))
+        (
+            names[pair[1]] if alone else f"{names[pair[0]]} and {names[pair[1]]}",
+            tuple(cells.get((pair, column)) for column in columns),
+        )
         for pair in pairs
     )
-    return FindingTable(name, "Pair", tuple(titles.get(one, name_claim(one)) for one in columns), rows)
+    return FindingTable(name, corner, tuple(titles.get(one, name_claim(one)) for one in columns), rows)
 
 
 def list_sentences(findings: Sequence[Finding]) -> str:

@@ -54,7 +54,7 @@ def order_points(history: pd.DataFrame, duplicates: str) -> tuple[pd.DataFrame, 
 def _refuse(history: pd.DataFrame, index: int, count: int) -> LrreportError:
     row, other = history.iloc[index], history.iloc[index + 1]
     return LrreportError(
-        f"{row.run}: {row.metric} at {row.axis} {row['at']:g} is {row.value:.6g} and {other.value:.6g} ({count:,} such points); "
+        f"{row.run}: {row.metric} at {row.axis} {row['at']:g} is {row.value:.6g} and {other.value:.6g} ({count_nouns(count, 'such point')}); "
         'set import.duplicates to "last", "first" or "mean", or select files with `paths`'
     )
 

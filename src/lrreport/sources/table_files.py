@@ -60,8 +60,19 @@ def read_csv(folder: Folder, path: str) -> tuple[pd.DataFrame, list[Note]]:
         raise LrreportError(f"{path}: not a table ({problem[:120]}); correct that line or exclude the file") from err
     if doubled := sorted({name for name in header if name and header.count(name) > 1}):
         raise LrreportError(f"{path}: two columns are called {doubled[0]}; rename one")
+    if frame.iloc[:, -1].isna().any():
+        _refuse_short_lines(data, len(header), delimiter.encode(), path)
     unnamed = [name for name in frame.columns if str(name).startswith("Unnamed:")]
     return frame.drop(columns=unnamed).rename(columns=lambda name: str(name).strip()), notes
+
+
+def _refuse_short_lines(data: bytes, width: int, delimiter: bytes, path: str) -> None:
+    """Raise LrreportError for lines with fewer fields than the header, whose missing values nobody has left empty."""
+    for number, line in enumerate(data.split(b"\n"), 1):
+        if line.strip() and line.count(delimiter) < width - 1 and b'"' not in line:
+            raise LrreportError(
+                f"{path}, line {number}: has {line.count(delimiter) + 1} of {width} fields; correct it or exclude the file"
+            )
 
 
 def _drop_cut_line(text: str, width: int, delimiter: str) -> tuple[str, bool]:

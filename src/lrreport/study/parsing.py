@@ -2,8 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Callable
-from functools import reduce
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, get_args
 
 from pydantic import ValidationError
@@ -55,8 +54,9 @@ def _describe(model: type[FrozenModel], error: Any, locate: Callable[[str], str]
     if isinstance(error["input"], dict) and error["type"] == "value_error" and ": " in problem:
         # Raised by a model about one of its settings beside the others: "setting: problem".
         inner, _, problem = problem.partition(": ")
-        value = reduce(lambda found, name: found.get(name) if isinstance(found, dict) else None, inner.split("."),
-                       error["input"])  # fmt: skip
+        value: Any = error["input"]
+        for name in inner.split("."):
+            value = value.get(name) if isinstance(value, dict) else None
         return f"{locate('.'.join([*keys, inner]))} = {brief(value)}: {problem}"
     field = table.model_fields.get(key)
     remedy = f"; {field.description}" if field is not None and field.description else ""
@@ -77,7 +77,8 @@ def _walk(model: type[FrozenModel], names: list[str]) -> tuple[type[FrozenModel]
     table, keys = model, list[str]()
     for place, name in enumerate(names):
         if keys and keys[-1] in NAMED and (name in NAMED[keys[-1]] or name == "own"):
-            table = NAMED[keys[-1]].get(name, FrozenModel)  # a tag: which of the models it is
+            models: Mapping[str, type[FrozenModel]] = NAMED[keys[-1]]
+            table = models.get(name, FrozenModel)  # a tag: which of the models it is
             continue
         keys.append(name)
         field = table.model_fields.get(name) or next(

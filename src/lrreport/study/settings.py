@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import (
@@ -222,7 +222,7 @@ LOSSES: dict[str, type[FrozenModel]] = {"cross_entropy": CrossEntropy, "mse": Sq
 SCHEDULES: dict[str, type[FrozenModel]] = {
     "constant": Constant, "cosine": Cosine, "one_cycle": OneCycle, "step": Step, "linear_warmup": LinearWarmup,
 }  # fmt: skip
-NAMED = {"model": MODELS, "loss": LOSSES, "optimizer": OPTIMIZERS, "schedule": SCHEDULES}
+NAMED: dict[str, Mapping[str, type[FrozenModel]]] = {"model": MODELS, "loss": LOSSES, "optimizer": OPTIMIZERS, "schedule": SCHEDULES}
 
 
 def _describe(names: Iterable[str]) -> str:

@@ -231,7 +231,7 @@ class Study(FrozenModel):
 
     def settings_of(self, level: Level) -> dict[str, Any]:
         """Return all settings of a level but the seed, as plain data: of our own loop with every default filled in."""
-        settings = json.loads(json.dumps(self.fixed, default=list))
+        settings: dict[str, Any] = json.loads(json.dumps(self.fixed, default=list))
         singles = {name: values[0] for name, values in self.vary.items() if name not in level.values}
         for name, value in {**singles, **level.values}.items():
             _set_path(settings, name, thaw(value))

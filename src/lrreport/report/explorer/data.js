@@ -3,6 +3,7 @@
 const OK = ["completed", "unknown"];
 const GRID_POINTS = 400; // of means over runs whose points lie at different places
 const LEVEL = "level"; // as an axis: each run is one point above its level
+const MOST_BANDS = 24; // lines whose bands are drawn; of more, only that of the line in focus
 const LINES = ["mean", "range", "runs"];
 
 // ---- unpacking ----
@@ -431,16 +432,17 @@ function findDomain(scene, state, metric) {
     if (first > start) start = first;
   }
   for (const point of scene.points) takeY(point.y);
-  [bottom, top] = widenByBands(scene.lines, state, bottom, top);
   if (scene.x.places) {
     const places = scene.x.places.map((place) => place.at);
     [left, right] = [Math.min(...places), Math.max(...places)];
   }
   if (!(bottom < Infinity)) return null;
-  if (state.base >= 0) [bottom, top] = [Math.min(bottom, 0), Math.max(top, 0)];
   const limit = 1.5 * start;
   const cut = scene.kind === "curves" && state.base < 0 && !state.log && metric.better === "lower" && start > 0 && top > limit;
   if (cut) top = limit;
+  [bottom, top] = widenByBands(scene.lines, state, bottom, top);
+  if (cut) top = limit;
+  if (state.base >= 0) [bottom, top] = [Math.min(bottom, 0), Math.max(top, 0)];
   if (scene.x.log) [left, right] = left === right ? [left / 2, right * 2] : [left * (left / right) ** 0.06, right * (right / left) ** 0.06];
   else if (left === right) [left, right] = [left - 0.5, right + 0.5];
   else if (scene.kind === "levels") [left, right] = [left - 0.06 * (right - left), right + 0.06 * (right - left)];
@@ -450,10 +452,12 @@ function findDomain(scene, state, metric) {
   return { left, right, bottom: bottom - air, top: top + air, cut, limit };
 }
 
-// Bands take up to as much room again as what they surround: the interval of two runs may be a hundred times as wide.
+// Bands get half as much room again on each side, for the interval of two runs may be a hundred times as wide as what it
+// surrounds; and none below 0 where nothing recorded is.
 function widenByBands(lines, state, bottom, top) {
-  const room = state.log ? top / bottom : top - bottom;
-  const [least, most] = state.log ? [bottom / room, top * room] : [bottom - room, top + room];
+  const room = state.log ? Math.sqrt(top / bottom) : (top - bottom) / 2 || Math.abs(top) / 10;
+  const least = state.log ? bottom / room : bottom >= 0 && state.base < 0 ? Math.max(0, bottom - room) : bottom - room;
+  const most = state.log ? top * room : top + room;
   let [low, high] = [bottom, top];
   for (const line of lines) {
     for (let i = 0; line.low && i < line.low.length; i += 1) {
@@ -792,7 +796,8 @@ function describeScene(study, state, scene, domain, drawn) {
     const how = study.paired ? "seed by seed" : `from the mean of its runs, because seeds of different levels are not comparable`;
     said.push(`Differences from ${study.levels[state.base].name}, taken ${how}.`);
   }
-  if (grouped) said.push(state.lines === "mean" ? "Lines are means over runs; bands are 95 % intervals of the mean (Student\u2019s t)." : "Lines are means over runs; bands are the range from the lowest to the highest run.");
+  const all = scene.lines.length <= MOST_BANDS ? "bands are" : "the band of the line under the pointer is";
+  if (grouped) said.push(state.lines === "mean" ? `Lines are means over runs; ${all} ${all.endsWith("is") ? "the 95 % interval" : "95 % intervals"} of the mean (Student\u2019s t).` : `Lines are means over runs; ${all} the range from the lowest to the highest run.`);
   if (scene.kind === "levels") {
     if (grouped) said[said.length - 1] = state.lines === "mean" ? "Discs are means over runs, bars their 95 % intervals, rings single runs." : "Discs are means over runs, bars the range, rings single runs.";
     else said.push(study.paired ? "Rings are single runs; lines join those of one seed." : "Rings are single runs.");

@@ -1,7 +1,8 @@
 // The figure: a canvas with axes and lines, a second one above for the crosshair, and all gestures on it.
 
 const DASHES = [[], [7, 4], [2, 3], [12, 4, 2, 4], [16, 3], [4, 2], [12, 4, 2, 4, 2, 4], [1, 5], [9, 9], [16, 3, 6, 3], [3, 8], [6, 2, 1, 2]];
-const NAMED = 10; // lines that the readout names
+const NAMED = 10; // lines that the readout names; half of them in a narrow figure
+const NARROW = 480; // pixels
 const SPOKEN = 6; // lines that are read aloud
 const FEW_POINTS = 40; // of a line in view: each gets a dot
 const LIGHT_WORK = 6000; // points in view up to which lines are wider than a pixel, which costs 10 times as much
@@ -311,7 +312,7 @@ class Plot {
     this.lineWidth = work <= LIGHT_WORK ? 1.75 : thin;
     const dots = Math.max(...inView) <= FEW_POINTS && work <= 2 * LIGHT_WORK;
     const smoothed = this.state.smoothing > 0;
-    for (const line of lines) this.drawBand(pen, line);
+    if (lines.length <= MOST_BANDS) for (const line of lines) this.drawBand(pen, line);
     const raster = work > HEAVY_WORK && pen.context === this.canvas.getContext("2d");
     if (raster) this.rasterLines(lines, smoothed);
     for (const line of raster ? [] : lines) {
@@ -605,15 +606,18 @@ class Plot {
   }
 
   list(reading, spots, pixel) {
+    const narrow = this.width < NARROW;
+    const most = narrow ? NAMED / 2 : NAMED;
     const near = (spot) => Math.abs(spot.y - (this.cursor.y ?? -1));
-    const sorted = spots.length > NAMED && this.cursor.y !== undefined ? [...spots].sort((a, b) => near(a) - near(b)) : spots;
-    const named = sorted.slice(0, NAMED).sort((a, b) => a.y - b.y);
+    const sorted = spots.length > most && this.cursor.y !== undefined ? [...spots].sort((a, b) => near(a) - near(b)) : spots;
+    const named = sorted.slice(0, most).sort((a, b) => a.y - b.y);
     const rows = named.map(({ entry }) => make("div", entry === this.nearest ? { class: "near" } : {}, this.panel.swatch(entry.level), make("span", {}, entry.name), make("b", {}, this.formatEntry(entry))));
     if (spots.length > named.length) rows.push(make("div", {}, `and ${group(String(spots.length - named.length))} more`));
     if (reading.failed) rows.push(make("div", {}, `${count(reading.failed, "run")} diverged`));
     this.readout.replaceChildren(make("p", {}, reading.title), ...rows);
     this.readout.hidden = false;
     const left = pixel < this.width / 2;
+    this.readout.classList.toggle("wide", narrow); // there is no room beside the crosshair
     this.readout.style.left = left ? `${pixel + 12}px` : "auto";
     this.readout.style.right = left ? "auto" : `${this.width - pixel + 12}px`;
     this.readout.style.maxWidth = `${Math.max(pixel, this.width - pixel) - 16}px`;

@@ -14,7 +14,10 @@ import pytest
 
 from lrreport.record.record import load_arrays, load_record
 from lrreport.record.store import Store
+from lrreport.study.study import load_study
+from lrreport.sweep.plan import plan_runs
 from lrreport.sweep.run import Sweep, name_folder, plan_executions, summarize_failures
+from lrreport.training.files import DIGESTS
 from tests.sweep.tiny import make_runs
 
 
@@ -23,7 +26,9 @@ def read_bits(store: Store, runs: list) -> dict:
     bits = {}
     for run in runs:
         record = load_record(store.folder(run.identity)).model_dump(mode="json")
-        del record["facts"]
+        del record["facts"], record["arrays"]
+        record["history"] = [series for series in record["history"] if series["metric"] != "cpu_seconds"]
+        record["final"].pop("cpu_seconds", None)
         bits[run.name] = record | {
             name: array.tobytes() for name, array in load_arrays(store.folder(run.identity)).items()
         }
@@ -175,6 +180,20 @@ try:
 except KeyboardInterrupt:
     sys.exit(130)
 """
+
+
+@pytest.mark.slow
+def test_bits_of_the_quick_study_do_not_depend_on_the_jobs(tmp_path: Path) -> None:
+    study = load_study("studies/quick.toml").with_changes(learning_rate=[0.01, 0.001], seeds=list(range(6)))
+    runs = plan_runs(study, data=DIGESTS["sample"])
+    bits, executions = [], []
+    for n_jobs in (1, 2, 4, 8):
+        store = Store(tmp_path / str(n_jobs))
+        assert Sweep(store, tmp_path / "failed").run_all(runs, n_jobs) == {}
+        bits.append(read_bits(store, runs))
+        executions.append(len({(store.folder(run.identity) / "train.ipynb").stat().st_ino for run in runs}))
+    assert executions == [2, 2, 4, 6]
+    assert bits[0] == bits[1] == bits[2] == bits[3]
 
 
 @pytest.mark.parametrize("gap", [0.0, 0.05, 0.5])

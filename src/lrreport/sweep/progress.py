@@ -25,7 +25,7 @@ class Progress:
     _unit: str = "epoch"
     _n_done: int = 0  # of the runs that have ended
     _watched: dict[Path, int] = field(default_factory=dict)  # workspace -> the most that its runs can count
-    _counted: dict[Path, int] = field(default_factory=dict)
+    _n_shown: int = 0  # which never falls, although runs that have just ended are counted by nobody for a moment
     _started: float = 0.0
     _last_line: float = 0.0
     _n_total: int = 0
@@ -33,7 +33,7 @@ class Progress:
     def start(self, runs: "Sequence[Run]") -> None:
         """Begin to count, from now on."""
         self._unit = "epoch" if all(run.n_epochs for run in runs if run.level is not None) else "run"
-        self._n_total, self._n_done = sum(map(self._weigh, runs)), 0
+        self._n_total, self._n_done, self._n_shown = sum(map(self._weigh, runs)), 0, 0
         self._started = self._last_line = time.monotonic()
         hidden = sys.stderr is None or not sys.stderr.isatty()
         self._bar = tqdm(
@@ -52,7 +52,6 @@ class Progress:
     def forget(self, workspace: Path) -> None:
         """Count a workspace no more."""
         self._watched.pop(workspace, None)
-        self._counted.pop(workspace, None)
 
     def finish(self, runs: "Sequence[Run]") -> None:
         """Count these runs as a whole."""
@@ -60,10 +59,11 @@ class Progress:
 
     def show(self) -> None:
         """Move the bar, or print a line if the last is a minute old."""
+        n_done = self._n_done
         for workspace, most in list(self._watched.items()):
-            with suppress(OSError):  # its runs have just been kept
-                self._counted[workspace] = min(most, (workspace / PROGRESS).stat().st_size)
-        n_done = self._n_done + sum(self._counted.values())
+            with suppress(OSError):  # it has no epoch yet, or its runs have just been kept
+                n_done += min(most, (workspace / PROGRESS).stat().st_size)
+        n_done = self._n_shown = min(max(n_done, self._n_shown), self._n_total)
         if self._bar is not None:
             self._bar.update(max(0, n_done - self._bar.n))
         now = time.monotonic()
@@ -73,7 +73,7 @@ class Progress:
 
     def _describe(self, n_done: int, seconds: float) -> str:
         count = f"{n_done:,} of {self._n_total:,} {self._unit}s"
-        if not n_done:
+        if not 0 < n_done < self._n_total:
             return count
         left = seconds / n_done * (self._n_total - n_done)
         return f"{count}, about {max(1, round(left / 60))} min left"

@@ -52,7 +52,13 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     published = {
         "title": "A report on the same rates",
         "result": [{"learning_rate": 0.001, "test_accuracy": 0.7}],
-        "claim": [{"says": "0.001 <is> best", "claim": "best", "arguments": {"learning_rate": 0.001, "metric": "val_accuracy"}}],
+        "claim": [
+            {
+                "says": "0.001 <is> best",
+                "claim": "best",
+                "arguments": {"learning_rate": 0.001, "metric": "val_accuracy"},
+            }
+        ],
     }
     study = parse_study(
         {
@@ -79,7 +85,9 @@ def save_record_in(folder: Path, record: Any, arrays: Any) -> None:
 @pytest.fixture(scope="module")
 def grid_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report on a study of two factors, one of whose runs diverged."""
-    return write_report(write_report_folder(tmp_path_factory.mktemp("grid") / "made", 8, 5, 5, batch_sizes=[16, 64, 1024]))
+    return write_report(
+        write_report_folder(tmp_path_factory.mktemp("grid") / "made", 8, 5, 5, batch_sizes=[16, 64, 1024])
+    )
 
 
 @pytest.fixture(params=["page_file", "grid_file"])
@@ -132,7 +140,9 @@ def test_forced_colors_keep_marks_apart(browser: Any, page_file: Path) -> None:
     context = browser.new_context(viewport={"width": 1280, "height": 800}, forced_colors="active")
     page = context.new_page()
     page.goto(page_file.as_uri())
-    fills = page.evaluate("""() => [...document.querySelectorAll("#decision .wide .disc")].map(one => getComputedStyle(one).fill)""")
+    fills = page.evaluate(
+        """() => [...document.querySelectorAll("#decision .wide .disc")].map(one => getComputedStyle(one).fill)"""
+    )
     assert "none" not in fills
     assert find_violations(page) == []
     context.close()
@@ -204,7 +214,9 @@ def test_contents_lead_to_sections(page: Any) -> None:
 
 
 def test_the_command_is_copied(browser: Any, page_file: Path, findings: dict[str, Any]) -> None:
-    context = browser.new_context(viewport={"width": 1280, "height": 800}, permissions=["clipboard-read", "clipboard-write"])
+    context = browser.new_context(
+        viewport={"width": 1280, "height": 800}, permissions=["clipboard-read", "clipboard-write"]
+    )
     page = context.new_page()
     page.goto(page_file.as_uri())
     page.get_by_role("button", name="Copy", exact=True).click()

@@ -164,7 +164,9 @@ def choose_lines(assessment: Assessment) -> dict[int, Line]:
     dashes = {
         i: DASHES[place % len(DASHES)] for place, i in enumerate(sorted(leading, key=lambda i: i != decision.leader))
     }
-    return {i: Line(measurements.levels[i].name if i in named else "", colors.get(i), dashes.get(i, "")) for i in tried}
+    return {
+        i: Line(name_briefly(measurements, i) if i in named else "", colors.get(i), dashes.get(i, "")) for i in tried
+    }
 
 
 def _choose_colors(measurements: Measurements, leading: Sequence[int]) -> dict[int, tuple[str, str]]:
@@ -175,6 +177,13 @@ def _choose_colors(measurements: Measurements, leading: Sequence[int]) -> dict[i
         return {i: own[first.values.index(measurements.levels[i].values[first.name])] for i in leading}
     ordered = sorted(leading, key=lambda i: _order_level(measurements.factors, measurements.levels[i].values))
     return dict(zip(ordered, color_levels(len(ordered)), strict=True))
+
+
+def name_briefly(measurements: Measurements, level: int) -> str:
+    """Return what a level is called in a figure, of two factors the values alone: "0.01 · 32"."""
+    if len(measurements.factors) == 1:
+        return measurements.levels[level].name
+    return " · ".join(factor.format(measurements.levels[level].values[factor.name]) for factor in measurements.factors)
 
 
 def _number(value: float) -> float:
@@ -345,7 +354,7 @@ def show_classes(assessment: Assessment, errors: ClassErrors) -> Figure | None:
         return None
     frame = pd.DataFrame({i: 100 * (errors.accuracy[i] - errors.accuracy[leader]) for i in others})
     texts = frame.map(lambda value: f"{value:+.1f}".replace("-", MINUS))
-    frame.columns = texts.columns = pd.Index([assessment.measurements.levels[i].name for i in others])
+    frame.columns = texts.columns = pd.Index([name_briefly(assessment.measurements, i) for i in others])
     scores = [f"{100 * value:.1f}" for value in errors.accuracy[leader]]
     base = assessment.measurements.levels[leader].name
     label = f"Test accuracy of each class: difference from {base}, for {list_words(names)}."
@@ -353,7 +362,7 @@ def show_classes(assessment: Assessment, errors: ClassErrors) -> Figure | None:
     rows = tuple((str(name), scores[i], *texts.iloc[i]) for i, name in enumerate(frame.index))
     table = Table("", ("Class", f"{base}, %", *map(str, frame.columns)), rows)
     caption = (
-        f"Test accuracy of each class at {base}, and the difference from it in points: means over seeds. Blue is better, "
+        f"Test accuracy of each class at {base} and differences from it in points, means over seeds; blue is better, "
         "orange worse."
     )
     if errors.left_out:

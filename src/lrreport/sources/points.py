@@ -53,8 +53,9 @@ def order_points(history: pd.DataFrame, duplicates: str) -> tuple[pd.DataFrame, 
 
 def _refuse(history: pd.DataFrame, index: int, count: int) -> LrreportError:
     row, other = history.iloc[index], history.iloc[index + 1]
+    points = count_nouns(count, "such point")
     return LrreportError(
-        f"{row.run}: {row.metric} at {row.axis} {row['at']:g} is {row.value:.6g} and {other.value:.6g} ({count_nouns(count, 'such point')}); "
+        f"{row.run}: {row.metric} at {row.axis} {row['at']:g} is {row.value:.6g} and {other.value:.6g} ({points}); "
         'set import.duplicates to "last", "first" or "mean", or select files with `paths`'
     )
 

@@ -94,12 +94,21 @@ def _unwrap(value: Any) -> Any:
 def _add_history(log: RunLog, rows: list[dict[str, Any]], spec: ImportSpec, notes: list[Note]) -> None:
     """Add the points of all rows: on epochs where a metric's rows hold a different one each, else on W&B's own step."""
     columns: dict[str, list[tuple[float, float, float, float]]] = defaultdict(list)
+    kinds: dict[str, str | None] = {}  # name -> the axis that it is, looked up once
     for number, row in enumerate(rows):
-        row = flatten(row)
+        row = flatten(row) if any(isinstance(cell, dict) for cell in row.values()) else row
         axes: dict[str, float] = {}
+        values: dict[str, float] = {}
         for name, cell in row.items():
-            axis = find_axis(name)
-            if axis and (value := parse_measurement(cell)) is not None and (axis not in axes or name != "_step"):
+            value = parse_measurement(cell)
+            if value is None:
+                continue
+            if name not in kinds:
+                kinds[name] = find_axis(name)
+            axis = kinds[name]
+            if axis is None:
+                values[name] = value
+            elif axis not in axes or name != "_step":
                 axes[axis] = value
         step = parse_measurement(row.get("_step"))
         point = (
@@ -107,9 +116,8 @@ def _add_history(log: RunLog, rows: list[dict[str, Any]], spec: ImportSpec, note
             axes.get("epoch", math.nan),
             axes.get(spec.axis or "", math.nan),
         )
-        for name, cell in row.items():
-            value = parse_measurement(cell)
-            if value is not None and not name.startswith("_") and not find_axis(name):
+        for name, value in values.items():
+            if not name.startswith("_"):
                 columns[name].append((*point, value))
     for name, points in columns.items():
         steps, epochs, declared, values = np.array(points).T

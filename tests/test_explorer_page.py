@@ -725,7 +725,7 @@ def test_what_differs_between_two_runs(browser: Any, page_file: Path) -> None:
 def find_background(page: Any) -> int:
     """Return how many pixels of the figure differ from its most frequent colour."""
     return page.evaluate("""(() => {
-      const canvas = document.querySelector('.explorer canvas');
+      const canvas = document.querySelector('.explorer canvas.lines');
       const data = new Uint32Array(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.buffer);
       return data.reduce((n, pixel) => n + (pixel !== 0), 0);
     })()""")
@@ -756,7 +756,7 @@ TOGGLE = """async () => {
   for (let turn = 0; turn < 8; turn += 1) {
     const start = performance.now();
     (turn % 2 ? second : first).click();
-    root.querySelector("canvas").getContext("2d").getImageData(0, 0, 1, 1); // until all is drawn
+    root.querySelector("canvas.lines").getContext("2d").getImageData(0, 0, 1, 1); // until all is drawn
     times.push(performance.now() - start);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }

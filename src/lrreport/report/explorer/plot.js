@@ -1,4 +1,4 @@
-// The figure: a canvas with axes and lines, a second one above for the crosshair, and all gestures on it.
+// The figure: canvases for the axes, the lines and the crosshair, one above the other, and all gestures on the last.
 
 const DASHES = [[], [7, 4], [2, 3], [12, 4, 2, 4], [16, 3], [4, 2], [12, 4, 2, 4, 2, 4], [1, 5], [9, 9], [16, 3, 6, 3], [3, 8], [6, 2, 1, 2]];
 const NAMED = 10; // lines that the readout names; half of them in a narrow figure
@@ -138,12 +138,11 @@ class SvgPen {
 class Plot {
   constructor(panel) {
     this.panel = panel;
-    this.canvas = make("canvas", { "aria-hidden": "true" });
-    this.cover = make("canvas", { "aria-hidden": "true" });
+    [this.back, this.canvas, this.cover] = ["back", "lines", "cover"].map((name) => make("canvas", { class: name, "aria-hidden": "true" }));
     this.readout = make("div", { class: "readout", hidden: true });
     this.spoken = make("p", { class: "spoken", "aria-live": "polite" });
     this.empty = make("p", { class: "empty", hidden: true });
-    this.box = make("div", { class: "plot", role: "application", tabindex: "0", "aria-roledescription": "interactive figure" }, this.canvas, this.cover, this.empty, this.readout);
+    this.box = make("div", { class: "plot", role: "application", tabindex: "0", "aria-roledescription": "interactive figure" }, this.back, this.canvas, this.cover, this.empty, this.readout);
     this.pointers = new Map();
     this.cursor = null; // where the crosshair stands: {x, y}, y in pixels or undefined
     this.lit = null; // indices of runs whose lines stand out
@@ -167,7 +166,7 @@ class Plot {
   measure() {
     const ratio = window.devicePixelRatio || 1;
     [this.width, this.height] = [this.box.clientWidth, this.box.clientHeight];
-    for (const canvas of [this.canvas, this.cover]) {
+    for (const canvas of [this.back, this.canvas, this.cover]) {
       const [wide, tall] = [Math.round(this.width * ratio), Math.round(this.height * ratio)];
       if (canvas.width !== wide || canvas.height !== tall) [canvas.width, canvas.height] = [wide, tall];
       const context = canvas.getContext("2d");
@@ -198,7 +197,8 @@ class Plot {
         pen.context.font = `${this.look.size}px ${this.look.font}`;
         return pen.context.measureText(text).width;
       });
-      this.drawAll(pen);
+      this.drawAxes(new CanvasPen(this.back.getContext("2d")));
+      this.drawLines(pen);
     }
     this.refreshCover();
   }
@@ -260,8 +260,7 @@ class Plot {
     return taken;
   }
 
-  drawAll(pen) {
-    this.drawAxes(pen);
+  drawLines(pen) {
     const { x, y, width, height } = this.area;
     pen.clip(x - 4, y - 1, width + 8, height + 2);
     if (this.scene.kind === "levels") this.drawLevels(pen);
@@ -453,7 +452,8 @@ class Plot {
     const size = 1.7 * this.look.size;
     const draw = (pen) => {
       this.layout(width, height, measureText);
-      this.drawAll(pen);
+      this.drawAxes(pen);
+      this.drawLines(pen);
       return Math.ceil(this.drawLegend(pen, height + size, measureText) + 4);
     };
     const svg = new SvgPen();

@@ -66,13 +66,14 @@ def _is_paired(study: Study) -> bool:
 def _collect_metrics(study: Study, kept: Kept) -> dict[str, Metric]:
     """Return every metric that a run has, as the study declares it, else as its record does.
 
-    What guessing reaches comes from the data where the study does not say: the highest that a record names.
+    What guessing reaches comes from the data where the study does not say: the highest that a record names. The records
+    of an import already have what its study declares, and no unit or margin that it does not.
     """
     metrics: dict[str, Metric] = {}
     for one in kept.values():
         for name, recorded in one.record.metrics.items():
-            known = metrics.get(name) or study.find_metric(name) or recorded
-            stated = study.find_metric(name)
+            stated = None if study.import_ is not None else study.find_metric(name)
+            known = metrics.get(name) or stated or recorded
             if recorded.chance is not None and (stated is None or stated.chance is None):
                 chances = [chance for chance in (known.chance, recorded.chance) if chance is not None]
                 known = known.model_copy(update={"chance": max(chances) if known.sign > 0 else min(chances)})

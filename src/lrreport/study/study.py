@@ -291,8 +291,8 @@ class Study(FrozenModel):
                 known[name] = known[name].model_copy(update=changes)
             elif split_name(name) is None and {"better"} <= changes.keys():
                 known[name] = Quantity(**{"label": name.replace("_", " "), **changes})
-        losses = {self.training_of(level).loss.name for level in self.levels} if self.has_own_loop else set()
-        if losses and losses != {CrossEntropy().name} and "loss" not in self.metrics:
+        own = {self.training_of(level).loss.name for level in self.levels} if self.has_own_loop else {None}
+        if own != {CrossEntropy().name} and "loss" not in self.metrics:  # of another loss neither unit nor margin is known
             known["loss"] = known["loss"].model_copy(update={"unit": "", "margin": None})
         return known
 

@@ -1,6 +1,7 @@
 """The document in every state of a study: what is absent, what stands once, and what its other views say."""
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterator
 from html import unescape
@@ -219,3 +220,12 @@ def test_cells_read_as_text(document: Document) -> None:
     text = "\n".join(iterate_texts(document))
     assert document.story.answer.text in text
     assert "<" not in text.replace('<b>"bold"</b>', "").replace("p <", "")
+
+
+def test_the_text_of_the_default_report_is_as_reviewed(documents: dict[str, Document]) -> None:
+    """Set LRREPORT_UPDATE_SNAPSHOTS to write the text anew, then read it aloud and review the difference."""
+    text = "\n\n".join(filter(None, iterate_texts(documents["three"]))) + "\n"
+    if os.environ.get("LRREPORT_UPDATE_SNAPSHOTS"):
+        SNAPSHOT.parent.mkdir(exist_ok=True)
+        SNAPSHOT.write_text(text)
+    assert text == SNAPSHOT.read_text()

@@ -1,0 +1,89 @@
+"""A report's folder, read: runs by level and seed, each of the study's own settings, or one clear line."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lrreport.errors import LrreportError
+from lrreport.record.contents import CONTENTS, read_contents
+from lrreport.report.document import make_document
+from lrreport.report.errors_by_class import find_errors
+from lrreport.report.load import assess_contents, assess_report, load_report
+from lrreport.testing import write_report_folder
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_report_folder(tmp_path_factory.mktemp("drawn") / "made", 3, 3, 4)
+
+
+@pytest.fixture
+def folder(drawn: Path, tmp_path: Path) -> Path:
+    shutil.copytree(drawn.parent, tmp_path / "copy")
+    return tmp_path / "copy" / "made"
+
+
+def test_runs_are_found_by_level_and_seed(drawn: Path) -> None:
+    loaded = load_report(drawn)
+    assert set(loaded.kept) == {(level, seed) for level in range(3) for seed in range(3)}
+    assert all(kept.record.seed == seed for (_, seed), kept in loaded.kept.items())
+    assert loaded.fresh == loaded.range_tests == {}
+    assert not loaded.is_reference
+
+
+def test_the_workflow_and_the_notebook_assess_the_same(drawn: Path) -> None:
+    ours, theirs = assess_report(load_report(drawn)), assess_contents(drawn, read_contents(drawn))
+    assert ours.decision.table.equals(theirs.decision.table)
+
+
+def test_a_folder_without_a_study_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(LrreportError, match=r"study\.json: cannot read it \(.*\); run lrreport report to make it"):
+        load_report(tmp_path)
+
+
+def test_a_run_that_is_gone_is_one_line(folder: Path) -> None:
+    shutil.rmtree(next((folder.parent / "runs").iterdir()))
+    with pytest.raises(LrreportError, match=r"record\.json: cannot read the record \(No such file or directory\); make the run again"):
+        load_report(folder)
+
+
+def test_a_run_of_other_settings_is_refused(folder: Path) -> None:
+    text = (folder / CONTENTS).read_text()
+    (folder / CONTENTS).write_text(text.replace('"epochs": 4', '"epochs": 5', 1))
+    with pytest.raises(LrreportError, match=r"a run with epochs 4, not 5; make the run again$"):
+        load_report(folder)
+
+
+def test_a_study_without_runs_is_refused(folder: Path) -> None:
+    contents = read_contents(folder)
+    (folder / CONTENTS).write_text(type(contents)(contents.study, ()).to_text())
+    with pytest.raises(LrreportError, match="no run of this study is there; run lrreport report to make them$"):
+        load_report(folder)
+
+
+def test_errors_by_class_come_from_kept_predictions(drawn: Path) -> None:
+    loaded = load_report(drawn)
+    assessment = assess_report(loaded)
+    errors = find_errors(assessment, loaded.kept)
+    assert errors is not None
+    assert list(errors.accuracy.index) == list("abcdefghij")
+    leader = assessment.decision.leader
+    arrays = [kept.load_arrays("test_labels", "test_predictions") for (level, _), kept in loaded.kept.items() if level == leader]
+    right = [[(one["test_predictions"][one["test_labels"] == c] == c).mean() for c in range(10)] for one in arrays if one]
+    assert errors.accuracy[leader].tolist() == pytest.approx([sum(column) / len(column) for column in zip(*right, strict=True)])
+    first, second, share = errors.confused[leader]
+    a, b = "abcdefghij".index(first), "abcdefghij".index(second)
+    swapped = [
+        (((one["test_labels"] == a) & (one["test_predictions"] == b)) | ((one["test_labels"] == b) & (one["test_predictions"] == a))).sum()
+        for one in arrays
+        if one
+    ]
+    seen = sum((arrays[-1]["test_labels"] == c).sum() for c in (a, b))
+    assert share == pytest.approx(sum(swapped) / len(swapped) / seen)
+    assert make_document(loaded, assessment).where_they_err.html.count("<h2") == 1
+
+
+def test_without_predictions_there_is_no_section_on_errors(drawn: Path) -> None:
+    loaded = load_report(drawn)
+    assert find_errors(assess_report(loaded), {}) is None

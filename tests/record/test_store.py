@@ -112,7 +112,9 @@ def test_damage_is_found_and_named(store: Store, keep: Keep) -> None:
 def test_a_run_of_a_newer_version_is_left_alone(store: Store, keep: Keep) -> None:
     path = keep(identify()) / "record.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 99}))
-    with pytest.raises(NewerRecordError, match=r"made by a newer version of lrreport \(schema 99, this one reads 2\); update"):
+    with pytest.raises(
+        NewerRecordError, match=r"made by a newer version of lrreport \(schema 99, this one reads 2\); update"
+    ):
         store.find_damage(identify())
 
 
@@ -225,9 +227,7 @@ def test_a_number_that_is_none_is_damage(store: Store, keep: Keep, number: str) 
     assert store.find_damage(identify()).startswith(f"{path}: ")
 
 
-def test_sizes_are_bounded_before_anything_is_read(
-    store: Store, keep: Keep, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_sizes_are_bounded_before_anything_is_read(store: Store, keep: Keep, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = keep(identify())
     monkeypatch.setattr("lrreport.record.record.LARGEST_RECORD", 100)
     assert "record.json: larger than" in store.find_damage(identify())

@@ -217,7 +217,7 @@ def test_runs_are_matched_by_seed_or_in_order(tmp_path: Path) -> None:
     assert keeper.ended == {make_run(5).key, make_run(6).key}
     assert (tmp_path / make_run(6).key / "record.json").exists()
     assert keep(tmp_path, [5, 6], [*RUN]).ended == {make_run(5).key}
-    with pytest.raises(FailedError, match="^it logged a run of seed 9, but the seeds asked for are 5, 6$"):
+    with pytest.raises(FailedError, match="^it logged a run of seed 9, but the seeds of this start are 5, 6$"):
         keep(tmp_path, [5, 6], [{"run": {"seed": 9}}, *RUN])
     with pytest.raises(FailedError, match="^it logged seed 5 twice$"):
         keep(tmp_path, [5, 6], [{"run": {"seed": 5}}, *RUN, {"run": {"seed": 5}}, *RUN])

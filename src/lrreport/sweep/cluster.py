@@ -152,7 +152,9 @@ class Cluster:
         except LrreportError:
             raise
         except TimeoutError as err:
-            raise FailedError(f"its worker did not send its answer within {FETCH_SECONDS} s; see the worker's log") from err
+            raise FailedError(
+                f"its worker did not send its answer within {FETCH_SECONDS} s; see the worker's log"
+            ) from err
         except Exception as err:
             problem = f"{type(err).__name__}: {clean(join_lines(err))[:300]}"
             raise FailedError(f"its worker gave up: {problem}") from err

@@ -166,11 +166,11 @@ def _check_settings(logged: LoggedRun, run: Run) -> None:
     """Raise FailedError if the lines name another value of a setting than the run was started with."""
     wanted = {name.rpartition(".")[2]: value for name, value in run.identity.settings.items()}
     for name, value in logged.settings.items():
-        asked = wanted.get(name)
-        numbers = isinstance(asked, int | float) and isinstance(value, int | float)
-        if (numbers or (isinstance(asked, str) and isinstance(value, str))) and value != asked:
+        expected = wanted.get(name)
+        numbers = isinstance(expected, int | float) and isinstance(value, int | float)
+        if (numbers or (isinstance(expected, str) and isinstance(value, str))) and value != expected:
             raise FailedError(
-                f"it logged {name} = {_shorten(value)} but was started with {asked}; use the value that it is given"
+                f"it logged {name} = {_shorten(value)} but was started with {expected}; use the value that it is given"
             )
 
 
@@ -272,7 +272,7 @@ class RunKeeper:
                     raise FailedError(f"it logged seed {logged.seed} twice")
                 return run
         wanted = ", ".join(str(run.identity.seed) for run in self.runs)
-        raise FailedError(f"it logged a run of seed {logged.seed}, but the seeds asked for are {wanted}")
+        raise FailedError(f"it logged a run of seed {logged.seed}, but the seeds of this start are {wanted}")
 
     def find_current(self) -> Run | None:
         """Return the run that has begun and not ended, or None."""

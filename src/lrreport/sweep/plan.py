@@ -27,7 +27,7 @@ def plan_runs(
     """Return the runs of a study, level by level, then its range tests; none of a study that imports its runs.
 
     `seeds` by level index replace the study's own. `data` are digests by file name of what our own loop trains on,
-    `prepared` the key of its prepared form, `device` stands for the one that would be found here. Raises LrreportError
+    `prepared` the key of its prepared form, `device` replaces this machine's own. Raises LrreportError
     for a producer that cannot make them.
     """
     if study.import_ is not None:
@@ -144,6 +144,6 @@ def _check_paths(study: Study, command: OwnCommand, logs: OwnLogs) -> None:
 def expect(study: Study) -> Expected:
     """Return what the lines of a run must hold: metrics that the study knows, those of its decision among them."""
     names = [f"{prefix}_{quantity}" for prefix in SPLIT_PREFIXES for quantity in study.quantities]
-    found = {name: study.find_metric(name) for name in [*names, *study.metrics]}
+    metrics = {name: study.find_metric(name) for name in [*names, *study.metrics]}
     needed = [name for name in (study.decide.metric, study.decide.best_of) if name is not None]
-    return Expected({name: metric for name, metric in found.items() if metric is not None}, tuple(needed))
+    return Expected({name: metric for name, metric in metrics.items() if metric is not None}, tuple(needed))

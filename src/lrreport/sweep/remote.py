@@ -27,7 +27,7 @@ from lrreport.sweep.execute import Limits
 from lrreport.sweep.run import Run
 from lrreport.sweep.worker import describe_os_error
 
-SIGN_SECONDS = 0.5  # between two checks whether somebody still wants the runs, and how many epochs are done
+SIGN_SECONDS = 0.5  # between two checks whether the task is still wanted, and how many epochs are done
 ALIVE = ("init", "running", "paused", "closing_gracefully")  # a worker that is closing finishes its tasks
 
 
@@ -112,18 +112,18 @@ def describe_mixed(different: str) -> str:
 
 
 def find_changes(runs: Sequence[Run], mixed: str) -> str:
-    """Return what would make the runs others here than were asked for, or an empty string."""
+    """Return how the identities of the runs differ on this worker, or an empty string."""
     seeds = [run.identity.seed for run in runs if run.identity.seed is not None]
     here = runs[0].producer.identify(seeds or runs[0].identity.settings["seeds"])
-    for run, found in zip(runs, here, strict=True):
-        wanted: Identity = run.identity.model_copy(update={"versions": found.versions} if mixed else {})
-        if found != wanted:
-            return describe_changes(wanted, found)
+    for run, local in zip(runs, here, strict=True):
+        wanted: Identity = run.identity.model_copy(update={"versions": local.versions} if mixed else {})
+        if local != wanted:
+            return describe_changes(wanted, local)
     return ""
 
 
 def _execute(task: Task, runs: Sequence[Run], worker: Worker, workspace: Path) -> Mapping[str, str]:
-    """Let the producer make the runs, within what this worker may use, as long as somebody wants them."""
+    """Let the producer make the runs, within what this worker may use, as long as the task is wanted."""
     stopping, device = Event(), runs[0].identity.device
     with (
         report_progress(worker, task.topic, workspace, stopping),
@@ -141,7 +141,7 @@ def share_memory(worker: Worker) -> int | None:
 
 @contextmanager
 def report_progress(worker: Worker, topic: str, workspace: Path, stopping: Event) -> Iterator[None]:
-    """Report finished epochs to the topic, and set `stopping` once nobody wants the runs any more."""
+    """Report finished epochs to the topic, and set `stopping` once the task is no longer wanted."""
     key, ended = worker.get_current_task(), Event()
 
     def report() -> None:

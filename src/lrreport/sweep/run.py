@@ -223,7 +223,7 @@ class Sweep:
 
     @contextmanager
     def _claim(self, runs: Sequence[Run]) -> Iterator[list[Run]]:
-        """Hold the locks of those of these runs that nobody else holds, in the order of their keys.
+        """Hold the locks of those of these runs whose lock is free, in the order of their keys.
 
         If others hold all of them, wait for the first. No lock is waited for while another is held, so that processes
         with overlapping runs cannot block one another.

@@ -101,7 +101,7 @@ def execute_task(task: dict[str, Any]) -> str:
 
 
 def describe_transport(private: Path) -> dict[str, str]:
-    """Return the settings of a kernel's connection: Unix sockets, which nobody else can open, where there are any."""
+    """Return the settings of a kernel's connection: Unix sockets, which no other user can open, where the system has them."""
     return {"transport": "ipc", "ip": f"{private}/k"} if os.name == "posix" else {}
 
 

@@ -44,7 +44,9 @@ def keep(seed: int, accuracy: float, folder: Path | None = None, **changes: Any)
 def test_records_become_frames(tmp_path: Path) -> None:
     study = parse_study(STUDY, "made")
     kept = {(1, 0): keep(0, 0.72), (0, 1): keep(1, 0.84, tmp_path), (0, 0): keep(0, 0.8, tmp_path)}
-    kept[1, 1] = keep(1, 0.52, status="diverged", reason="loss", final={}, history=(make_series("val_accuracy", [0.1]),))
+    kept[1, 1] = keep(
+        1, 0.52, status="diverged", reason="loss", final={}, history=(make_series("val_accuracy", [0.1]),)
+    )
     made = measure(study, kept)
     assert made.runs[["level", "seed", "status"]].to_numpy().tolist() == [
         [0, 0, "completed"], [0, 1, "completed"], [1, 0, "completed"], [1, 1, "diverged"]]  # fmt: skip

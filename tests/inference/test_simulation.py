@@ -151,7 +151,7 @@ def test_unpaired_and_unequal_seeds_do_not_mislead(k: int, n: int) -> None:
     """Welch's t with n to 2n seeds and standard deviations that differ threefold."""
     rng = np.random.default_rng(k * n)
     wrong = []
-    for _ in range(N_STUDIES):
+    for _ in range(max(N_STUDIES, 1000)):
         values = rng.normal(0, np.linspace(0.2, 0.6, k), (2 * n, k))
         for level in range(k):
             values[rng.integers(n, 2 * n + 1) :, level] = np.nan
@@ -196,7 +196,7 @@ def test_crossed_intervals_cover_at_each_size() -> None:
     rng = np.random.default_rng(5)
     for n, n_examples in ((3, 500), (5, 1000), (10, 500)):
         misses = []
-        for _ in range(max(N_STUDIES, 300)):
+        for _ in range(max(N_STUDIES, 600)):
             parts = (
                 rng.normal(0, 0.3, (1, n_examples)) + rng.normal(0, 0.01, (n, 1)) + rng.normal(0, 0.3, (n, n_examples))
             )

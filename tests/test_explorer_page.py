@@ -178,7 +178,8 @@ def firefox_socket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
     profile = tmp_path_factory.mktemp("firefox")
     quiet = ["app.update.auto", "datareporting.policy.dataSubmissionEnabled", "extensions.update.enabled",
-             "network.captive-portal-service.enabled", "network.connectivity-service.enabled"]  # fmt: skip
+             "network.captive-portal-service.enabled", "network.connectivity-service.enabled",
+             "messaging-system.rsexperimentloader.enabled", "app.normandy.enabled"]  # fmt: skip
     lines = [f'user_pref("{name}", false);' for name in quiet] + ['user_pref("dom.w3c_touch_events.enabled", 1);']
     (profile / "user.js").write_text("\n".join(lines))
     command = [FIREFOX, "--headless", "--no-remote", "--profile", str(profile), "--remote-debugging-port", "0"]

@@ -230,7 +230,7 @@ def test_the_table_has_what_varies_and_lists_the_rest_below() -> None:
     explorer = explore(make_study(facts={"host": ["a", "a"], "cpu": ["x", "y"]}))
     shown = explorer.table.to_html().split("</thead>")[0]
     heads = re.findall(r'<th scope="col"[^>]*>([^<]*)</th>', shown)
-    assert heads == ["Learning rate", "Seed", "Status", "Validation accuracy", "Validation loss", "Last epoch", "Cpu"]
+    assert heads == ["Learning rate", "Seed", "Status", "Validation accuracy", "Validation loss", "Last epoch", "CPU"]
     assert explorer.table.constant == {"Host": "a"}
     assert explorer.frame["Validation accuracy"].tolist() == ["80.00 %", "–", "70.00 %", "75.00 %"]
     assert explorer.frame["Last epoch"].tolist() == ["3", "2", "3", "3"]
@@ -282,3 +282,8 @@ def test_a_thousand_runs_fit() -> None:
     study = replace(study, values=pd.concat([study.values, *frames]), metrics=metrics)
     page = explore(study)._repr_html_()
     assert len(page.encode()) < 3_500_000
+
+
+def test_facts_have_names_that_a_reader_knows() -> None:
+    names = [explorer_data.name_fact(path) for path in ("cpu_seconds", "packages.torch", "wall_seconds", "host")]
+    assert names == ["CPU seconds", "version of torch", "wall seconds", "host"]

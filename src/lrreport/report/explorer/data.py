@@ -25,6 +25,7 @@ Codes: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
 N_VALUES = 400_000  # of all curves: 2.1 MB of base64; beyond, every k-th point is kept
 N_STEP_VALUES = 70_000  # of step losses: 0.28 MB; beyond, a point stands for several steps
 SECONDS_AXIS, SECONDS = "seconds", "s"  # the axis, and the unit of a metric that can serve as a clock
+ACRONYMS = {"cpu": "CPU", "gpu": "GPU"}
 DIGITS = 12  # of a digest that tell two apart
 
 
@@ -467,7 +468,7 @@ def describe_runs(runs: Runs, kept: Kept) -> tuple[dict[str, str], list[dict[str
 def describe_record(kept: KeptRecord) -> dict[str, str]:
     """Return the settings, facts and digests of a run as text, under names that a reader can tell apart."""
     record = kept.record
-    facts = {path.replace(".", " ").replace("_", " "): value for path, value in flatten(record.facts)}
+    facts = {name_fact(path): value for path, value in flatten(record.facts)}
     identity = record.identity
     digests = {f"code of {name}": digest[:DIGITS] for name, digest in identity.producer.items() if digest}
     digests |= {f"data in {name}": digest[:DIGITS] for name, digest in identity.data.items() if digest}
@@ -502,6 +503,14 @@ def flatten(settings: Mapping[str, Any], head: str = "") -> Iterable[tuple[str, 
             yield from flatten(value, path)
         elif not (isinstance(value, list | tuple) and any(isinstance(one, Mapping) for one in value)):
             yield path, value
+
+
+def name_fact(path: str) -> str:
+    """Return what a fact is called: "cpu_seconds" → "CPU seconds", "packages.torch" → "version of torch"."""
+    head, _, last = path.partition(".")
+    if head == "packages" and last:
+        return f"version of {last}"
+    return " ".join(ACRONYMS.get(word, word) for word in path.replace(".", " ").replace("_", " ").split())
 
 
 def show_fact(value: Any) -> str:

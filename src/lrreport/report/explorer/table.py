@@ -14,10 +14,12 @@ from lrreport.report.explorer.data import (
     Recorded,
     Runs,
     describe_settings,
+    name_fact,
     show_fact,
 )
 from lrreport.study.formats import MINUS, capitalize, format_setting
 
+SPLITS = ("validation", "test", "train")  # the order of their metrics
 NONE = "\N{EN DASH}"  # in the cell of a run without this value
 
 
@@ -74,8 +76,8 @@ def tabulate_runs(measurements: Measurements, recorded: Recorded, kept: Kept) ->
         columns["Reason"] = [str(reason) or NONE for reason in runs.frame.reason.fillna("")]
     decides, metrics = measurements.decide.metric, dict[str, str]()
     finals = pd.DataFrame(recorded.finals, columns=list(measurements.metrics))
-    for name in sorted(measurements.metrics, key=lambda name: name != decides):
-        metric = measurements.metrics[name]
+    for metric in sorted(measurements.metrics.values(), key=lambda one: (one.name != decides, SPLITS.index(one.split))):
+        name = metric.name
         if finals[name].notna().any():
             label = _find_free(capitalize(metric.label), columns)
             columns[label] = [metric.format(value) if np.isfinite(value) else NONE for value in finals[name]]
@@ -109,7 +111,7 @@ def _list_facts(
     for name in runs.frame:
         if name not in RUN_COLUMNS and name not in ("replicate", "key"):
             own = [_show_cell(value) for value in runs.frame[name]]
-            columns[_find_free(capitalize(str(name).replace("_", " ")), before)] = own
+            columns[_find_free(capitalize(name_fact(str(name))), before)] = own
     if runs.keys and all(run in kept for run in runs.keys):
         settings = [describe_settings(kept[run].record.settings) for run in runs.keys]
         taken = {name.lower() for name in (*before, *columns)} | _name_factors(measurements)
@@ -126,9 +128,9 @@ def _list_varying_facts(runs: Runs, kept: Kept, taken: set[str]) -> dict[str, li
     facts = [kept[run].record.facts for run in runs.keys]
     names = dict.fromkeys(name for own in facts for name, value in own.items() if isinstance(value, float))
     return {
-        capitalize(name.replace("_", " ")): [show_fact(own[name]) if name in own else NONE for own in facts]
+        capitalize(name_fact(name)): [show_fact(own[name]) if name in own else NONE for own in facts]
         for name in names
-        if name.replace("_", " ") not in taken and len({own.get(name) for own in facts}) > 1
+        if name_fact(name).lower() not in taken and len({own.get(name) for own in facts}) > 1
     }
 
 

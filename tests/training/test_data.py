@@ -1,5 +1,6 @@
 """Splits: disjoint, in proportion, one for each seed and the same at every level."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -24,6 +25,13 @@ def test_each_seed_draws_its_own_split_whatever_its_neighbours_and_its_level(mak
     other = data.load_splits(make_training(learning_rate=0.1, optimizer="sgd", batch_size=7), (1, 5))
     assert torch.equal(other.validation_index[0], splits.validation_index[1])
     assert not torch.equal(splits.validation_index[0], splits.validation_index[1])
+
+
+def test_the_split_is_drawn_by_a_generator_of_its_own() -> None:
+    targets = torch.randn(100, 1)
+    drawn = np.random.SeedSequence(7).spawn(4)[3].generate_state(1, np.uint64)[0]
+    shuffled = torch.randperm(100, generator=torch.Generator().manual_seed(int(drawn >> 1)))
+    assert data.draw_split(targets, 30, "per seed", 7)[1].tolist() == sorted(shuffled[:30].tolist())
 
 
 def test_a_number_fixes_the_split_for_all_seeds(make_training) -> None:  # type: ignore[no-untyped-def]

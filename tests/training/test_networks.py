@@ -85,6 +85,28 @@ def test_a_state_can_be_kept_and_given_back() -> None:
         assert all(torch.equal(a, b) for a, b in zip(neighbour, stack.copy_state(0), strict=True))
 
 
+def test_networks_of_the_users_see_memory_on_a_cache_line_both_ways() -> None:
+    """Products may round differently off it, so that a network would depend on its place among the others."""
+    addresses = []
+
+    class Watch(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(3))
+
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+            outputs = inputs * self.weight
+            outputs.register_hook(lambda gradient: addresses.append(gradient.data_ptr()))
+            addresses.append(inputs.data_ptr())
+            return outputs
+
+    stack = networks.stack_networks(Watch, torch.zeros(1, 3), make_generators(0, 1, 2), make_generators(0, 1, 2))
+    outputs = stack(torch.zeros(3, 5, 3))
+    (outputs * torch.randn(3, 5, 3)).sum().backward()
+    assert len(addresses) == 6
+    assert not [address for address in addresses if address % networks.CACHE_LINE]
+
+
 def test_dropout_drops_its_share_and_keeps_the_mean() -> None:
     dropout = networks.ParallelDropout(0.25, make_generators(0, 1))
     dropped = dropout(torch.ones(2, 1000, 50))

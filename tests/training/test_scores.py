@@ -56,6 +56,11 @@ def test_a_class_that_does_not_occur_gives_no_nan() -> None:
     assert float(scores.f1(logits, labels)) == pytest.approx(metrics.f1_score([0, 1, 1], [0, 1, 0], average="macro"))
 
 
+def test_a_class_that_is_predicted_but_does_not_occur_lowers_f1() -> None:
+    logits, labels = torch.tensor([[[1.0, 0, 0], [0, 1.0, 0], [0, 0, 1.0]]]), torch.tensor([[0, 1, 1]])
+    assert float(scores.f1(logits, labels)) == pytest.approx(metrics.f1_score([0, 1, 1], [0, 1, 2], average="macro"))
+
+
 def test_constant_targets_give_no_nan() -> None:
     targets = torch.ones(2, 5, 1)
     outputs = torch.stack([torch.ones(5, 1), torch.zeros(5, 1)])

@@ -1,15 +1,16 @@
 """A report's folder, read: runs by level and seed, each of the study's own settings, or one clear line."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lrreport.errors import LrreportError
-from lrreport.record.contents import CONTENTS, read_contents
+from lrreport.record.contents import CONTENTS, Contents, ImportNote, read_contents
 from lrreport.report.document import make_document
 from lrreport.report.errors_by_class import find_errors
-from lrreport.report.load import assess_contents, assess_report, load_report
+from lrreport.report.load import assess_contents, assess_report, load_report, load_runs_of
 from lrreport.testing import write_report_folder
 
 
@@ -44,7 +45,9 @@ def test_a_folder_without_a_study_is_one_line(tmp_path: Path) -> None:
 
 def test_a_run_that_is_gone_is_one_line(folder: Path) -> None:
     shutil.rmtree(next((folder.parent / "runs").iterdir()))
-    with pytest.raises(LrreportError, match=r"record\.json: cannot read the record \(No such file or directory\); make the run again"):
+    with pytest.raises(
+        LrreportError, match=r"record\.json: cannot read the record \(No such file or directory\); make the run again"
+    ):
         load_report(folder)
 
 
@@ -69,13 +72,24 @@ def test_errors_by_class_come_from_kept_predictions(drawn: Path) -> None:
     assert errors is not None
     assert list(errors.accuracy.index) == list("abcdefghij")
     leader = assessment.decision.leader
-    arrays = [kept.load_arrays("test_labels", "test_predictions") for (level, _), kept in loaded.kept.items() if level == leader]
-    right = [[(one["test_predictions"][one["test_labels"] == c] == c).mean() for c in range(10)] for one in arrays if one]
-    assert errors.accuracy[leader].tolist() == pytest.approx([sum(column) / len(column) for column in zip(*right, strict=True)])
+    arrays = [
+        kept.load_arrays("test_labels", "test_predictions")
+        for (level, _), kept in loaded.kept.items()
+        if level == leader
+    ]
+    right = [
+        [(one["test_predictions"][one["test_labels"] == c] == c).mean() for c in range(10)] for one in arrays if one
+    ]
+    assert errors.accuracy[leader].tolist() == pytest.approx(
+        [sum(column) / len(column) for column in zip(*right, strict=True)]
+    )
     first, second, share = errors.confused[leader]
     a, b = "abcdefghij".index(first), "abcdefghij".index(second)
     swapped = [
-        (((one["test_labels"] == a) & (one["test_predictions"] == b)) | ((one["test_labels"] == b) & (one["test_predictions"] == a))).sum()
+        (
+            ((one["test_labels"] == a) & (one["test_predictions"] == b))
+            | ((one["test_labels"] == b) & (one["test_predictions"] == a))
+        ).sum()
         for one in arrays
         if one
     ]
@@ -87,3 +101,28 @@ def test_errors_by_class_come_from_kept_predictions(drawn: Path) -> None:
 def test_without_predictions_there_is_no_section_on_errors(drawn: Path) -> None:
     loaded = load_report(drawn)
     assert find_errors(assess_report(loaded), {}) is None
+
+
+def test_fresh_runs_score_the_choice_and_take_no_part_in_it(drawn: Path) -> None:
+    contents = read_contents(drawn)
+    chosen = [replace(run, fresh=True) for run in contents.runs if run.level == 1]
+    kept = [run for run in contents.runs if run.level != 1]
+    loaded = load_runs_of(drawn, Contents(contents.study, (*kept, *chosen)))
+    assessment = assess_report(loaded)
+    assert assessment.decision.table.n_runs[1] == 0
+    values = [kept.record.final["test_accuracy"] for kept in loaded.fresh.values()]
+    text = make_document(loaded, assessment).differences.html
+    assert (
+        f"On 3 fresh seeds, {contents.study.levels[1].name} reaches {100 * sum(values) / 3:.2f} % test accuracy (95 % interval "
+        in text
+    )
+
+
+def test_what_an_import_left_out_is_in_the_report(drawn: Path) -> None:
+    contents = replace(
+        read_contents(drawn), notes=(ImportNote("excluded", "no <seed>", 3),), failures={"0.1, seed 2": "exit status 1"}
+    )
+    loaded = load_runs_of(drawn, contents)
+    html = make_document(loaded, assess_report(loaded)).settings.html
+    assert "no &lt;seed&gt;</td><td>3</td>" in html
+    assert "0.1, seed 2: exit status 1" in html

@@ -33,6 +33,7 @@ from lrreport.report.tables import (
     describe_data,
     describe_network,
     frame_runs,
+    tabulate_notes,
     tabulate_provenance,
     tabulate_results,
     tabulate_settings,
@@ -163,7 +164,8 @@ class Document:
         results, figure = tabulate_results(self.assessment), illustrate.show_scores(self.assessment)
         shown = results if len(results.rows) <= MOST_ROWS else _fold("Results of each level", results)
         title, moves = titles.title_differences(self.assessment), list_sentences(self.find("factors"))
-        return self._section("differences", title, shown, table, figure, moves)
+        fresh = write_paragraph(titles.explain_fresh(self.loaded, self.assessment))
+        return self._section("differences", title, shown, fresh, table, figure, moves)
 
     @cached_property
     def search(self) -> Part:
@@ -249,7 +251,7 @@ class Document:
         sentences = " ".join(
             [*describe_data(records, self.loaded.study), titles.explain_pairing(self.assessment)]
         ).strip()
-        notes = "".join(write_paragraph(note) for note in titles.list_remarks(self.loaded))
+        notes = tabulate_notes(self.loaded)
         return self._section(
             "setup", "What all this holds for", write_paragraph(sentences), notes, _fold("Settings", table)
         )

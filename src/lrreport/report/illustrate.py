@@ -266,28 +266,34 @@ def show_curves(assessment: Assessment) -> Figure | None:
 
 
 def show_gap(assessment: Assessment) -> Figure | None:
-    """Return by how much validation is worse than training at each point, for the metric that decides and the loss."""
+    """Return by how much validation is worse than training at each point, on the metric that decides or else the loss."""
     measurements, lines = assessment.measurements, choose_lines(assessment)
     colored = [level for level, line in lines.items() if line.colors]
-    panels, axis = [], "epoch"
     for metric in list_curve_metrics(assessment):
         parts = split_name(metric.name)
         train = measurements.metrics.get(f"train_{parts[1]}") if parts else None
         if train is None or not _has_curve(assessment.curves.get(train.name)) or metric.split == "train":
             continue
-        gap = metric.sign * (assessment.curves[train.name] - assessment.curves[metric.name])
         axis = str(assessment.curves[metric.name].index.name)
-        gap = gap.dropna(how="all")
-        means = {level: curve for level, curve in average_curves(gap.rename_axis(index=axis)).items() if level in lines}
-        unit = f", {metric.difference_unit}" if metric.difference_unit else ""
-        title = (
-            f"{capitalize(parts[1].replace('_', ' ') if parts else metric.label)}: validation worse than training{unit}"
-        )
-        panels.append(Panel(title, metric, means, span_curves(gap, colored), differences=True))
-    if not panels or not any(panel.curves for panel in panels):
-        return None
-    label = f"By how much validation is worse than training, by {axis}."
-    wide, narrow = _draw_both(lambda width: draw_curves("gap", panels, lines, axis, width, label))
+        gap = metric.sign * (assessment.curves[train.name] - assessment.curves[metric.name])
+        gap = gap.dropna(how="all").rename_axis(index=axis)
+        means = {level: curve for level, curve in average_curves(gap).items() if level in lines}
+        if means:
+            return _draw_gap(metric, means, span_curves(gap, colored), lines, axis)
+    return None
+
+
+def _draw_gap(
+    metric: Metric,
+    means: "dict[int, pd.Series[float]]",
+    spans: dict[int, pd.DataFrame],
+    lines: Mapping[int, Line],
+    axis: str,
+) -> Figure:
+    unit = f", {metric.difference_unit}" if metric.difference_unit else ""
+    panel = Panel(f"{capitalize(metric.label)} worse than in training{unit}", metric, means, spans, differences=True)
+    label = f"By how much the {metric.label} is worse than in training, by {axis}."
+    wide, narrow = _draw_both(lambda width: draw_curves("gap", [panel], lines, axis, width, label))
     caption = "Training averages over an epoch in which the network improves, so early gaps are below 0."
     return Figure("gap", label, caption if axis == "epoch" else "", wide, narrow)
 

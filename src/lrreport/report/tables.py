@@ -264,9 +264,14 @@ def tabulate_provenance(loaded: LoadedReport) -> Table:
         rows.append((f"SHA-256 of {name}", f"{digest[:16]}…"))
     mixed = sorted({str(fact["mixed"]) for fact in facts if "mixed" in fact})
     rows += [("Other versions", text) for text in mixed]
-    for key, reason in loaded.contents.failures.items():
-        rows.append((f"Missing: {key}", reason))
     return Table("provenance", ("Fact", "Value"), tuple(rows), "", n_labels=2)
+
+
+def tabulate_notes(loaded: LoadedReport) -> Table:
+    """Return what an import left out, merged, missed or guessed, and why runs are missing."""
+    notes = [(capitalize(note.kind), note.text, format_count(note.count)) for note in loaded.contents.notes]
+    notes += [("Missing", f"{name}: {reason}", "1") for name, reason in loaded.contents.failures.items()]
+    return Table("notes", ("Kind", "What and why", "Times"), tuple(notes), "", n_labels=2)
 
 
 def write_colophon(loaded: LoadedReport, command: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from lrreport.inference.assessment import Assessment
 from lrreport.inference.claims import Finding
 from lrreport.inference.measurements import Measurements
+from lrreport.inference.statistics import estimate_mean
 from lrreport.inference.story import NextStep
 from lrreport.inference.words import list_levels, name_nouns
 from lrreport.report.errors_by_class import ClassErrors
@@ -211,13 +212,24 @@ def explain_pairing(assessment: Assessment) -> str:
     return " ".join(sentences)
 
 
-def list_remarks(loaded: LoadedReport) -> list[str]:
-    """Return what a reader has to know of how runs were imported or left out."""
-    failures = loaded.contents.failures
-    remarks = list(getattr(loaded.contents, "remarks", ()))
-    if failures:
-        remarks.append(f"Missing: {list_words([f'{name} ({reason})' for name, reason in failures.items()])}.")
-    return remarks
+def explain_fresh(loaded: LoadedReport, assessment: Assessment) -> str:
+    """Return what the chosen level reaches on seeds that took no part in the choice; an empty text without such runs."""
+    if not loaded.fresh:
+        return ""
+    measurements = assessment.measurements
+    metric = measurements.find_counterpart("test") or measurements.metric
+    level = next(iter(loaded.fresh))[0]
+    found = [kept.record.final[metric.name] for kept in loaded.fresh.values() if metric.name in kept.record.final]
+    n_lost = len(loaded.fresh) - len(found)
+    lost = f" {count_nouns(n_lost, 'fresh seed')} failed." if n_lost else ""
+    if not found:
+        return lost.strip()
+    estimate, name = estimate_mean(found), measurements.levels[level].name
+    text = f"On {count_nouns(len(found), 'fresh seed')}, {name} reaches {metric.format(estimate.mean)} {metric.label}"
+    if math.isfinite(estimate.low):
+        low, high = (metric.format(metric.clip(end)) for end in (estimate.low, estimate.high))
+        text += f" (95 % interval {low} to {high})"
+    return f"{text}; they took no part in the choice.{lost}"
 
 
 def choose_changes(step: NextStep, study: Study) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import pytest
 from lrreport.report import illustrate
 from lrreport.report.document import Document
 from lrreport.report.errors_by_class import ClassErrors
+from lrreport.report.figures.curves import thin_out
 from lrreport.report.figures.figure import Figure
 from lrreport.report.svg import measure_text
 
@@ -115,8 +116,8 @@ def test_curves_color_the_leading_levels_and_thin_out_points(documents: dict[str
     assert len(re.findall(r'class="curve context"', svg)) == 2
     assert svg.count("stroke-dasharray") > 0  # lines differ without colour too
     long = pd.Series(range(5000), dtype=float)
-    assert len(illustrate.thin_out(long)) == 200
-    assert illustrate.thin_out(long).index[[0, -1]].tolist() == [0, 4999]
+    assert len(thin_out(long)) == 200
+    assert thin_out(long).index[[0, -1]].tolist() == [0, 4999]
 
 
 def test_averages_are_of_points_that_all_seeds_have() -> None:

@@ -1,6 +1,7 @@
 """The explorer in real browsers: each gesture with mouse, pen, touch and keyboard, in Chromium and in Firefox."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -780,8 +781,9 @@ def test_the_panel_is_ready_and_answers_at_once(
         ready.append(int(page.locator(".explorer").get_attribute("data-ready")))
         answered.append(page.evaluate(TOGGLE))
         page.close()
-    assert min(ready) <= (1000 if n_levels * n_seeds > 500 else 500)
-    assert min(answered) <= 100
+    slack = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))  # 1 where nothing else wants the processors
+    assert min(ready) <= slack * (1000 if n_levels * n_seeds > 500 else 500)
+    assert min(answered) <= slack * 100
 
 
 @pytest.fixture(scope="module")

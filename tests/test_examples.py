@@ -5,56 +5,93 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lrreport import LrreportError
+from lrreport.errors import LrreportError
 from lrreport.new import write_new
-from lrreport.study import load_study
-from lrreport.training.own_code import import_function
+from lrreport.study.study import load_study
+from lrreport.training.user_code.load import import_function
 
-EXAMPLES = {"cnn": "the network of nets:make_cnn", "digits": "examples of digits:load"}
+OWN_LOOP = {  # studies with lrreport's own loop: what varies, what decides, and whether there are classes
+    "cnn/study.toml": (("learning_rate",), "val_accuracy", True),
+    "digits/study.toml": (("learning_rate",), "val_accuracy", True),
+    "digits/weight_decay.toml": (("optimizer.weight_decay",), "val_accuracy", True),
+    "digits/optimizers.toml": (("learning_rate", "optimizer"), "val_accuracy", True),
+    "digits/imbalanced.toml": (("learning_rate",), "val_f1", True),
+    "regression/study.toml": (("learning_rate",), "val_rmse", False),
+}
 
 
-def report(study: Path, *options: str) -> dict[str, object]:
-    """Make a study's report in a process of its own, from its folder, and return its findings."""
+def run(study: Path, command: str, *options: str) -> str:
+    """Run a command on a study in a process of its own, from its folder, and return what it prints."""
     outputs = study.parent / "outputs"
-    command = [sys.executable, "-m", "lrreport.cli", "report", study.name, "--outputs", str(outputs), *options]
-    done = subprocess.run(command, cwd=study.parent, capture_output=True, text=True, timeout=400, check=False)
+    words = [sys.executable, "-P", "-m", "lrreport.cli", command, study.name, "--outputs", str(outputs), *options]
+    done = subprocess.run(words, cwd=study.parent, capture_output=True, text=True, timeout=400, check=False)
     assert done.returncode == 0, done.stderr
-    page = Path(done.stdout.splitlines()[-1])
+    return done.stdout
+
+
+def report(study: Path, *options: str) -> tuple[dict[str, Any], Path]:
+    """Make a study's report, and return its findings and its folder."""
+    page = Path(run(study, "report", *options).splitlines()[-1])
     assert page.exists()
-    return json.loads((page.parent / "findings.json").read_text())  # type: ignore[no-any-return]
+    return json.loads((page.parent / "findings.json").read_text()), page.parent
+
+
+def list_runs(study: Path) -> list[dict[str, Any]]:
+    records = [json.loads(path.read_text()) for path in (study.parent / "outputs/runs").glob("*/record.json")]
+    return [record for record in records if record["kind"] == "run"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("name", OWN_LOOP)
 def test_an_example_runs_where_it_is_copied_to(repository: Path, tmp_path: Path, name: str) -> None:
-    folder = tmp_path / "a folder of mine"
-    shutil.copytree(repository / "examples" / name, folder)
-    findings = report(folder / "study.toml", "--seeds", "0", "1", "--epochs", "2")
-    assert EXAMPLES[name] in findings["paragraphs"]["conditions"]["text"]  # type: ignore[index]
-    [module] = folder.glob("*.py")
-    code = module.read_text().replace("return", "assert True\n    return", 1)
-    module.write_text(code)
-    command = [sys.executable, "-m", "lrreport.cli", "status", "study.toml", "--outputs", str(folder / "outputs"),
-               "--seeds", "0", "1", "--epochs", "2"]  # fmt: skip
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100, check=False)
-    assert f"stale ({module.stem} changed)" in done.stdout
+    copy = tmp_path / "a folder of mine"
+    shutil.copytree(repository / "examples" / Path(name).parent, copy)
+    study = copy / Path(name).name
+    factors, metric, has_classes = OWN_LOOP[name]
+    read = load_study(study)
+    assert tuple(factor.name for factor in read.factors) == factors
+    assert read.decide.metric == metric
+    findings, _ = report(study, "--seeds", "0", "1", "--epochs", "2")
+    assert findings["answer"]
+    records = list_runs(study)
+    assert len(records) == 2 * len(read.levels)
+    assert all(bool(record["description"]["class_names"]) == has_classes for record in records)
+    assert all(metric in record["metrics"] for record in records)
+    [module] = copy.glob("*.py")
+    module.write_text(module.read_text().replace("    return", "    assert True\n    return", 1))
+    assert f"stale ({module.stem} changed)" in run(study, "status", "--seeds", "0", "1", "--epochs", "2")
 
 
 def test_examples_are_short(repository: Path) -> None:
-    modules = list((repository / "examples").rglob("*.py"))
-    assert len(modules) == len(EXAMPLES)
+    modules = [
+        path for name in ("cnn", "digits", "regression") for path in (repository / "examples" / name).glob("*.py")
+    ]
+    assert len(modules) == 3
     assert all(len(path.read_text().splitlines()) < 60 for path in modules)
-    assert {load_study(path).name for path in (repository / "examples").rglob("*.toml")} == set(EXAMPLES)
+    assert {load_study(repository / "examples" / name).name for name in OWN_LOOP} == {
+        "cnn", "digits", "weight_decay", "optimizers", "imbalanced", "regression",
+    }  # fmt: skip
+
+
+def test_the_units_of_the_regression_example_are_metres(repository: Path) -> None:
+    study = load_study(repository / "examples/regression/study.toml")
+    metrics = {name: study.find_metric(name) for name in ("val_rmse", "test_mae", "val_loss", "val_r2")}
+    assert {name: metric.unit for name, metric in metrics.items() if metric} == {
+        "val_rmse": "m", "test_mae": "m", "val_loss": "m²", "val_r2": "",
+    }  # fmt: skip
 
 
 @pytest.mark.slow
 def test_a_new_study_with_code_runs_as_it_is(tmp_path: Path) -> None:
     write_new("my-waves.1", tmp_path, with_code=True)
-    findings = report(tmp_path / "my-waves.1.toml", "--epochs", "1", "--seeds", "0", "1")
-    assert "the network of my_waves_1:make_network" in findings["paragraphs"]["conditions"]["text"]  # type: ignore[index]
+    study = tmp_path / "my-waves.1.toml"
+    findings, _ = report(study, "--epochs", "1", "--seeds", "0", "1")
+    assert findings["answer"]
+    assert {record["settings"]["model"]["name"] for record in list_runs(study)} == {"my_waves_1:make_network"}
 
 
 @pytest.mark.parametrize(
@@ -66,7 +103,7 @@ def test_a_new_study_can_be_read(tmp_path: Path, name: str, with_code: bool) -> 
     study = load_study(files[0])
     assert study.name == name
     if with_code:  # no module of that name stands before it
-        assert import_function("dataset", study.fixed.dataset, str(tmp_path))
+        assert import_function("dataset", study.fixed["dataset"], str(tmp_path))
     assert len(files) == 1 + with_code
     with pytest.raises(LrreportError) as error:
         write_new(name, tmp_path, with_code)

@@ -12,7 +12,7 @@ from lrreport.report import run_view
 def make_run(seed: int, n_epochs: int = 3, status: str = "completed") -> RunRecord:
     names = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
     history = tuple(make_series(name, np.linspace(0.1, 0.9, n_epochs + 1)) for name in names)
-    final = {name: 0.9 for name in names} if status == "completed" else {}
+    final = dict.fromkeys(names, 0.9) if status == "completed" else {}
     return RunRecord(
         identity=Identity(settings={}, seed=seed), settings={}, seed=seed, status=status, history=history, final=final,
         metrics=declare_metrics(names),

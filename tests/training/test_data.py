@@ -21,7 +21,9 @@ def test_a_split_is_stratified_and_scaled_and_shares_no_example(splits: data.Spl
     assert len(rows.unique(dim=0)) == 3000
 
 
-def test_each_seed_draws_its_own_split_whatever_its_neighbours_and_its_level(make_training, splits: data.Splits) -> None:  # type: ignore[no-untyped-def]
+def test_each_seed_draws_its_own_split_whatever_its_neighbours_and_its_level(
+    make_training, splits: data.Splits
+) -> None:  # type: ignore[no-untyped-def]
     other = data.load_splits(make_training(learning_rate=0.1, optimizer="sgd", batch_size=7), (1, 5))
     assert torch.equal(other.validation_index[0], splits.validation_index[1])
     assert not torch.equal(splits.validation_index[0], splits.validation_index[1])

@@ -33,7 +33,9 @@ def publish(name: str, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", ["mnist", "kmnist"])
-def test_digits_and_characters_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_training, name: str) -> None:  # type: ignore[no-untyped-def]
+def test_digits_and_characters_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_training, name: str
+) -> None:  # type: ignore[no-untyped-def]
     folder = tmp_path / files.FOLDERS[name].folder
     folder.mkdir(parents=True)
     for one in files.IDX:
@@ -100,6 +102,8 @@ def test_names_and_digests_are_those_of_torchvision() -> None:
         assert [(f"{file.name}.gz", file.archive_md5) for file in files.FOLDERS[name].files] == resources
     resources = [one for part in ("train", "test") for one in known.QMNIST.resources[part]]
     assert [file.archive_md5 for file in files.FOLDERS["qmnist"].files] == [digest for _, digest in resources]
-    assert all(url.endswith(f"{file.name}.gz") for file, (url, _) in zip(files.FOLDERS["qmnist"].files, resources, strict=True))
+    assert all(
+        url.endswith(f"{file.name}.gz") for file, (url, _) in zip(files.FOLDERS["qmnist"].files, resources, strict=True)
+    )
     batches = [*known.CIFAR10.train_list, *known.CIFAR10.test_list]
     assert [[file.name, file.md5] for file in files.FOLDERS["cifar10"].files] == batches

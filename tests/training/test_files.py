@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from lrreport.errors import LrreportError
+from lrreport.training import files
 from lrreport.training.fetch import (
     DEBIAN_FOLDER,
     Source,
@@ -23,8 +24,15 @@ from lrreport.training.fetch import (
     download_with_torchvision,
     find_debian_folder,
 )
-from lrreport.training import files
-from lrreport.training.files import DIGESTS, FOLDERS, ensure_files, export_data_root, find_data_root, read_file, verify_files
+from lrreport.training.files import (
+    DIGESTS,
+    FOLDERS,
+    ensure_files,
+    export_data_root,
+    find_data_root,
+    read_file,
+    verify_files,
+)
 
 needs_data = pytest.mark.skipif(not DEBIAN_FOLDER.is_dir(), reason="Debian's dataset-fashion-mnist is not installed")
 FILES = {file.name: file for file in FOLDERS["fashion_mnist"].files}
@@ -225,7 +233,9 @@ def test_data_root_is_the_argument_then_the_variable(tmp_path: Path, monkeypatch
     assert find_data_root().name == "lrreport"
 
 
-def test_a_relative_data_root_is_made_absolute_for_later_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_data_root_is_made_absolute_for_later_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LRREPORT_DATA", "data")
     assert find_data_root() == tmp_path / "data"

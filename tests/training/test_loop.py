@@ -152,11 +152,17 @@ def test_what_is_measured_of_classes_and_of_numbers(make_training, folder: str) 
     [result] = fit(make_training())
     classes = ("loss", "accuracy", "balanced_accuracy", "f1")
     assert list(result.history[0]) == ["train_loss", "train_accuracy", *(f"val_{name}" for name in classes)]
-    assert set(result.final) == {*result.history[0], *(f"{split}_{name}" for split in ("final_train", "test") for name in classes)}
+    assert set(result.final) == {
+        *result.history[0],
+        *(f"{split}_{name}" for split in ("final_train", "test") for name in classes),
+    }
     values = ("loss", "rmse", "mae", "r2")
     [result] = fit(make_training(**SAME_BITS["regression"]), folder=folder)
     assert list(result.history[0]) == ["train_loss", *(f"val_{name}" for name in values)]
-    assert set(result.final) == {*result.history[0], *(f"{split}_{name}" for split in ("final_train", "test") for name in values)}
+    assert set(result.final) == {
+        *result.history[0],
+        *(f"{split}_{name}" for split in ("final_train", "test") for name in values),
+    }
     [result] = fit(make_training(validation_size=0))
     assert not [name for name in result.final if name.startswith("val_")]
 
@@ -269,7 +275,9 @@ def test_a_loss_of_the_users_with_options_scores_too(make_training, folder: str)
     ({"dataset": "loop_nets:load", "validation_size": 50},
      "loss = 'cross_entropy': the targets of loop_nets:load are numbers; set loss = \"mse\" or \"l1\""),
 ])  # fmt: skip
-def test_a_loss_for_other_targets_is_refused(make_training, folder: str, settings: dict[str, Any], message: str) -> None:  # type: ignore[no-untyped-def]
+def test_a_loss_for_other_targets_is_refused(
+    make_training, folder: str, settings: dict[str, Any], message: str
+) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(LrreportError) as error:
         fit(make_training(**settings), folder=folder)
     assert str(error.value) == message
@@ -283,7 +291,9 @@ def test_a_network_that_builds_a_table_in_its_first_pass_can_be_trained(make_tra
 
 def test_a_loss_sees_one_network_at_a_time(make_training, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     """What an example costs may depend on its batch, but not on the networks that train beside."""
-    (tmp_path / "batch_loss.py").write_text("def loss(outputs, labels):\n    return outputs.sum(1) / outputs.abs().max()\n")
+    (tmp_path / "batch_loss.py").write_text(
+        "def loss(outputs, labels):\n    return outputs.sum(1) / outputs.abs().max()\n"
+    )
     labels = torch.zeros(3, 5, dtype=torch.long)
     loss, _ = build.choose_losses(make_training(loss="batch_loss:loss"), labels, str(tmp_path))
     outputs = torch.randn(3, 5, 2)

@@ -138,7 +138,9 @@ def test_images_of_bytes_are_pixels_and_tables_of_bytes_are_not(write: Write) ->
 
 
 def test_tables_of_pandas_will_do(write: Write) -> None:
-    returned = "pd.DataFrame(inputs[:200]), pd.Series(labels[:200]), pd.DataFrame(inputs[200:]), pd.Series(labels[200:])"
+    returned = (
+        "pd.DataFrame(inputs[:200]), pd.Series(labels[:200]), pd.DataFrame(inputs[200:]), pd.Series(labels[200:])"
+    )
     path = write_data(write, returned, ("import numpy", "import pandas as pd\nimport numpy"))
     parts, _ = load_own(path, str(write.folder))
     assert parts["train inputs"].shape == (200, 4)
@@ -164,7 +166,9 @@ def test_a_slow_dataset_is_loaded_once_for_all_runs_and_a_line_says_so(
     write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LRREPORT_DATA", str(tmp_path / "data"))
-    path = write_data(write, GOOD, ("import torch", "import torch; CALLS = []"), ("    g =", "    CALLS.append(1); g ="))
+    path = write_data(
+        write, GOOD, ("import torch", "import torch; CALLS = []"), ("    g =", "    CALLS.append(1); g =")
+    )
     calls = load.import_function("dataset", path, str(write.folder)).__wrapped__.__globals__["CALLS"]  # type: ignore[attr-defined]
     setup = make_setup(dataset=path)
     digests, prepared, notes = validate_all(write, {"dataset": path}, patience=0)
@@ -192,7 +196,9 @@ def test_what_is_printed_is_captured(write: Write, capsys: pytest.CaptureFixture
 
 def test_paths_of_files_are_relative_to_the_folder(write: Write) -> None:
     (write.folder / "numbers.csv").write_text("0.5\n")
-    path = write_data(write, GOOD, ("    return", "    inputs = inputs + float(open('numbers.csv').read())\n    return"))
+    path = write_data(
+        write, GOOD, ("    return", "    inputs = inputs + float(open('numbers.csv').read())\n    return")
+    )
     assert validate_all(write, {"dataset": path}).digests
 
 
@@ -299,7 +305,10 @@ def test_a_loss_of_numbers_sees_columns(write: Write) -> None:
 def test_a_schedule_that_does_not_fit_is_named(write: Write, body: str, problem: str) -> None:
     path = write(f"def decay(step, n_steps, steps_per_epoch):\n    {body}\n") + ":decay"
     problem = problem.format(name=write.name)
-    assert read_failure(write, schedule=path) == f"schedule = {path!r}: {problem}; expected is {load.SIGNATURES['schedule']}"
+    assert (
+        read_failure(write, schedule=path)
+        == f"schedule = {path!r}: {problem}; expected is {load.SIGNATURES['schedule']}"
+    )
 
 
 @pytest.mark.parametrize(("body", "problem"), [
@@ -336,7 +345,9 @@ def make(parameters, learning_rate):
 
 def write_optimizer(write: Write, before: str, step: str) -> str:
     source = f"import torch\n{before}\nclass Own(torch.optim.SGD):\n    def step(self):\n        {step}\n"
-    return write(source + "def make(parameters, learning_rate):\n    return Own(parameters, lr=learning_rate)\n") + ":make"
+    return (
+        write(source + "def make(parameters, learning_rate):\n    return Own(parameters, lr=learning_rate)\n") + ":make"
+    )
 
 
 def test_what_is_kept_from_one_training_to_the_next_is_noticed(write: Write) -> None:
@@ -380,7 +391,9 @@ def test_every_level_is_tried_with_its_last_batch(write: Write) -> None:
         f"model = {path!r}: two training steps, on batches of 1969 and 1, raised ValueError: Expected more than 1 value per "
         "channel when training"
     )
-    assert message.endswith("; the last batch of an epoch has 1 example: if that is the reason, choose another batch_size")
+    assert message.endswith(
+        "; the last batch of an epoch has 1 example: if that is the reason, choose another batch_size"
+    )
 
 
 def test_a_level_without_functions_of_the_users_is_passed_over(write: Write) -> None:
@@ -420,7 +433,9 @@ def make(shape, n_outputs):
 
 
 def test_a_network_that_builds_a_table_in_its_first_pass_will_do(write: Write) -> None:
-    source = NET.format(body="return Scaled()") + """
+    source = (
+        NET.format(body="return Scaled()")
+        + """
 class Table:
     table = None
     def __call__(self, outputs):
@@ -434,6 +449,7 @@ class Scaled(nn.Module):
     def forward(self, x):
         return self.table(self.net(x))
 """
+    )
     assert validate_all(write, {"model": f"{write(source)}:make"}).notes == []
 
 
@@ -449,7 +465,10 @@ def test_what_cannot_be_imported_is_named(write: Write) -> None:
 
 def test_a_function_that_is_not_there_is_named(write: Write) -> None:
     name = write("def build():\n    pass\n")
-    assert read_failure(write, model=f"{name}:make") == f"model = '{name}:make': {name} has no function 'make'; it has build"
+    assert (
+        read_failure(write, model=f"{name}:make")
+        == f"model = '{name}:make': {name} has no function 'make'; it has build"
+    )
 
 
 def test_a_module_with_a_wrong_line_is_named(write: Write) -> None:
@@ -477,7 +496,9 @@ def test_a_module_with_the_name_of_an_installed_one_is_named_before_it_is_import
 
 def test_code_that_ends_the_process_is_named(write: Write) -> None:
     path = f"{write(NET.format(body='raise SystemExit'))}:make"
-    assert read_failure(write, model=path).startswith(f"model = {path!r}: it raised SystemExit at {write.name}.py line ")
+    assert read_failure(write, model=path).startswith(
+        f"model = {path!r}: it raised SystemExit at {write.name}.py line "
+    )
     name = write("import os\ndef make(shape, n_outputs):\n    os.kill(os.getpid(), 9)\n")
     with pytest.raises(LrreportError) as error:
         check.check_setups([make_setup(model=f"{name}:make")], str(write.folder))
@@ -504,15 +525,16 @@ def test_the_process_that_tries_functions_imports_nothing_from_the_working_folde
     assert check.check_setups([setup], str(write.folder)).problem == ""
 
 
-def test_the_data_of_a_study_and_where_they_are(
-    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_data_of_a_study_and_where_they_are(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LRREPORT_DATA", "data")
     digests, prepared = check.find_data([make_setup(dataset="mnist", validation_size=5000)], "")
     assert (len(digests), prepared) == (4, "")
     path = write_data(write, GOOD)
-    assert check.find_data([make_setup(dataset=path)], str(write.folder))[0] == validate_all(write, {"dataset": path}).digests
+    assert (
+        check.find_data([make_setup(dataset=path)], str(write.folder))[0]
+        == validate_all(write, {"dataset": path}).digests
+    )
 
 
 def test_sets_of_words_have_one_order_in_every_process(write: Write) -> None:

@@ -84,7 +84,8 @@ def tabulate_results(assessment: Assessment) -> Table:
         n, n_runs = int(decision.table.n[index]), int(decision.table.n_runs[index])
         rows.append((measurements.levels[index].name, *cells, str(n) if n == n_runs else f"{n} of {n_runs}"))
     point = assessment.point.text
-    caption = f"Mean ± standard deviation over seeds, {point}."
+    several = int(decision.table.n.max()) > 1
+    caption = f"{'Mean ± standard deviation over seeds' if several else 'One seed each'}, {point}."
     if any(metric.name.startswith("train_") for metric in metrics) and measurements.paired:
         caption += (
             " Training values average over an epoch in which the network keeps improving, so they lag behind validation "

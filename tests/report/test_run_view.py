@@ -38,7 +38,9 @@ def test_curves_are_drawn_for_each_quantity_that_training_has() -> None:
 def test_names_of_classes_are_text(name: str) -> None:
     shares = pd.DataFrame(np.eye(2), index=[name, "b"], columns=[name, "b"])
     assert run_view.draw_confusion(shares, "Confusions.") is not None
-    assert run_view.draw_images(np.zeros((2, 8, 8)), [name, f"{name}\n→ b"], "Two images.") is not None
+    view = run_view.draw_images(np.zeros((2, 8, 8)), [name, f"{name}\n→ b"], "Two images.")
+    assert view is not None
+    assert view.svg.count("<image") == 2
 
 
 def test_of_many_classes_the_worst_are_drawn() -> None:

@@ -99,7 +99,7 @@ def draw_images(images: Any, names: Sequence[str], alt: str, columns: int = 10) 
     n_rows = -(-len(images) // columns)
 
     def draw(figure: Figure) -> None:
-        axes = figure.subplots(n_rows, columns, squeeze=False).flat
+        axes = figure.subplots(n_rows, columns, squeeze=False).ravel()
         for axis in axes:
             axis.set_axis_off()
         for axis, image, name in zip(axes, np.asarray(images), names, strict=False):

@@ -286,6 +286,12 @@ def test_the_same_records_give_the_same_page(page_file: Path, tmp_path: Path) ->
         assert ours.replace(str(again).encode(), b"") == theirs.replace(str(page_file.parent).encode(), b""), name
 
 
+def test_marks_of_figures_are_printed(page: Any) -> None:
+    page.emulate_media(media="print")
+    assert page.locator("#decision .wide .bar").first.is_visible()
+    assert not page.locator("header").is_visible()
+
+
 def test_the_report_prints_to_few_pages(page_file: Path, grid_file: Path) -> None:
     for file, most in ((page_file, 4), (grid_file, 6)):
         target = print_page(file)

@@ -5,11 +5,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from lrreport.bench.measure import Row, take_turns
-from lrreport.bench.studies import call_lrreport
-from lrreport.report.freshness import FINGERPRINT
-from lrreport.study import REPOSITORY, Study
+from benchmarks.measure import Row, take_turns
+from benchmarks.studies import call_lrreport
+from lrreport.report.freshness import break_seal
+from lrreport.study.study import Study
 
+CHECKOUT = Path(__file__).resolve().parents[1]
 PROMPT, NOTHING, AGAIN = 0.4, 1.0, 8.0  # seconds
 RUNS = 5  # readings of what takes less than a second, for each repetition of the rest
 
@@ -19,12 +20,12 @@ def measure_commands(study: Study, folder: Path, n: int) -> Iterator[Row]:
     options = (str(folder / "outputs.toml"), "--name", study.name, "--outputs", str(folder / "outputs"))
 
     def render_again() -> None:
-        (folder / "outputs" / study.name / FINGERPRINT).write_text("made from other words", encoding="utf-8")
+        break_seal(folder / "outputs" / study.name)
         call_lrreport("report", *options)
 
     def do_nothing() -> None:
-        if Path(sys.executable).is_relative_to(REPOSITORY / ".venv"):
-            subprocess.run(["make", "--silent", "setup"], cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL)
+        if Path(sys.executable).is_relative_to(CHECKOUT / ".venv"):
+            subprocess.run(["make", "--silent", "setup"], cwd=CHECKOUT, check=True, stdout=subprocess.DEVNULL)
         call_lrreport("report", *options)
 
     calls = {

@@ -10,47 +10,45 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Subset
 
-from lrreport.bench.measure import Row, compare, take_turns
-from lrreport.settings import Parameters
-from lrreport.training.build import measure_loss, start_networks, start_optimizers
+from benchmarks.measure import Row, compare, take_turns
+from lrreport.study.settings import MLP, Training
+from lrreport.training.build import measure_cross_entropy, start_networks, start_optimizers
 from lrreport.training.data import Split, Splits, load_splits
 from lrreport.training.fetch import import_torchvision
 from lrreport.training.files import find_data_root
-from lrreport.training.loop import computing_repeatably, make_generators, score, train_epoch
-from lrreport.training.optimizers import Together
+from lrreport.training.loop import compute_repeatably, make_generators, score_validation, train_epoch
+from lrreport.training.optimizers import OptimizerGroup
 
 SLOWEST, FASTEST = 1.2, 6.0  # times a bare loop, times as fast as the tutorial
 OTHERS = (((128, 64), 32), ((128, 64), 256), ((512, 512), 64))  # hidden sizes, batch size
 
 
-def measure_loops(parameters: Parameters, n: int, n_images: int | None = None) -> Iterator[Row]:
+def measure_loops(training: Training, n_seeds: int, n: int, n_images: int | None = None) -> Iterator[Row]:
     """Yield the rows on one epoch of a network, n readings each, on the first `n_images` of each split or on all."""
-    splits = load_splits(parameters.dataset, parameters.validation_size, parameters.split_seed)
-    train, validation, test = (_cut(split, n_images) for split in (splits.train, splits.validation, splits.test))
-    splits = Splits(train, validation, test, splits.class_names)
-    one = replace_seeds(parameters, 1)
-    with computing_repeatably():
-        yield from _measure_network(parameters, splits, n)
-        floor = {"ours": make_ours(one, splits), "products": make_products(one, splits.train)}
+    splits = _cut(load_splits(training, range(n_seeds)), n_images)
+    one = _take_seeds(splits, 1)
+    with compute_repeatably():
+        yield from _measure_network(training, splits, n)
+        floor = {"ours": make_ours(training, one), "products": make_products(training, one)}
         yield compare("epoch, one seed", "the matrix products alone", "slower", take_turns(floor, n, n_warm=1), None)
-        yield from _measure_tutorial(parameters, splits, n, n_images)
+        yield from _measure_tutorial(training, splits, n, n_images)
         for sizes, batch_size in OTHERS:
-            changed = parameters.model_copy(update={"hidden_sizes": sizes, "batch_size": batch_size})
+            changed = training.model_copy(update={"model": MLP(hidden_sizes=sizes), "batch_size": batch_size})
             yield from _measure_network(changed, splits, n)
         if torch.cuda.is_available():
-            yield from _measure_network(parameters, splits.to("cuda"), n)
+            yield from _measure_network(training, splits.to("cuda"), n)
 
 
-def _measure_network(parameters: Parameters, splits: Splits, n: int) -> Iterator[Row]:
+def _measure_network(training: Training, splits: Splits, n: int) -> Iterator[Row]:
     """Yield how much slower than a bare loop our epoch is: for one seed, and for several side by side, each of them."""
-    one, n_seeds = replace_seeds(parameters, 1), len(parameters.seeds)
-    name = "-".join(map(str, parameters.hidden_sizes)) + f", batch {parameters.batch_size}"
-    if splits.train.labels.is_cuda:
+    one, n_seeds = _take_seeds(splits, 1), len(splits.seeds)
+    name = "-".join(map(str, _sizes(training))) + f", batch {training.batch_size}"
+    if splits.train.targets.is_cuda:
         name += ", on the GPU"
     calls = {
-        "one seed": make_ours(one, splits),
-        "several": make_ours(parameters, splits),
-        "bare": make_bare(one, splits.train),
+        "one seed": make_ours(training, one),
+        "several": make_ours(training, splits),
+        "bare": make_bare(training, one),
     }
     times = take_turns(calls, n, n_warm=1)
     bare, several = times["bare"], [seconds / n_seeds for seconds in times["several"]]
@@ -62,12 +60,12 @@ def _measure_network(parameters: Parameters, splits: Splits, n: int) -> Iterator
     )
 
 
-def _measure_tutorial(parameters: Parameters, splits: Splits, n: int, n_images: int | None) -> Iterator[Row]:
-    one, n_seeds = replace_seeds(parameters, 1), len(parameters.seeds)
+def _measure_tutorial(training: Training, splits: Splits, n: int, n_images: int | None) -> Iterator[Row]:
+    one, n_seeds = _take_seeds(splits, 1), len(splits.seeds)
     calls = {
-        "one seed": make_ours(one, splits),
-        "several": make_ours(parameters, splits),
-        "tutorial": make_tutorial(one, n_images),
+        "one seed": make_ours(training, one),
+        "several": make_ours(training, splits),
+        "tutorial": make_tutorial(training, n_images),
     }
     times = take_turns(calls, n, n_warm=1)
     tutorial, several = times["tutorial"], [seconds / n_seeds for seconds in times["several"]]
@@ -75,53 +73,55 @@ def _measure_tutorial(parameters: Parameters, splits: Splits, n: int, n_images: 
         yield compare(f"epoch, {what}", "PyTorch's tutorial", "faster", {"ours": ours, "tutorial": tutorial}, FASTEST)
 
 
-def replace_seeds(parameters: Parameters, n: int) -> Parameters:
-    """Return the parameters with n seeds."""
-    return parameters.model_copy(update={"seeds": tuple(range(n))})
+def _sizes(training: Training) -> tuple[int, ...]:
+    assert isinstance(training.model, MLP)
+    return training.model.hidden_sizes
 
 
-def make_ours(parameters: Parameters, splits: Splits) -> Callable[[], None]:
+def make_ours(training: Training, splits: Splits) -> Callable[[], None]:
     """Return our epoch: a step for each batch with its loss and accuracy, then the score on validation."""
-    weights, orders, noise = zip(*map(make_generators, parameters.seeds), strict=True)
-    networks = start_networks(parameters, splits, weights, noise)
-    optimizer, constant = start_optimizers(parameters, networks, parameters.learning_rate), Together([])
+    weights, orders, noise = zip(*map(make_generators, splits.seeds), strict=True)
+    networks, loss = start_networks(training, splits, weights, noise), measure_cross_entropy()
+    optimizer, constant = start_optimizers(training, networks, training.learning_rate), OptimizerGroup([])
 
     def run() -> None:
-        train_epoch(networks, optimizer, constant, measure_loss, splits.train, parameters.batch_size, orders)
-        score(networks, splits.validation)
+        train_epoch(networks, optimizer, constant, loss, splits.train, splits.train_index, training.batch_size, orders)
+        score_validation(networks, splits, loss)
 
     return run
 
 
-def make_network(parameters: Parameters, n_inputs: int, n_classes: int) -> nn.Sequential:
+def make_network(training: Training, n_inputs: int, n_classes: int) -> nn.Sequential:
     """Return the network as PyTorch's own modules make it."""
     layers: list[nn.Module] = []
-    for n_in, n_out in pairwise((n_inputs, *parameters.hidden_sizes, n_classes)):
+    for n_in, n_out in pairwise((n_inputs, *_sizes(training), n_classes)):
         layers += [nn.Linear(n_in, n_out), nn.ReLU()]
     return nn.Sequential(nn.Flatten(), *layers[:-1])
 
 
-def make_bare(parameters: Parameters, split: Split) -> Callable[[], None]:
+def make_bare(training: Training, splits: Splits) -> Callable[[], None]:
     """Return an epoch of nothing but forward, backward and fused Adam, on batches by index of prepared tensors."""
-    network = make_network(parameters, split.inputs[0].numel(), 10).to(split.labels.device)
-    optimizer = torch.optim.Adam(network.parameters(), lr=parameters.learning_rate, fused=True)
+    index = splits.train_index[0].to(splits.train.targets.device)
+    inputs, labels = splits.train.inputs[index], splits.train.targets[index]
+    network = make_network(training, inputs[0].numel(), 10).to(labels.device)
+    optimizer = torch.optim.Adam(network.parameters(), lr=training.learning_rate, fused=True)
 
     def run() -> None:
-        order = torch.randperm(len(split)).to(split.labels.device)
-        for batch in order.split(parameters.batch_size):
+        order = torch.randperm(len(labels)).to(labels.device)
+        for batch in order.split(training.batch_size):
             optimizer.zero_grad()
-            cross_entropy(network(split.inputs[batch]), split.labels[batch]).backward()
+            cross_entropy(network(inputs[batch]), labels[batch]).backward()
             optimizer.step()
-        if split.labels.is_cuda:
+        if labels.is_cuda:
             torch.cuda.synchronize()
 
     return run
 
 
-def make_products(parameters: Parameters, split: Split) -> Callable[[], None]:
+def make_products(training: Training, splits: Splits) -> Callable[[], None]:
     """Return the matrix products of an epoch alone, forward and backward, into memory allocated before."""
-    sizes = (split.inputs[0].numel(), *parameters.hidden_sizes, 10)
-    n, device = parameters.batch_size, split.inputs.device
+    sizes = (splits.train.inputs[0].numel(), *_sizes(training), 10)
+    n, device = training.batch_size, splits.train.inputs.device
     layers = [
         (
             torch.rand(n, n_in, device=device),
@@ -133,20 +133,20 @@ def make_products(parameters: Parameters, split: Split) -> Callable[[], None]:
     weights, inputs, outputs = (
         [torch.empty_like(part) for part in parts] for parts in zip(*((w, x, y) for x, w, y in layers), strict=True)
     )
-    n_steps = -(-len(split) // n)
+    n_steps = -(-splits.sizes["train"] // n)
 
     def run() -> None:
         for _ in range(n_steps):
-            for place, (x, w, y) in enumerate(layers):
-                torch.mm(x, w, out=outputs[place])
-                torch.mm(x.T, y, out=weights[place])
-                if place:  # nobody needs the gradient of the images
-                    torch.mm(y, w.T, out=inputs[place])
+            for layer, (x, w, y) in enumerate(layers):
+                torch.mm(x, w, out=outputs[layer])
+                torch.mm(x.T, y, out=weights[layer])
+                if layer:  # nobody needs the gradient of the images
+                    torch.mm(y, w.T, out=inputs[layer])
 
     return run
 
 
-def make_tutorial(parameters: Parameters, n_images: int | None) -> Callable[[], None]:
+def make_tutorial(training: Training, n_images: int | None) -> Callable[[], None]:
     """Return an epoch as in PyTorch's quickstart: DataLoader, ToTensor, default Adam, then the test set."""
     torchvision = import_torchvision()
     loaders = []
@@ -155,9 +155,9 @@ def make_tutorial(parameters: Parameters, n_images: int | None) -> Callable[[], 
             str(find_data_root()), train=train, transform=torchvision.transforms.ToTensor()
         )
         chosen = Subset(images, range(len(images) if n_images is None else n_images))
-        loaders.append(DataLoader(chosen, batch_size=parameters.batch_size))
-    network = make_network(parameters, 784, 10)
-    loss_fn, optimizer = nn.CrossEntropyLoss(), torch.optim.Adam(network.parameters(), lr=parameters.learning_rate)
+        loaders.append(DataLoader(chosen, batch_size=training.batch_size))
+    network = make_network(training, 784, 10)
+    loss_fn, optimizer = nn.CrossEntropyLoss(), torch.optim.Adam(network.parameters(), lr=training.learning_rate)
 
     def run() -> None:
         network.train()
@@ -177,5 +177,20 @@ def make_tutorial(parameters: Parameters, n_images: int | None) -> Callable[[], 
     return run
 
 
-def _cut(split: Split, n: int | None) -> Split:
-    return split if n is None else replace(split, inputs=split.inputs[:n], labels=split.labels[:n])
+def _cut(splits: Splits, n: int | None) -> Splits:
+    """Return splits with the first n examples of each, or as they are."""
+    if n is None:
+        return splits
+    return replace(
+        splits,
+        train_index=splits.train_index[:, :n],
+        validation_index=splits.validation_index[:, :n],
+        test=Split(splits.test.inputs[:n], splits.test.targets[:n]),
+    )
+
+
+def _take_seeds(splits: Splits, n: int) -> Splits:
+    """Return the splits of the first n seeds."""
+    return replace(
+        splits, seeds=splits.seeds[:n], train_index=splits.train_index[:n], validation_index=splits.validation_index[:n]
+    )

@@ -8,12 +8,13 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from lrreport.bench.measure import Row, compare, take_turns, time_call
-from lrreport.provenance import TRAINING_NOTEBOOK
-from lrreport.study import Study
-from lrreport.sweep.execute import execute
+from benchmarks.measure import Row, compare, take_turns, time_call
+from lrreport.project import find_notebook
+from lrreport.record.provenance import TRAINING_NOTEBOOK
+from lrreport.record.store import Store
+from lrreport.study.study import Study
+from lrreport.sweep.execute import execute_notebook
 from lrreport.sweep.run import Sweep
-from lrreport.sweep.store import Store
 from lrreport.training.files import find_data_root
 from lrreport.workflow import Workflow
 
@@ -34,7 +35,7 @@ def measure_studies(study: Study, folder: Path, n: int, n_images: int | None = N
         "the whole study, report included", "one notebook after the other", "faster", take_turns(whole, n), FASTER
     )
     parts = {name: make_sweep(study, folder / name, n_jobs) for name, n_jobs in (("default", None), ("one", 1))}
-    several = f"all {len(study.vary.learning_rate)} runs at once"
+    several = f"all {len(study.levels)} executions at once"
     cores = os.cpu_count() or 1
     target = PARALLEL if cores == 2 else None  # what two cores can give; state it elsewhere
     yield compare(several, "one by one", "faster", take_turns(parts, n), target)
@@ -51,30 +52,26 @@ def make_report(study: Study, outputs: Path) -> None:
 
 def call_lrreport(*arguments: str) -> None:
     """Run a command of lrreport in a process of its own; raise CalledProcessError if it fails."""
-    command = [sys.executable, "-m", "lrreport.cli", *arguments]
+    command = [sys.executable, "-P", "-m", "lrreport.cli", *arguments]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
 def write_settings(study: Study, path: Path) -> None:
     """Write what the study varies and fixes into a study file."""
-    tables = {
-        "vary": study.vary.model_dump(mode="json", exclude_none=True),
-        "fixed": study.fixed.model_dump(mode="json", exclude_none=True),
-    }
-    lines = [
-        line
-        for name, table in tables.items()
-        for line in (f"[{name}]", *(f"{k} = {json.dumps(v)}" for k, v in table.items()))
-    ]
+    tables = {"vary": study.vary, "fixed": {name: value for name, value in study.fixed.items() if name != "model"}}
+    lines = [f"seeds = {json.dumps(study.seeds.initial)}"]
+    for name, table in tables.items():
+        lines += [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def make_plainly(study: Study, folder: Path, n_images: int | None) -> None:
     """Execute the plain notebook with Papermill once for each rate, one after the other, and convert each to HTML."""
-    for rate in study.vary.learning_rate:
+    for level in study.levels:
+        rate = level.values["learning_rate"]
         executed = folder / f"plain-{rate}.ipynb"
         parameters = {
-            "learning_rate": rate, "seeds": list(study.vary.seed), "epochs": study.fixed.epochs,
+            "learning_rate": rate, "seeds": list(study.seeds.initial), "epochs": study.training_of(level).epochs,
             "data_root": str(find_data_root()), "n_images": n_images or 60_000,
         }  # fmt: skip
         given = [word for name, value in parameters.items() for word in ("-y", json.dumps({name: value}))]
@@ -94,7 +91,7 @@ def make_sweep(study: Study, folder: Path, n_jobs: int | None) -> Callable[[], N
 
     def run() -> None:
         shutil.rmtree(folder, ignore_errors=True)
-        runs = Workflow(study, folder).runs
+        runs = Workflow(study, folder).list_runs()
         failures = Sweep(Store(folder / "runs"), folder / "failed").run_all(runs, n_jobs)
         if failures:
             raise RuntimeError(f"runs failed: {failures}")
@@ -104,9 +101,10 @@ def make_sweep(study: Study, folder: Path, n_jobs: int | None) -> Callable[[], N
 
 def share_overhead(study: Study, folder: Path) -> float:
     """Return which share of one run passes outside its cells and in the one that imports: Papermill, kernel, imports."""
-    parameters = next(study.runs()).model_dump(mode="json")
+    settings = study.settings_of(study.levels[0])
+    parameters = {name: settings[name] for name in ("learning_rate", "dataset", "batch_size", "epochs")}
     executed = folder / "one.ipynb"
-    total = time_call(lambda: execute(TRAINING_NOTEBOOK, executed, parameters))
+    total = time_call(lambda: execute_notebook(find_notebook(TRAINING_NOTEBOOK), executed, parameters))
     cells = [cell for cell in json.loads(executed.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
     work = [
         cell["metadata"]["papermill"]["duration"] for cell in cells if "\nfrom lrreport" not in "".join(cell["source"])

@@ -48,7 +48,7 @@ def draw() -> str:
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" font-family="sans-serif">',
         "<title>Wings of lrreport; each imports what its lines lead down to</title>",
-        '<style>text{fill:#1b2130;text-anchor:middle}rect{fill:#eef2fb;stroke:#1f5aa6}path{fill:none;stroke:#69707d}'
+        "<style>text{fill:#1b2130;text-anchor:middle}rect{fill:#eef2fb;stroke:#1f5aa6}path{fill:none;stroke:#69707d}"
         "@media(prefers-color-scheme:dark){text{fill:#e6e8ee}rect{fill:#1c2433;stroke:#7fb0ee}path{stroke:#9aa1ad}}</style>",
     ]
     for wing, other in sorted(arrows - implied):
@@ -58,7 +58,9 @@ def draw() -> str:
         lines.append(f'<path d="M{x1:g} {y1:g}C{x1:g} {middle:g} {x2:g} {middle:g} {x2:g} {y2:g}"/>')
     for wing, (x, y) in places.items():
         box = f'x="{x - BOX_WIDTH / 2:g}" y="{y - BOX_HEIGHT / 2:g}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}"'
-        lines.append(f'<rect {box} rx="5"/><text x="{x:g}" y="{y - 4:g}" font-weight="bold" font-size="15">{wing}</text>')
+        lines.append(
+            f'<rect {box} rx="5"/><text x="{x:g}" y="{y - 4:g}" font-weight="bold" font-size="15">{wing}</text>'
+        )
         lines.append(f'<text x="{x:g}" y="{y + 15:g}" font-size="11">{TEXTS[wing]}</text>')
     return "\n".join([*lines, "</svg>"]) + "\n"
 

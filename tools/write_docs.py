@@ -195,7 +195,9 @@ def tabulate(model: type[FrozenModel], leave_out: Iterable[str] = ()) -> str:
         if name in leave_out:
             continue
         text = (field.description or "").removeprefix("give ").removeprefix("add ")
-        rows.append(f"| `{field.alias or name}` | {show_default(field.get_default(call_default_factory=True))} | {text} |")
+        rows.append(
+            f"| `{field.alias or name}` | {show_default(field.get_default(call_default_factory=True))} | {text} |"
+        )
     return "\n".join(rows)
 
 
@@ -287,7 +289,11 @@ def write_claims_page() -> str:
         ]
         source = f" Source: {claim.source.rstrip('.')}." if claim.source else ""
         takes = f"Arguments: {', '.join(arguments)}." if arguments else "No arguments."
-        parts.append("\n".join([f"## {name}", "", f"{takes} {claim.rule}{source}", "", "| verdict | an example |", "|---|---|", *rows]))
+        parts.append(
+            "\n".join(
+                [f"## {name}", "", f"{takes} {claim.rule}{source}", "", "| verdict | an example |", "|---|---|", *rows]
+            )
+        )
     return "\n\n".join(parts) + "\n"
 
 

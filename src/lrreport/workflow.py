@@ -298,7 +298,7 @@ class Workflow:
         if answer is None:
             freshness.break_seal(self.folder)  # what follows is a mixture until it ends
             replace_file(self.folder / CONTENTS, text.encode())
-            self._write_report(stopping)
+            self.write_report(stopping)
             freshness.seal(self.folder, made_from)
             answer = freshness.read_answer(self.folder, made_from)
             if answer is None:
@@ -321,7 +321,7 @@ class Workflow:
         text = json.dumps([one.model_dump(mode="json") | {"runs": sorted(seen)} for one, seen in looks], indent=1)
         replace_file(self.folder / LOOKS, f"{text}\n".encode())
 
-    def _write_report(self, stopping: Event) -> None:
+    def write_report(self, stopping: Event) -> None:
         """Write all files of the report in a folder beside the old ones; they then replace them one by one, the page last."""
         from lrreport.report import freshness
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lrreport.bench.measure import Row, compare, take_turns
+from benchmarks.measure import Row, compare, take_turns
 
 
 def test_ratios_are_taken_turn_by_turn() -> None:

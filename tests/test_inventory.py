@@ -1,20 +1,24 @@
 """What is listed and pruned: only runs that no study uses go, and only when that was agreed to."""
 
 import io
-from collections.abc import Callable
+import json
 from pathlib import Path
 
 import pytest
 
 from lrreport.cli import main
 from lrreport.inventory import format_age, format_size, prune_runs
+from lrreport.record.locks import hold_lock
+from lrreport.record.store import Store
+from lrreport.testing import write_report_folder
+from lrreport.workflow import WANTED
 
 
 @pytest.fixture
-def outputs(tmp_path: Path, write_study: Callable[..., Path]) -> Path:
+def outputs(tmp_path: Path) -> Path:
     """An outputs folder with a study of two runs, and two runs that nothing uses."""
-    write_study(tmp_path / "mine", 2, 2, 2)
-    write_study(tmp_path / "gone", 2, 2, 3)
+    write_report_folder(tmp_path / "mine", 2, 1, 2)
+    write_report_folder(tmp_path / "gone", 2, 1, 3)
     (tmp_path / "gone" / "study.json").unlink()
     return tmp_path
 
@@ -27,7 +31,7 @@ def test_runs_are_listed_with_who_uses_them(outputs: Path, capsys: pytest.Captur
     assert main(["runs", "--outputs", str(outputs)]) == 0
     *lines, total = capsys.readouterr().out.splitlines()
     assert len(lines) == 4
-    assert sum(line.endswith("sample, learning rate 1.0, 2 seeds, 2 epochs  used by mine") for line in lines) == 1
+    assert sum(line.endswith("sample, learning rate 1.0, seed 0, 2 epochs  used by mine") for line in lines) == 1
     assert sum(line.endswith("3 epochs  used by no study") for line in lines) == 2
     assert total.startswith("4 runs, ")
 
@@ -71,6 +75,54 @@ def test_a_terminal_is_asked(outputs: Path, monkeypatch: pytest.MonkeyPatch, ans
     monkeypatch.setattr("sys.stdin", Terminal())
     assert prune_runs(outputs, confirmed=False, ask=lambda question: answer) == 0
     assert len(list_keys(outputs)) == left
+
+
+def test_runs_of_a_study_that_was_stopped_before_its_report_are_used(
+    outputs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unused = list_keys(outputs) - {Path(run["folder"]).name for run in json.loads((outputs / "mine/study.json").read_text())["runs"]}
+    (outputs / "gone" / WANTED).write_text(json.dumps({"wanted": sorted(unused)}))
+    assert main(["prune", "--yes", "--outputs", str(outputs)]) == 0
+    assert capsys.readouterr().out.startswith("Nothing to remove")
+    assert len(list_keys(outputs)) == 4
+
+
+def test_what_comes_into_use_during_the_question_is_kept(
+    outputs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", type("Terminal", (io.StringIO,), {"isatty": lambda self: True})())
+
+    def answer(question: str) -> str:
+        used = {Path(run["folder"]).name for run in json.loads((outputs / "mine/study.json").read_text())["runs"]}
+        (outputs / "gone" / WANTED).write_text(json.dumps({"wanted": sorted(list_keys(outputs) - used)[:1]}))
+        return "y"
+
+    assert prune_runs(outputs, confirmed=False, ask=answer) == 0
+    assert "; 1 run came into use meanwhile and is kept." in capsys.readouterr().out
+    assert len(list_keys(outputs)) == 3
+
+
+def test_a_run_that_somebody_holds_is_not_removed(outputs: Path) -> None:
+    store = Store(outputs / "runs")
+    key = min(list_keys(outputs))
+    with hold_lock(store.lock(key)):
+        assert not store.remove(key)
+    assert key in list_keys(outputs)
+    assert store.remove(key)
+    assert key not in list_keys(outputs)
+
+
+def test_a_broken_study_file_is_named_and_stops_nothing(
+    outputs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.toml"
+    broken.write_text("[vary\n")
+    monkeypatch.setattr("lrreport.inventory.find_studies", lambda: [broken])
+    assert main(["runs", "--outputs", str(outputs)]) == 0
+    said = capsys.readouterr()
+    assert said.out.splitlines()[-1].startswith("4 runs, ")
+    assert said.err.startswith(f"lrreport: {broken}: not a TOML file: ")
+    assert said.err.endswith("which runs this study uses is not known\n")
 
 
 def test_a_study_that_cannot_be_read_stops_the_pruning(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,12 +1,17 @@
-"""Whose report a folder holds."""
+"""Whose report a folder holds, which looks it has seen, and what its command prints."""
 
+import json
 from pathlib import Path
 
 import pytest
 
-from lrreport import LrreportError
-from lrreport.study import load_study
-from lrreport.workflow import OWNER, Workflow
+from lrreport.errors import LrreportError
+from lrreport.record.contents import RunPlace
+from lrreport.study.decide import Look
+from lrreport.study.study import load_study
+from lrreport.workflow import LOOKS, OWNER, Workflow
+
+SMALL = 'seeds = [0, 1]\n[vary]\nlearning_rate = [0.01, 0.001]\n[fixed]\ndataset = "sample"\nvalidation_size = 500\nepochs = 1\n'
 
 
 def test_a_report_does_not_replace_that_of_another_study(tmp_path: Path) -> None:
@@ -18,7 +23,7 @@ def test_a_report_does_not_replace_that_of_another_study(tmp_path: Path) -> None
     (outputs / "mine").mkdir(parents=True)
     (outputs / "mine" / OWNER).write_text(str(files[0]))
     with pytest.raises(LrreportError) as error:
-        Workflow(load_study(files[1]), outputs).report()
+        Workflow(load_study(files[1]), outputs).make_report()
     assert str(error.value) == (
         f"{outputs / 'mine'}: holds the report of {files[0]}; give this study another name, such as with --name"
     )
@@ -29,11 +34,78 @@ def test_a_report_does_not_replace_that_of_another_study(tmp_path: Path) -> None
 def test_a_study_that_moved_keeps_its_folder(tmp_path: Path) -> None:
     outputs, file = tmp_path / "outputs", tmp_path / "mine.toml"
     fixed = '[fixed]\ndataset = "sample"\nvalidation_size = 500\nepochs = 1\n'
-    file.write_text(f"[vary]\nlearning_rate = [0.1]\nseed = [0]\n{fixed}")
-    assert Workflow(load_study(file), outputs).report() == 0
+    file.write_text(f"seeds = [0]\n[vary]\nlearning_rate = [0.1]\n{fixed}")
+    assert Workflow(load_study(file), outputs).make_report() == 0
     assert (outputs / "mine" / OWNER).read_text() == str(file)
     moved = tmp_path / "moved" / "mine.toml"
     moved.parent.mkdir()
     file.rename(moved)
-    assert Workflow(load_study(moved), outputs).report() == 0
+    assert Workflow(load_study(moved), outputs).make_report() == 0
     assert (outputs / "mine" / OWNER).read_text() == str(moved)
+
+
+def make_work(tmp_path: Path) -> Workflow:
+    file = tmp_path / "mine.toml"
+    file.write_text(SMALL)
+    work = Workflow(load_study(file), tmp_path / "outputs")
+    work.folder.mkdir(parents=True)
+    return work
+
+
+def place(*keys: str) -> list[RunPlace]:
+    return [RunPlace(0, index, f"../runs/{key}") for index, key in enumerate(keys)]
+
+
+def test_earlier_looks_are_those_at_fewer_of_the_same_runs(tmp_path: Path) -> None:
+    work = make_work(tmp_path)
+    looks = [Look(number=1, n_seeds={0: 1}, alpha=0.025), Look(number=2, n_seeds={0: 2}, alpha=0.05 / 6)]
+    noted = [{**looks[0].model_dump(mode="json"), "runs": ["a"]}, {**looks[1].model_dump(mode="json"), "runs": ["a", "b"]}]
+    (work.folder / LOOKS).write_text(json.dumps(noted))
+    assert work._earlier_looks(place("a")) == ()
+    assert work._earlier_looks(place("a", "b")) == (looks[0],)
+    assert work._earlier_looks(place("a", "b", "c")) == tuple(looks)
+    assert work._earlier_looks(place("x", "y")) == ()  # made anew with other code
+
+
+@pytest.mark.slow
+def test_more_seeds_make_only_the_runs_that_are_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    work = make_work(tmp_path)
+
+    def count() -> dict[str, int]:
+        return {path.parent.name: path.stat().st_mtime_ns for path in (tmp_path / "outputs/runs").glob("*/record.json")}
+
+    assert work.make_report() == 0
+    first = count()
+    assert len(first) == 4
+    more = Workflow(work.study.with_changes(seeds=[0, 1, 2, 3]), work.outputs)
+    assert more.folder == work.folder
+    assert more.make_report() == 0
+    second = count()
+    assert len(second) == 8
+    assert {key: second[key] for key in first} == first
+    noted = json.loads((work.folder / LOOKS).read_text())
+    assert [(look["number"], look["n_seeds"]) for look in noted] == [(1, {"0": 2, "1": 2}), (2, {"0": 4, "1": 4})]
+    assert noted[0]["alpha"] == 0.025
+    assert noted[1]["alpha"] == pytest.approx(0.05 / 6)
+    fewer = Workflow(work.study.with_changes(seeds=[0, 1, 2]), work.outputs)
+    assert fewer.make_report() == 0
+    assert count() == second
+
+
+@pytest.mark.slow
+def test_seeds_are_added_until_decided_and_the_choice_is_confirmed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "mine.toml"
+    table = SMALL.replace("seeds = [0, 1]\n", "").replace("0.01, 0.001", "0.003, 0.000001")
+    file.write_text(f"seeds = {{ first = 2, most = 8 }}\n{table}")
+    from lrreport.workflow import ReportOptions
+
+    work = Workflow(load_study(file), tmp_path / "outputs", None, ReportOptions(confirm=True))
+    assert work.make_report() == 0
+    said = capsys.readouterr()
+    assert "look 1: undecided; 2 runs more, for 0.003" in said.err or "look 1: undecided; 4 runs more" in said.err
+    findings = json.loads((work.folder / "findings.json").read_text())
+    assert findings["decision"]["verdict"] == "best"
+    contents = json.loads((work.folder / "study.json").read_text())
+    fresh = [run for run in contents["runs"] if run.get("fresh")]
+    assert {run["level"] for run in fresh} == {0}
+    assert not {run["seed"] for run in fresh} & {run["seed"] for run in contents["runs"] if not run.get("fresh")}

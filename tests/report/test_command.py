@@ -43,5 +43,8 @@ def test_a_study_that_was_changed_on_the_command_line_says_how() -> None:
 def test_a_study_elsewhere_is_called_by_its_file(tmp_path: Path) -> None:
     file = tmp_path / "my study.toml"
     file.write_text('name = "mine"\n[vary]\nlearning_rate = [0.1, 0.01]\n')
-    assert write_command(load_study(file), learning_rate=[0.3, 0.1]) == "lrreport report 'my study.toml' --learning-rates 0.3 0.1"
+    assert (
+        write_command(load_study(file), learning_rate=[0.3, 0.1])
+        == "lrreport report 'my study.toml' --learning-rates 0.3 0.1"
+    )
     assert write_command(read_back(load_study(file))) == "lrreport report mine.toml"

@@ -7,7 +7,17 @@ from pathlib import Path
 import pytest
 
 from lrreport.report.document import Document
-from lrreport.report.freshness import FINDINGS, PAGE, SEAL, SUMMARY, break_seal, fingerprint, read_answer, read_look, seal
+from lrreport.report.freshness import (
+    FINDINGS,
+    PAGE,
+    SEAL,
+    SUMMARY,
+    break_seal,
+    fingerprint,
+    read_answer,
+    read_look,
+    seal,
+)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +53,9 @@ def test_a_file_that_is_gone_is_no_answer(folder: Path, name: str) -> None:
     assert read_answer(folder, "made from this") is None
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"made_from": "made from this"}', '{"made_from": "made from this", "files": {}}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"made_from": "made from this"}', '{"made_from": "made from this", "files": {}}']
+)
 def test_a_seal_that_says_nothing_is_no_answer(folder: Path, text: str) -> None:
     (folder / SEAL).write_text(text)
     assert read_answer(folder, "made from this") is None

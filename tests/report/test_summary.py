@@ -47,7 +47,10 @@ def test_a_terminal_gets_plain_text(documents: dict[str, Document], tmp_path: Pa
 
 
 def test_a_folder_without_a_summary_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(LrreportError, match=r"summary\.md: cannot read it \(No such file or directory\); run lrreport report to make it"):
+    with pytest.raises(
+        LrreportError,
+        match=r"summary\.md: cannot read it \(No such file or directory\); run lrreport report to make it",
+    ):
         summary_text(tmp_path)
 
 

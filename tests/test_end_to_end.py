@@ -2,6 +2,7 @@
 
 import html
 import json
+import os
 import re
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lrreport.report.results import Levels, load_results
+from lrreport.report.load import load_report
 from lrreport.sweep.worker import escape_braces
 
 pytestmark = pytest.mark.slow
@@ -26,10 +27,9 @@ def read_metrics(outputs: Path) -> dict[str, Any]:
     metrics = {}
     for path in sorted(outputs.glob("runs/*/record.json")):
         record = json.loads(path.read_text())
-        for seed in record["seeds"]:
-            for row in seed["epochs"]:
-                del row["cpu_seconds"]
-        metrics[path.parent.name] = {key: record[key] for key in ("identity", "seeds", "arrays", "n_parameters")}
+        history = [series for series in record["history"] if series["metric"] != "cpu_seconds"]
+        final = {name: value for name, value in record["final"].items() if name != "cpu_seconds"}
+        metrics[path.parent.name] = (record["identity"], record["status"], history, final, record["arrays"])
     return metrics
 
 
@@ -46,13 +46,14 @@ def test_a_report_asks_for_nothing_and_carries_its_findings(outputs: Path) -> No
     page = (outputs / "quick/report.html").read_text()
     assert not re.search(r'(src|href)="(?!data:|#)', page)
     assert "default-src 'none'" in page
-    answer = json.loads((outputs / "quick/findings.json").read_text())["answer"]
-    assert answer in html.unescape(page).replace("\N{NO-BREAK SPACE}", " ")
-    assert page.count("<img ") == page.count('alt="') == 2
-    for name in ("accuracy", "curves"):
+    findings = json.loads((outputs / "quick/findings.json").read_text())
+    text = html.unescape(re.sub(r"<[^>]*>", "", page)).replace("\N{NO-BREAK SPACE}", " ")
+    assert findings["answer"] in text
+    told = [one["sentence"] for one in findings["findings"] if one["claim"] not in ("choice", "best_combination")]
+    assert not [sentence for sentence in told if sentence not in text]  # the choice is the first screen's
+    for name in ("scores", "curves"):
         assert (outputs / f"quick/{name}.pdf").read_bytes().startswith(b"%PDF")
         assert "<svg" in (outputs / f"quick/{name}.svg").read_text()
-    assert "nan" not in re.sub(r"base64,[^\"]*|<details class=\"code\">.*?</details>", "", page, flags=re.DOTALL)
 
 
 def test_a_second_report_does_nothing(outputs: Path) -> None:
@@ -77,19 +78,19 @@ def test_one_job_gives_the_same_bits(outputs: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--learning-rates", "10", "1e30", "0.001"], "Only 0.001|Choose 0.001|No single rate"),
-        (["--learning-rates", "0.001"], "with one rate there is nothing to choose from"),
-        (["--learning-rates", "0.001 0.0001", "--seeds", "0"], "one seed cannot tell a difference from chance"),
-        (["--learning-rates", "0.001 0.0001", "--epochs", "1"], "Choose 0.001|No single rate"),
-        (["--seeds", "0 1", "--learning-rates", " ".join(str(1 / 2**place) for place in range(3, 15))], "Choose|No single rate"),
+        (["--learning-rates", "10", "1e30", "0.001"], "Choose 0.001|Undecided|Only 0.001"),
+        (["--learning-rates", "0.001"], "0.001"),
+        (["--learning-rates", "0.001 0.0001", "--seeds", "0"], "one seed|more seeds"),
+        (["--seeds", "0 1", "--learning-rates", " ".join(str(1 / 2**power) for power in range(3, 15))], "seeds"),
     ],
 )  # fmt: skip
 def test_unusual_studies_make_a_report(tmp_path: Path, arguments: list[str], expected: str) -> None:
-    done = report(tmp_path, *arguments)
+    done = report(tmp_path, "--epochs", "2", *arguments)
     assert done.returncode == 0, done.stderr
     assert re.search(expected, done.stdout), done.stdout
     findings = json.loads((Path(done.stdout.splitlines()[-1]).parent / "findings.json").read_text())
-    assert all("nan" not in one["sentence"] for one in findings["claims"])
+    assert all("nan" not in finding["sentence"] for finding in findings["findings"])
+    assert "Choose" not in findings["answer"] or "--seeds" not in arguments
 
 
 def test_a_range_test_is_shown_behind_the_grid(outputs: Path, repository: Path, tmp_path: Path) -> None:
@@ -100,55 +101,79 @@ def test_a_range_test_is_shown_behind_the_grid(outputs: Path, repository: Path, 
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     [contents] = outputs.glob("ranged*/study.json")
-    curves = load_results(contents.parent).range_test
-    assert curves is not None
-    assert curves.losses.shape == (5, 300)
-    said = json.loads((contents.parent / "findings.json").read_text())["paragraphs"]["range_test"]
-    assert said["text"].startswith("A range test from 0.000001 to 10.0, one step at each rate, suggests about 0.00")
-    assert 1e-4 < said["evidence"]["suggestion"]["value"] < 1e-2
+    curve = load_report(contents.parent).range_tests[""]
+    assert curve.losses.shape == (5, 300)
     page = html.unescape((contents.parent / "report.html").read_text()).replace("\N{NO-BREAK SPACE}", " ")
-    assert said["text"] in page
-    assert "Vertical lines are the 3 rates of the study." in page
+    assert re.search(r"A range test from 0\.000001 to 10\.0, one step at each rate, suggests about 0\.00\d", page)
     ran = {path: path.stat().st_mtime_ns for path in outputs.glob("runs/*/record.json")}
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
     assert ran == {path: path.stat().st_mtime_ns for path in outputs.glob("runs/*/record.json")}
 
 
-def test_a_second_axis_is_run_and_reported(outputs: Path, tmp_path: Path) -> None:
+def test_two_factors_are_run_and_reported(outputs: Path, tmp_path: Path) -> None:
     study = tmp_path / "optimizers.toml"
     study.write_text(
-        "[vary]\nlearning_rate = [0.1, 0.001]\nseed = [0, 1, 2]\noptimizer = ['adam', 'sgd']\n"
-        "[fixed]\nmomentum = 0.9\nnesterov = true\ndataset = 'sample'\nepochs = 2\nvalidation_size = 500\n"
-        "[range_test]\nsteps = 100\n"
+        "seeds = [0, 1, 2]\n[vary]\nlearning_rate = [0.1, 0.001]\n"
+        "optimizer = ['adam', { name = 'sgd', momentum = 0.9, nesterov = true }]\n"
+        "[fixed]\ndataset = 'sample'\nepochs = 2\nvalidation_size = 500\n[range_test]\nsteps = 100\n"
     )
     command = [sys.executable, "-m", "lrreport.cli", "report", str(study), "--outputs", str(outputs)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    levels = load_results(outputs / "optimizers")
-    assert isinstance(levels, Levels)
-    settings = {value: one.records[0.1].identity.parameters for value, one in levels.levels.items()}
-    assert {value: (one["optimizer"], one["momentum"], one["nesterov"]) for value, one in settings.items()} == {
-        "adam": ("adam", None, None), "sgd": ("sgd", 0.9, True),
-    }  # fmt: skip
-    assert all(one.range_test is not None for one in levels.levels.values())
-    rows = (outputs / "optimizers/results.csv").read_text().splitlines()
-    assert rows[0].startswith("optimizer,learning_rate,seed,status,")
-    assert len(rows) == 13
+    loaded = load_report(outputs / "optimizers")
+    found = {kept.record.settings["optimizer"]["name"]: kept.record.settings["optimizer"] for kept in loaded.kept.values()}
+    assert found["sgd"] == {"name": "sgd", "momentum": 0.9, "nesterov": True}
+    assert set(found) == {"adam", "sgd"}
+    assert len(loaded.kept) == 12
+    assert len(loaded.range_tests) == 2
     command[3] = "status"
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert [" ".join(line.split()) for line in said] == [
-        f"{name}, optimizer {value} fresh" for value in ("adam", "sgd") for name in ("0.1", "0.001", "range test")
-    ]
+    assert len(said) == 6
+    assert all(" fresh" in line for line in said)
     command[3:5] = ["runs"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert (
-        len(
-            re.findall(
-                r"learning rate 0\.\d+, 3 seeds, 2 epochs, optimizer sgd, momentum 0\.9, .* used by optimizers", said
-            )
-        )
-        == 2
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert sum("momentum 0.9" in line and "used by optimizers" in line for line in said) == 7
+
+
+def test_runs_come_back_from_an_export(outputs: Path, tmp_path: Path) -> None:
+    """The report on exported runs decides as the original does."""
+    command = [sys.executable, "-P", "-m", "lrreport.cli"]
+    folder = tmp_path / "exported"
+    subprocess.run([*command, "export", "studies/quick.toml", "--outputs", str(outputs), "--to", str(folder)], check=True)
+    done = subprocess.run([*command, "import", str(folder), "--name", "again"], cwd=tmp_path, capture_output=True, text=True, check=False,
+                          env=os.environ | {"PYTHONPATH": ""})  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    study = tmp_path / "again.toml"
+    text = study.read_text().replace("paired = false", "paired = true")
+    text = re.sub(r'metric = "[^"]*"', 'metric = "val_accuracy"\nmargin = 0.005', text, count=1)
+    study.write_text(re.sub(r"(\[metrics\.val_accuracy\]\n)", r"\1chance = 0.1\n", text))
+    done = subprocess.run([*command, "report", str(study), "--outputs", str(tmp_path / "outputs")], capture_output=True, text=True, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    ours, theirs = (
+        json.loads((folder / "findings.json").read_text())["decision"]
+        for folder in (outputs / "quick", tmp_path / "outputs/again")
     )
+    assert ours["verdict"] == theirs["verdict"]
+    means = [{row["name"]: round(row["mean"], 9) for row in one["table"]} for one in (ours, theirs)]
+    assert means[0] == means[1]
+    bounds = [{row["name"]: row["behind_at_most"] for row in one["table"]} for one in (ours, theirs)]
+    assert bounds[0] == pytest.approx(bounds[1], abs=1e-4)
+
+
+def test_two_reports_are_compared(outputs: Path, tmp_path: Path) -> None:
+    done = report(tmp_path, "--learning-rates", "0.01 0.001", "--seeds", "0-2", "--epochs", "2")
+    assert done.returncode == 0, done.stderr
+    other = Path(done.stdout.splitlines()[-1]).parent
+    page = tmp_path / "comparison.html"
+    command = [sys.executable, "-m", "lrreport.cli", "compare", str(outputs / "quick"), str(other), "--page", str(page)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "settings (" in said
+    assert "  epochs: 5 -> 2" in said
+    assert "  seeds: 5 seeds -> 3 seeds" in said
+    assert "mean of 0.01: " in said
+    assert "<h2>settings</h2>" in page.read_text()
+    command[4:6] = [str(outputs / "quick"), str(outputs / "quick")]
+    assert "no difference" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def test_a_title_is_text_not_markup(outputs: Path, repository: Path, tmp_path: Path) -> None:
@@ -175,8 +200,8 @@ def test_a_title_is_text_not_markup(outputs: Path, repository: Path, tmp_path: P
 def test_the_training_notebook_runs_from_any_folder(repository: Path, tmp_path: Path) -> None:
     notebook = str(repository / "notebooks/train.ipynb")
     command = [sys.executable, "-m", "papermill", escape_braces(notebook), "out.ipynb"]
-    settings = {"learning_rate": "0.003", "dataset": "sample", "validation_size": "500", "epochs": "1"}
-    options = [word for item in settings.items() for word in ("-p", *item)]
+    settings = {"learning_rate": 0.003, "dataset": "sample", "settings": {"validation_size": 500}, "epochs": 1}
+    options = ["-y", json.dumps(settings)]
     done = subprocess.run([*command, *options], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     command = [sys.executable, "-m", "nbconvert", "--execute", "--to", "html", "--output-dir", str(tmp_path)]

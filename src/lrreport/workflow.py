@@ -26,7 +26,7 @@ from lrreport.study.settings import IMPORT_PATH, Training
 from lrreport.study.study import Study
 from lrreport.sweep.execute import LOG, STALL_TIMEOUT, Limits, execute_notebook
 from lrreport.sweep.plan import plan_runs
-from lrreport.sweep.run import Executor, Notify, Run, Sweep
+from lrreport.sweep.run import Executor, Notify, Run, Sweep, summarize_failures
 from lrreport.sweep.scheduler import Address
 from lrreport.training.check import check_setups, find_data
 
@@ -132,10 +132,12 @@ class Workflow:
                     check_published_claim(claim, self.study.factors, metrics)
                 except LrreportError as err:
                     raise LrreportError(f"{self.study.place}: {err}") from err
-        if not self.study.has_own_loop or all(self.store.has(run.identity) for run in self.list_runs()):
+        if self.study.import_ is not None or all(self.store.has(run.identity) for run in self.list_runs()):
             return
         if self.scheduler is not None:
             self.scheduler.check()
+        if not self.study.has_own_loop:
+            return
         dataset = self._setups[0].dataset
         if self.scheduler is None and not IMPORT_PATH.match(dataset):
             from lrreport.training.files import verify_files
@@ -161,9 +163,9 @@ class Workflow:
             made.write(file)
             made.flush()
             os.fchmod(made.fileno(), 0o644)
-            with suppress(FileExistsError):
+            with suppress(OSError):  # it is there already, or this file system has no hard links
                 os.link(made.name, note)
-        owner = note.read_text(encoding="utf-8")
+        owner = note.read_text(encoding="utf-8") if note.exists() else ""
         if owner != file:
             if owner and Path(owner).exists():
                 raise LrreportError(
@@ -192,11 +194,8 @@ class Workflow:
 
     def _may_go_on(self, runs: Sequence[Run], failures: Mapping[str, str]) -> bool:
         """Report the runs that failed, and return whether a report is made without them."""
-        reasons: dict[str, list[str]] = {}
-        for name, error in failures.items():
-            reasons.setdefault(error, []).append(name)
-        for error, names in reasons.items():
-            notify(f"{_join_names(names)} failed: {error}")
+        for name, error in summarize_failures(runs, failures).items():
+            notify(f"{name} failed: {error}")
         done = [run for run in runs if run.level is not None and run.name not in failures]
         if self.options.keep_going and done:
             return True
@@ -207,8 +206,10 @@ class Workflow:
 
     def _protect(self, runs: Sequence[Run]) -> None:
         """Note which runs the report will be made from, so that nobody prunes them meanwhile."""
-        text = json.dumps({"wanted": [run.key for run in runs]}, indent=1) + "\n"
-        replace_file(self.folder / WANTED, text.encode())
+        content = (json.dumps({"wanted": [run.key for run in runs]}, indent=1) + "\n").encode()
+        path = self.folder / WANTED
+        if not path.exists() or path.read_bytes() != content:
+            replace_file(path, content)
 
     def describe(self, runs: Sequence[Run], failures: Mapping[str, str] | None = None, fresh: Sequence[Run] = ()) -> Contents:
         """Return what the report is made from."""
@@ -357,9 +358,9 @@ class Workflow:
 
     def _publish_summary(self) -> None:
         """Print summary.md, and append it to the summary of a GitHub workflow's step where there is one."""
-        from lrreport.report import freshness
+        from lrreport.report.summary import summary_text
 
-        text = (self.folder / freshness.SUMMARY).read_text(encoding="utf-8")
+        text = summary_text(self.folder)
         if self.options.summary:
             print(text)
         if path := os.environ.get("GITHUB_STEP_SUMMARY"):
@@ -382,10 +383,6 @@ def _open_cluster(scheduler: Address, notify: Notify) -> AbstractContextManager[
     from lrreport.training.transfer import keep_files, read_files
 
     return open_cluster(scheduler, Data(ensure_files, read_files, keep_files), notify)
-
-
-def _join_names(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def find_outputs(outputs: str | None, study: Study | None) -> Path:

@@ -105,7 +105,7 @@ def test_unstable_levels_and_test_have_their_sentences() -> None:
         finals={"test_accuracy": {1.0: around(0.9, K), 0.1: around(0.85), 0.01: around(0.7)}},
     ))  # fmt: skip
     assert "1.0 is unstable: the validation loss rises by" in story.tradeoffs.text
-    assert "1.0 is clearly better there. Test chooses nothing." in story.tradeoffs.text
+    assert "; 1.0 is clearly better there." in story.tradeoffs.text
 
 
 def test_sections_leave_out_what_was_not_measured() -> None:

@@ -214,13 +214,12 @@ def _write_winner(assessment: Assessment, findings: list[Finding]) -> Paragraph:
         evidence["at_most"] = write_difference(metric, float(row.behind_at_most), (decision.margin,))
         if row.behind_at_most > 0:
             relation = "less" if row.behind_at_most <= decision.margin else "more"
-            text += f" and lies at most {evidence['at_most']} behind the best tried, "
-            text += f"{relation} than the {evidence['margin']} that count"
+            text += f", at most {evidence['at_most']} behind the best tried, {relation} than the {evidence['margin']} that count"
     text += "."
     for i in decision.equal if len(decision.equal) <= NAMED else ():
         evidence |= quantify_levels(measurements, {f"equal_{i}": i})
         evidence[f"equal_mean_{i}"] = write_value(metric, float(decision.table["mean"][i]))
-        text += f" {measurements.levels[i].name} is practically as good ({evidence[f'equal_mean_{i}']})."
+        text += f" {measurements.levels[i].name} reaches {evidence[f'equal_mean_{i}']}."
     if len(decision.equal) > NAMED:
         evidence |= quantify_list(measurements, "equal", decision.equal)
         text += f" {list_levels(measurements, decision.equal)} are practically as good."
@@ -239,7 +238,7 @@ def _write_winner(assessment: Assessment, findings: list[Finding]) -> Paragraph:
 def _write_dropped(assessment: Assessment, findings: list[Finding]) -> Paragraph:
     """Say which levels are out, and how far behind the nearest of them ends."""
     measurements, decision, level = assessment.measurements, assessment.decision, _shown(assessment)
-    out = [i for i in rank_levels(assessment) if i in decision.ruled_out and i not in decision.equal]
+    out = [i for i in rank_levels(assessment) if i in decision.ruled_out and i not in (level, *decision.equal)]
     if not out:
         return Paragraph("")
     evidence, side = (
@@ -257,7 +256,9 @@ def _write_dropped(assessment: Assessment, findings: list[Finding]) -> Paragraph
         "low": write_difference(measurements.metric, turned.low, (0.0,), unit=False),
         "high": write_difference(measurements.metric, turned.high, (0.0,)),
     }
-    sized = f"{evidence['gap']} {side} it ({evidence['low']} to {evidence['high']})"
+    evidence |= quantify_levels(measurements, {"level": level})
+    name = measurements.levels[level].name
+    sized = f"{evidence['gap']} {side} {name} ({evidence['low']} to {evidence['high']})"
     if len(out) == 1:
         return Paragraph(f"{measurements.levels[out[0]].name} ends {sized}.", evidence)
     return Paragraph(
@@ -291,14 +292,15 @@ def _write_pace(assessment: Assessment, findings: list[Finding]) -> Paragraph:
             if first
             else f"that {name} reaches after {evidence['other_when']}"
         )
-        parts.append(f"It needs {evidence['when']} {axis} for the {evidence['target']} {later}.")
+        own_name = measurements.levels[level].name
+        parts.append(f"{own_name} needs {evidence['when']} {axis} for the {evidence['target']} {later}.")
     asked = {f.arguments["level"]: f for f in findings if f.claim == "still_improving" and f.verdict != "not testable"}
     improving = [level for level, f in asked.items() if f.verdict == "supported"]
     if improving:
         evidence |= quantify_list(measurements, "improving", improving)
         every = len(improving) == len(asked) > 1
         who = f"All {name_nouns(measurements)[1]} asked about" if every else list_levels(measurements, improving)
-        parts.append(f"{who} {'is' if len(improving) == 1 else 'are'} still improving at the end.")
+        parts.append(f"{who} still {'improves' if len(improving) == 1 else 'improve'} at the end.")
     elif asked and all(f.verdict == "contradicted" for f in asked.values()):
         parts.append(f"No {name_nouns(measurements)[0]} is still improving at the end.")
     return Paragraph(" ".join(parts), evidence)
@@ -325,8 +327,7 @@ def _write_failures(assessment: Assessment, findings: list[Finding]) -> Paragrap
             text = f"{evidence['n_failed']} of {evidence['n']} seeds of {name} failed: {span} may."
         evidence |= quantify_levels(measurements, {"level": level})
     else:
-        seeds = count_nouns(int(row.n_runs), "seed")
-        text = f"No seed failed: with {seeds} up to {evidence['failed_high']} may."
+        text = f"No seed failed; up to {evidence['failed_high']} may."
     whole = [i for i in failing if table.n_failed[i] == table.n_runs[i]]
     partly = [i for i in failing if i not in whole]
     if whole:
@@ -362,7 +363,7 @@ def _write_test(assessment: Assessment, findings: list[Finding]) -> Paragraph:
             "low": write_value(test, test.clip(estimate.low), (), unit=False),
             "high": write_value(test, test.clip(estimate.high), ()),
         }
-        span = f" ({evidence['low']} to {evidence['high']} over {covers}, allowing for the choice)"
+        span = f" ({evidence['low']} to {evidence['high']} over {covers})"
     others = [i for i in assessment.compared if i != level and assessment.scores[test.name][i].notna().sum() > 1]
     better = (
         [i for i in others if _is_clearly_better(assessment, i, level, test.name, test.sign)]
@@ -372,10 +373,12 @@ def _write_test(assessment: Assessment, findings: list[Finding]) -> Paragraph:
     verdict = ""
     if better:
         evidence |= quantify_list(measurements, "better", better)
-        verdict = f" {list_levels(measurements, better)} {'is' if len(better) == 1 else 'are'} clearly better there."
+        verdict = f"; {list_levels(measurements, better)} {'is' if len(better) == 1 else 'are'} clearly better there"
     elif others:
-        verdict = f" No other {name_nouns(measurements)[0]} is clearly better there."
-    return Paragraph(f"On test it reaches {evidence['mean']}{span}.{verdict} Test chooses nothing.", evidence)
+        verdict = f"; no other {name_nouns(measurements)[0]} is clearly better there"
+    evidence |= quantify_levels(measurements, {"level": level})
+    name = measurements.levels[level].name
+    return Paragraph(f"On test, which chooses nothing, {name} reaches {evidence['mean']}{span}{verdict}.", evidence)
 
 
 def _is_clearly_better(assessment: Assessment, level: int, than: int, metric: str, sign: int) -> bool:
@@ -426,13 +429,18 @@ def plan_next(assessment: Assessment, findings: list[Finding]) -> NextStep:
         edge, varied = find_edge(assessment, factor.name)
         if varied is factor and edge.verdict == "supported":
             texts = [factor.format(value) for value in edge.next_values]
-            ends = list_levels(measurements, [level for level, _ in edge.ends])
-            verb = "lies" if len(edge.ends) == 1 else "lie"
+            sides = [side for _, side in edge.ends]
+            if len(set(sides)) == len(sides):
+                named = [f"{measurements.levels[level].name}, the {side}" for level, side in edge.ends]
+                ends = f"{', and '.join(named)} {factor.label} tried,"
+            else:
+                ends = list_levels(measurements, [level for level, _ in edge.ends])
+                ends += f", at an end of the {factor.label}s tried,"
             tries = f" Try {list_words(texts)}." if texts else ""
             evidence = _quantify_values(texts, edge.next_values) | quantify_list(
                 measurements, "end", [i for i, _ in edge.ends]
             )
-            text = f"{ends} {verb} at an end of the {factor.label}s tried and may be the best.{tries}"
+            text = f"{ends} may be the best.{tries}"
             return NextStep("range", "The range is too narrow", text, factor.name, edge.next_values, evidence=evidence)
     if decision.chosen is None:
         return _plan_seeds(assessment)

@@ -381,6 +381,7 @@ class Study(FrozenModel):
                 settings["vary"][key] = list(value)
             else:
                 settings["fixed"][key] = value
+        settings["notes"] += tuple(_leave_out_published(settings))
         changed = parse_study(settings, "command line")
         if changed.digest() != self.digest():
             settings["name"] = f"{self.name}-{changed.digest()[:6]}"
@@ -392,6 +393,24 @@ class Study(FrozenModel):
         """Return the SHA-256 (hexadecimal) of all settings but the name and the seeds."""
         settings = self.model_dump(mode="json", exclude={"name", "seeds"}, exclude_none=True)
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+
+def _leave_out_published(settings: dict[str, Any]) -> list[str]:
+    """Leave out what an earlier report said of learning rates that are not tried; return a line on how much that was."""
+    published, rates = settings.get("published"), settings["vary"].get("learning_rate")
+    if published is None or rates is None:
+        return []
+
+    def is_tried(named: Mapping[str, Any]) -> bool:
+        return all(named[key] in rates for key in ("learning_rate", "than") if key in named)
+
+    results = [result for result in published["result"] if is_tried(result["level"])]
+    claims = [claim for claim in published["claim"] if is_tried(claim["arguments"])]
+    n_left_out = len(published["result"]) + len(published["claim"]) - len(results) - len(claims)
+    settings["published"] = {**published, "result": results, "claim": claims}
+    if not n_left_out:
+        return []
+    return [f"published: {n_left_out} results and claims on learning rates that are not tried are left out"]
 
 
 def resolve_name(name: str) -> str:

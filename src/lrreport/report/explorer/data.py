@@ -23,7 +23,7 @@ Floats: TypeAlias = "np.ndarray[Any, np.dtype[np.floating[Any]]]"
 Codes: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
 
 N_VALUES = 400_000  # of all curves: 2.1 MB of base64; beyond, every k-th point is kept
-N_STEP_VALUES = 70_000  # of step losses: 0.28 MB; beyond, a point stands for several steps
+N_STEP_VALUES = 60_000  # of step losses: 0.24 MB; beyond, a point stands for several steps
 SECONDS_AXIS, SECONDS = "seconds", "s"  # the axis, and the unit of a metric that can serve as a clock
 ACRONYMS = {"cpu": "CPU", "gpu": "GPU"}
 DIGITS = 12  # of a digest that tell two apart

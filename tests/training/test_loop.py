@@ -103,6 +103,8 @@ def test_a_fit_equals_a_plain_loop(make_training, seeds: tuple[int, ...], settin
 
 SAME_BITS: dict[str, dict[str, Any]] = {
     "default": {},
+    "shared split": {"split_seed": 0, "validation_size": 498},
+    "all for training": {"validation_size": 0},
     "odd sizes": {"model": {"name": "mlp", "hidden_sizes": [37, 5], "activation": "gelu"}, "batch_size": 33},
     "one hidden": {"model": {"name": "mlp", "hidden_sizes": [1]}},
     "no hidden": {"model": {"name": "mlp", "hidden_sizes": []}, "optimizer": {"name": "sgd", "momentum": 0.9}},
@@ -202,7 +204,10 @@ def test_a_network_that_diverges_leaves_its_neighbours_alone(make_training, monk
 def test_a_network_whose_first_loss_is_not_finite_is_refused(make_training, splits: data.Splits) -> None:  # type: ignore[no-untyped-def]
     broken = data.Splits(
         data.Split(splits.train.inputs * math.inf, splits.train.targets),
-        *(getattr(splits, name) for name in ("test", "class_names", "seeds", "train_index", "validation_index")),
+        *(
+            getattr(splits, name)
+            for name in ("test", "class_names", "seeds", "train_index", "validation_index", "is_shared")
+        ),
     )
     with pytest.raises(LrreportError) as error:
         loop.fit_seeds(make_training(), broken)

@@ -45,8 +45,9 @@ class Splits:
     """The examples to train with, which of them each seed learns from and which it holds out, and the test examples.
 
     `train_index` (n_seeds, n_train) and `validation_index` (n_seeds, n_validation) are places among the examples of
-    `train`, so that the data are there once for all seeds. There are no class names for regression. `equal_images` is
-    what `count_equal` says of the examples, `digests` are the SHA-256 of what they were made from.
+    `train`, so that the data are there once for all seeds; `is_shared` says whether a study gives all seeds the same ones.
+    There are no class names for regression. `equal_images` is what `count_equal` says of the examples, `digests` are the
+    SHA-256 of what they were made from.
     """
 
     train: Split
@@ -55,6 +56,7 @@ class Splits:
     seeds: tuple[int, ...]
     train_index: Tensor
     validation_index: Tensor
+    is_shared: bool
     equal_images: dict[str, int] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
 
@@ -127,15 +129,15 @@ def prepare(dataset: Dataset, input_range: tuple[float, float] = (-1.0, 1.0)) ->
 
 def divide(prepared: Mapping[str, Any], validation_size: int, split_seed: int | str, seeds: Sequence[int]) -> Splits:
     """Return the splits of each seed of what `prepare` made."""
+    is_shared = split_seed != "per seed" or not validation_size
     train, test = (Split(prepared[f"{name} inputs"], prepared[f"{name} targets"]) for name in ("train", "test"))
     drawn = [
-        draw_split(train.targets, validation_size, split_seed, seed)
-        for seed in (seeds if split_seed == "per seed" else seeds[:1])
+        draw_split(train.targets, validation_size, split_seed, seed) for seed in (seeds[:1] if is_shared else seeds)
     ]
     train_index, validation_index = (torch.stack(rows).expand(len(seeds), -1) for rows in zip(*drawn, strict=True))
     return Splits(
-        train, test, tuple(prepared["class names"]), tuple(seeds), train_index, validation_index, prepared["equal"],
-        prepared["digests"],
+        train, test, tuple(prepared["class names"]), tuple(seeds), train_index, validation_index, is_shared,
+        prepared["equal"], prepared["digests"],
     )  # fmt: skip
 
 

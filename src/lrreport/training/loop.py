@@ -74,7 +74,7 @@ def fit_seeds(
         training_loss, loss = choose_losses(training, splits.train.targets, code_folder)
         stopper = EarlyStopper(training, splits)
         fits = [Fit(seed) for seed in splits.seeds]
-        untrained = score(networks, splits.train, loss, splits.train_index)
+        untrained = score_train(networks, splits, loss)
         running: Scores = {name: values for name, values in untrained.items() if name in RUNNING}
         rows = make_rows(train=running, val=score_validation(networks, splits, loss))
         for fit, row in zip(fits, rows, strict=True):
@@ -156,13 +156,15 @@ def train_epoch(
 def predict(networks: Networks, split: Split, index: Tensor | None = None) -> Tensor:
     """Return the outputs (n_networks, n, n_outputs) for a split, with fixed weights.
 
-    `index` (n_networks, n) are the examples of each network; None stands for all of the split.
+    `index` are the examples, (n,) of all networks or (n_networks, n) of each; None stands for all of the split.
     """
     networks.eval()
     if index is None:
-        chunks = (one.expand(networks.n_networks, *one.shape) for one in split.inputs.split(1000))
+        chunks = split.inputs.split(1000)
     else:
-        chunks = (split.inputs[one.to(split.inputs.device)] for one in index.split(1000, dim=1))
+        chunks = (split.inputs[one.to(split.inputs.device)] for one in index.split(1000, dim=-1))
+    if index is None or index.dim() == 1:
+        chunks = (one.expand(networks.n_networks, *one.shape) for one in chunks)
     return torch.cat([networks(chunk) for chunk in chunks], dim=1)
 
 
@@ -172,9 +174,22 @@ def score(networks: Networks, split: Split, measure: LossFunction, index: Tensor
     return score_outputs(predict(networks, split, index), targets, measure)
 
 
+def score_train(networks: Networks, splits: Splits, measure: LossFunction) -> Scores:
+    """Return each metric of each network on the examples that it learns from, with fixed weights."""
+    if splits.is_shared:
+        return score(networks, splits.train, measure, splits.train_index[0])
+    index = splits.train_index.to(splits.train.targets.device)
+    outputs = predict(networks, splits.train)  # of all examples, which costs less than to copy those of each seed
+    own = outputs.gather(1, index.unsqueeze(2).expand(-1, -1, outputs.shape[2]))
+    return score_outputs(own, splits.train.targets[index], measure)
+
+
 def score_validation(networks: Networks, splits: Splits, measure: LossFunction) -> Scores:
     """Return each metric of each network on its validation examples, or nothing where there are none."""
-    return score(networks, splits.train, measure, splits.validation_index) if splits.sizes["validation"] else {}
+    if not splits.sizes["validation"]:
+        return {}
+    index = splits.validation_index[0] if splits.is_shared else splits.validation_index
+    return score(networks, splits.train, measure, index)
 
 
 def make_rows(**scores: Scores) -> list[Row]:
@@ -228,7 +243,7 @@ def finish_fits(
         networks.load_state(place, state)
     outputs = predict(networks, splits.test)
     test = score_outputs(outputs, splits.test.targets, loss)
-    rows = make_rows(final_train=score(networks, splits.train, loss, splits.train_index), test=test)
+    rows = make_rows(final_train=score_train(networks, splits, loss), test=test)
     for fit, row, own in zip(fits, rows, outputs.cpu(), strict=True):
         if fit.status != "diverged" and is_finite(row):
             fit.final, fit.test_outputs = {**fit.history[-1], **row}, own
@@ -238,9 +253,7 @@ def finish_fits(
         return
     for place, state in stopper.best.items():
         networks.load_state(place, state)
-    best = make_rows(
-        final_train=score(networks, splits.train, loss, splits.train_index), test=score(networks, splits.test, loss)
-    )
+    best = make_rows(final_train=score_train(networks, splits, loss), test=score(networks, splits.test, loss))
     for fit, row in zip(fits, best, strict=True):
         if fit.status != "diverged" and is_finite(row):
             fit.best = row

@@ -53,7 +53,8 @@ class ParallelLinear(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Return inputs · weight + bias for each network: (n_networks, n, n_out)."""
         inputs = pad(inputs, (0, 1)) if self.sizes[0] == 1 else inputs
-        outputs = torch.baddbmm(self.bias[..., : self.width], inputs, self.weight)
+        bias = self.bias if self.bias.shape[2] == self.width else self.bias[..., : self.width]
+        outputs = torch.baddbmm(bias, inputs, self.weight)
         return outputs if self.width == self.sizes[1] else outputs[..., : self.sizes[1]]
 
     def extra_repr(self) -> str:

@@ -20,6 +20,9 @@ QUICK = f'{VARY}[fixed]\ndataset = "sample"\nvalidation_size = 500\n'
 PUBLISHED = f'{QUICK}[published]\ntitle = "t"\n[[published.claim]]\nsays = "so"\n'
 
 STUDIES: dict[str, tuple[str | bytes, str]] = {
+    "empty": ("", "vary is missing; add a table [vary]"),
+    "only a comment": ("# nothing\n", "vary is missing"),
+    "nothing varies": ("[vary]\n", "vary = {}: "),
         "binary": (bytes(range(256)), "not a TOML file: "),
     "another encoding": ("title = 'Größe'\n".encode("utf-16"), "not a TOML file: "),
     "a picture": (b"\x89PNG\r\n\x1a\n" + bytes(100), "not a TOML file: "),

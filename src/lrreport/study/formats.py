@@ -63,7 +63,7 @@ def format_p(p: float) -> str:
 
 def format_count(count: float) -> str:
     """Return a whole number with thousands separated: 55000 → "55,000"."""
-    return f"{int(count):,}" if math.isfinite(count) else "∞"
+    return f"{int(count):,}" if isinstance(count, int) or math.isfinite(count) else "∞"
 
 
 def format_setting(value: Any) -> str:

@@ -143,7 +143,7 @@ class Study(FrozenModel):
     author: Annotated[str, AfterValidator(_check_title)] | None = None
     note: str | None = None
     vary: dict[str, tuple[Any, ...]] = Field(
-        default={}, description="add a table [vary] with learning_rate = [0.001, 0.0001]"
+        min_length=1, description="add a table [vary] with learning_rate = [0.001, 0.0001]"
     )
     seeds: Seeds = Field(default=Seeds(), description="give a list such as [0, 1, 2], or first = 5 and most = 20")
     fixed: dict[str, Any] = Field(default={}, description="give a table of settings")
@@ -381,7 +381,8 @@ class Study(FrozenModel):
                 settings["vary"][key] = list(value)
             else:
                 settings["fixed"][key] = value
-        settings["notes"] += tuple(_leave_out_published(settings))
+        if changes.get("learning_rate") is not None:
+            settings["notes"] += tuple(_leave_out_published(settings))
         changed = parse_study(settings, "command line")
         if changed.digest() != self.digest():
             settings["name"] = f"{self.name}-{changed.digest()[:6]}"

@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from lrreport import LrreportError
-from lrreport.provenance import digest_module, digest_notebook, find_device, identify
-from lrreport.report.results import load_results
-from lrreport.study import load_study
+from lrreport.errors import LrreportError
+from lrreport.project import find_reference
+from lrreport.record.contents import read_contents
+from lrreport.record.provenance import digest_module, digest_notebook, find_device, identify
+from lrreport.record.record import load_runs
+from lrreport.study.study import load_study
 from lrreport.training.files import DIGESTS
 
 SOURCE = 'def f(x):\n    """Return it."""\n    return x + 1\n'
@@ -48,11 +50,30 @@ def test_only_code_cells_count_in_a_notebook(tmp_path: Path) -> None:
     assert digest_notebook(write("5", "words", "x = 3", ["parameters"])) == parameters
 
 
-def test_device_is_not_a_parameter_but_its_type_counts() -> None:
-    run = next(load_study("studies/quick.toml").runs())
-    on_cpu = identify(run.model_copy(update={"device": "cpu"}), {})
-    assert "device" not in on_cpu.parameters
+def test_device_is_no_setting_but_its_type_counts() -> None:
+    study = load_study("studies/quick.toml")
+    (on_cpu,) = identify(study.training_of(study.levels[0]), [0], {}, device="cpu")
+    assert "device" not in on_cpu.settings
     assert on_cpu.model_copy(update={"device": "cuda"}).key != on_cpu.key
+
+
+def test_a_run_is_told_from_others_by_its_settings_seed_and_data() -> None:
+    study = load_study("studies/quick.toml")
+    training = study.training_of(study.levels[0])
+    first, second = identify(training, [0, 1], {"images": "a"}, device="cpu")
+    assert first.key != second.key
+    assert identify(training, [1, 0], {"images": "a"}, device="cpu")[1].key == first.key  # whatever its neighbours
+    assert identify(training, [0], {"images": "b"}, device="cpu")[0].key != first.key
+    longer = training.model_copy(update={"epochs": 9})
+    assert identify(longer, [0], {"images": "a"}, device="cpu")[0].key != first.key
+
+
+def test_what_decides_a_run_is_found_by_its_imports() -> None:
+    study = load_study("studies/quick.toml")
+    (identity,) = identify(study.training_of(study.levels[0]), [0], {}, device="cpu")
+    deciding = set(identity.producer)
+    assert {"notebook", "training/loop.py", "training/data.py", "training/scores.py", "training/networks.py"} <= deciding
+    assert not deciding & {"training/files.py", "training/cache.py", "training/make_record.py"}
 
 
 def test_a_gpu_that_is_not_there_is_one_line() -> None:
@@ -66,8 +87,13 @@ def test_a_gpu_that_is_not_there_is_one_line() -> None:
 
 def test_the_committed_reference_belongs_to_the_code() -> None:
     """When this fails, training has changed: `make notebooks` makes the reference again."""
-    reference = load_results()
-    study = load_study("studies/fashion_mnist.toml")
-    assert reference.study == study.model_copy(update={"file": None})
-    ours = [identify(run.model_copy(update={"device": "cpu"}), DIGESTS["fashion_mnist"]) for run in study.runs()]
-    assert [record.identity for record in reference.records.values()] == ours
+    reference = find_reference()
+    contents, study = read_contents(reference), load_study("studies/fashion_mnist.toml")
+    assert contents.study.digest() == study.digest()
+    ours = {
+        (level.index, identity.seed): identity
+        for level in study.levels
+        for identity in identify(study.training_of(level), study.seeds.initial, DIGESTS["fashion_mnist"], device="cpu")
+    }
+    kept = {(place.level, place.seed): load_runs(reference / place.folder)[0].record.identity for place in contents.runs}
+    assert kept == ours

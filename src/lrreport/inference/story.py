@@ -1,7 +1,7 @@
 """The first screen in words: kicker, answer, a paragraph of trade-offs and the next step, from findings by a fixed plan."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -82,10 +82,10 @@ def write_kicker(assessment: Assessment) -> tuple[str, ...]:
     return tuple(filter(None, (measurements.title, grid, f"look {look}" if look > 1 else "", done)))
 
 
-def _name_few(assessment: Assessment, levels: tuple[int, ...]) -> str:
-    """Return one or two levels by name, and more as a number: "0.001 and 0.003", "4 others"."""
+def _name_few(assessment: Assessment, levels: Sequence[int], noun: str = "others") -> str:
+    """Return one or two levels by name, and more as a number: "0.001 and 0.003", "4 others"; the figure names them."""
     measurements = assessment.measurements
-    return list_levels(measurements, levels) if len(levels) <= NAMED else f"{format_count(len(levels))} others"
+    return list_levels(measurements, levels) if len(levels) <= NAMED else f"{format_count(len(levels))} {noun}"
 
 
 def find_clear_gap(assessment: Assessment, level: int, than: int) -> float | None:
@@ -222,7 +222,7 @@ def _write_winner(assessment: Assessment, findings: list[Finding]) -> Paragraph:
         text += f" {measurements.levels[i].name} reaches {evidence[f'equal_mean_{i}']}."
     if len(decision.equal) > NAMED:
         evidence |= quantify_list(measurements, "equal", decision.equal)
-        text += f" {list_levels(measurements, decision.equal)} are practically as good."
+        text += f" {capitalize(_name_few(assessment, decision.equal))} are practically as good."
     if decision.preferred:
         text += f" Of these, the study prefers the {measurements.decide.prefer}."
     if decision.tied:
@@ -231,7 +231,7 @@ def _write_winner(assessment: Assessment, findings: list[Finding]) -> Paragraph:
     rivals = [i for i in decision.candidates if i != level and i not in decision.equal]
     if rivals and decision.chosen is None and decision.reason in ("too close", "no margin"):
         evidence |= quantify_list(measurements, "rival", rivals)
-        text += f" {list_levels(measurements, rivals)} may be the best as well."
+        text += f" {_name_few(assessment, rivals)} may be the best as well."
     return Paragraph(text, evidence)
 
 
@@ -248,7 +248,7 @@ def _write_dropped(assessment: Assessment, findings: list[Finding]) -> Paragraph
     gap = find_clear_gap(assessment, level, out[0])
     if gap is None:
         verb = "is" if len(out) == 1 else "are"
-        return Paragraph(f"{list_levels(measurements, out)} {verb} out: no better than another.", evidence)
+        return Paragraph(f"{_name_few(assessment, out)} {verb} out: no better than another.", evidence)
     estimate = assessment.compare_scores(level, out[0], measurements.decide.metric)
     turned = estimate if estimate.mean >= 0 else estimate.negate()
     evidence |= {
@@ -262,7 +262,7 @@ def _write_dropped(assessment: Assessment, findings: list[Finding]) -> Paragraph
     if len(out) == 1:
         return Paragraph(f"{measurements.levels[out[0]].name} ends {sized}.", evidence)
     return Paragraph(
-        f"{list_levels(measurements, out)} are out; {measurements.levels[out[0]].name}, the nearest, ends {sized}.",
+        f"{_name_few(assessment, out)} are out; {measurements.levels[out[0]].name}, the nearest, ends {sized}.",
         evidence,
     )
 
@@ -299,7 +299,8 @@ def _write_pace(assessment: Assessment, findings: list[Finding]) -> Paragraph:
     if improving:
         evidence |= quantify_list(measurements, "improving", improving)
         every = len(improving) == len(asked) > 1
-        who = f"All {name_nouns(measurements)[1]} asked about" if every else list_levels(measurements, improving)
+        several = name_nouns(measurements)[1]
+        who = f"All {several} asked about" if every else _name_few(assessment, improving, several)
         parts.append(f"{who} still {'improves' if len(improving) == 1 else 'improve'} at the end.")
     elif asked and all(f.verdict == "contradicted" for f in asked.values()):
         parts.append(f"No {name_nouns(measurements)[0]} is still improving at the end.")
@@ -332,10 +333,10 @@ def _write_failures(assessment: Assessment, findings: list[Finding]) -> Paragrap
     partly = [i for i in failing if i not in whole]
     if whole:
         evidence |= quantify_list(measurements, "whole", whole)
-        text += f" Every seed failed at {list_levels(measurements, whole)}."
+        text += f" Every seed failed at {_name_few(assessment, whole)}."
     if partly:
         evidence |= quantify_list(measurements, "partly", partly)
-        text += f" Some seeds failed at {list_levels(measurements, partly)}."
+        text += f" Some seeds failed at {_name_few(assessment, partly)}."
     unstable = {f.arguments["level"]: f for f in findings if f.claim == "trains_stably" and f.verdict == "contradicted"}
     rough = {level: f for level, f in unstable.items() if "rise" in f.evidence}
     if rough:
@@ -344,7 +345,7 @@ def _write_failures(assessment: Assessment, findings: list[Finding]) -> Paragrap
         evidence |= quantify_list(measurements, "rough", levels) | {"rise": largest.evidence["rise"]}
         assert assessment.loss is not None
         amount = f"up to {evidence['rise']}" if len(rough) > 1 else f"{evidence['rise']}"
-        text += f" {list_levels(measurements, levels)} {'is' if len(levels) == 1 else 'are'} unstable: the "
+        text += f" {_name_few(assessment, levels)} {'is' if len(levels) == 1 else 'are'} unstable: the "
         text += f"{assessment.loss.label} rises by {amount} between evaluations, on average."
     return Paragraph(text, evidence)
 

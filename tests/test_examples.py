@@ -63,7 +63,8 @@ def test_an_example_runs_where_it_is_copied_to(repository: Path, tmp_path: Path,
     assert all(metric in record["metrics"] for record in records)
     [module] = copy.glob("*.py")
     module.write_text(module.read_text().replace("    return", "    assert True\n    return", 1))
-    assert f"stale ({module.stem} changed)" in run(study, "status", "--seeds", "0", "1", "--epochs", "2")
+    status = run(study, "status", "--seeds", "0", "1", "--epochs", "2")
+    assert status.count(f"stale (seeds 0, 1): {module.stem} changed") == len(read.levels)
 
 
 def test_examples_are_short(repository: Path) -> None:

@@ -82,7 +82,7 @@ def test_help_and_status_import_nothing_heavy() -> None:
 def test_output_that_the_terminal_cannot_show_is_written_plainly(tmp_path: Path) -> None:
     code = "import lrreport.cli as c; c._write_plainly(); print('1 × 2 − 3 … “x” é')"
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
-    assert subprocess.check_output([sys.executable, "-c", code], text=True, env=environment) == "1 x 2 - 3 ... \"x\" ?\n"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True, env=environment) == '1 x 2 - 3 ... "x" ?\n'
 
 
 def test_a_closed_standard_error_does_not_put_messages_into_the_output() -> None:

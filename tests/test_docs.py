@@ -14,6 +14,9 @@ from lrreport.cli import make_parser
 from lrreport.record.contents import read_contents
 from lrreport.record.record import RECORD
 
+OTHERS = ("cluster.md", "performance.md")  # pages that name options of other commands, too
+
+
 @pytest.fixture(scope="module")
 def generator(repository: Path) -> Any:
     sys.path.insert(0, str(repository / "tools"))
@@ -56,7 +59,7 @@ def test_commands_and_options_exist(repository: Path) -> None:
             assert command in commands, f"{page.name} names lrreport {command}"
         for target in re.findall(r"`make ([a-z-]+)|^    make ([a-z-]+)", text, re.MULTILINE):
             assert "".join(target) in targets, f"{page.name} names make {''.join(target)}"
-        for option in re.findall(r"`(--[a-z][a-z-]+)", text) if page.name != "cluster.md" else ():  # it names Dask's, too
+        for option in re.findall(r"`(--[a-z][a-z-]+)", text) if page.name not in OTHERS else ():
             assert option in options, f"{page.name} names {option}"
 
 

@@ -121,7 +121,9 @@ def test_two_factors_are_run_and_reported(outputs: Path, tmp_path: Path) -> None
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     loaded = load_report(outputs / "optimizers")
-    found = {kept.record.settings["optimizer"]["name"]: kept.record.settings["optimizer"] for kept in loaded.kept.values()}
+    found = {
+        kept.record.settings["optimizer"]["name"]: kept.record.settings["optimizer"] for kept in loaded.kept.values()
+    }
     assert found["sgd"] == {"name": "sgd", "momentum": 0.9, "nesterov": True}
     assert set(found) == {"adam", "sgd"}
     assert len(loaded.kept) == 12
@@ -139,7 +141,9 @@ def test_runs_come_back_from_an_export(outputs: Path, tmp_path: Path) -> None:
     """The report on exported runs decides as the original does."""
     command = [sys.executable, "-P", "-m", "lrreport.cli"]
     folder = tmp_path / "exported"
-    subprocess.run([*command, "export", "studies/quick.toml", "--outputs", str(outputs), "--to", str(folder)], check=True)
+    subprocess.run(
+        [*command, "export", "studies/quick.toml", "--outputs", str(outputs), "--to", str(folder)], check=True
+    )
     done = subprocess.run([*command, "import", str(folder), "--name", "again"], cwd=tmp_path, capture_output=True, text=True, check=False,
                           env=os.environ | {"PYTHONPATH": ""})  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -80,7 +80,9 @@ def test_a_terminal_is_asked(outputs: Path, monkeypatch: pytest.MonkeyPatch, ans
 def test_runs_of_a_study_that_was_stopped_before_its_report_are_used(
     outputs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    unused = list_keys(outputs) - {Path(run["folder"]).name for run in json.loads((outputs / "mine/study.json").read_text())["runs"]}
+    unused = list_keys(outputs) - {
+        Path(run["folder"]).name for run in json.loads((outputs / "mine/study.json").read_text())["runs"]
+    }
     (outputs / "gone" / WANTED).write_text(json.dumps({"wanted": sorted(unused)}))
     assert main(["prune", "--yes", "--outputs", str(outputs)]) == 0
     assert capsys.readouterr().out.startswith("Nothing to remove")

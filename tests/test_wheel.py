@@ -40,7 +40,9 @@ def run(command: Path, folder: Path, *arguments: str) -> subprocess.CompletedPro
 
 def test_a_new_study_is_reported_where_it_lies(command: Path, repository: Path, tmp_path: Path) -> None:
     assert run(command, tmp_path, "new", "my").stdout.splitlines() == [str(tmp_path / "my.toml")]
-    done = run(command, tmp_path, "report", "my.toml", "--learning-rates", "0.01", "0.001", "--seeds", "0-2", "--epochs", "1")
+    done = run(
+        command, tmp_path, "report", "my.toml", "--learning-rates", "0.01", "0.001", "--seeds", "0-2", "--epochs", "1"
+    )
     assert done.returncode == 0, done.stderr
     page = Path(done.stdout.splitlines()[-1])
     assert page.is_relative_to(tmp_path / "outputs")

@@ -59,7 +59,10 @@ def place(*keys: str) -> list[RunPlace]:
 def test_earlier_looks_are_those_at_fewer_of_the_same_runs(tmp_path: Path) -> None:
     work = make_work(tmp_path)
     looks = [Look(number=1, n_seeds={0: 1}, alpha=0.025), Look(number=2, n_seeds={0: 2}, alpha=0.05 / 6)]
-    noted = [{**looks[0].model_dump(mode="json"), "runs": ["a"]}, {**looks[1].model_dump(mode="json"), "runs": ["a", "b"]}]
+    noted = [
+        {**looks[0].model_dump(mode="json"), "runs": ["a"]},
+        {**looks[1].model_dump(mode="json"), "runs": ["a", "b"]},
+    ]
     (work.folder / LOOKS).write_text(json.dumps(noted))
     assert work._earlier_looks(place("a")) == ()
     assert work._earlier_looks(place("a", "b")) == (looks[0],)
@@ -93,7 +96,9 @@ def test_more_seeds_make_only_the_runs_that_are_missing(tmp_path: Path, capsys: 
 
 
 @pytest.mark.slow
-def test_seeds_are_added_until_decided_and_the_choice_is_confirmed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_seeds_are_added_until_decided_and_the_choice_is_confirmed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "mine.toml"
     table = SMALL.replace("seeds = [0, 1]\n", "").replace("0.01, 0.001", "0.003, 0.000001")
     file.write_text(f"seeds = {{ first = 2, most = 8 }}\n{table}")

@@ -63,7 +63,9 @@ def make_parser() -> "argparse.ArgumentParser":
 
     status = commands.add_parser("status", help="say for each run whether it is kept, missing or stale, and why")
     add_study(status)
-    plan = commands.add_parser("plan", help="say how many seeds a study needs, and what they cost, from runs that are kept")
+    plan = commands.add_parser(
+        "plan", help="say how many seeds a study needs, and what they cost, from runs that are kept"
+    )
     add_study(plan)
     data = commands.add_parser("data", help="find, fetch and verify the data of a study")
     add_study(data)
@@ -83,7 +85,9 @@ def make_parser() -> "argparse.ArgumentParser":
     importing.add_argument("--from", dest="source", metavar="SOURCE", help="table, tensorboard, wandb, mlflow, lightning or "
                            "trainer_state (default: whichever is found)")  # fmt: skip
     importing.add_argument("--name", help="name of the study (default: the folder's)")
-    exporting = commands.add_parser("export", help="write the runs of a report as two CSV files, runs.csv and history.csv")
+    exporting = commands.add_parser(
+        "export", help="write the runs of a report as two CSV files, runs.csv and history.csv"
+    )
     add_study(exporting)
     exporting.add_argument("--to", metavar="DIR", help="where to write them (default: export/ in the report's folder)")
 
@@ -135,7 +139,9 @@ def add_execution(parser: "argparse.ArgumentParser") -> None:
 def add_outputs(parser: "argparse.ArgumentParser") -> None:
     """Add what every command about kept runs takes: the folder where they are."""
     parser.add_argument(
-        "--outputs", metavar="DIR", help="where runs and reports are kept (default: outputs/ of the checkout, or beside the study)"
+        "--outputs",
+        metavar="DIR",
+        help="where runs and reports are kept (default: outputs/ of the checkout, or beside the study)",
     )
 
 

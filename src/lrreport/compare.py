@@ -25,7 +25,8 @@ PAGE = """<!doctype html>
 :root {{ color-scheme: light dark; }}
 body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }}
 .table {{ overflow-x: auto; }} table {{ border-collapse: collapse; margin: 1rem 0; }}
-th, td {{ text-align: left; vertical-align: top; padding: 0.3rem 1rem 0.3rem 0; border-bottom: 1px solid color-mix(in srgb, currentColor 25%, transparent); }}
+th, td {{ text-align: left; vertical-align: top; padding: 0.3rem 1rem 0.3rem 0;
+         border-bottom: 1px solid color-mix(in srgb, currentColor 25%, transparent); }}
 </style></head><body><main>
 <h1>{title}</h1>
 {body}
@@ -72,7 +73,9 @@ class Comparison:
                 for one in changes
             )
             head = "<tr><th scope='col'>what</th><th scope='col'>before</th><th scope='col'>after</th></tr>"
-            parts.append(f"<h2>{escape(kind)}</h2><div class='table'><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>")
+            parts.append(
+                f"<h2>{escape(kind)}</h2><div class='table'><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>"
+            )
         if not any(self.changes.values()):
             parts.append("<p>The two reports say the same.</p>")
         return PAGE.format(title="Two reports compared", body="\n".join(parts))
@@ -183,8 +186,13 @@ def _describe_behind(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
         return {}, {}
     study = contents.study
     settings = {name: str(value) for name, value in flatten(study.fixed).items()}
-    settings |= {f"vary.{factor.name}": list_words([factor.format(one) for one in factor.values]) for factor in study.factors}
-    settings |= {"seeds": count_nouns(len({run.seed for run in contents.runs}), "seed"), "runs": str(len(contents.runs))}
+    settings |= {
+        f"vary.{factor.name}": list_words([factor.format(one) for one in factor.values]) for factor in study.factors
+    }
+    settings |= {
+        "seeds": count_nouns(len({run.seed for run in contents.runs}), "seed"),
+        "runs": str(len(contents.runs)),
+    }
     settings |= {f"decide.{name}": str(value) for name, value in study.decide.model_dump().items()}
     behind: dict[str, set[str]] = {}
     for run in contents.runs:
@@ -201,5 +209,3 @@ def _list_identity(folder: Path) -> dict[str, str]:
     digests = {f"code of {name}": digest[:12] for name, digest in identity.get("producer", {}).items()}
     digests |= {f"data in {name}": digest[:12] for name, digest in identity.get("data", {}).items()}
     return digests | {str(name): str(value) for name, value in identity.get("versions", {}).items()}
-
-

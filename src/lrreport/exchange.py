@@ -44,7 +44,9 @@ def frame_runs(kept: list[KeptRecord]) -> tuple[pd.DataFrame, pd.DataFrame]:
         record, key = one.record, f"{one.record.identity.key}"
         settings = {f"setting.{name}": _as_cell(value) for name, value in flatten(record.settings).items()}
         final = {f"final.{name}": value for name, value in record.final.items()}
-        runs.append({"run": key, "status": record.status, "reason": record.reason, "seed": record.seed, **settings, **final})
+        runs.append(
+            {"run": key, "status": record.status, "reason": record.reason, "seed": record.seed, **settings, **final}
+        )
         for series in record.history:
             values = [math.nan if value is None else value for value in series.values]
             parts.append(pd.DataFrame(

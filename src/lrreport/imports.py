@@ -108,7 +108,9 @@ def _check_metric(study: Study, imported: Import) -> None:
     for name in (study.decide.metric, study.decide.best_of):
         if name is not None and name not in imported.metrics:
             there = ", ".join(imported.metrics) or "none"
-            raise LrreportError(f"{study.place}: decide.metric = {name!r}: the runs have no such metric; they have {there}")
+            raise LrreportError(
+                f"{study.place}: decide.metric = {name!r}: the runs have no such metric; they have {there}"
+            )
 
 
 def _save_runs(study: Study, imported: Import, folder: Path) -> list[dict[str, Any]]:
@@ -154,7 +156,9 @@ def _make_series(history: pd.DataFrame | None, metrics: Mapping[str, Metric]) ->
         if str(metric) in metrics:
             ordered = rows.sort_values("at", kind="stable")
             values = [float(value) if math.isfinite(value) else None for value in ordered["value"]]
-            series.append(Series(metric=str(metric), axis=axis, at=tuple(map(float, ordered["at"])), values=tuple(values)))
+            series.append(
+                Series(metric=str(metric), axis=axis, at=tuple(map(float, ordered["at"])), values=tuple(values))
+            )
     return series
 
 

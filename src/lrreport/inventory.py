@@ -21,7 +21,18 @@ from lrreport.study.study import load_study
 from lrreport.workflow import WANTED, Workflow, notify
 
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
-TOLD = ("dataset", "learning_rate", "epochs", "device", "validation_size", "split_seed", "steps", "lowest", "highest", "seeds")
+TOLD = (
+    "dataset",
+    "learning_rate",
+    "epochs",
+    "device",
+    "validation_size",
+    "split_seed",
+    "steps",
+    "lowest",
+    "highest",
+    "seeds",
+)
 
 
 @dataclass(frozen=True)
@@ -88,7 +99,9 @@ def prune_runs(outputs: Path, confirmed: bool, ask: Callable[[str], str] = input
     still = {entry.key for entry in _list_unused(store, outputs)}
     removed = [entry for entry in unused if entry.key in still and store.remove(entry.key)]
     kept = len(unused) - len(removed)
-    more = f"; {count_nouns(kept, 'run')} came into use meanwhile and {'is' if kept == 1 else 'are'} kept" if kept else ""
+    more = (
+        f"; {count_nouns(kept, 'run')} came into use meanwhile and {'is' if kept == 1 else 'are'} kept" if kept else ""
+    )
     print(f"Removed {_count(removed)}{more}.")
     return 0
 
@@ -155,10 +168,10 @@ def list_own_settings(settings: dict[str, Any]) -> list[str]:
     """Return the settings of a run that are not the default ones: what tells it from others of its rate."""
     defaults = flatten(Training().model_dump(mode="json"))
     own = {name: value for name, value in flatten(settings).items() if value is not None}
-    own = {name: value for name, value in own.items() if name.partition(".")[0] not in TOLD and defaults.get(name) != value}
-    return [
-        f"{label_setting(name.removesuffix('.name'))} {format_setting(value)}" for name, value in own.items()
-    ]
+    own = {
+        name: value for name, value in own.items() if name.partition(".")[0] not in TOLD and defaults.get(name) != value
+    }
+    return [f"{label_setting(name.removesuffix('.name'))} {format_setting(value)}" for name, value in own.items()]
 
 
 def format_size(n_bytes: int) -> str:

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from lrreport.errors import LrreportError
-from lrreport.record.provenance import find_module
 from lrreport.record.files import replace_file
+from lrreport.record.provenance import find_module
 from lrreport.study.study import parse_study
 
 STUDY = """\

@@ -30,7 +30,9 @@ def describe_plan(study: Study, loaded: LoadedReport) -> str:
         return "\n".join([*lines, f"more than 500 seeds of {who} would be needed; a larger margin decides sooner."])
     high = f"{plan.high:.0f}" if math.isfinite(plan.high) else "more than 500"
     margin = assessment.measurements.metric.format_difference(decision.margin or math.nan)
-    lines.append(f"about {plan.n:.0f} seeds (80 % range: {plan.low:.0f} to {high}) of {who} bring the bound below {margin}.")
+    lines.append(
+        f"about {plan.n:.0f} seeds (80 % range: {plan.low:.0f} to {high}) of {who} bring the bound below {margin}."
+    )
     have = {index: sum(level == index for level, _ in loaded.kept) for index in candidates}
     n_more = sum(max(0, int(plan.n) - n) for n in have.values())
     seconds = [spent for kept in loaded.kept.values() if (spent := _find_seconds(kept)) is not None]
@@ -56,5 +58,3 @@ def _find_seconds(kept: KeptRecord) -> float | None:
         if isinstance(record.facts.get(name), int | float):
             return float(record.facts[name])
     return None
-
-

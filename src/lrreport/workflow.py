@@ -149,7 +149,9 @@ class Workflow:
     def _metric_names(self) -> list[str]:
         from lrreport.study.metrics import SPLIT_PREFIXES
 
-        return [f"{prefix}_{name}" for prefix in SPLIT_PREFIXES for name in self.study.quantities] + list(self.study.metrics)
+        return [f"{prefix}_{name}" for prefix in SPLIT_PREFIXES for name in self.study.quantities] + list(
+            self.study.metrics
+        )
 
     def _take_folder(self) -> None:
         """Note whose report the folder holds; raise LrreportError if another study's file has one there.
@@ -211,7 +213,9 @@ class Workflow:
         if not path.exists() or path.read_bytes() != content:
             replace_file(path, content)
 
-    def describe(self, runs: Sequence[Run], failures: Mapping[str, str] | None = None, fresh: Sequence[Run] = ()) -> Contents:
+    def describe(
+        self, runs: Sequence[Run], failures: Mapping[str, str] | None = None, fresh: Sequence[Run] = ()
+    ) -> Contents:
         """Return what the report is made from."""
         failures = failures or {}
         places = [
@@ -258,9 +262,7 @@ class Workflow:
 
         return assess_contents(self.folder, contents).decision
 
-    def _confirm(
-        self, sweep: Sweep, contents: Contents, runs: Sequence[Run], failures: dict[str, str]
-    ) -> Contents:
+    def _confirm(self, sweep: Sweep, contents: Contents, runs: Sequence[Run], failures: dict[str, str]) -> Contents:
         """Return the contents with runs of the chosen level on seeds that took no part in the choice."""
         decision = self._decide(contents)
         if decision.chosen is None:
@@ -268,7 +270,9 @@ class Workflow:
             return contents
         n = len(self.study.seeds.initial)
         used = {run.identity.seed for run in runs if run.level == decision.chosen}
-        seeds = [seed for seed in self.study.seeds.extend(len(used) + n + self.study.seeds.n_most) if seed not in used][-n:]
+        seeds = [seed for seed in self.study.seeds.extend(len(used) + n + self.study.seeds.n_most) if seed not in used][
+            -n:
+        ]
         fresh = [run for run in self.list_runs({decision.chosen: seeds}) if run.level is not None]
         self._protect([*runs, *fresh])
         failed = sweep.run_all(fresh, self.options.n_jobs)

@@ -72,7 +72,13 @@ def test_what_decides_a_run_is_found_by_its_imports() -> None:
     study = load_study("studies/quick.toml")
     (identity,) = identify(study.training_of(study.levels[0]), [0], {}, device="cpu")
     deciding = set(identity.producer)
-    assert {"notebook", "training/loop.py", "training/data.py", "training/scores.py", "training/networks.py"} <= deciding
+    assert {
+        "notebook",
+        "training/loop.py",
+        "training/data.py",
+        "training/scores.py",
+        "training/networks.py",
+    } <= deciding
     assert not deciding & {"training/files.py", "training/cache.py", "training/make_record.py"}
 
 
@@ -95,5 +101,7 @@ def test_the_committed_reference_belongs_to_the_code() -> None:
         for level in study.levels
         for identity in identify(study.training_of(level), study.seeds.initial, DIGESTS["fashion_mnist"], device="cpu")
     }
-    kept = {(place.level, place.seed): load_runs(reference / place.folder)[0].record.identity for place in contents.runs}
+    kept = {
+        (place.level, place.seed): load_runs(reference / place.folder)[0].record.identity for place in contents.runs
+    }
     assert kept == ours

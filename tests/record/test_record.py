@@ -111,7 +111,9 @@ def test_without_a_folder_nothing_is_kept(tmp_path: Path) -> None:
 
 def test_records_of_schema_1_are_read_as_a_run_for_each_seed() -> None:
     folders = [path for path in SCHEMA_1.iterdir() if path.is_dir()]
-    runs = {(kept.record.settings["learning_rate"], kept.record.seed): kept for path in folders for kept in load_runs(path)}
+    runs = {
+        (kept.record.settings["learning_rate"], kept.record.seed): kept for path in folders for kept in load_runs(path)
+    }
     assert sorted(runs) == [(rate, seed) for rate in (0.0001, 0.0005, 0.001) for seed in range(5)]
     contents = {
         one["identity"]["parameters"]["learning_rate"]: one

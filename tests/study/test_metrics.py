@@ -28,7 +28,11 @@ def get(name: str) -> Metric:
 
 def test_every_quantity_is_a_metric_on_every_split() -> None:
     for quantity in QUANTITIES:
-        assert {get(f"{prefix}_{quantity}").split for prefix in ("train", "val", "test")} == {"train", "validation", "test"}
+        assert {get(f"{prefix}_{quantity}").split for prefix in ("train", "val", "test")} == {
+            "train",
+            "validation",
+            "test",
+        }
     assert find_metric("val_bleu") is None
 
 

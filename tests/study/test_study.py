@@ -78,13 +78,20 @@ def test_a_factor_of_one_value_is_fixed_beside_another_that_varies() -> None:
 
 
 def test_values_of_a_factor_have_learning_rates_of_their_own() -> None:
-    optimizers = [{"name": "sgd", "momentum": 0.9, "learning_rate": [0.1, 0.01]}, {"name": "adam", "learning_rate": 0.001}]
+    optimizers = [
+        {"name": "sgd", "momentum": 0.9, "learning_rate": [0.1, 0.01]},
+        {"name": "adam", "learning_rate": 0.001},
+    ]
     study = parse(vary={"optimizer": optimizers})
     assert [level.name for level in study.levels] == [
         "0.1 with SGD with momentum 0.9", "0.01 with SGD with momentum 0.9", "0.001 with Adam",
     ]  # fmt: skip
     trained = [study.training_of(level) for level in study.levels]
-    assert [(one.optimizer.name, one.learning_rate) for one in trained] == [("sgd", 0.1), ("sgd", 0.01), ("adam", 0.001)]
+    assert [(one.optimizer.name, one.learning_rate) for one in trained] == [
+        ("sgd", 0.1),
+        ("sgd", 0.01),
+        ("adam", 0.001),
+    ]
     assert trained[0].optimizer == SGD(momentum=0.9)
 
 
@@ -211,7 +218,7 @@ def test_a_study_as_plain_data_is_the_same_study() -> None:
 
 def test_lists_are_values_of_a_factor() -> None:
     study = parse(vary={"learning_rate": [0.1, 0.2], "hidden_sizes": [[], [64], [128, 64]]})
-    assert [value for value in study.factors[1].values] == [(), (64,), (128, 64)]
+    assert list(study.factors[1].values) == [(), (64,), (128, 64)]
     assert [study.training_of(level).model.hidden_sizes for level in study.levels[::2]] == [(), (64,), (128, 64)]
 
 
@@ -224,7 +231,11 @@ def test_one_range_test_is_enough_where_the_second_factor_changes_nothing_in_it(
 
 
 def test_a_metric_is_built_in_changed_or_declared() -> None:
-    declared = {"val_accuracy": {"margin": 0.02}, "perplexity": {"better": "lower", "digits": 2}, "wer": {"better": "lower"}}
+    declared = {
+        "val_accuracy": {"margin": 0.02},
+        "perplexity": {"better": "lower", "digits": 2},
+        "wer": {"better": "lower"},
+    }
     study = parse(vary=VARY, metrics=declared, decide={"metric": "val_perplexity"})
     accuracy, perplexity, wer = (study.find_metric(name) for name in ("val_accuracy", "val_perplexity", "wer"))
     assert accuracy is not None

@@ -30,6 +30,8 @@ from lrreport.sweep.execute import (
 from lrreport.sweep.worker import describe_death, describe_end, describe_os_error, escape_braces
 from tests.sweep.tiny import write_notebook
 
+pytestmark = pytest.mark.slow  # each starts processes and waits for them
+
 
 @pytest.fixture
 def short() -> Iterator[Path]:

@@ -15,6 +15,8 @@ from lrreport.sweep.run import Run, Sweep
 from lrreport.sweep.values import fill_in, name_settings, write_value
 from tests.sweep.tiny import write_notebook
 
+pytestmark = pytest.mark.slow  # each starts processes and waits for them
+
 TRAIN = """
 import argparse, os, sys, time
 from lrreport import log

@@ -64,7 +64,7 @@ def test_one_seed_more_makes_one_run_more(tmp_path: Path) -> None:
     assert [make(list(range(n))) for n in (5, 7, 3)] == [10, 4, 0]
 
 
-@pytest.mark.parametrize(("n_jobs", "n_executions"), [(1, 2), (2, 2), (4, 4), (8, 6)])
+@pytest.mark.parametrize(("n_jobs", "n_executions"), [(2, 2), (4, 4), pytest.param(1, 2, marks=pytest.mark.slow), pytest.param(8, 6, marks=pytest.mark.slow)])  # fmt: skip
 def test_seeds_are_shared_out_where_cores_would_be_idle(tmp_path: Path, n_jobs: int, n_executions: int) -> None:
     runs = make_runs(tmp_path, {0.1: list(range(6)), 0.2: list(range(6))})
     store, alone = Store(tmp_path / "runs"), Store(tmp_path / "alone")
@@ -196,6 +196,7 @@ def test_bits_of_the_quick_study_do_not_depend_on_the_jobs(tmp_path: Path) -> No
     assert bits[0] == bits[1] == bits[2] == bits[3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gap", [0.0, 0.05, 0.5])
 def test_ctrl_c_twice_ends_without_a_traceback(tmp_path: Path, repository: Path, gap: float) -> None:
     command = [sys.executable, "-c", SCRIPT, str(tmp_path), str(repository)]

@@ -505,6 +505,7 @@ def test_code_that_ends_the_process_is_named(write: Write) -> None:
     assert str(error.value) == f"trying {name}:make ended with SIGKILL"
 
 
+@pytest.mark.slow
 def test_the_process_that_tries_functions_says_what_they_printed(write: Write) -> None:
     source = "import atexit, os\natexit.register(lambda: os.write(1, b'bye\\n'))\n"
     source += NET.format(body=f"print('making'); return {LINEAR}")
@@ -514,6 +515,7 @@ def test_the_process_that_tries_functions_says_what_they_printed(write: Write) -
     ]
 
 
+@pytest.mark.slow
 def test_the_process_that_tries_functions_imports_nothing_from_the_working_folder(
     write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -537,6 +539,7 @@ def test_the_data_of_a_study_and_where_they_are(write: Write, tmp_path: Path, mo
     )
 
 
+@pytest.mark.slow
 def test_sets_of_words_have_one_order_in_every_process(write: Write) -> None:
     path = write_data(write, GOOD, ("% 3", "% 3\n    names = list({'cat', 'dog', 'cow', 'hen', 'pig'})"),
                       ("    return", "    inputs = inputs + len(names[0]) * ord(names[0][0]) + ord(names[1][1])\n    return"))  # fmt: skip

@@ -9,6 +9,7 @@ from lrreport.inference.assessment import Assessment
 from lrreport.inference.claims import Finding
 from lrreport.inference.claims.search import REASONS, find_edge
 from lrreport.inference.edges import list_next
+from lrreport.inference.measurements import Measurements
 from lrreport.inference.sections import Section, rank_levels
 from lrreport.inference.words import (
     count,
@@ -88,6 +89,11 @@ def _name_few(assessment: Assessment, levels: Sequence[int], noun: str = "others
     return list_levels(measurements, levels) if len(levels) <= NAMED else f"{format_count(len(levels))} {noun}"
 
 
+def _quantify_few(measurements: Measurements, key: str, levels: Sequence[int]) -> dict[str, Quantity]:
+    """Return what `_name_few` may quote of these levels as evidence: their values and how many there are."""
+    return quantify_list(measurements, key, levels) | {f"n_{key}": count(len(levels))}
+
+
 def find_clear_gap(assessment: Assessment, level: int, than: int) -> float | None:
     """Return how far a level is ahead of another on the deciding metric, None unless their simultaneous interval leaves out 0."""
     metric = assessment.measurements.metric
@@ -119,7 +125,7 @@ def write_answer(assessment: Assessment) -> Paragraph:
     if table.n_failed[chosen]:
         evidence |= {"n_failed": count(table.n_failed[chosen]), "n_runs": count(table.n_runs[chosen])}
     if decision.equal:
-        evidence |= quantify_list(measurements, "equal", decision.equal) | {"n_equal": count(len(decision.equal))}
+        evidence |= _quantify_few(measurements, "equal", decision.equal)
         verb = "is" if len(decision.equal) == 1 else "are"
         parts.append(f"{_name_few(assessment, decision.equal)} {verb} practically as good")
     behind = [i for i in rank_levels(assessment) if i in decision.ruled_out and i not in decision.equal]
@@ -221,7 +227,7 @@ def _write_winner(assessment: Assessment, findings: list[Finding]) -> Paragraph:
         evidence[f"equal_mean_{i}"] = write_value(metric, float(decision.table["mean"][i]))
         text += f" {measurements.levels[i].name} reaches {evidence[f'equal_mean_{i}']}."
     if len(decision.equal) > NAMED:
-        evidence |= quantify_list(measurements, "equal", decision.equal)
+        evidence |= _quantify_few(measurements, "equal", decision.equal)
         text += f" {capitalize(_name_few(assessment, decision.equal))} are practically as good."
     if decision.preferred:
         text += f" Of these, the study prefers the {measurements.decide.prefer}."
@@ -230,7 +236,7 @@ def _write_winner(assessment: Assessment, findings: list[Finding]) -> Paragraph:
         text += f" {list_levels(measurements, sorted(decision.tied))} share the same mean."
     rivals = [i for i in decision.candidates if i != level and i not in decision.equal]
     if rivals and decision.chosen is None and decision.reason in ("too close", "no margin"):
-        evidence |= quantify_list(measurements, "rival", rivals)
+        evidence |= _quantify_few(measurements, "rival", rivals)
         text += f" {_name_few(assessment, rivals)} may be the best as well."
     return Paragraph(text, evidence)
 
@@ -242,7 +248,7 @@ def _write_dropped(assessment: Assessment, findings: list[Finding]) -> Paragraph
     if not out:
         return Paragraph("")
     evidence, side = (
-        quantify_list(measurements, "out", out),
+        _quantify_few(measurements, "out", out),
         "below" if measurements.metric.better == "higher" else "above",
     )
     gap = find_clear_gap(assessment, level, out[0])
@@ -297,7 +303,7 @@ def _write_pace(assessment: Assessment, findings: list[Finding]) -> Paragraph:
     asked = {f.arguments["level"]: f for f in findings if f.claim == "still_improving" and f.verdict != "not testable"}
     improving = [level for level, f in asked.items() if f.verdict == "supported"]
     if improving:
-        evidence |= quantify_list(measurements, "improving", improving)
+        evidence |= _quantify_few(measurements, "improving", improving)
         every = len(improving) == len(asked) > 1
         several = name_nouns(measurements)[1]
         who = f"All {several} asked about" if every else _name_few(assessment, improving, several)
@@ -332,17 +338,17 @@ def _write_failures(assessment: Assessment, findings: list[Finding]) -> Paragrap
     whole = [i for i in failing if table.n_failed[i] == table.n_runs[i]]
     partly = [i for i in failing if i not in whole]
     if whole:
-        evidence |= quantify_list(measurements, "whole", whole)
+        evidence |= _quantify_few(measurements, "whole", whole)
         text += f" Every seed failed at {_name_few(assessment, whole)}."
     if partly:
-        evidence |= quantify_list(measurements, "partly", partly)
+        evidence |= _quantify_few(measurements, "partly", partly)
         text += f" Some seeds failed at {_name_few(assessment, partly)}."
     unstable = {f.arguments["level"]: f for f in findings if f.claim == "trains_stably" and f.verdict == "contradicted"}
     rough = {level: f for level, f in unstable.items() if "rise" in f.evidence}
     if rough:
         levels = list(rough)
         largest = max(rough.values(), key=lambda f: f.effect)
-        evidence |= quantify_list(measurements, "rough", levels) | {"rise": largest.evidence["rise"]}
+        evidence |= _quantify_few(measurements, "rough", levels) | {"rise": largest.evidence["rise"]}
         assert assessment.loss is not None
         amount = f"up to {evidence['rise']}" if len(rough) > 1 else f"{evidence['rise']}"
         text += f" {_name_few(assessment, levels)} {'is' if len(levels) == 1 else 'are'} unstable: the "

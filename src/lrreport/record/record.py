@@ -87,7 +87,9 @@ class RunRecord(_Kept):
         for metric in self.metrics.values():
             texts = (metric.name, metric.label, metric.unit)
             if any(len(text) > LONGEST_TEXT or not text.isprintable() for text in texts):
-                raise ValueError(f"metrics: a name, label or unit is longer than {LONGEST_TEXT} letters or not printable")
+                raise ValueError(
+                    f"metrics: a name, label or unit is longer than {LONGEST_TEXT} letters or not printable"
+                )
             if metric.low is not None and metric.high is not None and metric.low >= metric.high:
                 raise ValueError(f"metrics: low of {metric.name} is not below high")
         if len({(series.metric, series.axis) for series in self.history}) < len(self.history):
@@ -291,7 +293,16 @@ def load_arrays(folder: Path, *names: str, missing_ok: bool = False) -> Arrays:
         with np.load(path, allow_pickle=False) as arrays:
             wanted = [name for name in names if not missing_ok or name in arrays.files] if names else arrays.files
             return {name: arrays[name] for name in wanted}
-    except (OSError, ValueError, KeyError, EOFError, AttributeError, MemoryError, zipfile.BadZipFile, zlib.error) as err:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        EOFError,
+        AttributeError,
+        MemoryError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as err:
         raise LrreportError(f"{path}: cannot be read ({' '.join(str(err).split())}); make the run again") from err
 
 

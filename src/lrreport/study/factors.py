@@ -78,7 +78,9 @@ class Factor:
     def _n_digits(self) -> int:
         """How many significant digits, at least three, tell the values of a grid such as 0.0021544346900318843 apart."""
         values = [value for value in self.values if isinstance(value, int | float)]
-        return next(n for n in range(3, 18) if n == 17 or len({f"{value:.{n - 1}e}" for value in values}) == len(values))
+        return next(
+            n for n in range(3, 18) if n == 17 or len({f"{value:.{n - 1}e}" for value in values}) == len(values)
+        )
 
     def name_value(self, value: Any) -> str:
         """Return one value with what it is a value of, unless that is clear: "0.001", "batch size 32", "Adam"."""

@@ -4,7 +4,7 @@ To add a metric, add one `Quantity` to `QUANTITIES` and one function that comput
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, Strict, model_validator
 

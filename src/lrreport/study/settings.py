@@ -222,7 +222,12 @@ LOSSES: dict[str, type[FrozenModel]] = {"cross_entropy": CrossEntropy, "mse": Sq
 SCHEDULES: dict[str, type[FrozenModel]] = {
     "constant": Constant, "cosine": Cosine, "one_cycle": OneCycle, "step": Step, "linear_warmup": LinearWarmup,
 }  # fmt: skip
-NAMED: dict[str, Mapping[str, type[FrozenModel]]] = {"model": MODELS, "loss": LOSSES, "optimizer": OPTIMIZERS, "schedule": SCHEDULES}
+NAMED: dict[str, Mapping[str, type[FrozenModel]]] = {
+    "model": MODELS,
+    "loss": LOSSES,
+    "optimizer": OPTIMIZERS,
+    "schedule": SCHEDULES,
+}
 
 
 def _describe(names: Iterable[str]) -> str:
@@ -290,7 +295,9 @@ class Setup(FrozenModel):
 
     def import_paths(self) -> dict[str, str]:
         """Return the settings that are functions of the user's, with their import paths."""
-        named = {name: getattr(self, name) for name in ("model", "loss", "optimizer", "schedule") if hasattr(self, name)}
+        named = {
+            name: getattr(self, name) for name in ("model", "loss", "optimizer", "schedule") if hasattr(self, name)
+        }
         paths = {name: setting.name for name, setting in named.items() if isinstance(setting, Own)}
         return ({"dataset": self.dataset} if IMPORT_PATH.match(self.dataset) else {}) | paths
 

@@ -2,13 +2,11 @@
 
 import hashlib
 import json
-import math
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -29,12 +27,10 @@ from lrreport.study.metrics import (
     find_metric,
     split_name,
 )
-from lrreport.study.parsing import brief, parse_settings
+from lrreport.study.parsing import parse_settings
 from lrreport.study.settings import (
-    NAMED,
     Count,
     CrossEntropy,
-    Own,
     RangeSetup,
     RangeTest,
     Seed,
@@ -292,7 +288,9 @@ class Study(FrozenModel):
             elif split_name(name) is None and {"better"} <= changes.keys():
                 known[name] = Quantity(**{"label": name.replace("_", " "), **changes})
         own = {self.training_of(level).loss.name for level in self.levels} if self.has_own_loop else {None}
-        if own != {CrossEntropy().name} and "loss" not in self.metrics:  # of another loss neither unit nor margin is known
+        if (
+            own != {CrossEntropy().name} and "loss" not in self.metrics
+        ):  # of another loss neither unit nor margin is known
             known["loss"] = known["loss"].model_copy(update={"unit": "", "margin": None})
         return known
 
@@ -308,7 +306,9 @@ class Study(FrozenModel):
             return metric.model_copy(update={**changes, "columns": columns})
         if "better" not in changes:
             return None
-        return Metric(**{"name": name, "label": name.replace("_", " "), "split": "validation", "columns": columns, **changes})
+        return Metric(
+            **{"name": name, "label": name.replace("_", " "), "split": "validation", "columns": columns, **changes}
+        )
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -330,7 +330,9 @@ class Study(FrozenModel):
     def check(self) -> Self:
         """Return the study after trying each of its levels; raise LrreportError for the first that cannot be."""
         if len(self.levels) > MOST_LEVELS:
-            raise LrreportError(f"{self.place}: {len(self.levels)} levels are more than a report can show ({MOST_LEVELS})")
+            raise LrreportError(
+                f"{self.place}: {len(self.levels)} levels are more than a report can show ({MOST_LEVELS})"
+            )
         for level in self.levels if self.has_own_loop else ():
             self.settings_of(level)
         for name in (self.decide.metric, self.decide.best_of):
@@ -338,7 +340,7 @@ class Study(FrozenModel):
                 prefixes = ", ".join(f"{prefix}_" for prefix in SPLIT_PREFIXES)
                 raise LrreportError(
                     f"{self.place}: decide = {name!r}: there is no such metric; give one of {', '.join(self.quantities)} "
-                    f"after {prefixes}, or declare it as [metrics.{name}] with better = \"higher\""
+                    f'after {prefixes}, or declare it as [metrics.{name}] with better = "higher"'
                 )
         for name in self.metrics:
             if self.find_metric(name) is None and name not in self.quantities:

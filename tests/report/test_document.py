@@ -175,7 +175,7 @@ def test_findings_are_what_the_page_shows(documents: dict[str, Document], writte
     document = documents["three"]
     findings = json.loads((written["three"] / "findings.json").read_text())
     page = re.sub(r"<[^>]+>", "", "".join(part.html for part in list_parts(document).values()))
-    page = unescape(page)
+    page = unescape(page).replace("\N{NO-BREAK SPACE}", " ")
     for finding in findings["findings"]:
         assert finding["claim"] == "choice" or finding["sentence"] in page
     assert findings["answer"] in page

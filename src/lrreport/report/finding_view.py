@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from lrreport.inference.claims.claim import Finding
 from lrreport.report.svg import escape
 from lrreport.report.table import wrap_table
+from lrreport.report.words import bind_units
 from lrreport.study.formats import capitalize
 
 ARGUMENTS = ("factor", "level", "than", "metric", "value", "than_value", "by")
@@ -44,8 +45,9 @@ def _show_details(finding: Finding, anchor: str) -> str:
     )
     numbers = f"<dl>{evidence}</dl>" if evidence else ""
     rule = f'<a href="#rule-{finding.claim}">rule</a>'
+    sentence = f'{bind_units(escape(finding.sentence))} <a class="anchor" href="#{anchor}">¶</a>'
     return (
-        f'<div popover id="{anchor}"><p>{escape(finding.sentence)} <a class="anchor" href="#{anchor}">¶</a></p>{numbers}'
+        f'<div popover id="{anchor}"><p>{sentence}</p>{numbers}'
         f'<p class="rule">{escape(capitalize(finding.verdict))} by its {rule}.</p></div>'
     )
 
@@ -138,7 +140,7 @@ def list_sentences(findings: Sequence[Finding]) -> str:
     """Return findings as a list of their words, each followed by its sentence."""
     if not findings:
         return ""
-    items = "".join(f"<li>{show_finding(one, sized=False)} · {escape(one.sentence)}</li>" for one in findings)
+    items = "".join(f"<li>{show_finding(one, sized=False)} · {bind_units(escape(one.sentence))}</li>" for one in findings)
     return f'<ul class="findings-list">{items}</ul>'
 
 

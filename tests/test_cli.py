@@ -1,6 +1,7 @@
 """The command line: what it forwards, and one line with status 2 for what it cannot use."""
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -86,7 +87,7 @@ def test_output_that_the_terminal_cannot_show_is_written_plainly(tmp_path: Path)
 
 
 def test_a_closed_standard_error_does_not_put_messages_into_the_output() -> None:
-    command = f"{sys.executable} -P -m lrreport.cli report nowhere.toml 2>&-"
+    command = f"{shlex.quote(sys.executable)} -P -m lrreport.cli report nowhere.toml 2>&-"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
 

@@ -38,7 +38,7 @@ STUDIES: dict[str, tuple[str | bytes, str]] = {
     "a number of 400 digits": (f"[vary]\nlearning_rate = [{'9' * 400}]\n", "vary.learning_rate = "),
     "infinity": ("[vary]\nlearning_rate = [1e400]\n", "vary.learning_rate = inf: input should be a finite number"),
     "no number": ("[vary]\nlearning_rate = [nan]\n", "vary.learning_rate = nan: input should be a finite number"),
-    "a date": ("[vary]\nlearning_rate = [2026-01-01]\n", "vary.learning_rate = datetime.date(2026, 1, 1)"),
+    "a date": ("[vary]\nlearning_rate = [2026-01-01]\n", "vary.learning_rate = [datetime.date(2026, 1, 1)]: give numbers"),
     "a rate as text": ("[vary]\nlearning_rate = ['0.1']\n", "vary.learning_rate = '0.1': input should be a valid number"),
     "a rate without a list": ("[vary]\nlearning_rate = 0.1\n", "vary.learning_rate = 0.1: it should be a list"),
     "no rate": ("[vary]\nlearning_rate = []\n", "vary.learning_rate = []: it is empty"),

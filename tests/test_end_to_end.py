@@ -173,7 +173,7 @@ def test_two_reports_are_compared(outputs: Path, tmp_path: Path) -> None:
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert "settings (" in said
     assert "  epochs: 5 -> 2" in said
-    assert "  seeds: 5 seeds -> 3 seeds" in said
+    assert "  seeds: 5 seeds: 0, 1, 2, 3, 4 -> 3 seeds: 0, 1, 2" in said
     assert "mean of 0.01: " in said
     assert "<h2>settings</h2>" in page.read_text()
     command[4:6] = [str(outputs / "quick"), str(outputs / "quick")]

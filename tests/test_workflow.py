@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from lrreport.errors import LrreportError
+from lrreport.look_history import LOOKS, list_looks, note_look
 from lrreport.record.contents import RunPlace
-from lrreport.study.decide import Look
+from lrreport.study.decide import Decide, Look
 from lrreport.study.study import load_study
-from lrreport.workflow import LOOKS, OWNER, Workflow
+from lrreport.workflow import OWNER, Workflow
 
 SMALL = 'seeds = [0, 1]\n[vary]\nlearning_rate = [0.01, 0.001]\n[fixed]\ndataset = "sample"\nvalidation_size = 500\nepochs = 1\n'
 
@@ -52,22 +53,37 @@ def make_work(tmp_path: Path) -> Workflow:
     return work
 
 
-def place(*keys: str) -> list[RunPlace]:
-    return [RunPlace(0, index, f"../runs/{key}") for index, key in enumerate(keys)]
+def place(first: int, *keys: str) -> list[RunPlace]:
+    return [RunPlace(0, seed, f"../runs/{key}") for seed, key in enumerate(keys, start=first)]
 
 
-def test_earlier_looks_are_those_at_fewer_of_the_same_runs(tmp_path: Path) -> None:
-    work = make_work(tmp_path)
-    looks = [Look(number=1, n_seeds={0: 1}, alpha=0.025), Look(number=2, n_seeds={0: 2}, alpha=0.05 / 6)]
-    noted = [
-        {**looks[0].model_dump(mode="json"), "runs": ["a"]},
-        {**looks[1].model_dump(mode="json"), "runs": ["a", "b"]},
-    ]
-    (work.folder / LOOKS).write_text(json.dumps(noted))
-    assert work._earlier_looks(place("a")) == ()
-    assert work._earlier_looks(place("a", "b")) == (looks[0],)
-    assert work._earlier_looks(place("a", "b", "c")) == tuple(looks)
-    assert work._earlier_looks(place("x", "y")) == ()  # made anew with other code
+def make_look(number: int, n: int, *dropped: int) -> Look:
+    return Look(number=number, n_seeds={0: n}, alpha=0.05 / (number * (number + 1)), dropped=dropped)
+
+
+def test_every_look_at_the_runs_of_a_study_counts_once(tmp_path: Path) -> None:
+    study, folder = make_work(tmp_path).study, tmp_path
+    first, second = make_look(1, 1), make_look(2, 2, 0)
+    note_look(folder, study, place(0, "a"), first)
+    note_look(folder, study, place(0, "a", "b"), second)
+    note_look(folder, study, place(0, "a"), make_look(7, 1))  # the same runs again are the look that is noted
+    assert list_looks(folder, study, place(0, "a")) == ((), first)
+    assert list_looks(folder, study, place(0, "a", "b")) == ((first,), second)
+    assert list_looks(folder, study, place(0, "a", "b", "c")) == ((first, second), None)
+    fewer = list_looks(folder, study, place(0, "b"))[0]
+    assert [look.dropped for look in fewer] == [()]  # the second saw more than these runs
+    others = list_looks(folder, study, place(5, "f", "g"))[0]
+    assert [look.number for look in others] == [1, 2]
+    assert list_looks(folder, study, place(0, "x", "y")) == ((), None)  # the same seeds, made with other code
+
+
+def test_a_study_that_changed_keeps_what_its_looks_spent_and_forgets_what_they_dropped(tmp_path: Path) -> None:
+    study = make_work(tmp_path).study
+    note_look(tmp_path, study, place(0, "a"), make_look(1, 1, 0))
+    changed = study.model_copy(update={"decide": Decide(metric="val_loss")})
+    (look,), same = list_looks(tmp_path, changed, place(0, "a", "b"))
+    assert (look.alpha, look.dropped, same) == (0.025, (), None)
+    assert list_looks(tmp_path, changed, place(0, "a"))[1] == make_look(1, 1)
 
 
 @pytest.mark.slow

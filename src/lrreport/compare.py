@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lrreport.errors import LrreportError
-from lrreport.record.contents import read_contents
+from lrreport.record.contents import Contents, read_contents
 from lrreport.record.files import replace_file
 from lrreport.record.record import read_contents as read_record
 from lrreport.record.store import flatten
@@ -16,6 +16,7 @@ from lrreport.study.formats import count_nouns, list_words
 from lrreport.study.metrics import Metric, find_metric
 
 FINDINGS = "findings.json"
+SHOWN_SEEDS = 12
 SHOWN = 40  # rows of a kind that are printed; the page has all
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -154,6 +155,9 @@ def _compare_texts(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[C
 def _compare_numbers(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
     """Yield the means of levels and the effects of findings that moved, with by how much."""
     metric = find_metric(str(new["decision"]["metric"]))
+    if old["decision"]["metric"] != new["decision"]["metric"]:
+        yield Change("metric that decides", str(old["decision"]["metric"]), str(new["decision"]["metric"]))
+        return
     means = [{row["name"]: row.get("mean") for row in one["decision"]["table"]} for one in (old, new)]
     for name in (name for name in means[0] if name in means[1]):
         yield from _compare_number(f"mean of {name}", means[0][name], means[1][name], metric)
@@ -190,7 +194,7 @@ def _describe_behind(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
         f"vary.{factor.name}": list_words([factor.format(one) for one in factor.values]) for factor in study.factors
     }
     settings |= {
-        "seeds": count_nouns(len({run.seed for run in contents.runs}), "seed"),
+        "seeds": _list_seeds(contents),
         "runs": str(len(contents.runs)),
     }
     settings |= {f"decide.{name}": str(value) for name, value in study.decide.model_dump().items()}
@@ -201,11 +205,17 @@ def _describe_behind(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
     return settings, {name: list_words(sorted(values)) for name, values in behind.items()}
 
 
+def _list_seeds(contents: Contents) -> str:
+    seeds = sorted({run.seed for run in contents.runs if not run.fresh}, key=str)
+    shown = ", ".join(map(str, seeds[:SHOWN_SEEDS]))
+    return f"{count_nouns(len(seeds), 'seed')}: {shown}{' ...' if len(seeds) > SHOWN_SEEDS else ''}"
+
+
 def _list_identity(folder: Path) -> dict[str, str]:
     try:
         identity = read_record(folder).get("identity", {})
     except LrreportError:
         return {}
-    digests = {f"code of {name}": digest[:12] for name, digest in identity.get("producer", {}).items()}
+    digests = {f"code of {name}": digest[:12] for name, digest in identity.get("producer", {}).items() if name != "run"}
     digests |= {f"data in {name}": digest[:12] for name, digest in identity.get("data", {}).items()}
     return digests | {str(name): str(value) for name, value in identity.get("versions", {}).items()}

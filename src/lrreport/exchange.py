@@ -26,27 +26,30 @@ def load(folder: Path | str) -> tuple[pd.DataFrame, pd.DataFrame]:
     return frame_runs(load_kept(place, read_contents(place)))
 
 
-def load_kept(folder: Path, contents: Contents) -> list[KeptRecord]:
-    """Return the records that a report's folder names, in its order; raises LrreportError for one that is broken."""
-    kept = []
+def load_kept(folder: Path, contents: Contents) -> list[tuple[int | str, KeptRecord]]:
+    """Return the records that a report's folder names with their seeds, in its order, without those of a confirmation.
+
+    Raises LrreportError for one that is broken.
+    """
+    kept: list[tuple[int | str, KeptRecord]] = []
     for place in contents.runs:
-        seeds = {run.record.seed: run for run in load_runs(folder / place.folder)}
-        if place.seed not in seeds:
+        runs = load_runs(folder / place.folder)
+        own = [run for run in runs if len(runs) == 1 or run.record.seed == place.seed]
+        if not own:
             raise LrreportError(f"{folder / CONTENTS}: {place.folder} has no seed {place.seed}; make the report again")
-        kept.append(seeds[place.seed])
+        if not place.fresh:  # those of a confirmation took no part in the choice
+            kept.append((place.seed, own[0]))
     return kept
 
 
-def frame_runs(kept: list[KeptRecord]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def frame_runs(kept: list[tuple[int | str, KeptRecord]]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return records as the two frames of `load`."""
     runs, parts = [], []
-    for one in kept:
-        record, key = one.record, f"{one.record.identity.key}"
+    for seed, one in kept:
+        record, key = one.record, one.record.identity.key
         settings = {f"setting.{name}": _as_cell(value) for name, value in flatten(record.settings).items()}
         final = {f"final.{name}": value for name, value in record.final.items()}
-        runs.append(
-            {"run": key, "status": record.status, "reason": record.reason, "seed": record.seed, **settings, **final}
-        )
+        runs.append({"run": key, "status": record.status, "reason": record.reason, "seed": seed, **settings, **final})
         for series in record.history:
             values = [math.nan if value is None else value for value in series.values]
             parts.append(pd.DataFrame(

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pydantic import ValidationError
 
+from lrreport import __version__
 from lrreport.errors import LrreportError
 from lrreport.record.contents import Contents, ImportNote, RunPlace
 from lrreport.record.files import replace_file
 from lrreport.record.provenance import Identity, digest_text
-from lrreport.record.record import RECORD, RunRecord, Series, save_record
+from lrreport.record.record import RunRecord, Series, load_record, save_record
 from lrreport.sources import Import, ImportSpec, inspect, print_grid, read_import, write_study
 from lrreport.sources.folder import Folder
 from lrreport.study.factors import thaw
@@ -38,7 +40,9 @@ def write_import(folder: Path, source: str | None, name: str | None) -> int:
     paths: tuple[str, ...] = ("**",)
     if folder.is_file():
         folder, paths = folder.parent, (folder.name,)
-    name = name or re.sub(r"[^A-Za-z0-9._+-]+", "-", folder.resolve().name).strip("-.") or "imported"
+    name = (name or folder.resolve().name).removesuffix(".toml")
+    name = re.sub(r"[^A-Za-z0-9._+-]+", "-", name).strip("-._+")[:60] or "imported"
+    name = "imported" if name == "study" else name
     name = f"imported_{name}" if name in RESERVED_NAMES else name
     target = Path.cwd() / f"{name}.toml"
     if target.exists():
@@ -71,8 +75,6 @@ def import_runs(study: Study, folder: Path) -> Contents:
         seeds = study.seeds.listed
         imported = read_import(spec, study.folder, metrics=study.metrics, vary=study.vary, seeds=seeds)
         _check_metric(study, imported)
-        shutil.rmtree(folder / FOLDER, ignore_errors=True)
-        (folder / FOLDER).mkdir(parents=True)
         known = {
             "made_from": made_from,
             "runs": _save_runs(study, imported, folder),
@@ -91,16 +93,19 @@ def _fingerprint(study: Study, spec: ImportSpec) -> str:
     files = Folder(study.folder / spec.folder).select(spec.paths)
     stats = [(path, (files.root / path).stat()) for path in sorted(files.paths)]
     seen = [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats]
-    return digest_text(json.dumps([study.digest(), list(study.seeds.initial), seen]))
+    return digest_text(json.dumps([__version__, study.digest(), study.seeds.model_dump(), seen]))
 
 
 def _read_noted(folder: Path, made_from: str) -> dict[str, Any] | None:
     """Return what import.json says if it was written for just this and its records are there."""
     try:
         noted: dict[str, Any] = json.loads((folder / NOTED).read_text(encoding="utf-8"))
-        whole = all((folder / run["folder"] / RECORD).is_file() for run in noted["runs"])
-        return noted if noted["made_from"] == made_from and whole else None
-    except (OSError, ValueError, KeyError, TypeError):
+        if noted["made_from"] != made_from:
+            return None
+        for run in noted["runs"]:
+            load_record(folder / run["folder"])
+        return noted
+    except (OSError, ValueError, KeyError, TypeError, LrreportError):
         return None
 
 
@@ -119,7 +124,7 @@ def _save_runs(study: Study, imported: Import, folder: Path) -> list[dict[str, A
     history = dict(tuple(imported.history.groupby("run", observed=True)))
     finals = [name for name in imported.metrics if f"final.{name}" in imported.runs.columns]
     settings = [name for name in imported.runs.columns if name.startswith("setting.")]
-    places = []
+    made: list[tuple[int, int | str, RunRecord]] = []
     for row in imported.runs.to_dict("records"):
         values = imported.grid.levels[int(row["level"])].values
         level = levels.get(_level_key(values))
@@ -128,24 +133,32 @@ def _save_runs(study: Study, imported: Import, folder: Path) -> list[dict[str, A
         seed = int(row["seed"]) if str(row["seed"]).isdecimal() else None
         label: int | str = seed if seed is not None else str(row["seed"]) or f"repeat {int(row['replicate']) + 1}"
         own = {name.removeprefix("setting."): _as_plain(row[name]) for name in settings if not _is_missing(row[name])}
-        record = RunRecord(
-            identity=Identity(settings=own, seed=seed, producer={"run": digest_text(f"{row['source']} {row['run']}")}),
-            settings=own,
-            seed=seed,
-            replicate=int(row["replicate"]),
-            status=row["status"],
-            reason=str(row["reason"] or ""),
-            metrics=imported.metrics,
-            history=tuple(_make_series(history.get(row["run"]), imported.metrics)),
-            final={name: float(row[f"final.{name}"]) for name in finals if math.isfinite(row[f"final.{name}"])},
-            facts={} if _is_missing(row["seconds"]) else {"wall_seconds": float(row["seconds"])},
-        )
-        place = f"{FOLDER}/{record.identity.key}"
-        save_record(folder / place, record, {})
-        places.append({"level": level, "seed": label, "folder": place})
-    if not places:
+        fields: dict[str, Any] = {
+            "identity": Identity(
+                settings=own, seed=seed, producer={"run": digest_text(f"{row['source']} {row['run']}")}
+            ),
+            "settings": own,
+            "seed": seed,
+            "replicate": int(row["replicate"]),
+            "status": row["status"],
+            "reason": str(row["reason"] or "")[:500],
+            "metrics": imported.metrics,
+            "history": tuple(_make_series(history.get(row["run"]), imported.metrics)),
+            "final": {name: float(row[f"final.{name}"]) for name in finals if math.isfinite(row[f"final.{name}"])},
+            "facts": {} if _is_missing(row["seconds"]) else {"wall_seconds": float(row["seconds"])},
+        }
+        try:
+            made.append((level, label, RunRecord(**fields)))
+        except ValidationError as err:
+            problem = err.errors()[0]["msg"].removeprefix("Value error, ")
+            raise LrreportError(f"{row['source']}: the run {row['run']} cannot be kept: {problem}") from err
+    if not made:
         raise LrreportError(f"{study.place}: the logs have no run of a level that [vary] lists")
-    return places
+    shutil.rmtree(folder / FOLDER, ignore_errors=True)
+    (folder / FOLDER).mkdir(parents=True)
+    for _, _, record in made:
+        save_record(folder / FOLDER / record.identity.key, record, {})
+    return [{"level": level, "seed": label, "folder": f"{FOLDER}/{one.identity.key}"} for level, label, one in made]
 
 
 def _make_series(history: pd.DataFrame | None, metrics: Mapping[str, Metric]) -> list[Series]:

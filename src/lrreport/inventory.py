@@ -15,7 +15,7 @@ from lrreport.record.locks import describe_owner, is_held
 from lrreport.record.record import read_contents
 from lrreport.record.store import Store, flatten
 from lrreport.study.factors import label_setting
-from lrreport.study.formats import count_nouns, format_rate, format_setting
+from lrreport.study.formats import count_nouns, format_setting
 from lrreport.study.settings import Training
 from lrreport.study.study import load_study
 from lrreport.workflow import WANTED, Workflow, notify
@@ -91,9 +91,9 @@ def prune_runs(outputs: Path, confirmed: bool, ask: Callable[[str], str] = input
         print(f"Nothing to remove: every run in {store.root} is used.")
         return 0
     found = _count(unused)
-    if not confirmed and not sys.stdin.isatty():
+    if not confirmed and (sys.stdin is None or not sys.stdin.isatty()):
         raise LrreportError(f"{found}: nothing removed, since nobody can be asked here; add --yes to remove them")
-    if not confirmed and ask(f"Remove {found}? [y/N] ").strip().lower() not in ("y", "yes"):
+    if not confirmed and not _agrees(ask, f"Remove {found}? [y/N] "):
         print("Nothing removed.")
         return 0
     still = {entry.key for entry in _list_unused(store, outputs)}
@@ -104,6 +104,13 @@ def prune_runs(outputs: Path, confirmed: bool, ask: Callable[[str], str] = input
     )
     print(f"Removed {_count(removed)}{more}.")
     return 0
+
+
+def _agrees(ask: Callable[[str], str], question: str) -> bool:
+    try:
+        return ask(question).strip().lower() in ("y", "yes")
+    except EOFError:  # Ctrl-D
+        return False
 
 
 def _list_unused(store: Store, outputs: Path) -> list[Entry]:
@@ -153,14 +160,15 @@ def describe_record(entry: Entry) -> str:
         return f"damaged: {entry.problem}"
     identity = entry.contents.get("identity", {})
     settings = entry.contents.get("settings", identity.get("settings", identity.get("parameters", {})))
-    seeds = settings.get("seeds", [entry.contents.get("seed")])
+    seeds = settings.get("seeds")
+    seeds = seeds if isinstance(seeds, list) and seeds else [entry.contents.get("seed")]
     parts = [str(settings["dataset"])] if "dataset" in settings else []
     if entry.contents.get("kind") == "range test":
         parts.append(f"range test, {count_nouns(len(seeds), 'seed')}, {settings['steps']} steps")
     else:
-        parts += [f"learning rate {format_rate(settings['learning_rate'])}"] if "learning_rate" in settings else []
+        parts += [f"learning rate {format_setting(settings['learning_rate'])}"] if "learning_rate" in settings else []
         parts.append(f"seed {seeds[0]}" if len(seeds) == 1 else count_nouns(len(seeds), "seed"))
-        parts += [count_nouns(settings["epochs"], "epoch")] if "epochs" in settings else []
+        parts += [count_nouns(settings["epochs"], "epoch")] if isinstance(settings.get("epochs"), int) else []
     return ", ".join([*parts, *list_own_settings(settings)])
 
 

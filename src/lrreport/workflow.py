@@ -7,13 +7,14 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
 from lrreport.errors import FailedError, LrreportError
+from lrreport.look_history import list_looks, note_look
 from lrreport.project import choose_outputs
 from lrreport.record.contents import CONTENTS, Contents, RunPlace
 from lrreport.record.files import replace_file
@@ -33,7 +34,7 @@ from lrreport.training.check import check_setups, find_data
 if TYPE_CHECKING:
     from lrreport.inference.choice import Decision
 
-OWNER, WANTED, LOOKS, STAGING = ".study", "wanted.json", "looks.json", ".making-"
+OWNER, WANTED, STAGING = ".study", "wanted.json", ".making-"
 SeedsByLevel = dict[int, tuple[int, ...]]
 
 
@@ -228,26 +229,19 @@ class Workflow:
             for run in runs
             if run.level is None and run.name not in failures
         }
-        return Contents(self.study, tuple(places), tests, self._earlier_looks(places), dict(failures))
+        return Contents(self.study, tuple(places), tests, self._list_looks(places), dict(failures))
 
-    def _earlier_looks(self, places: Sequence[RunPlace]) -> tuple[Look, ...]:
-        """Return the looks at this study before the one at these runs; looks at runs that were made anew do not count."""
-        keys = {Path(place.folder).name for place in places if not place.fresh}
-        looks: list[Look] = []
-        for look, seen in _read_looks(self.folder):
-            if not seen <= keys:
-                break  # other code, data or settings, or fewer seeds: what was seen there says nothing of these
-            if seen == keys:
-                break
-            looks.append(look)
-        return tuple(looks)
+    def _list_looks(self, places: Sequence[RunPlace]) -> tuple[Look, ...]:
+        """Return the looks at this study before the one at these runs, and that one if it was taken already."""
+        earlier, same = list_looks(self.folder, self.study, places)
+        return earlier if same is None else (*earlier, same)
 
     def _add_seeds(self, contents: Contents, seeds: SeedsByLevel) -> SeedsByLevel | None:
         """Return more seeds for the levels that may still be the best; None if the study is decided or has all its seeds."""
         from lrreport.inference.looks import choose_next
 
         decision = self._decide(contents)
-        self._remember(contents, decision.look)
+        note_look(self.folder, self.study, contents.runs, decision.look)
         n_next = choose_next(decision, {index: len(own) for index, own in seeds.items()}, self.study.seeds.n_most)
         if n_next is None:
             return None
@@ -285,7 +279,8 @@ class Workflow:
         """Return what a report on logs is made from: their runs as records in the report's folder."""
         from lrreport.imports import import_runs
 
-        return import_runs(self.study, self.folder)
+        contents = import_runs(self.study, self.folder)
+        return replace(contents, looks=self._list_looks(contents.runs))
 
     def _choose_cluster(self) -> Callable[[Notify], AbstractContextManager[Executor]] | None:
         """Return what opens the cluster that the user named, if there is one."""
@@ -298,33 +293,25 @@ class Workflow:
         text = contents.to_text()
         records = [self.folder / place.folder / RECORD for place in contents.runs]
         records += [self.folder / place / RECORD for place in contents.range_tests.values()]
-        made_from = freshness.fingerprint(text, records)
+        earlier, _ = list_looks(self.folder, self.study, contents.runs)  # the same look again is no other report
+        made_from = freshness.fingerprint(replace(contents, looks=earlier).to_text(), records)
         answer = freshness.read_answer(self.folder, made_from)
         if answer is None:
             freshness.break_seal(self.folder)  # what follows is a mixture until it ends
             replace_file(self.folder / CONTENTS, text.encode())
             self.write_report(stopping)
+            if (look := freshness.read_look(self.folder)) is not None:
+                note_look(self.folder, self.study, contents.runs, look)
             freshness.seal(self.folder, made_from)
             answer = freshness.read_answer(self.folder, made_from)
             if answer is None:
                 raise FailedError(f"{self.folder}: the report changed while it was written; repeat the command")
-            self._remember(contents, freshness.read_look(self.folder))
         if self.options.summary or os.environ.get("GITHUB_STEP_SUMMARY"):
             self._publish_summary()
         if not self.options.summary:
             print(answer)
         print(self.folder / freshness.PAGE)
         return 1 if failures else 0
-
-    def _remember(self, contents: Contents, look: Look | None) -> None:
-        """Note a look at the study in its folder, with the keys of the runs that it saw."""
-        if look is None:
-            return
-        keys = sorted({Path(place.folder).name for place in contents.runs if not place.fresh})
-        looks = [(one, seen) for one, seen in _read_looks(self.folder) if seen < set(keys)]
-        looks.append((look, set(keys)))
-        text = json.dumps([one.model_dump(mode="json") | {"runs": sorted(seen)} for one, seen in looks], indent=1)
-        replace_file(self.folder / LOOKS, f"{text}\n".encode())
 
     def write_report(self, stopping: Event) -> None:
         """Write all files of the report in a folder beside the old ones; they then replace them one by one, the page last."""
@@ -370,15 +357,6 @@ class Workflow:
         if path := os.environ.get("GITHUB_STEP_SUMMARY"):
             with Path(path).open("a", encoding="utf-8") as file:
                 file.write(f"{text}\n")
-
-
-def _read_looks(folder: Path) -> list[tuple[Look, set[str]]]:
-    """Return the looks noted in a report's folder, each with the keys of the runs that it saw; [] where none can be read."""
-    try:
-        noted = json.loads((folder / LOOKS).read_text(encoding="utf-8"))
-        return [(Look.model_validate({k: v for k, v in one.items() if k != "runs"}), set(one["runs"])) for one in noted]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return []
 
 
 def _open_cluster(scheduler: Address, notify: Notify) -> AbstractContextManager[Executor]:

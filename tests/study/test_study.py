@@ -272,3 +272,34 @@ def test_a_study_is_called_as_its_file_or_folder(tmp_path: Path, path: str, name
     file.write_text('file = "x"\n' + file.read_text())
     with pytest.raises(LrreportError, match="unknown key file"):
         load_study(file)
+
+
+def test_settings_of_other_programs_keep_their_names(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        '[producer]\ncommand = "train {momentum} {seed}"\n[vary]\nmomentum = [0.0, 0.9]\n[fixed]\nweight_decay = 0.1\n'
+    )
+    study = load_study(file)
+    assert study.settings_of(study.levels[1]) == {"weight_decay": 0.1, "momentum": 0.9}
+    assert [factor.name for factor in study.factors] == ["momentum"]
+    file.write_text('[import]\nfrom = "table"\n[vary]\nweight_decay = [0.0, 0.1]\n')
+    assert [factor.name for factor in load_study(file).factors] == ["weight_decay"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[vary]\nlearning_rate = [[0.1, 0.2]]\n",
+        "[vary]\nlearning_rate = [2024-01-01]\n",
+        "[vary]\nlearning_rate = [0.1]\n[fixed]\nstart = 2024-01-01\n",
+        "[vary]\noptimizer = [{ name = 'sgd', learning_rate = ['0.1', 0.2] }]\n",
+        "[producer]\ncommand = 'x {a}'\n[vary]\na = [1, 2]\n[fixed]\nb = inf\n",
+        "[margins]\nloss = 0.1\n[metrics]\nloss = 0.1\n[vary]\nlearning_rate = [0.1]\n",
+    ],
+)
+def test_values_that_no_record_could_hold_are_refused_in_one_line(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(text)
+    with pytest.raises(LrreportError) as error:
+        load_study(file)
+    assert "\n" not in str(error.value)

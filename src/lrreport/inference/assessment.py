@@ -144,6 +144,12 @@ class Assessment:
         return estimate_mean(own, n_tests, self.resolutions[metric]), "seeds"
 
 
+def _average_arrivals(arrivals: pd.DataFrame, trained: pd.DataFrame) -> "pd.Series[float]":
+    """Return when each level arrives on average over its seeds that trained; NaN if one of them never does."""
+    means = {level: arrivals[level][trained[level].notna()].mean(skipna=False) for level in arrivals}
+    return pd.Series(means, dtype=float)
+
+
 def assess(measurements: Measurements) -> Assessment:
     """Return what findings need to know of measurements."""
     curves = collect_curves(measurements)
@@ -154,7 +160,9 @@ def assess(measurements: Measurements) -> Assessment:
     outcomes, trained = count_failures(measurements, deciding, limit)
     target = _find_target(measurements, trained, curves)
     arrivals = _find_arrivals(measurements, trained, curves, target)
-    decision = decide(measurements, outcomes, trained, None if arrivals is None else arrivals.mean(skipna=False))
+    decision = decide(
+        measurements, outcomes, trained, None if arrivals is None else _average_arrivals(arrivals, trained)
+    )
     loss = measurements.find_loss()
     scores = {name: table.where(trained.notna()) for name, table in tables.items()}
     declared = measurements.resolution

@@ -104,7 +104,7 @@ def share_error(measurements: Measurements, n_seeds: Mapping[int, int]) -> Look:
     looks = measurements.looks
     if looks and looks[-1].n_seeds == dict(n_seeds):
         return looks[-1]
-    number = len(looks) + 1
+    number = max((look.number for look in looks), default=0) + 1
     dropped = tuple(sorted({index for look in looks for index in look.dropped}))
     only = measurements.most_seeds is not None and max(n_seeds.values(), default=0) >= measurements.most_seeds
     alpha = ALPHA if number == 1 and only else find_share(number)
@@ -130,7 +130,7 @@ def decide(
     by_value = _group_by_second(measurements, decision.compared)
     n_comparisons = sum(max(0, len(levels) - 1) for levels in by_value.values())
     within = {
-        value: _decide_among(measurements, table, trained, look, levels, arrivals, n_comparisons)
+        value: _decide_among(replace(measurements, looks=()), table, trained, look, levels, arrivals, n_comparisons)
         for value, levels in by_value.items()
     }
     return replace(decision, within=within)

@@ -95,7 +95,7 @@ def list_next(factor: Factor, side: Side, n: int = 2) -> list[Any]:
         found = [_round(end * power) for power in powers]
     else:
         found = [float(f"{end + (end - inner) * i:.12g}") for i in range(1, n + 1)]
-    found = [value for value in found if value > 0 or ordered[0] <= 0]
+    found = [value for value in found if value > 0 or ordered[0] < 0]
     return list(dict.fromkeys(round(value) for value in found if round(value) not in ordered)) if whole else found
 
 

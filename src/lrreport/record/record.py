@@ -205,7 +205,7 @@ def load_runs(folder: Path) -> list[KeptRecord]:
     if contents.get("schema_version") == 1:
         try:
             runs = convert_record(contents, folder)
-        except (ValidationError, KeyError, TypeError, AttributeError, ValueError) as err:
+        except (ValidationError, LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as err:
             raise LrreportError(f"{folder / RECORD}: not a valid record of schema 1; make the run again") from err
         for run in runs:
             _check_arrays(folder, run.record)

@@ -143,7 +143,9 @@ class Document:
         """The answer, what speaks for and against it, the decision figure, and what to do next."""
         answer, paragraph, step = self.story.answer.text, self.story.tradeoffs.text, self.story.next_step
         html = f'<p class="kicker">{escape(self.kicker)}</p>\n<h1 id="answer">{bind_units(escape(answer))}</h1>\n'
-        html += f'<p class="trade-offs">{bind_units(mark_terms(escape(paragraph), self._terms))}</p>\n' if paragraph else ""
+        html += (
+            f'<p class="trade-offs">{bind_units(mark_terms(escape(paragraph), self._terms))}</p>\n' if paragraph else ""
+        )
         html += self.decision_figure.to_html() if self.decision_figure is not None else ""
         if step.text:
             command = escape(self.command)

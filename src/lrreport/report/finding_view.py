@@ -140,7 +140,9 @@ def list_sentences(findings: Sequence[Finding]) -> str:
     """Return findings as a list of their words, each followed by its sentence."""
     if not findings:
         return ""
-    items = "".join(f"<li>{show_finding(one, sized=False)} · {bind_units(escape(one.sentence))}</li>" for one in findings)
+    items = "".join(
+        f"<li>{show_finding(one, sized=False)} · {bind_units(escape(one.sentence))}</li>" for one in findings
+    )
     return f'<ul class="findings-list">{items}</ul>'
 
 

@@ -20,7 +20,9 @@ TERMS = {
 def bind_units(html: str) -> str:
     """Return HTML in which no line breaks between a number and its unit, or inside "n = 5"."""
     html = re.sub(r"(?<=\d) (?=%|(?:points|nats|epochs|seeds)\b)", "&nbsp;", html)
-    return html.replace("n = ", "n&nbsp;=&nbsp;").replace("p = ", "p&nbsp;=&nbsp;").replace("p &lt; ", "p&nbsp;&lt;&nbsp;")
+    return (
+        html.replace("n = ", "n&nbsp;=&nbsp;").replace("p = ", "p&nbsp;=&nbsp;").replace("p &lt; ", "p&nbsp;&lt;&nbsp;")
+    )
 
 
 def mark_terms(html: str, seen: set[str]) -> str:

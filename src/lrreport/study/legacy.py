@@ -32,10 +32,12 @@ def upgrade_settings(settings: dict[str, Any]) -> tuple[dict[str, Any], list[str
     if "seed" in vary and "seeds" not in settings:
         settings["seeds"] = vary.pop("seed")
         notes.append("vary.seed is now the key seeds = [0, 1, 2] above the tables")
-    if isinstance(margins := settings.pop("margins", None), dict):
-        metrics = {**settings.get("metrics", {})}
+    there = settings.get("metrics", {})
+    if isinstance(margins := settings.pop("margins", None), dict) and isinstance(there, dict):
+        metrics = {name: {**table} if isinstance(table, dict) else table for name, table in there.items()}
         for name, margin in margins.items():
-            metrics[name] = {**metrics.get(name, {}), "margin": margin}
+            table = metrics.get(name, {})
+            metrics[name] = {**table, "margin": margin} if isinstance(table, dict) else table
             notes.append(f"margins.{name} is now margin in a table [metrics.{name}]")
         settings["metrics"] = metrics
     elif margins is not None:

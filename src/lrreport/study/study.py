@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from lrreport.project import find_checkout, find_studies
 from lrreport.study.decide import Decide, Published
 from lrreport.study.factors import Factor, Level, freeze, label_setting, name_level, thaw
 from lrreport.study.frozen import FrozenModel
-from lrreport.study.legacy import MOVED, upgrade_settings
+from lrreport.study.legacy import DEFAULT_NAMES, MOVED, upgrade_settings
 from lrreport.study.metrics import (
     QUANTITIES,
     SPLIT_PREFIXES,
@@ -162,10 +163,13 @@ class Study(FrozenModel):
             return {"listed": tuple(seeds)}
         return seeds
 
-    @field_validator("vary", mode="before")
+    @model_validator(mode="before")
     @classmethod
-    def _flatten(cls, vary: Any) -> Any:
-        return _flatten_tables(vary) if isinstance(vary, dict) else vary
+    def _flatten(cls, settings: Any) -> Any:
+        if isinstance(settings, dict) and isinstance(settings.get("vary"), dict):
+            own = settings.get("producer") is None and settings.get("import") is None
+            return {**settings, "vary": _flatten_tables(settings["vary"], own)}
+        return settings
 
     @field_validator("published", mode="before")
     @classmethod
@@ -198,7 +202,7 @@ class Study(FrozenModel):
         values = self.vary.get(name, ())
         if name == "learning_rate":
             rates = {rate for own in self.vary.values() for value in own for rate in _list_rates(value)}
-            values = tuple(dict.fromkeys((*values, *sorted(rates, reverse=True))))
+            values = tuple(dict.fromkeys((*map(freeze, values), *sorted(rates, reverse=True))))
             values = values or (self.fixed.get(name, Training().learning_rate),)
         plain = tuple(_without_rates(value) for value in values)
         numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in plain)
@@ -230,7 +234,7 @@ class Study(FrozenModel):
         settings: dict[str, Any] = json.loads(json.dumps(self.fixed, default=list))
         singles = {name: values[0] for name, values in self.vary.items() if name not in level.values}
         for name, value in {**singles, **level.values}.items():
-            _set_path(settings, name, thaw(value))
+            _set_path(settings, name, thaw(value), self.has_own_loop)
         if not self.has_own_loop:
             return settings
         training = parse_settings(Training, settings, self.place, locate=self._locate)
@@ -313,9 +317,16 @@ class Study(FrozenModel):
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         factors = [name for name, values in self.vary.items() if len(values) > 1]
+        for name, value in self.fixed.items():
+            if not _is_plain(value):
+                raise ValueError(f"fixed.{name}: give finite numbers, texts, true or false, lists or tables")
         for name, values in self.vary.items():
             if not values:
                 raise ValueError(f"vary.{name}: it is empty")
+            if any(
+                not _is_plain(value) or not all(_is_number(rate) for rate in _list_rates(value)) for value in values
+            ) and not any(isinstance(value, float) for value in values):
+                raise ValueError(f"vary.{name}: give numbers, texts, true or false, lists or tables")
             frozen = [freeze(value) for value in values]
             if repeated := [value for place, value in enumerate(frozen) if value in frozen[:place]]:
                 raise ValueError(f"vary.{name}: {thaw(repeated[0])!r} appears twice")
@@ -350,7 +361,7 @@ class Study(FrozenModel):
         return self
 
     def _check_published(self, values: dict[str, Any], numbers: dict[str, float]) -> None:
-        named = {resolve_name(name): value for name, value in values.items()}
+        named = {resolve_name(name) if self.has_own_loop else name: value for name, value in values.items()}
         shown = ", ".join(f"{name} = {value}" for name, value in values.items())
         if not any(all(level.values.get(name) == value for name, value in named.items()) for level in self.levels):
             there = ", ".join(level.name for level in self.levels[:20])
@@ -421,14 +432,31 @@ def resolve_name(name: str) -> str:
     return SHORT_NAMES.get(name, name)
 
 
-def _flatten_tables(vary: dict[str, Any]) -> dict[str, Any]:
-    """Return {"optimizer.momentum": [...]} for {"optimizer": {"momentum": [...]}}, short names as paths."""
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_plain(value: Any) -> bool:
+    """Return whether a value can stand in a record: a finite number, a text, a truth value, or lists and tables of these."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_plain(inner) for key, inner in value.items())
+    return (
+        all(map(_is_plain, value))
+        if isinstance(value, list | tuple)
+        else value is None or isinstance(value, bool | int | str)
+    )
+
+
+def _flatten_tables(vary: dict[str, Any], own: bool) -> dict[str, Any]:
+    """Return {"optimizer.momentum": [...]} for {"optimizer": {"momentum": [...]}}; short names of our `own` loop as paths."""
     flat: dict[str, Any] = {}
     for name, values in vary.items():
         if isinstance(values, dict):
             flat |= {f"{name}.{option}": own for option, own in values.items()}
         else:
-            flat[resolve_name(name)] = values
+            flat[resolve_name(name) if own else name] = values
     return flat
 
 
@@ -444,14 +472,16 @@ def _without_rates(value: Any) -> Any:
     return {key: one for key, one in value.items() if key != "learning_rate"}
 
 
-def _set_path(settings: dict[str, Any], path: str, value: Any) -> None:
-    """Set a setting by its path: "optimizer.momentum" is the key momentum of the table optimizer."""
+def _set_path(settings: dict[str, Any], path: str, value: Any, own: bool) -> None:
+    """Set a setting by its path: "optimizer.momentum" is the key momentum of the table optimizer.
+
+    In our `own` loop a table that is not there is that of its default name.
+    """
     table, _, option = path.rpartition(".")
     if not table:
         settings[path] = value
         return
-    defaults = {"model": "mlp", "loss": "cross_entropy", "optimizer": "adam", "schedule": "constant"}
-    inner = settings.get(table, defaults.get(table, {}))
+    inner = settings.get(table, DEFAULT_NAMES.get(table, {}) if own else {})
     settings[table] = {**(inner if isinstance(inner, dict) else {"name": inner}), option: value}
 
 
@@ -504,7 +534,8 @@ def load_study(path: Path | str) -> Study:
         raise LrreportError(f"{path}: not a TOML file: {problem}; lrreport new NAME writes an example") from err
     if reserved := [key for key in ("file", "notes") if key in settings]:
         raise LrreportError(f"{path}: unknown key {reserved[0]}")
-    upgraded, notes = upgrade_settings(settings)
+    own = "producer" not in settings and "import" not in settings  # other programs have settings of the same names
+    upgraded, notes = upgrade_settings(settings) if own else (settings, [])
     given = {"name": name_study(file.resolve()), **upgraded, "file": file.resolve(), "notes": tuple(notes)}
     return parse_study(given, str(path))
 

@@ -41,7 +41,7 @@ def best_rate_moves(assessment: Assessment) -> Result:
     """The best value of the first factor is another one at some value of the second than at some other."""
     first, second = _require_two_factors(assessment)
     measurements, within = assessment.measurements, assessment.decision.within
-    usable = {value: part for value, part in within.items() if len(part.compared) > 1}
+    usable = {value: part for value, part in within.items() if len(part.compared) > 1 and part.leader is not None}
     if len(usable) < 2:
         raise Untestable(f"fewer than two values of {second.label} have two {first.label}s to compare")
     if max(int(part.table.n[part.leader]) for part in usable.values()) < 2:

@@ -19,6 +19,7 @@ from lrreport.record.files import replace_file
 from lrreport.record.provenance import Identity
 from lrreport.study.frozen import FrozenModel
 from lrreport.study.metrics import Metric, find_metric
+from lrreport.study.parsing import shorten
 
 SCHEMA_VERSION = 2
 RECORD, ARRAYS, PROGRESS = "record.json", "arrays.npz", "progress"
@@ -255,7 +256,7 @@ def _parse(folder: Path, contents: dict[str, Any], model: type[R]) -> R:
         record = model.model_validate(contents)
     except ValidationError as err:
         error = err.errors()[0]
-        place = ".".join(map(str, error["loc"]))[:80] or "record"
+        place = shorten(".".join(map(str, error["loc"]))) or "record"
         problem = f"{place}: {error['msg'].removeprefix('Value error, ')}"
         raise LrreportError(f"{folder / RECORD}: not a valid record: {problem}; make the run again") from err
     except RecursionError as err:

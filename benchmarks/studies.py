@@ -103,6 +103,7 @@ def share_overhead(study: Study, folder: Path) -> float:
     """Return which share of one run passes outside its cells and in the one that imports: Papermill, kernel, imports."""
     settings = study.settings_of(study.levels[0])
     parameters = {name: settings[name] for name in ("learning_rate", "dataset", "batch_size", "epochs")}
+    parameters["settings"] = {"validation_size": settings["validation_size"]}
     executed = folder / "one.ipynb"
     total = time_call(lambda: execute_notebook(find_notebook(TRAINING_NOTEBOOK), executed, parameters))
     cells = [cell for cell in json.loads(executed.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]

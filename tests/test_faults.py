@@ -215,10 +215,10 @@ def test_a_failed_run_is_named_and_the_report_made_without_it(tmp_path: Path) ->
     assert f"; see {notebook} and execution.log beside it" in err
     assert notebook.exists()
     assert notebook.with_name("execution.log").exists()
-    assert out.startswith("Without 0.01, whose run is missing: ")
     findings = json.loads((tmp_path / "small/findings.json").read_text())
-    assert "There is no run at 0.01." in json.dumps(findings)
-    assert "0.01" in findings["answer"]
+    assert out.startswith(findings["answer"])
+    assert "2 runs are missing (0.01)." in json.dumps(findings)
+    assert "2 of 4 runs finished" in findings["kicker"]
     kept = list_records(tmp_path)
     status, out, err = finish(tmp_path)
     assert status == 0, err
@@ -324,7 +324,11 @@ def test_too_little_memory_is_named(tmp_path: Path) -> None:
 
     status, _, err = finish(tmp_path, prepare=limit)
     assert status == 1
-    assert err.count("out of memory, so run fewer at once with --jobs 1") == 2
+    named = err.count("out of memory, so run fewer at once with --jobs 1")
+    gave_up = err.count(
+        "its kernel gave up (SIGABRT), as libraries do when memory runs out: then run fewer with --jobs 1"
+    )
+    assert named + gave_up == 2, err
     assert finish(tmp_path)[0] == 0
 
 
@@ -335,7 +339,7 @@ def test_a_kernel_killed_for_memory_is_named(tmp_path: Path) -> None:
         group, limit = Path(f"/sys/fs/cgroup/lrreport-{os.getpid()}"), "memory.max"
     try:
         group.mkdir()
-        (group / limit).write_text("400M")
+        (group / limit).write_text("250M")
     except OSError:
         with suppress(OSError):
             group.rmdir()
@@ -391,7 +395,8 @@ def test_a_clone_may_lie_anywhere(tmp_path: Path, repository: Path) -> None:
     clone = tmp_path / 'it\'s; a "clone" {x} 100% ü名'
     for name in ("src", "studies", "notebooks"):
         shutil.copytree(repository / name, clone / name, ignore=shutil.ignore_patterns("__pycache__"))
-    (clone / "requirements.lock").write_bytes((repository / "requirements.lock").read_bytes())
+    for name in ("pyproject.toml", "requirements.lock"):
+        shutil.copyfile(repository / name, clone / name)
     code = f"import sys; sys.path.insert(0, {str(clone / 'src')!r}); from lrreport.cli import main; sys.exit(main())"
     command = [sys.executable, "-c", code, "report", "studies/quick.toml", *SETTINGS]
     done = subprocess.run(command, cwd=clone, env=os.environ, capture_output=True, text=True, check=False)

@@ -125,6 +125,8 @@ def describe_death(returncode: int | None, killed_for_memory: bool) -> str:
         return "its kernel was killed because memory ran out; run fewer at once with --jobs 1"
     if returncode == -9:
         return "its kernel was killed (SIGKILL), as systems do when memory runs out: then run fewer with --jobs 1"
+    if returncode == -6:
+        return "its kernel gave up (SIGABRT), as libraries do when memory runs out: then run fewer with --jobs 1"
     return f"its kernel died (exit status {returncode})"
 
 

@@ -171,14 +171,17 @@ class Sweep:
             with self.open_cluster(self._notify) if self.open_cluster else nullcontext(local) as executor:
                 executions = plan_executions(missing, executor.count_slots())
                 self._progress.start(missing)
-                self._make_all(executions, executor, pool)
-        except BaseException as err:
-            self.stopping.set()
-            if not isinstance(err, Exception):
-                ignore_interrupts()  # a second Ctrl-C must not interrupt the clean-up of the first
-            raise
+                try:
+                    self._make_all(executions, executor, pool)
+                except BaseException as err:
+                    self.stopping.set()
+                    if not isinstance(err, Exception):
+                        ignore_interrupts()  # a second Ctrl-C must not interrupt the clean-up of the first
+                    raise
+                finally:
+                    pool.shutdown(cancel_futures=True)  # while the executor is open: each thread cancels its task there
         finally:
-            pool.shutdown(cancel_futures=True)
+            pool.shutdown()
             self._progress.close()
         return {run.name: self._errors[run.key] for run in missing if run.key in self._errors}
 

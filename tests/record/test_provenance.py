@@ -1,6 +1,10 @@
 """Keys: what changes a run changes its key, and nothing else does."""
 
+import ast
+import gc
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -9,7 +13,7 @@ import torch
 from lrreport.errors import LrreportError
 from lrreport.project import find_reference
 from lrreport.record.contents import read_contents
-from lrreport.record.provenance import digest_module, digest_notebook, find_device, identify
+from lrreport.record.provenance import digest_module, digest_notebook, find_device, identify, parse_source
 from lrreport.record.record import load_runs
 from lrreport.study.study import load_study
 from lrreport.training.files import DIGESTS
@@ -105,3 +109,17 @@ def test_the_committed_reference_belongs_to_the_code() -> None:
         (place.level, place.seed): load_runs(reference / place.folder)[0].record.identity for place in contents.runs
     }
     assert kept == ours
+
+
+def test_threads_may_parse_at_once() -> None:
+    source, callback = Path(ast.__file__).read_text(), lambda *_: time.sleep(0)
+    before = gc.get_threshold()
+    gc.callbacks.append(callback)  # as Dask's does, it lets another thread go on while a tree is being made
+    gc.set_threshold(50)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            trees = list(pool.map(parse_source, [source] * 20))
+    finally:
+        gc.callbacks.remove(callback)
+        gc.set_threshold(*before)
+    assert len({len(tree.body) for tree in trees}) == 1

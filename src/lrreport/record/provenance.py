@@ -8,6 +8,7 @@ import os
 import platform
 import socket
 import subprocess
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.machinery import PathFinder
@@ -25,6 +26,7 @@ TRAINING_NOTEBOOK, RANGE_NOTEBOOK = "train.ipynb", "range_test.ipynb"
 TRAINING_ROOTS, RANGE_ROOTS = ("lrreport.training.loop:", "lrreport.training.data:"), ("lrreport.training.range_test:",)
 MOVES_DATA = {f"lrreport.training.{name}" for name in ("files", "fetch", "cache", "transfer", "user_code")}
 PACKAGES = ("lrreport", "torch", "numpy", "pydantic", "papermill", "ipykernel")
+_PARSING = threading.Lock()
 
 
 class Identity(FrozenModel):
@@ -129,7 +131,7 @@ def digest_notebook(path: Path) -> str:
         for cell in cells
         if cell["cell_type"] == "code" and not {"parameters", "check"} & set(cell["metadata"].get("tags", ()))
     ]
-    return digest_text("\n".join(_canonical(ast.parse(source)) for source in sources))
+    return digest_text("\n".join(_canonical(parse_source(source)) for source in sources))
 
 
 def digest_module(path: Path) -> str:
@@ -140,11 +142,20 @@ def digest_module(path: Path) -> str:
 
 @cache
 def _digest_module(path: Path, changed: int, size: int) -> str:  # a file that has changed is read again
-    tree = ast.parse(path.read_bytes())  # bytes, since a file may say which encoding it has
+    tree = parse_source(path.read_bytes())  # bytes, since a file may say which encoding it has
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
             node.body = node.body[1:]
     return digest_text(_canonical(tree))
+
+
+def parse_source(source: str | bytes) -> ast.Module:
+    """Return a syntax tree, made by one thread at a time: CPython 3.11 counts the depth of all threads' trees in one place.
+
+    It then raises SystemError (https://github.com/python/cpython/issues/106905).
+    """
+    with _PARSING:
+        return ast.parse(source)
 
 
 def digest_user_code(paths: Iterable[str], folder: Path | None) -> dict[str, str]:
@@ -175,7 +186,7 @@ def find_modules(paths: Iterable[str], folder: Path | None) -> dict[str, Path]:
         if name in files or found is None or not (own or name.partition(".")[0] in packages):
             continue
         try:
-            tree = ast.parse(found.read_bytes())
+            tree = parse_source(found.read_bytes())
         except (OSError, ValueError, SyntaxError):
             continue
         files[name] = found

@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from lrreport.errors import LrreportError
-from lrreport.record.provenance import Identity, digest_text, digest_user_code, list_imports, read_user_code
+from lrreport.record.provenance import (
+    Identity,
+    digest_text,
+    digest_user_code,
+    list_imports,
+    parse_source,
+    read_user_code,
+)
 from lrreport.sweep.execute import Limits, execute_notebook, list_parameters, read_cells
 from lrreport.sweep.lines import VARIABLE, Expected, make_logged
 from lrreport.sweep.run import Run
@@ -71,7 +78,7 @@ class OwnNotebook:
             if cell["cell_type"] == "code":
                 lines = [line for line in cell["source"].splitlines() if not line.lstrip().startswith(("%", "!"))]
                 try:
-                    names += list_imports(ast.parse("\n".join(lines)), "")
+                    names += list_imports(parse_source("\n".join(lines)), "")
                 except (SyntaxError, ValueError):
                     continue
         return names
@@ -104,6 +111,6 @@ class OwnNotebook:
 
 def _strip_comments(source: str) -> str:
     try:
-        return ast.unparse(ast.parse(source))
+        return ast.unparse(parse_source(source))
     except (SyntaxError, ValueError):  # magics
         return source

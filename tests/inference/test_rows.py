@@ -10,7 +10,8 @@ import pytest
 from lrreport.inference.assessment import Assessment, assess
 from lrreport.inference.claims import Finding
 from lrreport.inference.sections import ask_everything
-from lrreport.inference.story import write_answer, write_story
+from lrreport.inference.story import write_story
+from lrreport.inference.story.answer import write_answer
 from lrreport.testing import make_measurements
 
 Make = Callable[..., Assessment]

@@ -88,7 +88,7 @@ def _scores(document: Document) -> dict[float, list[float]]:
 def test_a_level_off_the_scale_is_put_into_words(documents: dict[str, Document]) -> None:
     svg = documents["far away"].decision_figure.wide
     assert "◂ 25.00 (12.58 to 37.42), off the scale" in svg
-    assert ">−70.27<" in svg
+    assert ">◂ −70.27<" in svg
 
 
 def test_blue_may_be_the_best_and_grey_is_ruled_out(documents: dict[str, Document]) -> None:

@@ -140,8 +140,8 @@ class Assessment:
         kept = self.measurements.examples.get(metric, {}).get(level, {})
         rows = [kept[seed] for seed in own.index if seed in kept]
         if rows and len(rows) == len(own) and len({len(row) for row in rows}) == 1 and len(rows[0]) > 1:
-            return estimate_crossed(np.stack(rows), n_tests), "seeds × examples"
-        return estimate_mean(own, n_tests, self.resolutions[metric]), "seeds"
+            return estimate_crossed(np.stack(rows), n_tests), "new seeds and examples"
+        return estimate_mean(own, n_tests, self.resolutions[metric]), "new seeds"
 
 
 def _average_arrivals(arrivals: pd.DataFrame, trained: pd.DataFrame) -> "pd.Series[float]":

@@ -142,7 +142,7 @@ class Document:
     def first_screen(self) -> Part:
         """The answer, what speaks for and against it, the decision figure, and what to do next."""
         answer, paragraph, step = self.story.answer.text, self.story.tradeoffs.text, self.story.next_step
-        html = f'<p class="kicker">{escape(self.kicker)}</p>\n<h1 id="answer">{bind_units(escape(answer))}</h1>\n'
+        html = f'<p class="kicker">{bind_units(escape(self.kicker))}</p>\n<h1 id="answer">{bind_units(escape(answer))}</h1>\n'
         html += (
             f'<p class="trade-offs">{bind_units(mark_terms(escape(paragraph), self._terms))}</p>\n' if paragraph else ""
         )
@@ -151,7 +151,7 @@ class Document:
             command = escape(self.command)
             button = f'<button type="button" data-copy="{command}" hidden>Copy</button>'
             shown = f'<div class="command"><code>{command}</code> {button}</div>'
-            text = f"<strong>{escape(step.title)}.</strong> {mark_terms(escape(step.text), self._terms)}"
+            text = f"<strong>Next: {escape(step.title)}.</strong> {mark_terms(escape(step.text), self._terms)}"
             html += f'<div class="next" id="next"><p>{text}</p>{shown if command else ""}</div>\n'
         study = self.loaded.study
         html += write_paragraph(f"Note by {study.author or 'the author'}: {study.note}", "note") if study.note else ""

@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 
 from lrreport.inference.assessment import CPU_SECONDS, Assessment
+from lrreport.inference.choice import FEWEST_SEEDS
 from lrreport.inference.measurements import Measurements
 from lrreport.report.colors import color_levels
 from lrreport.report.errors_by_class import ClassErrors
 from lrreport.report.figures.curves import DASHES, Line, Panel, draw_curves
-from lrreport.report.figures.decision import Row, draw_decision
+from lrreport.report.figures.decision import Decision, Row, draw_decision
 from lrreport.report.figures.figure import Figure
 from lrreport.report.figures.heat_map import draw_differences, draw_grid
 from lrreport.report.figures.range_test import draw_range_test
@@ -36,21 +37,15 @@ def show_decision(assessment: Assessment, notes: Notes, most: int = MOST_ROWS) -
     """Return the decision figure: of two factors the grid, else a row for each level, of many those that matter."""
     if len(assessment.measurements.factors) > 1:
         return show_grid(assessment)
-    rows = list_rows(assessment, notes, most)
-    if not rows:
+    shown, label = arrange_decision(assessment, notes, most), _describe_decision(assessment)
+    if not shown.rows:
         return None
-    measurements, metric = assessment.measurements, assessment.measurements.metric
-    leader = assessment.decision.leader
-    name = measurements.levels[leader].name if leader is not None else ""
-    label = _describe_decision(assessment)
-    wide, narrow = _draw_both(
-        lambda width: draw_decision(rows, metric, measurements.margin, name, list(notes), width, label)
-    )
-    return Figure("decision", label, _explain_decision(assessment, len(rows)), wide, narrow)
+    wide, narrow = _draw_both(lambda width: draw_decision(shown, width, label))
+    return Figure("decision", label, _explain_decision(assessment, shown.rows), wide, narrow)
 
 
-def list_rows(assessment: Assessment, notes: Notes, most: int = MOST_ROWS) -> list[Row]:
-    """Return the rows of the decision figure in the study's order."""
+def arrange_decision(assessment: Assessment, notes: Notes, most: int = MOST_ROWS) -> Decision:
+    """Return what the decision figure shows: a row for each level in the study's order, of many for those that matter."""
     measurements, table, leader = assessment.measurements, assessment.decision.table, assessment.decision.leader
     metric, rows = measurements.metric, []
     for index in order_rows(assessment, most):
@@ -70,7 +65,8 @@ def list_rows(assessment: Assessment, notes: Notes, most: int = MOST_ROWS) -> li
                 may_be_best=bool(own.may_be_best), notes=tuple(column.get(index, "") for column in notes.values()),
             )
         )  # fmt: skip
-    return rows
+    name = measurements.levels[leader].name if leader is not None else ""
+    return Decision(rows, metric, measurements.margin, name, list(notes))
 
 
 def _describe_decision(assessment: Assessment) -> str:
@@ -84,7 +80,7 @@ def _describe_decision(assessment: Assessment) -> str:
     return f"{capitalize(measurements.metric.label)} by level: {', '.join(parts) or 'no run trained'}."
 
 
-def _explain_decision(assessment: Assessment, n_rows: int) -> str:
+def _explain_decision(assessment: Assessment, rows: Sequence[Row]) -> str:
     table = assessment.decision.table
     counts = sorted({int(n) for n in table.n if n > 0})
     text = "Rings are seeds"
@@ -96,7 +92,11 @@ def _explain_decision(assessment: Assessment, n_rows: int) -> str:
         if (~table.may_be_best[table.n > 0]).any()
         else "; blue may be the best."
     )
-    left_out = int((table.n_runs > 0).sum()) - n_rows
+    if table.n_failed.any():
+        text += " Failed: diverged, or no better than guessing."
+    if any("Unclear" in row.notes for row in rows):
+        text += " Unclear: too few seeds to tell."
+    left_out = int((table.n_runs > 0).sum()) - len(rows)
     if left_out > 0:
         text += f" {format_count(left_out)} more levels are in the table of results."
     return text
@@ -116,8 +116,9 @@ def show_grid(assessment: Assessment) -> Figure | None:
         if not own.n_runs:
             continue
         mean = metric.format(float(own["mean"]), unit=False) if own.n else "failed"
-        texts.iat[row, column] = mean + (f" ({own.n_failed} failed)" if own.n and own.n_failed else "")
+        texts.iat[row, column] = mean + (f" ({own.n}/{own.n_runs})" if own.n and own.n_failed else "")
         kind = "leader" if level.index == assessment.decision.leader else "best" if own.may_be_best else "out"
+        kind = "few" if kind == "best" and own.n < FEWEST_SEEDS else kind
         kinds.iat[row, column] = kind
     names = [second.format(value) for value in second.values], [first.format(value) for value in across]
     texts.index, texts.columns = kinds.index, kinds.columns = names[0], names[1]
@@ -137,10 +138,12 @@ def show_grid(assessment: Assessment) -> Figure | None:
             )
         return draw_grid(texts, kinds, *titles, width, label)
 
-    caption = (
-        f"Mean {metric.label} over the seeds that trained. The star leads; framed combinations may be the best, grey ones "
-        "are ruled out."
-    )
+    extreme = "highest" if metric.better == "higher" else "lowest"
+    caption = f"Mean {metric.label} over the seeds that trained. Star: {extreme} mean; framed: may be the best; grey: ruled out."
+    if (kinds == "few").any(axis=None):
+        caption += " Dashed: too few seeds to be ruled out."
+    if ((table.n > 0) & (table.n_failed > 0)).any():
+        caption += " (2/5): 2 of 5 runs trained."
     data = Table(
         "",
         (capitalize(second.label), *names[1]),

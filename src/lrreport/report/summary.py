@@ -9,7 +9,7 @@ from lrreport.errors import LrreportError
 from lrreport.inference.assessment import Assessment
 from lrreport.report.figures.decision import draw_decision
 from lrreport.report.freshness import SUMMARY
-from lrreport.report.illustrate import list_rows, show_grid
+from lrreport.report.illustrate import arrange_decision, show_grid
 from lrreport.report.svg import escape, measure_text, shorten
 from lrreport.report.table import Table, escape_markdown
 from lrreport.report.tables import name_column, order_rows
@@ -147,20 +147,8 @@ def _draw_figure(document: "Document") -> str:
     if len(assessment.measurements.factors) > 1:
         grid = show_grid(assessment)
         return grid.wide if grid is not None else ""
-    rows = list_rows(assessment, document.notes, CARD_ROWS)
-    if not rows:
-        return ""
-    leader = assessment.decision.leader
-    name = assessment.measurements.levels[leader].name if leader is not None else ""
-    return draw_decision(
-        rows,
-        assessment.measurements.metric,
-        assessment.measurements.margin,
-        name,
-        list(document.notes),
-        880.0,
-        "Decision",
-    )
+    shown = arrange_decision(assessment, document.notes, CARD_ROWS)
+    return draw_decision(shown, 880.0, "Decision") if shown.rows else ""
 
 
 def _wrap(text: str, size: float, width: float, most: int) -> list[str]:

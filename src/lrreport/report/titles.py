@@ -115,7 +115,7 @@ def title_differences(assessment: Assessment) -> str:
         )
     n = len(decision.candidates)
     if n > 1 and decision.reason not in ("one seed", "two seeds"):
-        return f"{format_count(n)} of {len(decision.compared)} {several} may be the best"
+        return f"{format_count(n)} of {int((decision.table.n_runs > 0).sum())} {several} may be the best"
     return f"How the {several} compare"
 
 

@@ -13,6 +13,8 @@ TERMS = {
     "may be the best": "No other level beats it clearly; with 95 %, a best one is among those that may be.",
     "ruled out": "Some other level beats it: it is no better than that one.",
     "margin": "The largest difference that counts as small, fixed before the runs.",
+    "new seeds and examples": "The interval holds for repetitions with other seeds, scored on other examples of the same kind.",
+    "new seeds": "The interval holds for repetitions with other seeds, scored on the same examples.",
     "seeds": "Repetitions with their own initial weights, batch order and validation examples.",
 }
 
@@ -21,7 +23,11 @@ def bind_units(html: str) -> str:
     """Return HTML in which no line breaks between a number and its unit, or inside "n = 5"."""
     html = re.sub(r"(?<=\d) (?=%|(?:points|nats|epochs|seeds)\b)", "&nbsp;", html)
     return (
-        html.replace("n = ", "n&nbsp;=&nbsp;").replace("p = ", "p&nbsp;=&nbsp;").replace("p &lt; ", "p&nbsp;&lt;&nbsp;")
+        html.replace(" · ", "&nbsp;· ")
+        .replace(" × ", "&nbsp;×&nbsp;")
+        .replace("n = ", "n&nbsp;=&nbsp;")
+        .replace("p = ", "p&nbsp;=&nbsp;")
+        .replace("p &lt; ", "p&nbsp;&lt;&nbsp;")
     )
 
 

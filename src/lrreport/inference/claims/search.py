@@ -208,19 +208,17 @@ def describe_choice(assessment: Assessment, decision: Decision) -> tuple[str, di
         "tied": f" {list_levels(measurements, sorted(decision.tied))} share that mean exactly."
         if decision.tied
         else "",
-        "bound": f", which lies at most {evidence['at_most']} behind the best of those tried"
-        if "at_most" in evidence
-        else "",
+        "bound": f", but another may be up to {evidence['at_most']} better" if "at_most" in evidence else "",
     }
     case = {"best": "best", "good enough": "good enough"}.get(decision.verdict, decision.reason)
     return case, evidence, names
 
 
 def say_failures(n: int, n_failed: int, evidence: dict[str, Quantity]) -> str:
-    """Return a sentence on how many seeds failed, and how many may."""
+    """Return a sentence on how many runs failed, and with what rate they may."""
     if not n_failed:
-        return f" No seed of {n} failed: up to {evidence['failed_high']} may."
-    return f" {n_failed} of {n} seeds failed: {evidence['failed_low']} to {evidence['failed_high']} may."
+        return f" All of its {n} runs trained (failure rates up to {evidence['failed_high']} remain possible)."
+    return f" {n_failed} of its {n} runs failed (95 % interval {evidence['failed_low']} to {evidence['failed_high']})."
 
 
 @add_claim("choice", rule=CHOICE, source=SOURCE)

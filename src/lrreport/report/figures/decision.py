@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from lrreport.report.svg import SIZE, Drawing, Scale, list_ticks, make_scale, measure_text
 from lrreport.study.metrics import Metric
 
-ROW, ROW_NARROW, HEAD, FOOT = 46.0, 104.0, 44.0, 30.0
+ROW, ROW_NARROW, HEAD, FOOT = 50.0, 104.0, 44.0, 30.0
 SQUEEZE = 0.2  # a row that would squeeze all others into less than this share of the axis is put into words
 
 
@@ -27,78 +27,85 @@ class Row:
     notes: tuple[str, ...]
 
 
-def draw_decision(
-    rows: Sequence[Row],
-    metric: Metric,
-    margin: float | None,
-    leader: str,
-    headings: Sequence[str],
-    width: float,
-    label: str,
-) -> str:
-    """Return the figure as SVG; `headings` stand above the notes, `leader` is what differences are taken from."""
-    return (_draw_wide if width > 600 else _draw_narrow)(rows, metric, margin, leader, headings, width, label)
+@dataclass(frozen=True)
+class Decision:
+    """What the figure shows: rows, the metric, the margin, the level that differences are from, and headings of the notes."""
+
+    rows: Sequence[Row]
+    metric: Metric
+    margin: float | None
+    leader: str
+    headings: Sequence[str]
+
+    @property
+    def score_title(self) -> str:
+        """The metric with its unit."""
+        unit = "%" if self.metric.scale == "fraction" else self.metric.unit
+        return f"{self.metric.label}{f', {unit}' if unit else ''}"
+
+    @property
+    def difference_title(self) -> str:
+        """The unit of a difference, and from what it is taken."""
+        return f"{self.metric.difference_unit or 'difference'} from {self.leader}"
+
+    @property
+    def has_differences(self) -> bool:
+        """Whether a level differs from the leader by a known amount."""
+        return any(math.isfinite(row.difference) and row.difference != 0 for row in self.rows) or any(
+            math.isfinite(row.difference_low) for row in self.rows
+        )
 
 
-def _draw_wide(
-    rows: Sequence[Row],
-    metric: Metric,
-    margin: float | None,
-    leader: str,
-    headings: Sequence[str],
-    width: float,
-    label: str,
-) -> str:
+def draw_decision(shown: Decision, width: float, label: str) -> str:
+    """Return the figure as SVG, with columns side by side where `width` leaves room, else with a level's parts stacked."""
+    return (_draw_wide if width > 600 else _draw_narrow)(shown, width, label)
+
+
+def _draw_wide(shown: Decision, width: float, label: str) -> str:
+    rows, metric, margin = shown.rows, shown.metric, shown.margin
     drawing = Drawing(width, HEAD + ROW * len(rows) + FOOT)
     names = min(200.0, max(measure_text(row.name, SIZE + 2) for row in rows) + 14)
-    notes = [max(measure_text(text) for text in (head, *texts)) + 18 for head, *texts in _columns(headings, rows)]
-    notes = [min(130.0, one) for one in notes]
-    room = width - names - sum(notes)
-    left = (names + 24, names + room * 0.53 - 18)
-    right = (names + room * 0.53 + 18, width - sum(notes) - 26)
-    scores, differences = _make_scales(rows, margin, left, right)
-    drawing.text(0, 16, "", "small faint")
-    drawing.text(left[0] - 10, 16, _title(metric), "small faint")
-    drawing.text(
-        right[0] - 10, 16, f"{_difference_title(metric)} from {leader}", "small faint", width=right[1] - right[0] + 24
-    )
-    starts = [width - sum(notes) + sum(notes[:i]) for i in range(len(notes))]
-    for x, text, own in zip(starts, headings, notes, strict=True):
+    notes = [max(measure_text(text) for text in (head, *texts)) + 18 for head, *texts in _columns(shown.headings, rows)]
+    notes = [min(130.0, own) for own in notes]
+    room, end = width - names - sum(notes), width - sum(notes)
+    left = (names + 24, names + room * (0.53 if shown.has_differences else 1) - 18)
+    right = (names + room * 0.53 + 18, end - 26)
+    scores, differences = _make_scales(shown, left, right)
+    drawing.text(left[0] - 10, 16, shown.score_title, "small faint")
+    if differences is not None:
+        drawing.text(right[0] - 10, 16, shown.difference_title, "small faint", width=right[1] - right[0] + 24)
+    starts = [end + sum(notes[:i]) for i in range(len(notes))]
+    for x, text, own in zip(starts, shown.headings, notes, strict=True):
         drawing.text(x, 16, text, "small faint", width=own - 4)
     bottom = HEAD + ROW * len(rows)
-    _draw_frame(drawing, metric, margin, scores, differences, HEAD - 14, bottom)
+    _draw_frame(drawing, shown, margin, scores, differences, HEAD - 14, bottom)
     drawing.line(0, bottom, width, bottom, "rule")
-    for place, row in enumerate(rows):
-        y = HEAD + ROW * place
-        if place:
+    for index, row in enumerate(rows):
+        y = HEAD + ROW * index
+        if index:
             drawing.line(0, y, width, y, "rule")
-        drawing.text(0, y + 28, row.name, "name", width=names - 8)
-        _draw_scores(drawing, row, metric, scores, y + 18, y + 34)
-        _draw_difference(drawing, row, metric, differences, y + 24)
+        drawing.text(0, y + 31, row.name, "name", width=names - 8)
+        _draw_scores(drawing, row, metric, scores, y + 27, y + 42)
+        _draw_difference(drawing, row, metric, differences, y + 27)
         for x, text, own in zip(starts, row.notes, notes, strict=True):
-            drawing.text(x, y + 28, text, "small", width=own - 6)
+            drawing.text(x, y + 31, text, "small", width=own - 6)
     return drawing.to_svg(label, "wide")
 
 
-def _draw_narrow(
-    rows: Sequence[Row],
-    metric: Metric,
-    margin: float | None,
-    leader: str,
-    headings: Sequence[str],
-    width: float,
-    label: str,
-) -> str:
-    height = ROW_NARROW + 17 * math.ceil(len(headings) / 2)
+def _draw_narrow(shown: Decision, width: float, label: str) -> str:
+    rows, metric, margin = shown.rows, shown.metric, shown.margin
+    height = ROW_NARROW + 17 * math.ceil(len(shown.headings) / 2)
     drawing = Drawing(width, HEAD + height * len(rows) + FOOT)
-    left, right = (16.0, width * 0.5 - 12), (width * 0.5 + 12, width - 18)
-    scores, differences = _make_scales(rows, margin, left, right)
-    drawing.text(0, 14, _title(metric), "small faint", width=width)
-    drawing.text(width, 30, f"{_difference_title(metric)} from {leader}", "small faint", "end", width=width)
+    half = shown.has_differences
+    left, right = (16.0, (width * 0.5 if half else width) - 12), (width * 0.5 + 12, width - 18)
+    scores, differences = _make_scales(shown, left, right)
+    drawing.text(0, 14, shown.score_title, "small faint", width=width)
+    if differences is not None:
+        drawing.text(width, 30, shown.difference_title, "small faint", "end", width=width)
     bottom = HEAD + height * len(rows)
-    _draw_frame(drawing, metric, None, scores, differences, bottom, bottom)
-    for place, row in enumerate(rows):
-        y = HEAD + height * place
+    _draw_frame(drawing, shown, None, scores, differences, bottom, bottom)
+    for index, row in enumerate(rows):
+        y = HEAD + height * index
         drawing.line(0, y, width, y, "rule")
         drawing.text(0, y + 20, row.name, "name", width=width)
         if margin is not None and differences is not None:
@@ -106,9 +113,9 @@ def _draw_narrow(
             drawing.line(differences(0), y + 30, differences(0), y + 78, "zero")
         _draw_scores(drawing, row, metric, scores, y + 50, y + 67)
         _draw_difference(drawing, row, metric, differences, y + 56)
-        for i, (heading, text) in enumerate(zip(headings, row.notes, strict=True)):
+        for i, (heading, text) in enumerate(zip(shown.headings, row.notes, strict=True)):
             x, line = (0.0, width / 2)[i % 2], y + 96 + 17 * (i // 2)
-            drawing.text(x, line, f"{heading}: {text}", "small", width=width / 2 - 6)
+            drawing.text(x, line, f"{heading}: {text}" if text else "", "small", width=width / 2 - 6)
     drawing.line(0, bottom, width, bottom, "rule")
     return drawing.to_svg(label, "narrow")
 
@@ -117,25 +124,18 @@ def _columns(headings: Sequence[str], rows: Sequence[Row]) -> list[tuple[str, ..
     return [(heading, *(row.notes[i] for row in rows)) for i, heading in enumerate(headings)]
 
 
-def _title(metric: Metric) -> str:
-    return f"{metric.label}{', %' if metric.scale == 'fraction' else f', {metric.unit}' if metric.unit else ''}"
-
-
-def _difference_title(metric: Metric) -> str:
-    return metric.difference_unit or "difference"
-
-
 def _make_scales(
-    rows: Sequence[Row], margin: float | None, left: tuple[float, float], right: tuple[float, float]
+    decision: Decision, left: tuple[float, float], right: tuple[float, float]
 ) -> tuple[Scale, Scale | None]:
     """Return the scales of scores and of differences; the second is None where there is no difference to show."""
+    rows, margin = decision.rows, decision.margin
     spans = [_finite(row.low, row.high, row.mean, *row.values) for row in rows]
     order = sorted(range(len(rows)), key=lambda i: (not rows[i].may_be_best, abs(rows[i].difference)))
     scores = make_scale(_choose_span([spans[i] for i in order if spans[i]]), *left)
-    shown = [_finite(row.difference, row.difference_low, row.difference_high) for row in rows]
-    close = [shown[i] for i in order if shown[i]]
-    if not any(any(value != 0 for value in one) for one in close):
+    if not decision.has_differences:
         return scores, None
+    differences = [_finite(row.difference, row.difference_low, row.difference_high) for row in rows]
+    close = [differences[i] for i in order if differences[i]]
     zone = [-margin, margin] if margin is not None else []
     return scores, make_scale([*_choose_span([[0.0, *zone], *close], least=3), 0.0, *zone], *right)
 
@@ -146,9 +146,9 @@ def _choose_span(spans: Sequence[Sequence[float]], least: int = 2) -> list[float
     The first `least` are always shown.
     """
     shown: list[float] = []
-    for place, span in enumerate(spans):
+    for index, span in enumerate(spans):
         wider = [*shown, *span]
-        if place >= least and max(shown) - min(shown) < SQUEEZE * (max(wider) - min(wider)):
+        if index >= least and max(shown) - min(shown) < SQUEEZE * (max(wider) - min(wider)):
             break
         shown = wider
     return shown
@@ -160,18 +160,19 @@ def _finite(*values: float) -> list[float]:
 
 def _draw_frame(
     drawing: Drawing,
-    metric: Metric,
+    shown: Decision,
     margin: float | None,
     scores: Scale,
     differences: Scale | None,
     top: float,
     bottom: float,
 ) -> None:
+    metric = shown.metric
     factor = 100.0 if metric.scale == "fraction" else 1.0
     if differences is not None and margin is not None:
         left, right = differences(-margin), differences(margin)
         drawing.rect(left, top, right - left, bottom - top, "zone")
-        text = f"± {metric.format_difference(margin, unit=False)} counts as small"
+        text = f"± {metric.format_difference(margin, unit=False)}: practically equal"
         middle = min((left + right) / 2, drawing.width - measure_text(text, 12) / 2)
         drawing.text(middle, top + 1, text, "small faint", "middle")
     for scale in (scores, differences):
@@ -190,7 +191,7 @@ def _draw_scores(drawing: Drawing, row: Row, metric: Metric, scale: Scale, bar: 
     kind = "best" if row.may_be_best else "out"
     text = metric.format(row.mean, unit=False)
     if not math.isfinite(row.mean):
-        drawing.text(scale.start - 10, bar + 10, "no seed trained", "small faint")
+        drawing.text(scale.start - 10, bar + 10, "no seed trained", "small faint halo")
         return
     if not scale.holds(row.mean):
         spread = ""
@@ -200,13 +201,13 @@ def _draw_scores(drawing: Drawing, row: Row, metric: Metric, scale: Scale, bar: 
         texts = (f"{arrow} {text}{spread}, off the scale", f"{arrow} {text}, off the scale", f"{arrow} {text}")
         room = scale.end - scale.start + 10
         shown = next((one for one in texts if measure_text(one, 12) <= room), texts[-1])
-        drawing.text(x, bar + 10, shown, "small", anchor)
+        drawing.text(x, bar + 10, shown, "small halo", anchor)
         return
     if math.isfinite(row.low):
         ends = [min(max(end, scale.low), scale.high) for end in (row.low, row.high)]
         drawing.line(scale(ends[0]), bar, scale(ends[1]), bar, f"bar {kind}")
     drawing.circle(scale(row.mean), bar, 5, f"disc {kind}")
-    drawing.text(scale(row.mean), bar - 8, text, "small", "middle")
+    drawing.text(scale(row.mean), bar - 9, text, "small halo", "middle")
     for value in row.values:
         if scale.holds(value):
             drawing.circle(scale(value), rings, 3.2, f"ring {kind}", title=metric.format(value))
@@ -216,16 +217,17 @@ def _draw_difference(drawing: Drawing, row: Row, metric: Metric, scale: Scale | 
     if scale is None:
         return
     if row.difference == 0 and not math.isfinite(row.difference_low):
-        drawing.text(scale(0) - 8, y + 4, "highest mean" if metric.sign > 0 else "lowest mean", "small", "end")
+        drawing.circle(scale(0), y, 5, f"disc {'best' if row.may_be_best else 'out'}")
+        drawing.text(scale(0), y - 10, "highest mean" if metric.sign > 0 else "lowest mean", "small halo", "middle")
         return
     if not math.isfinite(row.difference):
         return
     kind, text = "best" if row.may_be_best else "out", metric.format_difference(row.difference, unit=False)
     if not scale.holds(row.difference):
-        drawing.text(scale.start - 8, y + 4, text, "small")
+        drawing.text(scale.start - 8, y + 4, f"{'◂' if row.difference < scale.low else '▸'} {text}", "small halo")
         return
     if math.isfinite(row.difference_low):
         ends = [min(max(end, scale.low), scale.high) for end in (row.difference_low, row.difference_high)]
         drawing.line(scale(ends[0]), y, scale(ends[1]), y, f"bar {kind}")
     drawing.circle(scale(row.difference), y, 5, f"disc {kind}")
-    drawing.text(scale(row.difference), y - 9, text, "small", "middle")
+    drawing.text(scale(row.difference), y - 10, text, "small halo", "middle")

@@ -45,7 +45,7 @@ def draw_grid(
 ) -> str:
     """Return the grid of two factors: a cell for each combination with its mean, marked as `kinds` say.
 
-    A kind is "leader", "best" (may be the best), "out" or "" for a combination without a run.
+    A kind is "leader", "best" (may be the best), "few" (too few seeds to be ruled out), "out", or "" where there is no run.
     """
     names = min(0.34 * width, max(measure_text(str(n), SIZE + 1) for n in (*texts.index, row_title)) + 14)
     drawing = Drawing(width, HEAD + 22 + (CELL + 8) * len(texts) + 6)

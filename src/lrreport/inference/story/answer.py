@@ -1,0 +1,140 @@
+"""The answer: which level to choose, or which to use until that can be decided."""
+
+from lrreport.inference.assessment import Assessment
+from lrreport.inference.sections import rank_levels
+from lrreport.inference.story.paragraph import (
+    NAMED,
+    Paragraph,
+    find_clear_gap,
+    find_open_sides,
+    name_few,
+    quantify_few,
+)
+from lrreport.inference.words import (
+    count,
+    list_levels,
+    name_factor,
+    name_nouns,
+    quantify_levels,
+    quantify_list,
+    write_difference,
+    write_value,
+)
+from lrreport.study.factors import Factor
+from lrreport.study.formats import Quantity, format_count
+
+MOST_WORDS = 14
+
+
+def write_answer(assessment: Assessment) -> Paragraph:
+    """Return the answer in one line of at most 14 words where names are short, by the decision.
+
+    Where nothing can be chosen it says why, and which level to use until then.
+    """
+    measurements, decision = assessment.measurements, assessment.decision
+    if decision.leader is None:
+        text = {
+            "none learns": f"No {name_nouns(measurements)[0]} learns: every run diverged or ends no better than guessing",
+            "no runs": "No run has finished yet",
+        }.get(decision.reason, f"No run has a {measurements.metric.label}")
+        return Paragraph(text)
+    return _write_choice(assessment) if decision.chosen is not None else _write_no_choice(assessment)
+
+
+def _write_choice(assessment: Assessment) -> Paragraph:
+    """Return the answer where a level is chosen: what is as good, how much worse the next is, and where better may lie."""
+    measurements, decision, table = assessment.measurements, assessment.decision, assessment.decision.table
+    level, one = decision.chosen, name_nouns(measurements)[0]
+    assert level is not None
+    evidence = quantify_levels(measurements, {"level": level})
+    behind = [i for i in rank_levels(assessment) if i in decision.ruled_out and i not in decision.equal]
+    gap = find_clear_gap(assessment, level, behind[0]) if behind else None
+    parts, gap_part = [], ""
+    if decision.equal:
+        evidence |= quantify_few(measurements, "equal", decision.equal)
+        verb = "is" if len(decision.equal) == 1 else "are"
+        parts.append(f"{name_few(assessment, decision.equal)} {verb} practically as good")
+    if gap is not None and (len(behind) == 1 or not decision.equal):
+        evidence |= {
+            "gap": write_difference(measurements.metric, gap, ()),
+            **quantify_levels(measurements, {"behind": behind[0]}),
+        }
+        following = ", the next," if len(behind) > 1 else ""
+        gap_part = f"{measurements.levels[behind[0]].name}{following} is {evidence['gap']} worse"
+        parts.append(gap_part)
+    elif not decision.equal and behind:
+        parts.append(f"no other {one} may be the best")
+    elif not decision.equal:
+        parts.append(f"every other {one} failed")
+    sides = find_open_sides(assessment, level)
+    tail = ""
+    if sides:
+        tail = f"; {_list_sides(measurements.factors, sides)} may be better"
+    if table.n_failed[level]:
+        evidence |= {"n_failed": count(table.n_failed[level]), "n_runs": count(table.n_runs[level])}
+        tail += f"; {evidence['n_failed']} of {evidence['n_runs']} runs failed"
+    choose = f"Choose {measurements.levels[level].name}{' for now' if sides else ''}"
+    text = _join(choose, parts, bool(decision.equal), tail)
+    if len(text.split()) > MOST_WORDS and gap_part and len(parts) > 1:
+        parts.remove(gap_part)
+        evidence = {key: value for key, value in evidence.items() if key != "gap" and not key.startswith("behind")}
+        text = _join(choose, parts, bool(decision.equal), tail)
+    return Paragraph(text, evidence)
+
+
+def _join(choose: str, parts: list[str], equal: bool, tail: str) -> str:
+    return f"{choose}{'; ' if equal else ': '}{', '.join(parts)}{tail}"
+
+
+def _list_sides(factors: tuple[Factor, ...], sides: list[tuple[int, str]]) -> str:
+    """Return where better levels may lie: "higher rates", "lower and higher batch sizes"."""
+    texts = []
+    for index in dict.fromkeys(index for index, _ in sides):
+        kinds = " or ".join(sorted({side for own, side in sides if own == index}))
+        texts.append(f"{kinds} {name_values(factors[index])}")
+    return " or ".join(texts)
+
+
+def name_values(factor: Factor) -> str:
+    """Return what several values of a factor are called: "rates", "batch sizes"."""
+    return "rates" if factor.label == "learning rate" else name_factor(factor.label)[1]
+
+
+def _write_no_choice(assessment: Assessment) -> Paragraph:
+    """Return the answer where nothing is chosen: what is lacking, and what to use until then."""
+    measurements, decision, metric = assessment.measurements, assessment.decision, assessment.measurements.metric
+    leader = decision.leader
+    assert leader is not None
+    name, (_, several) = measurements.levels[leader].name, name_nouns(measurements)
+    evidence = quantify_levels(measurements, {"level": leader})
+    extreme = "highest" if metric.better == "higher" else "lowest"
+    if decision.reason == "one level":
+        mean = write_value(metric, float(decision.table["mean"][leader]))
+        return Paragraph(f"{name} reaches {mean} {metric.label}; no other was tried", evidence | {"mean": mean})
+    if decision.reason in ("one seed", "two seeds"):
+        few = "one seed is" if decision.table.n[leader] == 1 else "two seeds are"
+        tied = sorted(decision.tied)
+        evidence |= quantify_list(measurements, "tied", tied)
+        if 1 < len(tied) <= NAMED:
+            who = f"{list_levels(measurements, tied)} share the"
+            return Paragraph(f"{who} {extreme} {metric.label}; {few} too few to choose", evidence)
+        return Paragraph(f"{name} has the {extreme} {metric.label}, but {few} too few to choose", evidence)
+    if decision.reason in ("one trained", "few trained"):
+        trained, runs = (count(decision.table[key][leader]) for key in ("n", "n_runs"))
+        text = f"{name} has the {extreme} {metric.label}, but only {trained} of its {runs} runs trained"
+        return Paragraph(text, evidence | {"n": trained, "n_runs": runs})
+    if decision.reason == "error spent":
+        return Paragraph(f"Undecided: no error is left to spend; use {name} for now", evidence)
+    candidates = decision.candidates
+    evidence |= quantify_list(measurements, "candidate", candidates) | {"n_candidates": count(len(candidates))}
+    return Paragraph(f"Undecided {_say_between(assessment, several, evidence)}; use {name} for now", evidence)
+
+
+def _say_between(assessment: Assessment, several: str, evidence: dict[str, Quantity]) -> str:
+    candidates, n = assessment.decision.candidates, int((assessment.decision.table.n_runs > 0).sum())
+    if (len(candidates) <= NAMED + 1 and len(assessment.measurements.factors) == 1) or len(candidates) <= NAMED:
+        return f"between {list_levels(assessment.measurements, candidates)}"
+    evidence["n_levels"] = count(n)
+    if len(candidates) == n:
+        return f"between all {format_count(n)} {several}"
+    return f"between {evidence['n_candidates']} of {evidence['n_levels']} {several}"

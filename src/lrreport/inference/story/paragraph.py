@@ -1,0 +1,57 @@
+"""What the parts of the first screen share: text with its numbers, and how they name levels."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from lrreport.inference.assessment import Assessment
+from lrreport.inference.measurements import Measurements
+from lrreport.inference.words import count, list_levels, quantify_list
+from lrreport.study.formats import Quantity, format_count
+
+NAMED = 2  # levels that a sentence of the first screen names; of more it says how many
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """Text with the numbers that it quotes."""
+
+    text: str
+    evidence: dict[str, Quantity] = field(default_factory=dict)
+
+
+def name_few(assessment: Assessment, levels: Sequence[int], noun: str = "others", conjunction: str = "and") -> str:
+    """Return one or two levels by name, and more as a number: "0.001 and 0.003", "4 others"; the figure names them."""
+    if len(levels) <= NAMED:
+        return list_levels(assessment.measurements, levels, conjunction)
+    return f"{format_count(len(levels))} {noun}"
+
+
+def quantify_few(measurements: Measurements, key: str, levels: Sequence[int]) -> dict[str, Quantity]:
+    """Return what `name_few` may quote of these levels as evidence: their values and how many there are."""
+    return quantify_list(measurements, key, levels) | {f"n_{key}": count(len(levels))}
+
+
+def find_clear_gap(assessment: Assessment, level: int, than: int) -> float | None:
+    """Return how far a level is ahead on the deciding metric; None unless the simultaneous interval leaves out 0."""
+    metric = assessment.measurements.metric
+    estimate = assessment.compare_scores(level, than, metric.name)
+    clear = estimate.low > 0 or estimate.high < 0
+    return metric.sign * estimate.mean if clear and metric.sign * estimate.mean > 0 else None
+
+
+def find_open_sides(assessment: Assessment, level: int) -> list[tuple[int, str]]:
+    """Return at which ends of the range tried, as (index of the factor, "lower" or "higher"), better levels may lie."""
+    edges = assessment.decision.edges
+    return [
+        (index, "higher" if side == "highest" else "lower")
+        for index, edge in enumerate(edges)
+        if edge.verdict == "supported"
+        for end, side in edge.ends
+        if end == level
+    ]
+
+
+def is_finite(*values: float) -> bool:
+    """Return whether all values are finite."""
+    return all(math.isfinite(value) for value in values)

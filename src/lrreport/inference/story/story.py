@@ -1,0 +1,50 @@
+"""The story: its four parts, composed once for the page, the summary and the card."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from lrreport.inference.assessment import Assessment
+from lrreport.inference.sections import Section
+from lrreport.inference.story.answer import write_answer
+from lrreport.inference.story.next_step import NextStep, plan_next
+from lrreport.inference.story.paragraph import Paragraph
+from lrreport.inference.story.tradeoffs import write_tradeoffs
+from lrreport.inference.words import count_levels
+from lrreport.study.formats import format_count
+
+
+@dataclass(frozen=True)
+class Story:
+    """The first screen: parts of the kicker, the answer, the paragraph of trade-offs and the next step."""
+
+    kicker: tuple[str, ...]
+    answer: Paragraph
+    tradeoffs: Paragraph
+    next_step: NextStep
+
+
+def write_story(assessment: Assessment, sections: Iterable[Section]) -> Story:
+    """Return the first screen of a report, from its assessment and from the sections of its findings."""
+    findings = [finding for section in sections for finding in section.findings]
+    return Story(
+        write_kicker(assessment),
+        write_answer(assessment),
+        write_tradeoffs(assessment, findings),
+        plan_next(assessment, findings),
+    )
+
+
+def write_kicker(assessment: Assessment) -> tuple[str, ...]:
+    """Return the parts of the line above the answer: title, grid, look, and whether all runs finished and trained."""
+    measurements, table = assessment.measurements, assessment.decision.table
+    n_runs, n_missing, n_failed = int(table.n_runs.sum()), len(measurements.list_missing()), int(table.n_failed.sum())
+    seeds = [int(n) for n in dict.fromkeys(table.n_runs[table.n_runs > 0])]
+    n_seeds = format_count(seeds[0]) if len(seeds) == 1 else f"{min(seeds)} to {max(seeds)}" if seeds else "0"
+    grid = f"{count_levels(measurements, len(table))} × {n_seeds} {'seed' if n_seeds == '1' else 'seeds'}"
+    done = f"{format_count(n_runs)} of {format_count(n_runs + n_missing)} runs finished" if n_missing else ""
+    failed = f"{format_count(n_failed)} of {format_count(n_runs)} runs failed" if n_failed else ""
+    state = ", ".join(filter(None, [done, failed])) or (
+        f"all {format_count(n_runs)} runs finished" if n_runs else "no run finished"
+    )
+    look = assessment.decision.look.number
+    return tuple(filter(None, (measurements.title, grid, f"look {look}" if look > 1 else "", state)))

@@ -1,0 +1,303 @@
+"""The paragraph of trade-offs: who wins, who is ruled out, pace, failures and stability, test, looks; joined sentences."""
+
+from collections.abc import Sequence
+
+from lrreport.inference.assessment import Assessment
+from lrreport.inference.choice import Decision
+from lrreport.inference.claims import Finding
+from lrreport.inference.claims.search import REASONS
+from lrreport.inference.sections import rank_levels
+from lrreport.inference.story.paragraph import (
+    NAMED,
+    Paragraph,
+    find_clear_gap,
+    is_finite,
+    name_few,
+    quantify_few,
+)
+from lrreport.inference.words import (
+    count,
+    list_levels,
+    name_nouns,
+    quantify_levels,
+    quantify_list,
+    write_difference,
+    write_share,
+    write_value,
+)
+from lrreport.study.formats import Quantity, capitalize, count_nouns, list_words
+
+VOWELS = "aeiouAEIORLFMNSX"  # letters that a label in words, or in capitals read letter by letter, takes "an" before
+WORTH = 1.2  # how many times as long the slower of two levels must take to be worth a sentence
+
+
+def write_tradeoffs(assessment: Assessment, findings: Sequence[Finding]) -> Paragraph:
+    """Return the paragraph of trade-offs: who wins, who drops out, pace, failures and stability, test, looks; joined."""
+    slots = (_write_winner, _write_dropped, _write_pace, _write_failures, _write_test, _write_looks)
+    if assessment.decision.leader is None:
+        reason = REASONS[assessment.decision.reason].format(noun=name_nouns(assessment.measurements)[0])
+        return Paragraph(f"{capitalize(reason)}.")
+    written = [slot(assessment, findings) for slot in slots]
+    evidence = {f"{slot.__name__.removeprefix('_write_')}_{key}": quantity for slot, part in zip(slots, written, strict=True)
+                for key, quantity in part.evidence.items()}  # fmt: skip
+    return Paragraph(" ".join(part.text for part in written if part.text), evidence)
+
+
+def _shown(assessment: Assessment) -> int:
+    """Return the level that the paragraph is about: the chosen one, else the leader."""
+    decision = assessment.decision
+    shown = decision.chosen if decision.chosen is not None else decision.leader
+    assert shown is not None
+    return shown
+
+
+def _write_winner(assessment: Assessment, findings: Sequence[Finding]) -> Paragraph:
+    """Say where the shown level ends, how much better another may be, and what is as good."""
+    measurements, decision, level = assessment.measurements, assessment.decision, _shown(assessment)
+    metric, row, name = measurements.metric, decision.table.loc[level], measurements.levels[level].name
+    one = name_nouns(measurements)[0]
+    evidence = {
+        **quantify_levels(measurements, {"level": level}),
+        "mean": write_value(metric, float(row["mean"])),
+        "n": count(row.n),
+    }
+    span = ""
+    if is_finite(row.low):
+        evidence |= {"low": write_value(metric, row.low, (), unit=False), "high": write_value(metric, row.high, ())}
+        span = f"95 % interval {evidence['low']} to {evidence['high']}, "
+    reach = f"{evidence['mean']} {metric.label}"
+    if metric.scale != "fraction":
+        reach = f"{'an' if metric.label[0] in VOWELS else 'a'} {metric.label} of {evidence['mean']}"
+    text = f"{capitalize(assessment.point.text)}, {name} reaches {reach} ({span}n = {evidence['n']})."
+    if decision.equal:
+        evidence |= quantify_few(measurements, "equal", decision.equal)
+        verb = "is" if len(decision.equal) == 1 else "are"
+        means = ""
+        if len(decision.equal) <= NAMED:
+            for i in decision.equal:
+                evidence[f"equal_mean_{i}"] = write_value(metric, float(decision.table["mean"][i]))
+            means = f" ({list_words([str(evidence[f'equal_mean_{i}']) for i in decision.equal])})"
+        text += f" {capitalize(name_few(assessment, decision.equal))}{means} {verb} practically as good"
+        if decision.margin is not None and decision.verdict == "good enough":
+            evidence["margin"] = write_difference(metric, decision.margin, ())
+            evidence["at_most"] = write_difference(metric, float(row.behind_at_most), (decision.margin,))
+            if row.behind_at_most > 0:
+                text += f": no {one} is more than {evidence['at_most']} better; {evidence['margin']} counts as equal"
+        text += "."
+    if decision.preferred:
+        text += f" Of these, the study prefers the {measurements.decide.prefer}."
+    if decision.tied:
+        evidence |= quantify_list(measurements, "tied", sorted(decision.tied))
+        text += f" {list_levels(measurements, sorted(decision.tied))} share the same mean."
+    rivals = _write_rivals(assessment, level)
+    return Paragraph(" ".join(filter(None, [text, rivals.text])), evidence | rivals.evidence)
+
+
+def _write_rivals(assessment: Assessment, level: int) -> Paragraph:
+    """Say which levels may be better than the leader where nothing is chosen, by how much, and which have few seeds."""
+    measurements, decision, table = assessment.measurements, assessment.decision, assessment.decision.table
+    rivals = [i for i in decision.candidates if i != level]
+    if not rivals or decision.chosen is not None or decision.reason not in ("too close", "no margin"):
+        return Paragraph("")
+    metric, who = measurements.metric, name_few(assessment, rivals)
+    evidence = quantify_few(measurements, "rival", rivals)
+    if len(rivals) == 1:
+        evidence["rival_mean"] = write_value(metric, float(table["mean"][rivals[0]]))
+        who += f" ({evidence['rival_mean']})"
+    few = [i for i in rivals if table.n[i] < table.n[level]]
+    even = [i for i in rivals if i not in few]
+    text = f"{capitalize(who)} may be better"
+    if even and decision.margin is not None:
+        evidence["at_most"] = write_difference(metric, _bound_behind(decision, level, even), (decision.margin,))
+        evidence["margin"] = write_difference(metric, decision.margin, ())
+        small = f"by up to {evidence['at_most']} ({evidence['margin']} would count as equal)"
+        text += f", {small}" if not few else f": {count(len(even))} {small}"
+    if few:
+        numbers = sorted({int(table.n[i]) for i in few})
+        evidence |= {"n_few": count(len(few)), "few_low": count(numbers[0]), "few_high": count(numbers[-1])}
+        n = (
+            count_nouns(numbers[0], "seed")
+            if len(numbers) == 1
+            else f"{evidence['few_low']} to {evidence['few_high']} seeds"
+        )
+        verb = "has" if len(few) == 1 else "have"
+        whose = f"; {evidence['n_few']} {verb}" if even else "; each has" if len(rivals) > 1 else "; it has"
+        text += f"{whose} only {n} that trained"
+    return Paragraph(f"{text}.", evidence)
+
+
+def _bound_behind(decision: Decision, level: int, rivals: Sequence[int]) -> float:
+    """Return at most how far a level lies behind some others, by the limits of the decision."""
+    _, high = decision.comparisons.find_limits(decision.alpha / decision.n_comparisons)
+    rows = [decision.compared.index(i) for i in rivals]
+    return max(0.0, float(high[rows, decision.compared.index(level)].max()))
+
+
+def _write_dropped(assessment: Assessment, findings: Sequence[Finding]) -> Paragraph:
+    """Say which levels are ruled out, and how far behind the nearest of them ends where that is clear."""
+    measurements, decision, level = assessment.measurements, assessment.decision, _shown(assessment)
+    out = [i for i in rank_levels(assessment) if i in decision.ruled_out and i not in (level, *decision.equal)]
+    if not out:
+        return Paragraph("")
+    evidence = quantify_few(measurements, "out", out)
+    text = f"{capitalize(name_few(assessment, out))} {'is' if len(out) == 1 else 'are'} ruled out"
+    gap = find_clear_gap(assessment, level, out[0])
+    if gap is None:
+        return Paragraph(f"{text}.", evidence)
+    estimate = assessment.compare_scores(level, out[0], measurements.decide.metric)
+    turned = estimate if estimate.mean >= 0 else estimate.negate()
+    evidence |= {
+        "gap": write_difference(measurements.metric, gap, ()),
+        "low": write_difference(measurements.metric, turned.low, (0.0,), unit=False),
+        "high": write_difference(measurements.metric, turned.high, (0.0,)),
+        **quantify_levels(measurements, {"level": level, "nearest": out[0]}),
+    }
+    side = "below" if measurements.metric.better == "higher" else "above"
+    sized = f"{evidence['gap']} {side} ({evidence['low']} to {evidence['high']})"
+    nearest = "" if len(out) == 1 else f" {measurements.levels[out[0]].name}, the nearest, ends"
+    return Paragraph(f"{text}{':' if nearest else ','}{nearest} {sized}.", evidence)
+
+
+def _write_pace(assessment: Assessment, findings: Sequence[Finding]) -> Paragraph:
+    """Say which levels reach the target when, if some differ clearly, and which are still improving."""
+    level, measurements = _shown(assessment), assessment.measurements
+    parts, evidence = [], {}
+    clear = [f for f in findings if f.claim == "sooner" and f.verdict in ("supported", "contradicted")
+             and is_finite(f.effect) and level in (f.arguments["level"], f.arguments["than"])]  # fmt: skip
+    widest = max(clear, key=lambda f: abs(f.effect), default=None)
+    if widest is not None and _is_worth_saying(widest):
+        first = widest.arguments["level"] == level
+        other = widest.arguments["than" if first else "level"]
+        own, its = ("when", "than_when") if first else ("than_when", "when")
+        axis = f"{assessment.point.axis}s" if assessment.point.axis == "epoch" else assessment.point.axis
+        evidence = {"target": widest.evidence["target"], "when": widest.evidence[own], "other_when": widest.evidence[its],
+                    **quantify_levels(measurements, {"level": level, "other": other})}  # fmt: skip
+        names = measurements.levels[level].name, measurements.levels[other].name
+        parts.append(
+            f"{names[0]} reaches {evidence['target']} after {evidence['when']} {axis}, {names[1]} after {evidence['other_when']}."
+        )
+    asked = {f.arguments["level"]: f for f in findings if f.claim == "still_improving" and f.verdict != "not testable"}
+    improving = [i for i, f in asked.items() if f.verdict == "supported"]
+    one, several = name_nouns(measurements)
+    if improving:
+        evidence |= quantify_few(measurements, "improving", improving)
+        everyone = len(improving) == len(asked) == len(assessment.compared) > 1
+        who = f"All {several}" if everyone else name_few(assessment, improving, several)
+        parts.append(f"{who} still {'improves' if len(improving) == 1 else 'improve'} at the end.")
+    elif asked and all(f.verdict == "contradicted" for f in asked.values()):
+        parts.append(f"No {one} is still improving at the end.")
+    return Paragraph(" ".join(parts), evidence)
+
+
+def _is_worth_saying(finding: Finding) -> bool:
+    """Return whether the slower of two levels takes a fifth longer or more; less is clear at times, but of no use."""
+    times = sorted(finding.evidence[key].value for key in ("when", "than_when"))
+    return times[1] >= WORTH * times[0]
+
+
+def _write_failures(assessment: Assessment, findings: Sequence[Finding]) -> Paragraph:
+    """Say how often the shown level fails, which others do, and which do not train stably for another reason."""
+    measurements, table, level = assessment.measurements, assessment.decision.table, _shown(assessment)
+    row = table.loc[level]
+    evidence = {"failed_low": write_share(float(row.failed_low), unit=False), "failed_high": write_share(float(row.failed_high)),
+                "n": count(row.n_runs), "n_failed": count(row.n_failed)}  # fmt: skip
+    failing = [int(i) for i in table.index[table.n_failed > 0] if i != level]
+    name = measurements.levels[level].name
+    if row.n_failed:
+        evidence |= quantify_levels(measurements, {"level": level})
+        span = f"{evidence['failed_low']} to {evidence['failed_high']}"
+        text = f"{evidence['n_failed']} of {evidence['n']} runs of {name} failed (95 % interval {span})."
+    elif failing:
+        evidence |= quantify_levels(measurements, {"level": level})
+        text = f"No run of {name} failed (failure rates up to {evidence['failed_high']} remain possible)."
+    else:
+        text = f"No run failed (failure rates up to {evidence['failed_high']} remain possible)."
+    whole = [i for i in failing if table.n_failed[i] == table.n_runs[i]]
+    partly = [i for i in failing if i not in whole]
+    if whole:
+        evidence |= quantify_few(measurements, "whole", whole)
+        text += f" Every run at {name_few(assessment, whole)} failed: {_say_how(assessment, whole, evidence)}."
+    if partly:
+        evidence |= quantify_few(measurements, "partly", partly)
+        text += f" Some runs at {name_few(assessment, partly)} failed."
+    rough = _write_rough(assessment, findings)
+    return Paragraph(" ".join(filter(None, [text, rough.text])), evidence | rough.evidence)
+
+
+def _say_how(assessment: Assessment, levels: Sequence[int], evidence: dict[str, Quantity]) -> str:
+    """Return how the runs of these levels failed: diverged, or no better than guessing."""
+    table = assessment.decision.table.loc[list(levels)]
+    n_diverged, n_failed = int(table.n_diverged.sum()), int(table.n_failed.sum())
+    evidence |= {"n_diverged": count(n_diverged), "n_guessing": count(n_failed - n_diverged)}
+    if not n_diverged:
+        return "all end no better than guessing"
+    if n_diverged == n_failed:
+        return "all diverged"
+    return f"{evidence['n_diverged']} diverged, {evidence['n_guessing']} end no better than guessing"
+
+
+def _write_rough(assessment: Assessment, findings: Sequence[Finding]) -> Paragraph:
+    """Say which levels train unstably though they did not fail, and by how much their loss rises."""
+    measurements = assessment.measurements
+    unstable = {f.arguments["level"]: f for f in findings if f.claim == "trains_stably" and f.verdict == "contradicted"}
+    rough = {i: f for i, f in unstable.items() if "rise" in f.evidence}
+    if not rough or assessment.loss is None:
+        return Paragraph("")
+    largest = max(rough.values(), key=lambda f: f.effect)
+    evidence = quantify_few(measurements, "rough", list(rough)) | {"rise": largest.evidence["rise"]}
+    amount = f"up to {evidence['rise']}" if len(rough) > 1 else f"{evidence['rise']}"
+    who = f"{name_few(assessment, list(rough))} {'is' if len(rough) == 1 else 'are'} unstable"
+    return Paragraph(f"{who}: the {assessment.loss.label} rises by {amount} between evaluations, on average.", evidence)
+
+
+def _write_test(assessment: Assessment, findings: Sequence[Finding]) -> Paragraph:
+    """Say what the shown level reaches on test, and whether another is clearly better there; test chooses nothing."""
+    measurements, level = assessment.measurements, _shown(assessment)
+    test = measurements.find_counterpart("test")
+    if test is None or not assessment.scores[test.name][level].notna().any() or test.name == measurements.decide.metric:
+        return Paragraph("")
+    estimate, covers = assessment.estimate_score(level, test.name, max(1, len(assessment.compared)))
+    evidence = {"mean": write_value(test, estimate.mean), **quantify_levels(measurements, {"level": level})}
+    span = ""
+    if is_finite(estimate.low):
+        evidence |= {
+            "low": write_value(test, test.clip(estimate.low), (), unit=False),
+            "high": write_value(test, test.clip(estimate.high), ()),
+        }
+        span = f" ({evidence['low']} to {evidence['high']}, {covers})"
+    verdict = ""
+    several = [i for i in assessment.compared if assessment.scores[test.name][i].notna().sum() > 1]
+    others = [i for i in several if i != level]
+    better = [i for i in others if level in several and _is_clearly_better(assessment, i, level, test.name, test.sign)]
+    if better:
+        evidence |= quantify_few(measurements, "better", better)
+        verdict = f"; {name_few(assessment, better)} {'is' if len(better) == 1 else 'are'} clearly better"
+    elif others:
+        verdict = f"; no other {name_nouns(measurements)[0]} is clearly better"
+    name = measurements.levels[level].name
+    kind = test.label if "test" in test.label else f"{test.label} on test data"
+    text = f"{capitalize(kind)}, not used to choose, is {evidence['mean']} for {name}{span}{verdict}."
+    return Paragraph(text, evidence)
+
+
+def _is_clearly_better(assessment: Assessment, level: int, than: int, metric: str, sign: int) -> bool:
+    estimate = assessment.compare_scores(level, than, metric)
+    return sign * estimate.mean > 0 and (estimate.low > 0 or estimate.high < 0)
+
+
+def _write_looks(assessment: Assessment, findings: Sequence[Finding]) -> Paragraph:
+    """Say how many looks were taken, and what was dropped when and with how many seeds."""
+    measurements, look = assessment.measurements, assessment.decision.look
+    earlier = [past for past in measurements.looks if past.number < look.number]
+    if not earlier:
+        return Paragraph("")
+    parts, evidence, before = [], {"look": count(look.number)}, set()
+    for past in earlier:
+        new = [i for i in past.dropped if i not in before]
+        before |= set(past.dropped)
+        if new:
+            n = max(past.n_seeds[i] for i in new)
+            evidence |= quantify_few(measurements, f"dropped_{past.number}", new) | {f"n_{past.number}": count(n)}
+            parts.append(f"{name_few(assessment, new)} at look {past.number} with {count_nouns(n, 'seed')}")
+    dropped = f"; dropped before: {list_words(parts)}" if parts else ""
+    return Paragraph(f"This is look {look.number} at a growing study{dropped}.", evidence)

@@ -69,7 +69,7 @@ docs: setup ## write the generated pages of docs/
 
 lock: ## pin the newest versions that pyproject.toml allows, in requirements.lock
 	@$(PYTHON_COMMAND) -m venv .venv-lock && .venv-lock/bin/pip install --quiet uv && .venv-lock/bin/uv pip compile pyproject.toml \
-	  --extra dev --universal --python-version 3.11 --no-annotate --no-header --upgrade --output-file requirements.lock
+	  --extra dev --universal --python-version 3.11 --no-annotate --no-header --generate-hashes --upgrade --output-file requirements.lock
 	@rm -rf .venv-lock
 
 clean: ## remove reports and caches; runs and the reference stay

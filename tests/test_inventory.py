@@ -3,15 +3,17 @@
 import io
 import json
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from lrreport.cli import main
 from lrreport.inventory import format_age, format_size, prune_runs
-from lrreport.record.locks import hold_lock
+from lrreport.record.locks import hold_lock, is_held
 from lrreport.record.store import Store
+from lrreport.study.study import load_study
 from lrreport.testing import write_report_folder
-from lrreport.workflow import WANTED
+from lrreport.workflow import WANTED, Workflow
 
 
 @pytest.fixture
@@ -102,6 +104,30 @@ def test_what_comes_into_use_during_the_question_is_kept(
     assert prune_runs(outputs, confirmed=False, ask=answer) == 0
     assert "; 1 run came into use meanwhile and is kept." in capsys.readouterr().out
     assert len(list_keys(outputs)) == 3
+
+
+def test_no_study_begins_to_use_a_run_while_unused_ones_go(outputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = []
+
+    def remove(store: Store, key: str) -> bool:
+        held.append(is_held(store.lock_use()))  # a study notes what it uses under this lock
+        return True
+
+    monkeypatch.setattr(Store, "remove", remove)
+    assert prune_runs(outputs, confirmed=True) == 0
+    assert held == [True, True]
+
+
+def test_a_study_notes_what_it_uses_only_when_nobody_is_pruning(outputs: Path) -> None:
+    work = Workflow(load_study("studies/quick.toml"), outputs)
+    work.folder.mkdir()
+    with hold_lock(work.store.lock_use()):
+        noting = Thread(target=work._protect, args=([],))
+        noting.start()
+        noting.join(0.5)
+        assert not (work.folder / WANTED).exists()
+    noting.join()
+    assert json.loads((work.folder / WANTED).read_text()) == {"wanted": []}
 
 
 def test_a_run_that_somebody_holds_is_not_removed(outputs: Path) -> None:

@@ -1,8 +1,10 @@
 """make: what it lists, what it forwards, and how set-up fails: in one line that says what to do."""
 
+import fcntl
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -105,6 +107,42 @@ def test_no_network_is_one_line(clone: Path) -> None:
         f"setup: pip cannot reach the package index; connect to a network, or set pip's index (log: {log})"
     )
     assert not (clone / ".venv").exists()
+
+
+@pytest.mark.slow  # downloads
+def test_a_download_with_another_digest_is_refused(clone: Path) -> None:
+    lock = clone / "requirements.lock"
+    pin, *others = re.split(r"(?m)^(?=editables==)", lock.read_text())
+    lock.write_text(pin + re.sub(r"sha256:[0-9a-f]{8}", "sha256:00000000", others[0]))
+    done = make(clone, "setup")
+    assert done.stderr.splitlines()[1] == (
+        f"setup: a download is not the file that requirements.lock names; see the end of {clone / '.venv-setup.log'}"
+    )
+    assert not (clone / ".venv").exists()
+
+
+def test_a_second_set_up_waits_for_the_first(clone: Path) -> None:
+    first = os.open(clone, os.O_RDONLY)
+    fcntl.flock(first, fcntl.LOCK_EX)
+    second = subprocess.Popen([sys.executable, "tools/setup_venv.py"], cwd=clone, stderr=subprocess.PIPE, text=True)
+    assert second.stderr is not None
+    assert second.stderr.readline() == "setup: waiting for another set-up of this clone\n"
+    mark_as_set_up(clone)
+    os.close(first)
+    assert second.communicate(timeout=30)[1] == ""
+    assert second.returncode == 0
+
+
+def test_an_interrupted_set_up_is_one_line(clone: Path) -> None:
+    first = os.open(clone, os.O_RDONLY)
+    fcntl.flock(first, fcntl.LOCK_EX)
+    waiting = subprocess.Popen([sys.executable, "tools/setup_venv.py"], cwd=clone, stderr=subprocess.PIPE, text=True)
+    assert waiting.stderr is not None
+    waiting.stderr.readline()
+    waiting.send_signal(signal.SIGINT)
+    assert waiting.communicate(timeout=30)[1] == "setup: stopped; the same command begins it anew\n"
+    assert waiting.returncode == 130
+    os.close(first)
 
 
 def test_a_python_that_is_too_old_is_one_line(clone: Path) -> None:

@@ -1,8 +1,11 @@
 """Build .venv from requirements.lock; run by the system's own Python, so it needs nothing and parses on old ones."""
 
+import fcntl
 import glob
 import hashlib
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +15,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(ROOT, ".venv")
 STAMP = os.path.join(VENV, "made-from")
 LOG = os.path.join(ROOT, ".venv-setup.log")
+PIP = [os.path.join(VENV, "bin", "python"), "-m", "pip", "install", "--disable-pip-version-check"]
 
 
 def fail(problem, remedy):
@@ -46,16 +50,56 @@ def run(command):
 
 
 def install():
-    """Install the lock's versions and the package itself, in editable mode; end with a line if that fails."""
-    pip = [os.path.join(VENV, "bin", "python"), "-m", "pip", "install", "--disable-pip-version-check"]
-    # The lock constrains: of its pins only those are installed that something here needs, so a CPU build of
-    # torch brings no CUDA libraries.
-    locked = pip + ["--constraint", "requirements.lock"]
-    if not run(locked + ["hatchling", "editables"]):  # small, so it tells whether the index is there
+    """Install what the lock pins, checked by digest, and the package itself in editable mode; end with a line if that fails."""
+    project = ["--no-build-isolation", "--editable"]
+    if not install_locked(["hatchling", "editables"]):  # small, so it tells whether the index is there
         give_up("pip cannot reach the package index", "connect to a network, or set pip's index (log: %s)" % LOG)
-    if not run(locked + ["--no-build-isolation", "--editable", ".[dev]"]):
+    if not install_locked(project + [".[dev]"]) or not run(PIP + ["--no-deps"] + project + ["."]):
         give_up("pip could not install the lock", "see the end of %s" % LOG)
     shorten_paths()
+
+
+def install_locked(wanted):
+    """Install what these requirements need, in the lock's versions and with its digests; return whether that succeeded.
+
+    Of the lock's pins only those are installed that something here needs, so a CPU build of torch brings no CUDA libraries.
+    Such a build has a local version (2.13.0+cpu) and a digest of its own, which no lock for all platforms can name: it alone
+    is installed unchecked, from where pip's settings say.
+    """
+    pins = read_lock()
+    files = [os.path.join(VENV, name) for name in ("pins.txt", "needed.json", "needed.txt")]
+    with open(files[0], "w") as file:
+        file.write("".join("%s==%s%s\n" % (name, version, marker) for name, version, marker, _ in pins))
+    if not run(PIP + ["--dry-run", "--report", files[1], "--constraint", files[0]] + wanted):
+        return False
+    with open(files[1]) as file:
+        found = [one["metadata"] for one in json.load(file)["install"]]
+    needed = [(re.sub("[-_.]+", "-", one["name"]).lower(), one["version"]) for one in found]
+    digests = {(name, version): hashes for name, version, _, hashes in pins}
+    local = ["%s==%s" % one for one in needed if "+" in one[1]]
+    with open(files[2], "w") as file:
+        for one in needed:
+            if one in digests:
+                file.write("%s==%s %s\n" % (one + (" ".join(digests[one]),)))
+    done = run(PIP + ["--no-deps", "--require-hashes", "--requirement", files[2]])
+    done = done and (not local or run(PIP + ["--no-deps"] + local))
+    for name in files:
+        os.remove(name)
+    return done
+
+
+def read_lock():
+    """Return each pin of the lock: name, version, marker (empty or with its semicolon) and the options with its digests."""
+    with open(os.path.join(ROOT, "requirements.lock")) as file:
+        lines = file.read().replace("\\\n", " ").splitlines()
+    pins = []
+    for line in lines:
+        words = line.split("--hash=")
+        pin, _, marker = words[0].partition(";")
+        name, _, version = pin.strip().partition("==")
+        hashes = ["--hash=" + one.strip() for one in words[1:]]
+        pins.append((name, version, " ;" + marker.rstrip() if marker else "", hashes))
+    return pins
 
 
 def shorten_paths():
@@ -69,19 +113,36 @@ def shorten_paths():
 
 
 def give_up(problem, remedy):
-    """Remove what is half made, and end with one line."""
+    """Remove what is half made, and end with one line; what pip downloaded is named first if its digest was another."""
     shutil.rmtree(VENV, ignore_errors=True)
+    with open(LOG, "rb") as log:
+        if b"DO NOT MATCH THE HASHES" in log.read():
+            fail("a download is not the file that requirements.lock names", "see the end of %s" % LOG)
     fail(problem, remedy)
 
 
 def main():
-    """Build .venv unless it is up to date."""
+    """Build .venv unless it is up to date; another set-up of this clone is waited for."""
     found = "Python %d.%d" % sys.version_info[:2]
     if sys.version_info[:2] < OLDEST:
         fail("%s is too old" % found, "install Python %d.%d or newer, or name one: make PYTHON=python3.11" % OLDEST)
     target = describe_target()
     if is_up_to_date(target):
         return
+    clone = os.open(ROOT, os.O_RDONLY)
+    try:
+        fcntl.flock(clone, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.stderr.write("setup: waiting for another set-up of this clone\n")
+        fcntl.flock(clone, fcntl.LOCK_EX)
+    except OSError:  # a file system without locks
+        pass
+    if not is_up_to_date(target):
+        build(target)
+
+
+def build(target):
+    """Build .venv anew."""
     sys.stderr.write("Setting up .venv from requirements.lock (a few minutes the first time) ...\n")
     shutil.rmtree(VENV, ignore_errors=True)
     open(LOG, "wb").close()
@@ -94,4 +155,8 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.stderr.write("setup: stopped; the same command begins it anew\n")
+        sys.exit(130)

@@ -1,6 +1,5 @@
 """Two reports of one question: which answers and verdicts changed, which numbers moved, and what differs behind them."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
@@ -12,10 +11,10 @@ from lrreport.record.contents import Contents, read_contents
 from lrreport.record.files import replace_file
 from lrreport.record.record import read_contents as read_record
 from lrreport.record.store import flatten
+from lrreport.report.freshness import FINDINGS, read_findings
 from lrreport.study.formats import count_nouns, list_words
 from lrreport.study.metrics import Metric, find_metric
 
-FINDINGS = "findings.json"
 SHOWN_SEEDS = 12
 SHOWN = 40  # rows of a kind that are printed; the page has all
 PAGE = """<!doctype html>
@@ -99,7 +98,7 @@ def compare_reports(before: Path, after: Path, page: str | None = None) -> int:
 def compare(before: Path, after: Path) -> Comparison:
     """Return what differs between the reports in two folders, or whose findings.json are named."""
     folders = [_find_folder(path.expanduser()) for path in (before, after)]
-    old, new = (_read_findings(folder) for folder in folders)
+    old, new = (read_findings(folder) for folder in folders)
     behind = [_describe_behind(folder) for folder in folders]
     return Comparison(
         (str(folders[0]), str(folders[1])),
@@ -115,17 +114,6 @@ def compare(before: Path, after: Path) -> Comparison:
 
 def _find_folder(path: Path) -> Path:
     return path.parent if path.name == FINDINGS else path
-
-
-def _read_findings(folder: Path) -> dict[str, Any]:
-    path = folder / FINDINGS
-    try:
-        findings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if not {"answer", "findings", "decision"} <= findings.keys():
-            raise ValueError("written by another version of lrreport")
-    except (OSError, ValueError, AttributeError) as err:
-        raise LrreportError(f"{path}: not the findings of a report ({err}); make the report first") from err
-    return findings
 
 
 def _name_levels(findings: Mapping[str, Any]) -> dict[int, str]:

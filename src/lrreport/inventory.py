@@ -11,7 +11,7 @@ from typing import Any
 from lrreport.errors import LrreportError
 from lrreport.project import find_studies
 from lrreport.record.contents import CONTENTS, list_folders
-from lrreport.record.locks import describe_owner, is_held
+from lrreport.record.locks import describe_owner, hold_lock, is_held
 from lrreport.record.record import read_contents
 from lrreport.record.store import Store, flatten
 from lrreport.study.factors import label_setting
@@ -81,7 +81,8 @@ def print_runs(outputs: Path) -> int:
 def prune_runs(outputs: Path, confirmed: bool, ask: Callable[[str], str] = input) -> int:
     """Remove the runs that no study uses, after listing them; ask first unless `confirmed`. Returns the exit status.
 
-    Who uses what is asked again after the answer, and each run is removed only while nobody makes or reads it.
+    Who uses what is asked again after the answer, while no study can begin to use a run; each run is removed only while
+    nobody makes it.
     """
     store = Store(outputs / "runs")
     unused = _list_unused(store, outputs)
@@ -96,8 +97,9 @@ def prune_runs(outputs: Path, confirmed: bool, ask: Callable[[str], str] = input
     if not confirmed and not _agrees(ask, f"Remove {found}? [y/N] "):
         print("Nothing removed.")
         return 0
-    still = {entry.key for entry in _list_unused(store, outputs)}
-    removed = [entry for entry in unused if entry.key in still and store.remove(entry.key)]
+    with hold_lock(store.lock_use(), notify):
+        still = {entry.key for entry in _list_unused(store, outputs)}
+        removed = [entry for entry in unused if entry.key in still and store.remove(entry.key)]
     kept = len(unused) - len(removed)
     more = (
         f"; {count_nouns(kept, 'run')} came into use meanwhile and {'is' if kept == 1 else 'are'} kept" if kept else ""

@@ -208,11 +208,15 @@ class Workflow:
         return False
 
     def _protect(self, runs: Sequence[Run]) -> None:
-        """Note which runs the report will be made from, so that nobody prunes them meanwhile."""
+        """Note which runs the report will be made from, so that nobody prunes them meanwhile.
+
+        Whoever is pruning is waited for, so that a run which goes is seen to be missing afterwards.
+        """
         content = (json.dumps({"wanted": [run.key for run in runs]}, indent=1) + "\n").encode()
         path = self.folder / WANTED
-        if not path.exists() or path.read_bytes() != content:
-            replace_file(path, content)
+        with hold_lock(self.store.lock_use(), notify):
+            if not path.exists() or path.read_bytes() != content:
+                replace_file(path, content)
 
     def describe(
         self, runs: Sequence[Run], failures: Mapping[str, str] | None = None, fresh: Sequence[Run] = ()

@@ -11,6 +11,7 @@ from lrreport.inference.assessment import assess
 from lrreport.inference.choice import Decision, find_share
 from lrreport.inference.edges import list_next
 from lrreport.inference.failures import find_guessing_limit
+from lrreport.inference.looks import choose_next
 from lrreport.study.decide import Look
 from lrreport.study.factors import Factor
 from lrreport.testing import make_measurements
@@ -112,6 +113,14 @@ def test_best_good_enough_undecided_and_not_testable() -> None:
     ):
         assert (decide(scores).verdict, decide(scores).reason) == ("not testable", reason)
     assert decide({0.1: [0.9, 0.91], 0.01: [0.5, 0.51]}).reason == "two seeds"
+
+
+def test_a_study_that_only_reproduces_chooses_nothing() -> None:
+    decision = decide({0.1: around(0.85), 0.01: around(0.80, K)}, metric="test_accuracy", prefer="none")
+    assert (decision.verdict, decision.chosen, decision.reason) == ("not testable", None, "no choice")
+    assert decision.leader == 0
+    assert decision.ruled_out == ()
+    assert choose_next(decision, {0: 5, 1: 5}, most=20) is None
 
 
 def test_a_level_that_failed_whole_is_out_and_not_compared() -> None:

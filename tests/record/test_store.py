@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lrreport.errors import LrreportError, NewerRecordError
-from lrreport.record.files import replace_file
+from lrreport.record.files import _name_temporary, replace_file
 from lrreport.record.locks import hold_lock
 from lrreport.record.provenance import Identity
 from lrreport.record.record import RunRecord, declare_metrics, load_arrays, load_record, make_series, save_record
@@ -294,3 +294,14 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
     replace_file(path, b"new")
     assert path.read_bytes() == b"new"
     assert math.isfinite(path.stat().st_mtime)
+
+
+@pytest.mark.parametrize("name", ["n" * 255, "é" * 127, "[x] *", "study.json"])
+def test_names_up_to_the_limit_are_replaced_and_leave_nothing(tmp_path: Path, name: str) -> None:
+    replace_file(tmp_path / name, b"old")
+    [path] = tmp_path.iterdir()
+    left = tmp_path / f"{_name_temporary(name)}.{2**22 + 1}"
+    left.write_bytes(b"of a process that was killed")
+    replace_file(path, b"new")
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.read_bytes() == b"new"

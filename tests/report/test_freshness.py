@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from lrreport.errors import LrreportError
+from lrreport.record.contents import CONTENTS
 from lrreport.report.document import Document
 from lrreport.report.freshness import (
     FINDINGS,
@@ -15,6 +17,7 @@ from lrreport.report.freshness import (
     break_seal,
     fingerprint,
     read_answer,
+    read_findings,
     read_look,
     seal,
 )
@@ -25,6 +28,7 @@ def sealed(documents: dict[str, Document], tmp_path_factory: pytest.TempPathFact
     made = tmp_path_factory.mktemp("sealed")
     documents["three"].write(made)
     (made / PAGE).write_text("<!DOCTYPE html>")
+    (made / CONTENTS).write_text("{}")
     seal(made, "made from this")
     return made
 
@@ -40,7 +44,12 @@ def test_a_sealed_report_gives_its_answer(folder: Path, documents: dict[str, Doc
     assert read_look(folder).n_seeds == {0: 5, 1: 5, 2: 5}
 
 
-@pytest.mark.parametrize("name", [PAGE, FINDINGS, SUMMARY, "card.svg", "results.csv"])
+def test_every_file_of_a_report_is_sealed(folder: Path) -> None:
+    sealed = json.loads((folder / SEAL).read_text())["files"]
+    assert {path.name for path in folder.iterdir()} == {*sealed, SEAL}
+
+
+@pytest.mark.parametrize("name", [PAGE, FINDINGS, SUMMARY, CONTENTS, "card.svg", "results.csv", "curves.pdf"])
 def test_a_file_that_changed_is_no_answer(folder: Path, name: str) -> None:
     path = folder / name
     path.write_bytes(path.read_bytes() + b" ")
@@ -65,6 +74,8 @@ def test_edited_findings_do_not_reach_the_terminal(folder: Path) -> None:
     findings = json.loads((folder / FINDINGS).read_text())
     (folder / FINDINGS).write_text(json.dumps(findings | {"answer": "Rate 99 is best."}))
     assert read_answer(folder, "made from this") is None
+    with pytest.raises(LrreportError, match="not the findings of a report \\(changed since it was written\\)"):
+        read_findings(folder)
 
 
 def test_a_broken_seal_stays_broken(folder: Path) -> None:

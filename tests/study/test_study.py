@@ -17,7 +17,7 @@ def parse(**settings: Any) -> Study:
 
 
 def test_every_study_of_the_checkout_loads_without_old_keys(repository: Path) -> None:
-    paths = [*(repository / "studies").glob("*.toml"), *(repository / "examples").glob("*/*.toml")]
+    paths = [*(repository / "studies").rglob("*.toml"), *(repository / "examples").glob("*/*.toml")]
     studies = {path: load_study(path) for path in paths}
     assert {study.name for study in studies.values()} >= {"fashion_mnist", "quick", "wide", "longer", "batch_size"}
     assert not [path for path, study in studies.items() if study.notes]
@@ -303,3 +303,47 @@ def test_values_that_no_record_could_hold_are_refused_in_one_line(tmp_path: Path
     with pytest.raises(LrreportError) as error:
         load_study(file)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("fixed", [{"validation": "none"}, {"validation_size": 0}])
+def test_without_validation_examples_nothing_is_chosen(fixed: dict[str, Any]) -> None:
+    study = parse(vary=VARY, fixed=fixed)
+    assert (study.decide.metric, study.decide.prefer) == ("test_accuracy", "none")
+    [level] = study.levels
+    assert study.settings_of(level)["validation_size"] == 0
+    assert "validation" not in study.settings_of(level)
+    assert study.with_changes(seeds=[0, 1]).decide == study.decide
+    assert parse(vary=VARY).decide.prefer == "mean"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"decide": {"metric": "val_loss"}}, "decide.metric = 'val_loss': the study holds out no validation examples"),
+        (
+            {"decide": {"at": "best of val_loss"}},
+            "decide.at = 'best of val_loss': the study holds out no validation examples",
+        ),
+    ],
+)
+def test_without_validation_examples_none_can_decide(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(LrreportError, match=message):
+        parse(vary=VARY, fixed={"validation": "none"}, **settings)
+
+
+@pytest.mark.parametrize(
+    ("fixed", "message"),
+    [
+        (
+            {"validation": 500},
+            'fixed.validation = 500: give "none", or how many examples to hold out as validation_size',
+        ),
+        (
+            {"validation": "none", "validation_size": 500},
+            'fixed.validation = .none.: "none" holds out nothing; leave validation_size out',
+        ),
+    ],
+)
+def test_validation_is_none_or_a_size(fixed: dict[str, Any], message: str) -> None:
+    with pytest.raises(LrreportError, match=message):
+        parse(vary=VARY, fixed=fixed)

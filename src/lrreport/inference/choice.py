@@ -167,7 +167,8 @@ def _decide_among(
     table = table.copy()
     table["may_be_best"], table["good_enough"] = False, False
     table["behind_at_most"], table["behind_at_least"] = math.inf, 0.0
-    if alpha > 0 and compared:
+    chooses = measurements.decide.prefer != "none"
+    if alpha > 0 and compared and chooses:
         may, at_most, at_least = find_candidates(comparisons, alpha, eligible)
         at_most = np.minimum(
             at_most, math.inf if metric.low is None or metric.high is None else metric.high - metric.low
@@ -187,6 +188,8 @@ def _decide_among(
     table["high"] = [metric.clip(one.high) for one in estimates]
     leader, tied = _find_leader(measurements, table)
     verdict, reason = _judge(table, leader, compared, look, margin)
+    if leader is not None and not chooses:
+        verdict, reason = "not testable", "no choice"
     chosen, preferred = leader, False
     equal = tuple(i for i in compared if i != leader and table.good_enough[i])
     if verdict in ("undecided", "not testable"):

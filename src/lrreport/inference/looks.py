@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from lrreport.inference.choice import Decision
 
-HOPELESS = ("none learns", "one level", "no runs", "no scores", "error spent")  # what more seeds would not change
+# What more seeds would not change.
+HOPELESS = ("none learns", "one level", "no runs", "no scores", "error spent", "no choice")
 
 
 def choose_next(decision: Decision, n_seeds: Mapping[int, int], most: int) -> dict[int, int] | None:

@@ -1,20 +1,23 @@
 """Files that appear whole or not at all, and are on the disk before anyone is told so."""
 
 import errno
+import glob
 import hashlib
 import os
 from contextlib import suppress
 from pathlib import Path
 
 NOT_FOR_FOLDERS = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES)  # where a file system cannot sync a folder
+LONGEST_NAME = 200  # bytes; most file systems allow 255, and a dot and a process id are added
 
 
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file that appears whole or not at all, even if the machine stops; raises OSError if that cannot be done."""
-    for left in path.parent.glob(f".{path.name}.*"):
+    stem = _name_temporary(path.name)
+    for left in path.parent.glob(f"{glob.escape(stem)}.*"):
         if not _is_running(left.suffix[1:]):  # by a process that was killed
             left.unlink(missing_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f"{stem}.{os.getpid()}")
     try:
         with temporary.open("wb") as file:
             file.write(content)
@@ -26,6 +29,12 @@ def replace_file(path: Path, content: bytes) -> None:
             temporary.unlink(missing_ok=True)
         raise
     sync_path(path.parent)
+
+
+def _name_temporary(name: str) -> str:
+    """Return a hidden name for what a file is written as first, by its digest where a longer name might not be possible."""
+    encoded = os.fsencode(name)
+    return f".{name}" if len(encoded) <= LONGEST_NAME else f".{hashlib.sha256(encoded).hexdigest()[:32]}"
 
 
 def sync_path(path: Path) -> None:

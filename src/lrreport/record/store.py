@@ -78,6 +78,10 @@ class Store:
         make_folder(self.root / ".locks")
         return self.root / ".locks" / f"{key}.lock"
 
+    def lock_use(self) -> Path:
+        """Return the path of the lock that is held while a study notes which runs it uses, and while unused ones go."""
+        return self.lock("use")
+
     def make_workspace(self, identity: Identity) -> Path:
         """Return a new folder for an execution, on the file system where its runs will be kept.
 

@@ -12,14 +12,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from lrreport.errors import LrreportError
 from lrreport.project import PACKAGE, find_checkout, find_notebook
-from lrreport.record.files import replace_file
+from lrreport.record.contents import CONTENTS
+from lrreport.record.files import digest_file, replace_file
 from lrreport.study.decide import Look
 
 PAGE, FINDINGS, SUMMARY, SEAL = "report.html", "findings.json", "summary.md", ".made-from"
 PRODUCTS = (
-    PAGE, FINDINGS, SUMMARY, "results.csv", "table.md", "table.tex", "card.svg", "card.png", "scores.svg", "scores.pdf",
-    "summary.ipynb",
+    PAGE, FINDINGS, SUMMARY, CONTENTS, "results.csv", "table.md", "table.tex", "card.svg", "card.png", "scores.svg",
+    "scores.pdf", "curves.svg", "curves.pdf", "summary.ipynb",
 )  # fmt: skip
 SUMMARY_NOTEBOOK = find_notebook("summary.ipynb")
 SOURCES = {".py", ".j2", ".css", ".js", ".json", ".toml"}
@@ -39,7 +41,7 @@ def fingerprint(contents: str, records: Sequence[Path]) -> str:
 
 def seal(folder: Path, made_from: str) -> None:
     """Note that the files of a report were made from this, with the digest of each."""
-    digests = {name: _digest(folder / name) for name in PRODUCTS if (folder / name).is_file()}
+    digests = {name: digest_file(folder / name) for name in PRODUCTS if (folder / name).is_file()}
     replace_file(folder / SEAL, (json.dumps({"made_from": made_from, "files": digests}, indent=1) + "\n").encode())
 
 
@@ -51,30 +53,53 @@ def break_seal(folder: Path) -> None:
 def read_answer(folder: Path, made_from: str) -> str | None:
     """Return the answer of the report in `folder` if it was made from just this and no file of it changed, else None."""
     try:
-        sealed = json.loads((folder / SEAL).read_text(encoding="utf-8"))
-        files = sealed["files"]
-        if sealed["made_from"] != made_from or not {PAGE, FINDINGS, SUMMARY} <= files.keys():
+        sealed = _read_seal(folder)
+        if sealed["made_from"] != made_from or find_change(folder) is not None:
             return None
-        if any(_digest(folder / name) != digest for name, digest in files.items()):
-            return None
-        return str(_read_findings(folder)["answer"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return str(read_findings(folder)["answer"])
+    except (LrreportError, OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def find_change(folder: Path) -> str | None:
+    """Return the name of a file of a sealed report that is gone or not as it was written, or None.
+
+    Raises OSError, ValueError or KeyError where there is no seal, or one that names not even the page.
+    """
+    files = _read_seal(folder)["files"]
+    if missing := {PAGE, FINDINGS, SUMMARY, CONTENTS} - files.keys():
+        raise KeyError(min(missing))
+    for name, digest in files.items():
+        if not (folder / name).is_file() or digest_file(folder / name) != digest:
+            return str(name)
+    return None
+
+
+def read_findings(folder: Path) -> dict[str, Any]:
+    """Return the findings of a finished report; raises LrreportError if they cannot be read or are not as written."""
+    path = folder / FINDINGS
+    try:
+        content = path.read_bytes()
+        digest = _read_seal(folder)["files"][FINDINGS]
+        if hashlib.sha256(content).hexdigest() != digest:  # of the very bytes that are read below
+            raise ValueError("changed since it was written")
+        findings: dict[str, Any] = json.loads(content)
+        if not {"answer", "findings", "decision"} <= findings.keys():
+            raise ValueError("written by another version of lrreport")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
+        problem = f"no {SEAL} beside it" if not (folder / SEAL).is_file() and path.is_file() else err
+        raise LrreportError(f"{path}: not the findings of a report ({problem}); make the report first") from err
+    return findings
 
 
 def read_look(folder: Path) -> Look | None:
     """Return the look at the study that the report in `folder` took, or None where it holds none."""
     try:
-        return Look.model_validate(_read_findings(folder)["decision"]["look"])
+        return Look.model_validate(json.loads((folder / FINDINGS).read_bytes())["decision"]["look"])
     except (OSError, ValueError, KeyError, TypeError, ValidationError):
         return None
 
 
-def _read_findings(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / FINDINGS).read_text(encoding="utf-8"))
-    return found
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _read_seal(folder: Path) -> dict[str, Any]:
+    sealed: dict[str, Any] = json.loads((folder / SEAL).read_text(encoding="utf-8"))
+    return sealed

@@ -87,11 +87,10 @@ def _explain_decision(assessment: Assessment, rows: Sequence[Row]) -> str:
     if counts and counts[-1] > 1:
         n = f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}"
         text += f", discs means, bars 95 % intervals ({n})"
-    text += (
-        "; blue may be the best, grey is ruled out."
-        if (~table.may_be_best[table.n > 0]).any()
-        else "; blue may be the best."
-    )
+    ruled_out = (~table.may_be_best[table.n > 0]).any()
+    chooses = assessment.decision.reason != "no choice"
+    text += ("; blue may be the best, grey is ruled out" if ruled_out else "; blue may be the best") if chooses else ""
+    text += "."
     if table.n_failed.any():
         text += " Failed: diverged, or no better than guessing."
     if any("Unclear" in row.notes for row in rows):
@@ -139,7 +138,8 @@ def show_grid(assessment: Assessment) -> Figure | None:
         return draw_grid(texts, kinds, *titles, width, label)
 
     extreme = "highest" if metric.better == "higher" else "lowest"
-    caption = f"Mean {metric.label} over the seeds that trained. Star: {extreme} mean; framed: may be the best; grey: ruled out."
+    caption = f"Mean {metric.label} over the seeds that trained. Star: {extreme} mean"
+    caption += "." if assessment.decision.reason == "no choice" else "; framed: may be the best; grey: ruled out."
     if (kinds == "few").any(axis=None):
         caption += " Dashed: too few seeds to be ruled out."
     if ((table.n > 0) & (table.n_failed > 0)).any():

@@ -42,7 +42,8 @@ def tabulate_summary(assessment: Assessment) -> Table:
                 low, high = (metric.format_difference(end, unit=False) for end in (estimate.low, estimate.high))
                 difference += f" ({low} to {high})"
         seeds = str(own.n) if own.n == own.n_runs else f"{own.n} of {own.n_runs}"
-        rows.append((measurements.levels[index].name, score, difference, "yes" if own.may_be_best else "no", seeds))
+        may_be_best = "–" if decision.reason == "no choice" else "yes" if own.may_be_best else "no"
+        rows.append((measurements.levels[index].name, score, difference, may_be_best, seeds))
     unit = f", {metric.difference_unit}" if metric.difference_unit else ""
     headings = (
         capitalize(" and ".join(factor.label for factor in measurements.factors)),

@@ -114,7 +114,7 @@ def title_differences(assessment: Assessment) -> str:
             f"; {out}" if n_out else ""
         )
     n = len(decision.candidates)
-    if n > 1 and decision.reason not in ("one seed", "two seeds"):
+    if n > 1 and decision.reason not in ("one seed", "two seeds", "no choice"):
         return f"{format_count(n)} of {int((decision.table.n_runs > 0).sum())} {several} may be the best"
     return f"How the {several} compare"
 

@@ -17,7 +17,7 @@ class Decide(FrozenModel):
     `at` says which value of a run counts: "last", "best of METRIC", or a point on the axis. `margin` is the largest
     difference that counts as small, in the metric's own scale; None takes the metric's. `prefer` chooses among levels
     that are practically as good: the highest mean ("mean"), the lowest or highest value of the first factor, or the one
-    that gets there first ("fastest").
+    that gets there first ("fastest"). With "none" the study only reproduces: nothing is chosen.
     """
 
     metric: str = Field(default="val_accuracy", description='give the name of a metric, such as "val_accuracy"')
@@ -27,8 +27,8 @@ class Decide(FrozenModel):
     margin: Annotated[Number, Field(gt=0)] | None = Field(
         default=None, description="give a difference on the metric's own scale, such as 0.005 for 0.5 points"
     )
-    prefer: Literal["mean", "lowest", "highest", "fastest"] = Field(
-        default="mean", description='give "mean", "lowest", "highest" or "fastest"'
+    prefer: Literal["mean", "lowest", "highest", "fastest", "none"] = Field(
+        default="mean", description='give "mean", "lowest", "highest", "fastest" or "none"'
     )
 
     @field_validator("at")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from lrreport.study.formats import format_setting
@@ -74,7 +75,7 @@ class Factor:
         text = str(value) if isinstance(value, FrozenTable) else format_setting(value)
         return OPTION_LABELS.get(text, text)
 
-    @property
+    @cached_property
     def _n_digits(self) -> int:
         """How many significant digits, at least three, tell the values of a grid such as 0.0021544346900318843 apart."""
         values = [value for value in self.values if isinstance(value, int | float)]

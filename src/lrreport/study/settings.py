@@ -268,12 +268,25 @@ class Setup(FrozenModel):
         default=(-1.0, 1.0), description="give the range to which pixels are scaled, such as [0, 1]"
     )
     validation_size: Annotated[int, Strict(), Field(ge=0, le=1_000_000)] = Field(
-        default=5000, description="give how many training examples to hold out, such as 5000, or 0 for none"
+        default=5000,
+        description='give how many training examples to hold out, such as 5000; validation = "none" holds out none',
     )
     split_seed: Literal["per seed"] | Seed = Field(
         default="per seed", description='give "per seed", or a whole number from 0 on for one fixed split'
     )
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description='give "auto", "cpu" or "cuda"')
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_no_validation(cls, settings: Any) -> Any:
+        """Read validation = "none" as what it stands for: no example is held out."""
+        if not isinstance(settings, Mapping) or "validation" not in settings:
+            return settings
+        if settings["validation"] != "none":
+            raise ValueError('validation: give "none", or how many examples to hold out as validation_size')
+        if settings.get("validation_size"):
+            raise ValueError('validation: "none" holds out nothing; leave validation_size out')
+        return {**{name: value for name, value in settings.items() if name != "validation"}, "validation_size": 0}
 
     @field_validator("input_range")
     @classmethod

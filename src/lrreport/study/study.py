@@ -41,7 +41,7 @@ from lrreport.study.settings import (
 DEFAULT_STUDY = "studies/fashion_mnist.toml"
 LARGEST_FILE = 1_000_000  # bytes
 RESERVED_NAMES = ("runs", "reference")  # folders of outputs/ that belong to no study
-MOST_LEVELS = 1000  # of a study; more would make a report that nobody reads
+MOST_LEVELS = 2000  # of a study; more would make a report that nobody reads
 SHORT_NAMES = {name: f"{setting}.{option}" for name, (setting, option, _) in MOVED.items()}
 
 
@@ -166,10 +166,11 @@ class Study(FrozenModel):
     @model_validator(mode="before")
     @classmethod
     def _flatten(cls, settings: Any) -> Any:
-        if isinstance(settings, dict) and isinstance(settings.get("vary"), dict):
-            own = settings.get("producer") is None and settings.get("import") is None
-            return {**settings, "vary": _flatten_tables(settings["vary"], own)}
-        return settings
+        if not isinstance(settings, dict) or not isinstance(settings.get("vary"), dict):
+            return settings
+        own = settings.get("producer") is None and settings.get("import") is None
+        settings = {**settings, "vary": _flatten_tables(settings["vary"], own)}
+        return _choose_nothing(settings) if own and _holds_out_none(settings.get("fixed")) else settings
 
     @field_validator("published", mode="before")
     @classmethod
@@ -328,8 +329,9 @@ class Study(FrozenModel):
             ) and not any(isinstance(value, float) for value in values):
                 raise ValueError(f"vary.{name}: give numbers, texts, true or false, lists or tables")
             frozen = [freeze(value) for value in values]
-            if repeated := [value for place, value in enumerate(frozen) if value in frozen[:place]]:
-                raise ValueError(f"vary.{name}: {thaw(repeated[0])!r} appears twice")
+            if len(set(frozen)) < len(frozen):
+                repeated = next(value for place, value in enumerate(frozen) if value in frozen[:place])
+                raise ValueError(f"vary.{name}: {thaw(repeated)!r} appears twice")
             if name.partition(".")[0] in ("device", "dataset", "validation_size", "split_seed") and self.has_own_loop:
                 raise ValueError(f"vary.{name}: runs that differ in it cannot be compared; put it into [fixed]")
             if name in self.fixed:
@@ -458,6 +460,21 @@ def _flatten_tables(vary: dict[str, Any], own: bool) -> dict[str, Any]:
         else:
             flat[resolve_name(name) if own else name] = values
     return flat
+
+
+def _holds_out_none(fixed: Any) -> bool:
+    return isinstance(fixed, dict) and (fixed.get("validation") == "none" or fixed.get("validation_size") == 0)
+
+
+def _choose_nothing(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a study without validation examples: it shows test values, and nothing is chosen by them."""
+    decide = settings.get("decide", {})
+    if not isinstance(decide, dict):
+        return settings
+    for key, value in decide.items():
+        if key in ("metric", "at") and isinstance(value, str) and re.search(r"\bval_", value):
+            raise ValueError(f"decide.{key}: the study holds out no validation examples; leave it out")
+    return {**settings, "decide": {"metric": "test_accuracy", **decide, "prefer": "none"}}
 
 
 def _list_rates(value: Any) -> list[float]:

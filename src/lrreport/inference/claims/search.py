@@ -26,6 +26,7 @@ REASONS = {  # why there is no choice, as a clause
     "no runs": "there is no run",
     "no scores": "no run has a value of the deciding metric",
     "none learns": "every seed diverged or ends no better than guessing",
+    "no choice": "the study only reproduces, so nothing is chosen",
     "one level": "only one {noun} was tried",
     "one trained": "all seeds of the {noun} with the best mean failed but one",
     "one seed": "there is one seed, and telling a difference from chance takes two or more",

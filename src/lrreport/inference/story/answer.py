@@ -108,6 +108,8 @@ def _write_no_choice(assessment: Assessment) -> Paragraph:
     name, (_, several) = measurements.levels[leader].name, name_nouns(measurements)
     evidence = quantify_levels(measurements, {"level": leader})
     extreme = "highest" if metric.better == "higher" else "lowest"
+    if decision.reason == "no choice":
+        return Paragraph("The study only reproduces: nothing is chosen", evidence)
     if decision.reason == "one level":
         mean = write_value(metric, float(decision.table["mean"][leader]))
         return Paragraph(f"{name} reaches {mean} {metric.label}; no other was tried", evidence | {"mean": mean})

@@ -41,6 +41,8 @@ def plan_next(assessment: Assessment, findings: Sequence[Finding]) -> NextStep:
         return NextStep("seeds", "more seeds", text, n_seeds=n, evidence={"n": count(n)})
     if decision.reason in ("no runs", "no scores"):
         return NextStep("seeds", "run the study", f"Until then there is no {measurements.metric.label} to compare.")
+    if decision.reason == "no choice":
+        return NextStep("none", "nothing to run", "The study only reproduces.")
     if decision.leader is None or decision.reason == "one level":
         return _try_others(assessment)
     thin = [i for i in decision.candidates if decision.table.n_runs[i] < FEWEST_SEEDS]

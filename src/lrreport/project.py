@@ -18,9 +18,10 @@ def find_notebook(name: str) -> Path:
 
 
 def find_studies() -> list[Path]:
-    """Return the study files of the checkout, sorted; an installed wheel has none."""
+    """Return the study files of the checkout, those in folders last; an installed wheel has none."""
     checkout = find_checkout()
-    return sorted((checkout / "studies").glob("*.toml")) if checkout else []
+    found = (checkout / "studies").rglob("*.toml") if checkout else ()
+    return sorted(found, key=lambda path: (len(path.parts), path))
 
 
 def find_reference() -> Path:

@@ -168,7 +168,16 @@ def test_every_view_is_written_and_reads_back(written: dict[str, Path]) -> None:
         assert summary.splitlines()[2].startswith("**")
         assert (folder / "card.svg").read_text().startswith("<svg")
         made = {path.name for path in folder.iterdir()}
-        assert set(PRODUCTS) - made <= {"report.html", "summary.ipynb", "scores.svg", "scores.pdf"}
+        assert set(PRODUCTS) - made <= {
+            "report.html",
+            "study.json",
+            "summary.ipynb",
+            "scores.svg",
+            "scores.pdf",
+            "curves.svg",
+            "curves.pdf",
+        }
+        assert made <= set(PRODUCTS)
 
 
 def test_findings_are_what_the_page_shows(documents: dict[str, Document], written: dict[str, Path]) -> None:

@@ -544,7 +544,7 @@ def load_study(path: Path | str) -> Study:
         settings = tomllib.loads(text, parse_float=PrintedFloat)
     except (OSError, ValueError, RecursionError) as err:
         if isinstance(err, OSError):
-            known = ", ".join(f"studies/{study.name}" for study in find_studies())
+            known = ", ".join(f"studies/{study.name}" for study in find_studies() if study.parent.name == "studies")
             there = f"there are {known}" if known else "lrreport new NAME writes one"
             raise LrreportError(f"{path}: cannot read the study ({err.strerror}); {there}") from err
         problem = "nested too deeply" if isinstance(err, RecursionError) else " ".join(str(err).split())

@@ -146,17 +146,23 @@ class Document:
         html += (
             f'<p class="trade-offs">{bind_units(mark_terms(escape(paragraph), self._terms))}</p>\n' if paragraph else ""
         )
-        html += self.decision_figure.to_html() if self.decision_figure is not None else ""
-        if step.text:
-            command = escape(self.command)
-            button = f'<button type="button" data-copy="{command}" hidden>Copy</button>'
-            shown = f'<div class="command"><code>{command}</code> {button}</div>'
-            text = f"<strong>Next: {escape(step.title)}.</strong> {mark_terms(escape(step.text), self._terms)}"
-            html += f'<div class="next" id="next"><p>{text}</p>{shown if command else ""}</div>\n'
+        figure, following = self.decision_figure, self._write_next_step()
+        drawn = figure.to_html() if figure is not None else ""
+        html += following + drawn if figure is not None and figure.tall else drawn + following
         study = self.loaded.study
         html += write_paragraph(f"Note by {study.author or 'the author'}: {study.note}", "note") if study.note else ""
         html += write_paragraph(f"By {study.author}", "author") if study.author and not study.note else ""
         return Part(html, "\n\n".join(filter(None, [self.kicker, answer, paragraph, step.text, self.command])))
+
+    def _write_next_step(self) -> str:
+        """Return the box of the next step, with its command and a button that copies it."""
+        step, command = self.story.next_step, escape(self.command)
+        if not step.text:
+            return ""
+        button = f'<button type="button" data-copy="{command}" hidden>Copy</button>'
+        shown = f'<div class="command"><code>{command}</code> {button}</div>' if command else ""
+        text = f"<strong>Next: {escape(step.title)}.</strong> {mark_terms(escape(step.text), self._terms)}"
+        return f'<div class="next" id="next"><p>{text}</p>{shown}</div>\n'
 
     @cached_property
     def differences(self) -> Part:

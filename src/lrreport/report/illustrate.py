@@ -26,6 +26,7 @@ from lrreport.study.formats import MINUS, capitalize, count_nouns, format_count,
 from lrreport.study.metrics import Metric, split_name
 
 MOST_ROWS, MOST_LINES, MOST_COLORED, MOST_NAMED = 12, 60, 6, 8  # levels of the decision figure; lines, in colour, named
+MOST_BEFORE = 6  # rows of the decision figure above the next step; one with more stands below it
 Notes = Mapping[str, Mapping[int, str]]  # heading -> level -> a few words
 
 
@@ -41,7 +42,8 @@ def show_decision(assessment: Assessment, notes: Notes, most: int = MOST_ROWS) -
     if not shown.rows:
         return None
     wide, narrow = _draw_both(lambda width: draw_decision(shown, width, label))
-    return Figure("decision", label, _explain_decision(assessment, shown.rows), wide, narrow)
+    tall = len(shown.rows) > MOST_BEFORE
+    return Figure("decision", label, _explain_decision(assessment, shown.rows), wide, narrow, tall=tall)
 
 
 def arrange_decision(assessment: Assessment, notes: Notes, most: int = MOST_ROWS) -> Decision:
@@ -150,7 +152,9 @@ def show_grid(assessment: Assessment) -> Figure | None:
         tuple((name, *map(str, row)) for name, row in zip(names[0], texts.to_numpy(), strict=True)),
     )
     wide, narrow = _draw_both(draw)
-    return Figure("grid", label, caption, wide, narrow, data)
+    return Figure(
+        "grid", label, caption, wide, narrow, data, tall=(len(across) if turned else len(texts)) > MOST_BEFORE
+    )
 
 
 def choose_lines(assessment: Assessment) -> dict[int, Line]:

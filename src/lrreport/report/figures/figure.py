@@ -8,7 +8,10 @@ from lrreport.report.table import Table
 
 @dataclass(frozen=True)
 class Figure:
-    """Two drawings of the same values; `label` says in words what they show, `caption` how to read them."""
+    """Two drawings of the same values; `label` says in words what they show, `caption` how to read them.
+
+    A `tall` one pushes what follows off the first screen.
+    """
 
     name: str
     label: str
@@ -16,6 +19,7 @@ class Figure:
     wide: str
     narrow: str
     table: Table | None = None
+    tall: bool = False
 
     def __repr__(self) -> str:
         return f"[Figure: {self.label}]"

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from lrreport.inference.assessment import CPU_SECONDS, Assessment
-from lrreport.inference.choice import FEWEST_SEEDS
 from lrreport.inference.measurements import Measurements
+from lrreport.inference.story import find_thin
 from lrreport.report.colors import color_levels
 from lrreport.report.errors_by_class import ClassErrors
 from lrreport.report.figures.curves import DASHES, Line, Panel, draw_curves
@@ -96,7 +96,7 @@ def _explain_decision(assessment: Assessment, rows: Sequence[Row]) -> str:
     if table.n_failed.any():
         text += " Failed: diverged, or no better than guessing."
     if any("Unclear" in row.notes for row in rows):
-        text += " Unclear: too few seeds to tell."
+        text += " Unclear: the seeds do not agree enough to tell."
     left_out = int((table.n_runs > 0).sum()) - len(rows)
     if left_out > 0:
         text += f" {format_count(left_out)} more levels are in the table of results."
@@ -110,7 +110,7 @@ def show_grid(assessment: Assessment) -> Figure | None:
     across = sorted(first.values) if first.numeric else list(first.values)
     texts = pd.DataFrame("", index=range(len(second.values)), columns=range(len(across)))
     kinds = texts.copy()
-    metric = measurements.metric
+    metric, thin = measurements.metric, find_thin(assessment)
     for level in measurements.levels:
         row, column = second.values.index(level.values[second.name]), across.index(level.values[first.name])
         own = table.loc[level.index]
@@ -119,7 +119,7 @@ def show_grid(assessment: Assessment) -> Figure | None:
         mean = metric.format(float(own["mean"]), unit=False) if own.n else "failed"
         texts.iat[row, column] = mean + (f" ({own.n}/{own.n_runs})" if own.n and own.n_failed else "")
         kind = "leader" if level.index == assessment.decision.leader else "best" if own.may_be_best else "out"
-        kind = "few" if kind == "best" and own.n < FEWEST_SEEDS else kind
+        kind = "few" if level.index in thin else kind
         kinds.iat[row, column] = kind
     names = [second.format(value) for value in second.values], [first.format(value) for value in across]
     texts.index, texts.columns = kinds.index, kinds.columns = names[0], names[1]
@@ -127,13 +127,13 @@ def show_grid(assessment: Assessment) -> Figure | None:
     turned = len(across) > 12 and len(second.values) < len(across)
 
     def draw(width: float) -> str:
-        titles = (capitalize(second.label), f"{capitalize(first.label)}; {name_column(metric).lower()}")
+        titles = (capitalize(second.label), f"{capitalize(first.label)} (in the cells: {name_column(metric).lower()})")
         if turned or (width < 600 and len(across) > 4):
             return draw_grid(
                 texts.T,
                 kinds.T,
                 capitalize(first.label),
-                f"{capitalize(second.label)}; {name_column(metric).lower()}",
+                f"{capitalize(second.label)} (in the cells: {name_column(metric).lower()})",
                 width,
                 label,
             )
@@ -143,9 +143,10 @@ def show_grid(assessment: Assessment) -> Figure | None:
     caption = f"Mean {metric.label} over the seeds that trained. Star: {extreme} mean"
     caption += "." if assessment.decision.reason == "no choice" else "; framed: may be the best; grey: ruled out."
     if (kinds == "few").any(axis=None):
-        caption += " Dashed: too few seeds to be ruled out."
+        caption += " Dashed: too few seeds to judge."
     if ((table.n > 0) & (table.n_failed > 0)).any():
-        caption += " (2/5): 2 of 5 runs trained."
+        own = table[(table.n > 0) & (table.n_failed > 0)].iloc[0]
+        caption += f" ({own.n:.0f}/{own.n_runs:.0f}): {own.n:.0f} of {own.n_runs:.0f} runs trained."
     data = Table(
         "",
         (capitalize(second.label), *names[1]),

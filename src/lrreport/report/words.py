@@ -36,16 +36,19 @@ def mark_terms(html: str, seen: set[str]) -> str:
     for term in sorted(TERMS, key=len, reverse=True):
         if term in seen:
             continue
-        pattern = re.compile(rf"(?<![\w>-]){re.escape(term)}(?![\w-])(?![^<]*</button>)(?![^<]*>)")
-        marked, n = pattern.subn(
-            f'<button type="button" class="term" popovertarget="term-{slug(term)}" title="{escape(TERMS[term])}">{term}</button>',
-            html,
-            count=1,
-        )
-        if n:
-            html = marked
+        pattern = re.compile(rf"(\(?)(?<![\w>-]){re.escape(term)}(?![\w-])(?![^<]*</button>)(?![^<]*>)")
+        target = f'popovertarget="term-{slug(term)}" title="{escape(TERMS[term])}"'
+        button = f'<button type="button" class="term" {target}>{term}</button>'
+        match = pattern.search(html)
+        if match is not None:
+            html = html[: match.start()] + _glue(match[1], button) + html[match.end() :]
             seen.add(term)
     return html
+
+
+def _glue(before: str, html: str) -> str:
+    """Return an element that no line break separates from what stands before it."""
+    return f'<span class="glued">{before}{html}</span>' if before else html
 
 
 def explain_terms(terms: set[str]) -> str:

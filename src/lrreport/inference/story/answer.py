@@ -7,6 +7,7 @@ from lrreport.inference.story.paragraph import (
     Paragraph,
     find_clear_gap,
     find_open_sides,
+    find_thin,
     name_few,
     quantify_few,
 )
@@ -129,7 +130,13 @@ def _write_no_choice(assessment: Assessment) -> Paragraph:
         return Paragraph(f"Undecided: no error is left to spend; use {name} for now", evidence)
     candidates = decision.candidates
     evidence |= quantify_list(measurements, "candidate", candidates) | {"n_candidates": count(len(candidates))}
-    return Paragraph(f"Undecided {_say_between(assessment, several, evidence)}; use {name} for now", evidence)
+    thin, n_tied = find_thin(assessment), len(decision.tied)
+    if len(thin) > len(candidates) / 2:
+        evidence |= {"n_thin": count(len(thin)), "n_levels": count((decision.table.n_runs > 0).sum())}
+        text = f"Too few seeds to judge {evidence['n_thin']} of {evidence['n_levels']} {several}; use {name} for now"
+        return Paragraph(text, evidence)
+    use = ("either" if n_tied == 2 else "any") if n_tied == len(candidates) else name
+    return Paragraph(f"Undecided {_say_between(assessment, several, evidence)}; use {use} for now", evidence)
 
 
 def _say_between(assessment: Assessment, several: str, evidence: dict[str, Quantity]) -> str:

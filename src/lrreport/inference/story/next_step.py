@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from lrreport.inference.assessment import Assessment
-from lrreport.inference.choice import FEWEST_SEEDS
 from lrreport.inference.claims import Finding
 from lrreport.inference.edges import Edge, list_next
 from lrreport.inference.story.answer import name_values
-from lrreport.inference.story.paragraph import NAMED, name_few, quantify_few
+from lrreport.inference.story.paragraph import NAMED, find_thin, name_few, quantify_few
 from lrreport.inference.words import count, list_levels, name_nouns, quantify_levels, quantify_list
 from lrreport.study.factors import Factor
 from lrreport.study.formats import Quantity, capitalize, format_count, list_words
@@ -45,8 +44,8 @@ def plan_next(assessment: Assessment, findings: Sequence[Finding]) -> NextStep:
         return NextStep("none", "nothing to run", "The study only reproduces.")
     if decision.leader is None or decision.reason == "one level":
         return _try_others(assessment)
-    thin = [i for i in decision.candidates if decision.table.n_runs[i] < FEWEST_SEEDS]
-    if decision.chosen is None and thin:
+    thin = find_thin(assessment)
+    if decision.chosen is None and len(thin) > len(decision.candidates) / 2:
         return _add_seeds(assessment, thin)
     for factor, edge in zip(measurements.factors, decision.edges, strict=True):
         if edge.verdict == "supported" and edge.next_values:
@@ -66,8 +65,11 @@ def _add_seeds(assessment: Assessment, thin: Sequence[int]) -> NextStep:
     """Return more seeds for levels with too few to be ruled out."""
     measurements, several = assessment.measurements, name_nouns(assessment.measurements)[1]
     who = f"{capitalize(name_few(assessment, thin, several))} {'has' if len(thin) == 1 else 'have'}"
-    text = f"{who} fewer than three seeds and so cannot be ruled out. Run more of those whose mean is near the best."
-    return NextStep("seeds", "more seeds", text, evidence=quantify_few(measurements, "thin", thin))
+    n = int(assessment.decision.table.n[assessment.decision.leader])
+    text = f"{who} too few seeds to be ruled out. Run {n} seeds of those whose mean is near the best."
+    return NextStep(
+        "seeds", "more seeds", text, n_seeds=n, evidence=quantify_few(measurements, "thin", thin) | {"n": count(n)}
+    )
 
 
 def _try_others(assessment: Assessment) -> NextStep:

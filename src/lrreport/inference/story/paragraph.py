@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from lrreport.inference.assessment import Assessment
+from lrreport.inference.choice import FEWEST_SEEDS
 from lrreport.inference.measurements import Measurements
 from lrreport.inference.words import count, list_levels, quantify_list
 from lrreport.study.formats import Quantity, format_count
@@ -50,6 +51,15 @@ def find_open_sides(assessment: Assessment, level: int) -> list[tuple[int, str]]
         for end, side in edge.ends
         if end == level
     ]
+
+
+def find_thin(assessment: Assessment) -> list[int]:
+    """Return the levels that are not ruled out, but with far fewer seeds than the leader: too few to judge them by."""
+    decision = assessment.decision
+    if decision.leader is None:
+        return []
+    n = decision.table.n
+    return [i for i in decision.candidates if n[i] <= FEWEST_SEEDS and n[i] < n[decision.leader]]
 
 
 def is_finite(*values: float) -> bool:

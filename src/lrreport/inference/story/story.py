@@ -42,7 +42,8 @@ def write_kicker(assessment: Assessment) -> tuple[str, ...]:
     n_seeds = format_count(seeds[0]) if len(seeds) == 1 else f"{min(seeds)} to {max(seeds)}" if seeds else "0"
     grid = f"{count_levels(measurements, len(table))} × {n_seeds} {'seed' if n_seeds == '1' else 'seeds'}"
     done = f"{format_count(n_runs)} of {format_count(n_runs + n_missing)} runs finished" if n_missing else ""
-    failed = f"{format_count(n_failed)} of {format_count(n_runs)} runs failed" if n_failed else ""
+    of = "them" if n_missing else f"{format_count(n_runs)} runs"
+    failed = f"{format_count(n_failed)} of {of} failed" if n_failed else ""
     state = ", ".join(filter(None, [done, failed])) or (
         f"all {format_count(n_runs)} runs finished" if n_runs else "no run finished"
     )

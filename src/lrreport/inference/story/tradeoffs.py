@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from lrreport.inference.assessment import Assessment
-from lrreport.inference.choice import Decision
 from lrreport.inference.claims import Finding
 from lrreport.inference.claims.search import REASONS
 from lrreport.inference.sections import rank_levels
@@ -11,6 +10,7 @@ from lrreport.inference.story.paragraph import (
     NAMED,
     Paragraph,
     find_clear_gap,
+    find_thin,
     is_finite,
     name_few,
     quantify_few,
@@ -80,57 +80,52 @@ def _write_winner(assessment: Assessment, findings: Sequence[Finding]) -> Paragr
         text += f" {capitalize(name_few(assessment, decision.equal))}{means} {verb} practically as good"
         if decision.margin is not None and decision.verdict == "good enough":
             evidence["margin"] = write_difference(metric, decision.margin, ())
-            evidence["at_most"] = write_difference(metric, float(row.behind_at_most), (decision.margin,))
             if row.behind_at_most > 0:
-                text += f": no {one} is more than {evidence['at_most']} better; {evidence['margin']} counts as equal"
+                text += f": no {one} is better by more than the {evidence['margin']} that count as equal"
         text += "."
     if decision.preferred:
         text += f" Of these, the study prefers the {measurements.decide.prefer}."
     if decision.tied:
         evidence |= quantify_list(measurements, "tied", sorted(decision.tied))
-        text += f" {list_levels(measurements, sorted(decision.tied))} share the same mean."
+        text += f" {list_levels(measurements, sorted(decision.tied))} share that mean."
     rivals = _write_rivals(assessment, level)
     return Paragraph(" ".join(filter(None, [text, rivals.text])), evidence | rivals.evidence)
 
 
 def _write_rivals(assessment: Assessment, level: int) -> Paragraph:
-    """Say which levels may be better than the leader where nothing is chosen, by how much, and which have few seeds."""
+    """Say which levels may be better than the leader where nothing is chosen, and which have too few seeds to tell."""
     measurements, decision, table = assessment.measurements, assessment.decision, assessment.decision.table
-    rivals = [i for i in decision.candidates if i != level]
-    if not rivals or decision.chosen is not None or decision.reason not in ("too close", "no margin"):
+    thin = find_thin(assessment)
+    rivals = [i for i in decision.candidates if i != level and i not in thin]
+    if decision.chosen is not None or decision.reason not in ("too close", "no margin"):
         return Paragraph("")
-    metric, who = measurements.metric, name_few(assessment, rivals)
-    evidence = quantify_few(measurements, "rival", rivals)
-    if len(rivals) == 1:
-        evidence["rival_mean"] = write_value(metric, float(table["mean"][rivals[0]]))
-        who += f" ({evidence['rival_mean']})"
-    few = [i for i in rivals if table.n[i] < table.n[level]]
-    even = [i for i in rivals if i not in few]
-    text = f"{capitalize(who)} may be better"
-    if even and decision.margin is not None:
-        evidence["at_most"] = write_difference(metric, _bound_behind(decision, level, even), (decision.margin,))
-        evidence["margin"] = write_difference(metric, decision.margin, ())
-        small = f"by up to {evidence['at_most']} ({evidence['margin']} would count as equal)"
-        text += f", {small}" if not few else f": {count(len(even))} {small}"
-    if few:
-        numbers = sorted({int(table.n[i]) for i in few})
-        evidence |= {"n_few": count(len(few)), "few_low": count(numbers[0]), "few_high": count(numbers[-1])}
+    metric, parts, evidence = measurements.metric, list[str](), dict[str, Quantity]()
+    if rivals:
+        who = name_few(assessment, rivals)
+        evidence |= quantify_few(measurements, "rival", rivals)
+        if len(rivals) == 1:
+            evidence["rival_mean"] = write_value(metric, float(table["mean"][rivals[0]]))
+            who += f" ({evidence['rival_mean']})"
+        margin = ""
+        if decision.margin is not None:
+            evidence["margin"] = write_difference(metric, decision.margin, ())
+            margin = f", also by more than the {evidence['margin']} that count as equal"
+        parts.append(f"{capitalize(who)} may be better{margin}.")
+    if thin:
+        numbers = sorted({int(table.n[i]) for i in thin})
+        evidence |= quantify_few(measurements, "thin", thin) | {
+            "n_low": count(numbers[0]),
+            "n_high": count(numbers[-1]),
+        }
         n = (
             count_nouns(numbers[0], "seed")
             if len(numbers) == 1
-            else f"{evidence['few_low']} to {evidence['few_high']} seeds"
+            else f"{evidence['n_low']} to {evidence['n_high']} seeds"
         )
-        verb = "has" if len(few) == 1 else "have"
-        whose = f"; {evidence['n_few']} {verb}" if even else "; each has" if len(rivals) > 1 else "; it has"
-        text += f"{whose} only {n} that trained"
-    return Paragraph(f"{text}.", evidence)
-
-
-def _bound_behind(decision: Decision, level: int, rivals: Sequence[int]) -> float:
-    """Return at most how far a level lies behind some others, by the limits of the decision."""
-    _, high = decision.comparisons.find_limits(decision.alpha / decision.n_comparisons)
-    rows = [decision.compared.index(i) for i in rivals]
-    return max(0.0, float(high[rows, decision.compared.index(level)].max()))
+        verb, them = ("has", "it") if len(thin) == 1 else ("have", "them")
+        who = capitalize(name_few(assessment, thin, "more" if rivals else "others"))
+        parts.append(f"{who} {verb} only {n} that trained, too few to rule {them} out.")
+    return Paragraph(" ".join(parts), evidence)
 
 
 def _write_dropped(assessment: Assessment, findings: Sequence[Finding]) -> Paragraph:
@@ -159,11 +154,11 @@ def _write_dropped(assessment: Assessment, findings: Sequence[Finding]) -> Parag
 
 
 def _write_pace(assessment: Assessment, findings: Sequence[Finding]) -> Paragraph:
-    """Say which levels reach the target when, if some differ clearly, and which are still improving."""
-    level, measurements = _shown(assessment), assessment.measurements
-    parts, evidence = [], {}
-    clear = [f for f in findings if f.claim == "sooner" and f.verdict in ("supported", "contradicted")
-             and is_finite(f.effect) and level in (f.arguments["level"], f.arguments["than"])]  # fmt: skip
+    """Say which of those that may be the best reach the target when, if clearly apart, and which still improve."""
+    level, measurements, decision = _shown(assessment), assessment.measurements, assessment.decision
+    parts, evidence, close = [], {}, {*decision.candidates, *decision.equal, _shown(assessment)}
+    clear = [f for f in findings if f.claim == "sooner" and f.verdict in ("supported", "contradicted") and is_finite(f.effect)
+             and level in (both := {f.arguments["level"], f.arguments["than"]}) and both <= close]  # fmt: skip
     widest = max(clear, key=lambda f: abs(f.effect), default=None)
     if widest is not None and _is_worth_saying(widest):
         first = widest.arguments["level"] == level
@@ -198,7 +193,7 @@ def _is_worth_saying(finding: Finding) -> bool:
 def _write_failures(assessment: Assessment, findings: Sequence[Finding]) -> Paragraph:
     """Say how often the shown level fails, which others do, and which do not train stably for another reason."""
     measurements, table, level = assessment.measurements, assessment.decision.table, _shown(assessment)
-    row = table.loc[level]
+    row, several = table.loc[level], f"other {name_nouns(measurements)[1]}"
     evidence = {"failed_low": write_share(float(row.failed_low), unit=False), "failed_high": write_share(float(row.failed_high)),
                 "n": count(row.n_runs), "n_failed": count(row.n_failed)}  # fmt: skip
     failing = [int(i) for i in table.index[table.n_failed > 0] if i != level]
@@ -209,17 +204,17 @@ def _write_failures(assessment: Assessment, findings: Sequence[Finding]) -> Para
         text = f"{evidence['n_failed']} of {evidence['n']} runs of {name} failed (95 % interval {span})."
     elif failing:
         evidence |= quantify_levels(measurements, {"level": level})
-        text = f"No run of {name} failed (failure rates up to {evidence['failed_high']} remain possible)."
+        text = f"No run of {name} failed."
     else:
-        text = f"No run failed (failure rates up to {evidence['failed_high']} remain possible)."
+        text = "No run failed."
     whole = [i for i in failing if table.n_failed[i] == table.n_runs[i]]
     partly = [i for i in failing if i not in whole]
     if whole:
         evidence |= quantify_few(measurements, "whole", whole)
-        text += f" Every run at {name_few(assessment, whole)} failed: {_say_how(assessment, whole, evidence)}."
+        text += f" Every run at {name_few(assessment, whole, several)} failed: {_say_how(assessment, whole, evidence)}."
     if partly:
         evidence |= quantify_few(measurements, "partly", partly)
-        text += f" Some runs at {name_few(assessment, partly)} failed."
+        text += f" Some runs at {name_few(assessment, partly, several)} failed."
     rough = _write_rough(assessment, findings)
     return Paragraph(" ".join(filter(None, [text, rough.text])), evidence | rough.evidence)
 
@@ -254,7 +249,9 @@ def _write_test(assessment: Assessment, findings: Sequence[Finding]) -> Paragrap
     """Say what the shown level reaches on test, and whether another is clearly better there; test chooses nothing."""
     measurements, level = assessment.measurements, _shown(assessment)
     test = measurements.find_counterpart("test")
-    if test is None or not assessment.scores[test.name][level].notna().any() or test.name == measurements.decide.metric:
+    if measurements.metric.split == "test":
+        return Paragraph("The choice uses test values, so no independent score is left.")
+    if test is None or not assessment.scores[test.name][level].notna().any():
         return Paragraph("")
     estimate, covers = assessment.estimate_score(level, test.name, max(1, len(assessment.compared)))
     evidence = {"mean": write_value(test, estimate.mean), **quantify_levels(measurements, {"level": level})}

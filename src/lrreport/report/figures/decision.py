@@ -46,7 +46,8 @@ class Decision:
     @property
     def difference_title(self) -> str:
         """The unit of a difference, and from what it is taken."""
-        return f"{self.metric.difference_unit or 'difference'} from {self.leader}"
+        unit = self.metric.difference_unit
+        return f"difference from {self.leader}{f', {unit}' if unit else ''}"
 
     @property
     def has_differences(self) -> bool:
@@ -173,7 +174,8 @@ def _draw_frame(
         left, right = differences(-margin), differences(margin)
         drawing.rect(left, top, right - left, bottom - top, "zone")
         text = f"± {metric.format_difference(margin, unit=False)}: practically equal"
-        middle = min((left + right) / 2, drawing.width - measure_text(text, 12) / 2)
+        half = measure_text(text, 12) / 2
+        middle = min((left + right) / 2, differences.end + 18 - half)
         drawing.text(middle, top + 1, text, "small faint", "middle")
     for scale in (scores, differences):
         if scale is None:
@@ -191,7 +193,7 @@ def _draw_scores(drawing: Drawing, row: Row, metric: Metric, scale: Scale, bar: 
     kind = "best" if row.may_be_best else "out"
     text = metric.format(row.mean, unit=False)
     if not math.isfinite(row.mean):
-        drawing.text(scale.start - 10, bar + 10, "no seed trained", "small faint halo")
+        drawing.text(scale.start - 10, bar + 4, "every run failed", "small faint halo")
         return
     if not scale.holds(row.mean):
         spread = ""
@@ -201,7 +203,7 @@ def _draw_scores(drawing: Drawing, row: Row, metric: Metric, scale: Scale, bar: 
         texts = (f"{arrow} {text}{spread}, off the scale", f"{arrow} {text}, off the scale", f"{arrow} {text}")
         room = scale.end - scale.start + 10
         shown = next((one for one in texts if measure_text(one, 12) <= room), texts[-1])
-        drawing.text(x, bar + 10, shown, "small halo", anchor)
+        drawing.text(x, bar + 4, shown, f"small halo {'' if row.may_be_best else 'faint'}".strip(), anchor)
         return
     if math.isfinite(row.low):
         ends = [min(max(end, scale.low), scale.high) for end in (row.low, row.high)]
@@ -218,7 +220,7 @@ def _draw_difference(drawing: Drawing, row: Row, metric: Metric, scale: Scale | 
         return
     if row.difference == 0 and not math.isfinite(row.difference_low):
         drawing.circle(scale(0), y, 5, f"disc {'best' if row.may_be_best else 'out'}")
-        drawing.text(scale(0), y - 10, "highest mean" if metric.sign > 0 else "lowest mean", "small halo", "middle")
+        drawing.text(scale(0), y - 10, "reference", "small halo", "middle")
         return
     if not math.isfinite(row.difference):
         return

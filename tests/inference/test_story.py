@@ -49,7 +49,7 @@ STATES: dict[str, tuple[Callable[[], Measurements], str, str]] = {  # name -> st
     "failed level": (lambda: make_measurements({1.0: [None] * 5, 0.1: around(0.9), 0.01: around(0.8)}), "Choose 0.1: 0.01 is 10.00 points worse", "none"),
     "only one left": (lambda: make_measurements({1.0: [None] * 5, 0.1: around(0.9)}), "Choose 0.1 for now: every other rate failed; lower rates may be better", "range"),
     "undecided": (lambda: make_measurements({1.0: around(0.7), 0.1: around(0.80, WIDE), 0.01: around(0.8, K), 0.001: around(0.7)}), "Undecided between 0.1 and 0.01; use 0.1 for now", "seeds"),
-    "undecided among many": (lambda: make_measurements({10.0**-i: around(0.8, WIDE[i:] + WIDE[:i]) for i in range(5)}), "Undecided between all 5 rates; use 0.0001 for now", "range"),
+    "undecided among many": (lambda: make_measurements({10.0**-i: around(0.8, WIDE[i:] + WIDE[:i]) for i in range(5)}), "Undecided between all 5 rates; use any for now", "range"),
     "no margin": (lambda: make_measurements({"SGD": around(0.8, WIDE), "Adam": around(0.8, K)}, metric="val_rmse", factors=("optimizer",)), "Undecided between SGD and Adam; use Adam for now", "seeds"),
     "two seeds": (lambda: make_measurements({0.1: [0.9, 0.91], 0.01: [0.5, 0.51]}), "0.1 has the highest validation accuracy, but two seeds are too few to choose", "seeds"),
     "one seed": (lambda: make_measurements({0.1: [0.9], 0.01: [0.9], 0.001: [0.8]}), "0.1 and 0.01 share the highest validation accuracy; one seed is too few to choose", "seeds"),
@@ -62,6 +62,9 @@ STATES: dict[str, tuple[Callable[[], Measurements], str, str]] = {  # name -> st
     "too noisy": (lambda: make_measurements({1.0: around(0.2), 0.1: around(0.7, tuple(9 * one for one in WIDE)), 0.01: around(0.7, K), 0.001: around(0.2)}, margin=0.0001), "Undecided between 0.1 and 0.01; use 0.1 for now", "seeds"),
     "improving": (lambda: make_measurements({1.0: around(0.7), 0.1: around(0.9), 0.01: around(0.7)}, curves={"val_loss": {rate: [[2.3, 1.0, 0.8, 0.6, 0.4 + one] for one in SMALL] for rate in (1.0, 0.1, 0.01)}}), "Choose 0.1: ", "epochs"),
     "two factors": (lambda: make_measurements({(rate, size): around(0.8 + 0.05 * (rate == 0.1) + 0.02 * (size == 64), K) for rate in (1.0, 0.1, 0.01) for size in (32, 64, 128)}, factors=("learning_rate", "batch_size")), "Choose 0.1 with batch size 64: ", "none"),
+    "few seeds of most": (lambda: make_measurements({1.0: around(0.85), 0.1: [0.84], 0.01: [0.5], 0.001: [0.83]}, chance=None), "Too few seeds to judge 3 of 4 rates; use 1.0 for now", "seeds"),
+    "few seeds of one": (lambda: make_measurements({1.0: around(0.7), 0.1: around(0.80, WIDE), 0.01: around(0.8, K), 0.001: [0.7, 0.75, None, None, None]}), "Undecided between 0.1, 0.01 and 0.001; use 0.1 for now", "seeds"),
+    "test decides": (lambda: make_measurements({1.0: around(0.7), 0.1: around(0.85), 0.01: around(0.8, K)}, metric="test_accuracy"), "Choose 0.1: ", "none"),
     "second look": (lambda: inside(looks=(Look(number=1, n_seeds={0: 3, 1: 3, 2: 3}, alpha=0.025, dropped=(2,)),)), "Choose 0.1: ", "none"),
 }  # fmt: skip
 

@@ -112,8 +112,8 @@ class Assessment:
         comparisons = compare_levels(table[list(levels)].to_numpy(), self.measurements.paired, sign, resolution)
         alpha = self.decision.alpha / max(1, len(levels) - 1)
         eligible = np.ones(len(levels), dtype=bool)
-        found: tuple[Array, Array, Array] = find_candidates(comparisons, alpha, eligible)
-        may, at_most, at_least = (pd.Series(one, index=list(levels)) for one in found)
+        limits: tuple[Array, Array, Array] = find_candidates(comparisons, alpha, eligible)
+        may, at_most, at_least = (pd.Series(values, index=list(levels)) for values in limits)
         return Standing(may, at_most, at_least, comparisons, levels)
 
     def stand_on(self, metric: str, sign: int) -> Standing:

@@ -184,8 +184,8 @@ def _decide_among(
         earlier.get(i, look.number if i in compared and not table.may_be_best[i] else 0) for i in table.index
     ]
     estimates = [estimate_mean(trained[i].dropna(), 1, resolution) for i in table.index]
-    table["low"] = [metric.clip(one.low) for one in estimates]
-    table["high"] = [metric.clip(one.high) for one in estimates]
+    table["low"] = [metric.clip(estimate.low) for estimate in estimates]
+    table["high"] = [metric.clip(estimate.high) for estimate in estimates]
     leader, tied = _find_leader(measurements, table)
     verdict, reason = _judge(table, leader, compared, look, margin)
     if leader is not None and not chooses:

@@ -89,14 +89,14 @@ def list_next(factor: Factor, side: Side, n: int = 2) -> list[Any]:
     end, inner = (ordered[-1], ordered[-2]) if side == "highest" else (ordered[0], ordered[1])
     whole = all(isinstance(value, int) for value in ordered)
     if whole and all(value > 0 and value & (value - 1) == 0 for value in ordered):  # batch sizes
-        found = [end * 2**i if side == "highest" else end // 2**i for i in range(1, n + 1)]
+        beyond = [end * 2**i if side == "highest" else end // 2**i for i in range(1, n + 1)]
     elif factor.is_log or (ordered[0] > 0 and ordered[-1] < SMALL):
         powers = [STEP**i if side == "highest" else STEP**-i for i in range(1, n + 1)]
-        found = [_round(end * power) for power in powers]
+        beyond = [_round(end * power) for power in powers]
     else:
-        found = [float(f"{end + (end - inner) * i:.12g}") for i in range(1, n + 1)]
-    found = [value for value in found if value > 0 or ordered[0] < 0]
-    return list(dict.fromkeys(round(value) for value in found if round(value) not in ordered)) if whole else found
+        beyond = [float(f"{end + (end - inner) * i:.12g}") for i in range(1, n + 1)]
+    beyond = [value for value in beyond if value > 0 or ordered[0] < 0]
+    return list(dict.fromkeys(round(value) for value in beyond if round(value) not in ordered)) if whole else beyond
 
 
 def _round(value: float) -> float:

@@ -32,7 +32,7 @@ def measure(study: Study, kept: Kept, looks: Sequence[Look] = ()) -> Measurement
         metrics[study.decide.metric] = declared
     runs, values = _tabulate_runs(kept), _tabulate_values(kept)
     imported = study.import_ is not None and study.seeds.listed is None
-    found = tuple(dict.fromkeys(seed for _, seed in kept))
+    seeds = tuple(dict.fromkeys(seed for _, seed in kept))
     return Measurements(
         title=study.title,
         factors=study.factors,
@@ -42,7 +42,7 @@ def measure(study: Study, kept: Kept, looks: Sequence[Look] = ()) -> Measurement
         paired=_is_paired(study),
         runs=runs,
         values=values,
-        planned=found if imported else study.seeds.initial,
+        planned=seeds if imported else study.seeds.initial,
         looks=tuple(looks),
         published=study.published,
         most_seeds=study.seeds.most,
@@ -70,8 +70,8 @@ def _collect_metrics(study: Study, kept: Kept) -> dict[str, Metric]:
     of an import already have what its study declares, and no unit or margin that it does not.
     """
     metrics: dict[str, Metric] = {}
-    for one in kept.values():
-        for name, recorded in one.record.metrics.items():
+    for kept_run in kept.values():
+        for name, recorded in kept_run.record.metrics.items():
             stated = None if study.import_ is not None else study.find_metric(name)
             known = metrics.get(name) or stated or recorded
             if recorded.chance is not None and (stated is None or stated.chance is None):
@@ -83,8 +83,8 @@ def _collect_metrics(study: Study, kept: Kept) -> dict[str, Metric]:
 
 def _tabulate_runs(kept: Kept) -> pd.DataFrame:
     rows = []
-    for (level, seed), one in kept.items():
-        record = one.record
+    for (level, seed), kept_run in kept.items():
+        record = kept_run.record
         last = max((series.at[-1] for series in record.history if series.at), default=float("nan"))
         rows.append((level, seed, record.status, record.reason, last, *(record.facts.get(fact) for fact in FACTS)))
     return pd.DataFrame(rows, columns=[*RUN_COLUMNS, *FACTS])
@@ -92,12 +92,12 @@ def _tabulate_runs(kept: Kept) -> pd.DataFrame:
 
 def _tabulate_values(kept: Kept) -> pd.DataFrame:
     parts: list[dict[str, Any]] = []
-    for (level, seed), one in kept.items():
-        for series in one.record.history:
+    for (level, seed), kept_run in kept.items():
+        for series in kept_run.record.history:
             values = np.array([np.nan if value is None else value for value in series.values], dtype=float)
             own = {"metric": series.metric, "axis": series.axis, "at": series.at, "value": values}
             parts.append({"level": level, "seed": seed, **own})
-        for name, value in one.record.final.items():
+        for name, value in kept_run.record.final.items():
             parts.append({"level": level, "seed": seed, "metric": name, "axis": END, "at": [np.nan], "value": [value]})
     if not parts:
         return pd.DataFrame(columns=list(VALUE_COLUMNS))
@@ -115,17 +115,19 @@ def _tabulate_values(kept: Kept) -> pd.DataFrame:
 def _find_resolutions(metrics: Mapping[str, Metric], kept: Kept, values: pd.DataFrame) -> dict[str, float]:
     """Return 1 / number of examples for each fraction whose values are all multiples of that, as those of an accuracy are."""
     sizes = {
-        split: size for one in kept.values() for split, size in one.record.description.get("split_sizes", {}).items()
+        split: size
+        for kept_run in kept.values()
+        for split, size in kept_run.record.description.get("split_sizes", {}).items()
     }
-    found = {}
+    resolution = {}
     for name, metric in metrics.items():
         size = sizes.get(metric.split)
         if metric.scale != "fraction" or not size:
             continue
         own = values.loc[values.metric == name, "value"].dropna().to_numpy(dtype=float) * size
         if len(own) and np.allclose(own, np.round(own), rtol=0, atol=1e-6 * size):
-            found[name] = 1 / size
-    return found
+            resolution[name] = 1 / size
+    return resolution
 
 
 def _collect_examples(metrics: Mapping[str, Metric], kept: Kept) -> dict[str, dict[int, dict[Seed, Array]]]:
@@ -136,9 +138,9 @@ def _collect_examples(metrics: Mapping[str, Metric], kept: Kept) -> dict[str, di
     """
     tests = [name for name, metric in metrics.items() if metric.split == "test"]
     examples: dict[str, dict[int, dict[Seed, Array]]] = {}
-    for (level, seed), one in kept.items():
-        recorded = {name: one.record.final[name] for name in tests if name in one.record.final}
-        arrays = one.load_arrays("test_predictions", "test_labels") if recorded else {}
+    for (level, seed), kept_run in kept.items():
+        recorded = {name: kept_run.record.final[name] for name in tests if name in kept_run.record.final}
+        arrays = kept_run.load_arrays("test_predictions", "test_labels") if recorded else {}
         if len(arrays) < 2 or arrays["test_predictions"].shape != arrays["test_labels"].shape:
             continue
         for scores in _score_examples(arrays["test_predictions"], arrays["test_labels"]):

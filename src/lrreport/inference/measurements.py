@@ -73,7 +73,9 @@ class Measurements:
         """Return the metric that shows how training went: the loss, or another that should fall, of the deciding split."""
         parts = split_name(self.decide.metric)
         loss = self.find_counterpart(parts[0], "loss") if parts else None
-        falling = [one for one in self.metrics.values() if one.split == self.metric.split and one.better == "lower"]
+        falling = [
+            metric for metric in self.metrics.values() if metric.split == self.metric.split and metric.better == "lower"
+        ]
         return loss or (self.metric if self.metric in falling else next(iter(falling), None))
 
     def list_missing(self) -> list[tuple[int, Seed]]:

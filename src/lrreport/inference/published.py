@@ -26,24 +26,24 @@ def check_numbers(assessment: Assessment) -> list[Finding]:
     published = assessment.measurements.published
     if published is None:
         return []
-    asked = [
+    checks = [
         (_find_level(assessment, result), result, metric) for result in published.result for metric in result.values
     ]
-    testable = sum(_count_values(assessment, level, metric) > 1 for level, _, metric in asked)
-    return [_check_number(assessment, level, result, metric, max(1, testable)) for level, result, metric in asked]
+    testable = sum(_count_values(assessment, level, metric) > 1 for level, _, metric in checks)
+    return [_check_number(assessment, level, result, metric, max(1, testable)) for level, result, metric in checks]
 
 
 def _find_level(assessment: Assessment, result: PublishedResult) -> int:
     levels = assessment.measurements.levels
-    found = [level.index for level in levels if dict(level.values) == dict(result.level)]
-    if not found:
+    matching = [level.index for level in levels if dict(level.values) == dict(result.level)]
+    if not matching:
         known = ", ".join(level.name for level in levels)
         raise LrreportError(f"published.result: the study has no level {result.level}; it has {known}")
     for metric in result.values:
         if metric not in assessment.measurements.metrics:
             known = ", ".join(assessment.measurements.metrics)
             raise LrreportError(f"published.result: no metric {metric!r}; the metrics are {known}")
-    return found[0]
+    return matching[0]
 
 
 def _count_values(assessment: Assessment, level: int, metric: str) -> int:

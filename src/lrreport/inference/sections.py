@@ -56,14 +56,14 @@ def choose_pairs(assessment: Assessment) -> list[tuple[int, int]]:
 
 def _ask_search(assessment: Assessment) -> tuple[Finding, ...]:
     edges = [ask("edge_of_range", assessment, factor=f.name) for f in assessment.measurements.factors if f.numeric]
-    found = [ask("choice", assessment), ask("all_finished", assessment), *edges]
+    findings = [ask("choice", assessment), ask("all_finished", assessment), *edges]
     if (
         assessment.loss is not None
         and assessment.loss.name != assessment.measurements.decide.metric
         and choose_pairs(assessment)
     ):
-        found.append(ask("loss_ranks_as_accuracy", assessment))
-    return tuple(found)
+        findings.append(ask("loss_ranks_as_accuracy", assessment))
+    return tuple(findings)
 
 
 def _ask_factors(assessment: Assessment) -> tuple[Finding, ...]:
@@ -81,33 +81,33 @@ def _ask_levels(assessment: Assessment) -> tuple[Finding, ...]:
     metric, table = assessment.measurements.metric, assessment.decision.table
     curve = assessment.curves.get((assessment.loss or metric).name)
     n_points = 0 if curve is None else int((curve.index > 0).sum())
-    found = []
+    findings = []
     for level in list_levels_to_ask(assessment):
         trained = bool(table.n[level])
         questions = ["learns"] if metric.chance is not None else []
         questions += ["trains_stably"] if assessment.rises is not None or table.n_failed[level] else []
         questions += ["still_improving"] if trained and n_points >= FEWEST_POINTS else []
         questions += ["overfits"] if trained and n_points >= 2 else []
-        found += [ask(name, assessment, level=level) for name in questions]
-    return tuple(found)
+        findings += [ask(name, assessment, level=level) for name in questions]
+    return tuple(findings)
 
 
 def _ask_pairs(assessment: Assessment) -> tuple[Finding, ...]:
     measurements, metric = assessment.measurements, assessment.measurements.metric
     test = measurements.find_counterpart("test")
-    metrics = dict.fromkeys(one.name for one in (metric, assessment.loss, test) if one is not None)
-    found = []
+    metrics = dict.fromkeys(own.name for own in (metric, assessment.loss, test) if own is not None)
+    findings = []
     for better, worse in choose_pairs(assessment):
         pair = {"level": better, "than": worse}
         for name in metrics:
             if assessment.scores[name][[better, worse]].notna().sum().min() > 1:
                 higher = measurements.metrics[name].better == "higher"
-                found.append(ask("higher" if higher else "lower", assessment, **pair, metric=name))
-        found += [ask("sooner", assessment, **pair)] if assessment.arrivals is not None else []
-        found += [ask("more_stable", assessment, **pair)] if assessment.rises is not None else []
+                findings.append(ask("higher" if higher else "lower", assessment, **pair, metric=name))
+        findings += [ask("sooner", assessment, **pair)] if assessment.arrivals is not None else []
+        findings += [ask("more_stable", assessment, **pair)] if assessment.rises is not None else []
         if assessment.decision.table.n_failed[[better, worse]].any():
-            found.append(ask("fails_no_more_often", assessment, **pair))
-    return tuple(found)
+            findings.append(ask("fails_no_more_often", assessment, **pair))
+    return tuple(findings)
 
 
 def _ask_claims(assessment: Assessment) -> tuple[Finding, ...]:

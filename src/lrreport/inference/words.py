@@ -33,8 +33,8 @@ def name_factor(label: str) -> tuple[str, str]:
 
 def count_levels(measurements: Measurements, n: int) -> str:
     """Return a number of levels with its noun: "3 rates"."""
-    one, several = name_nouns(measurements)
-    return f"{format_count(n)} {one if n == 1 else several}"
+    noun, several = name_nouns(measurements)
+    return f"{format_count(n)} {noun if n == 1 else several}"
 
 
 def list_levels(measurements: Measurements, levels: Iterable[int], conjunction: str = "and") -> str:
@@ -58,23 +58,23 @@ def list_levels(measurements: Measurements, levels: Iterable[int], conjunction: 
 
 def quantify_levels(measurements: Measurements, levels: Mapping[str, int]) -> dict[str, Quantity]:
     """Return the numeric values of levels that a sentence names, as its evidence, by the given keys."""
-    found = {}
+    quantities = {}
     for key, index in levels.items():
         for factor in measurements.factors:
             value = measurements.levels[index].values[factor.name]
             if factor.numeric:
                 name = key if factor is measurements.factors[0] else f"{key}_{factor.name}"
-                found[name] = Quantity(float(value), factor.format(value))
-    return found
+                quantities[name] = Quantity(float(value), factor.format(value))
+    return quantities
 
 
 def quantify_list(measurements: Measurements, key: str, levels: Sequence[int]) -> dict[str, Quantity]:
     """Return the numeric values of levels that a sentence lists, numbered under one key; of many, the count of the rest."""
     shown = list(levels) if len(levels) <= LISTED else list(levels)[: LISTED - 1]
-    found = quantify_levels(measurements, {f"{key}_{number}": i for number, i in enumerate(shown, start=1)})
+    quantities = quantify_levels(measurements, {f"{key}_{number}": i for number, i in enumerate(shown, start=1)})
     if len(shown) < len(levels):
-        found[f"{key}_more"] = count(len(levels) - len(shown))
-    return found
+        quantities[f"{key}_more"] = count(len(levels) - len(shown))
+    return quantities
 
 
 def count(n: float) -> Quantity:
@@ -90,12 +90,12 @@ def write_share(share: float, unit: bool = True) -> Quantity:
 
 def write_value(metric: Metric, value: float, beside: Sequence[float] = (), unit: bool = True) -> Quantity:
     """Return a value of a metric, with as many digits as it takes not to round onto a threshold that it lies `beside`."""
-    return _write_beside(lambda one: lambda number: one.format(number, unit), metric, value, beside)
+    return _write_beside(lambda rounded: lambda number: rounded.format(number, unit), metric, value, beside)
 
 
 def write_difference(metric: Metric, value: float, beside: Sequence[float] = (0.0,), unit: bool = True) -> Quantity:
     """Return a difference on a metric, with as many digits as it takes not to round onto 0 or another threshold."""
-    return _write_beside(lambda one: lambda number: one.format_difference(number, unit), metric, value, beside)
+    return _write_beside(lambda rounded: lambda number: rounded.format_difference(number, unit), metric, value, beside)
 
 
 def _write_beside(make: Callable[[Metric], Write], metric: Metric, value: float, beside: Sequence[float]) -> Quantity:

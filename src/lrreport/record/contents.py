@@ -74,7 +74,7 @@ def read_contents(folder: Path) -> Contents:
             RunPlace(int(run["level"]), run["seed"], str(run["folder"]), bool(run.get("fresh", False)))
             for run in contents["runs"]
         )
-        tests = {str(name): str(place) for name, place in contents.get("range_tests", {}).items()}
+        tests = {str(name): str(path) for name, path in contents.get("range_tests", {}).items()}
         looks = tuple(Look.model_validate(look) for look in contents.get("looks", ()))
         failures = {str(name): str(reason) for name, reason in contents.get("failures", {}).items()}
         notes = tuple(

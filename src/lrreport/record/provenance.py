@@ -180,17 +180,17 @@ def find_modules(paths: Iterable[str], folder: Path | None) -> dict[str, Path]:
     packages = {name.partition(".")[0] for name in waiting}
     while waiting:
         name = waiting.pop()
-        found = find_module(name, folder)
+        file = find_module(name, folder)
         # Not whatever lies below the folder: that may hold a whole Python with all that is installed.
-        own = folder is not None and found == _find_file(folder, name.split("."))
-        if name in files or found is None or not (own or name.partition(".")[0] in packages):
+        own = folder is not None and file == _find_file(folder, name.split("."))
+        if name in files or file is None or not (own or name.partition(".")[0] in packages):
             continue
         try:
-            tree = parse_source(found.read_bytes())
+            tree = parse_source(file.read_bytes())
         except (OSError, ValueError, SyntaxError):
             continue
-        files[name] = found
-        package = name if found.name == "__init__.py" else name.rpartition(".")[0]
+        files[name] = file
+        package = name if file.name == "__init__.py" else name.rpartition(".")[0]
         parents = [name[:index] for index, letter in enumerate(name) if letter == "."]
         waiting += [*list_imports(tree, package), *parents]
     return files
@@ -237,15 +237,15 @@ def _canonical(node: Any) -> str:
     """
     written, waiting = [], [node]
     while waiting:
-        one = waiting.pop()
-        if isinstance(one, ast.AST):
-            fields = [(name, value) for name, value in ast.iter_fields(one) if value not in (None, [])]
+        node = waiting.pop()
+        if isinstance(node, ast.AST):
+            fields = [(name, value) for name, value in ast.iter_fields(node) if value not in (None, [])]
             parts = [part for name, value in fields for part in (_Sign(f"{name}="), value, _Sign(","))]
-            waiting += reversed([_Sign(f"{type(one).__name__}("), *parts, _Sign(")")])
-        elif isinstance(one, list):
-            waiting += reversed([_Sign("["), *(part for value in one for part in (value, _Sign(","))), _Sign("]")])
+            waiting += reversed([_Sign(f"{type(node).__name__}("), *parts, _Sign(")")])
+        elif isinstance(node, list):
+            waiting += reversed([_Sign("["), *(part for value in node for part in (value, _Sign(","))), _Sign("]")])
         else:
-            written.append(one if isinstance(one, _Sign) else repr(one))
+            written.append(node if isinstance(node, _Sign) else repr(node))
     return "".join(written)
 
 

@@ -256,8 +256,8 @@ def _parse(folder: Path, contents: dict[str, Any], model: type[R]) -> R:
         record = model.model_validate(contents)
     except ValidationError as err:
         error = err.errors()[0]
-        place = shorten(".".join(map(str, error["loc"]))) or "record"
-        problem = f"{place}: {error['msg'].removeprefix('Value error, ')}"
+        location = shorten(".".join(map(str, error["loc"]))) or "record"
+        problem = f"{location}: {error['msg'].removeprefix('Value error, ')}"
         raise LrreportError(f"{folder / RECORD}: not a valid record: {problem}; make the run again") from err
     except RecursionError as err:
         raise LrreportError(f"{folder / RECORD}: not a valid record: nested too deeply; make the run again") from err
@@ -324,7 +324,7 @@ def mark_progress(folder: Path | str, n_seeds: int) -> Callable[[], None]:
 def make_series(metric: str, values: Iterable[float], axis: Axis = "epoch", first: int = 0) -> Series:
     """Return values at consecutive points from `first` on as a series; those that are not finite become None."""
     kept = tuple(value if math.isfinite(value) else None for value in values)
-    return Series(metric=metric, axis=axis, at=tuple(float(first + place) for place in range(len(kept))), values=kept)
+    return Series(metric=metric, axis=axis, at=tuple(float(first + index) for index in range(len(kept))), values=kept)
 
 
 def declare_metrics(names: Iterable[str], chance: Mapping[str, float] | None = None) -> dict[str, Metric]:

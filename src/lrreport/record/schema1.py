@@ -52,9 +52,9 @@ def convert_record(contents: dict[str, Any], folder: Path) -> list[KeptRecord]:
 
 def _convert_settings(parameters: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
     """Return the nested settings and the seeds in flat parameters; those that had no effect are left out."""
-    given = {name: value for name, value in parameters.items() if value is not None and name != "seeds"}
+    inherited = {name: value for name, value in parameters.items() if value is not None and name != "seeds"}
     names = ("model", "loss", "optimizer", "schedule")
-    fixed = {name: ({"name": value} if name in names else value) for name, value in given.items()}
+    fixed = {name: ({"name": value} if name in names else value) for name, value in inherited.items()}
     upgraded, _ = upgrade_settings({"vary": {}, "fixed": fixed})
     settings: dict[str, Any] = upgraded["fixed"]
     if ":" in settings["model"]["name"]:  # hidden sizes and the like belong to the built-in network

@@ -28,7 +28,7 @@ def color_levels(n: int) -> list[tuple[str, str]]:
     Lightness grows from the first to the last; neighbours are told apart by readers of every kind of sight up to n = 12.
     """
     if n in CHOICES:
-        return [(LIGHT[place], DARK[place]) for place in CHOICES[n]]
+        return [(LIGHT[index], DARK[index]) for index in CHOICES[n]]
     places = np.linspace(0, len(LIGHT) - 1, n)
     return list(zip(_sample(LIGHT, places), _sample(DARK, places), strict=True))
 

@@ -40,12 +40,12 @@ def write_command(study: Study, **changes: Any) -> str:
 
 
 def _write(value: Any) -> str:
-    if isinstance(value, list | tuple) and len(value) > 3 and all(isinstance(one, int) for one in value):
+    if isinstance(value, list | tuple) and len(value) > 3 and all(isinstance(item, int) for item in value):
         low, high = min(value), max(value)
         if list(value) == list(range(low, high + 1)):
             return f"{low}-{high}"
     values = value if isinstance(value, list | tuple) else [value]
-    return " ".join(format_rate(one) if isinstance(one, float) else str(one) for one in values)
+    return " ".join(format_rate(item) if isinstance(item, float) else str(item) for item in values)
 
 
 def _quote(text: str) -> str:

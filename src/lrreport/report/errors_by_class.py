@@ -39,13 +39,13 @@ def find_errors(assessment: Assessment, kept: Mapping[tuple[int, Seed], KeptReco
     accuracy, confused = {}, {}
     for level in dict.fromkeys([base, *shown]):
         counts = []
-        for (index, _), one in kept.items():
-            if index != level or one.record.status not in ("completed", "unknown"):
+        for (index, _), kept_run in kept.items():
+            if index != level or kept_run.record.status not in ("completed", "unknown"):
                 continue
-            names = names or list(map(str, one.record.description.get("class_names", ())))
+            names = names or list(map(str, kept_run.record.description.get("class_names", ())))
             if not 1 < len(names) <= LARGEST:
                 return None
-            count = _count(one, len(names))
+            count = _count(kept_run, len(names))
             if count is not None:
                 counts.append(count)
         if counts:

@@ -107,9 +107,9 @@ def arrange_by_level(
         metric = finding.arguments.get("metric", "")
         cells[finding.arguments["level"], f"{finding.claim} {metric}".strip()] = finding
     columns = list(dict.fromkeys(column for _, column in cells))
-    levels = [level for level in names if any(level == one for one, _ in cells)]
+    levels = [level for level in names if any(level == own for own, _ in cells)]
     rows = tuple((names[level], tuple(cells.get((level, column)) for column in columns)) for level in levels)
-    return FindingTable(name, corner, tuple(titles.get(one, name_claim(one)) for one in columns), rows)
+    return FindingTable(name, corner, tuple(titles.get(claim, name_claim(claim)) for claim in columns), rows)
 
 
 def arrange_by_pair(
@@ -119,7 +119,7 @@ def arrange_by_pair(
     cells: dict[tuple[tuple[int, int], str], Finding] = {}
     for finding in findings:
         pair = (finding.arguments["level"], finding.arguments["than"])
-        pair = pair if (pair[1], pair[0]) not in {one for one, _ in cells} else (pair[1], pair[0])
+        pair = pair if (pair[1], pair[0]) not in {own for own, _ in cells} else (pair[1], pair[0])
         cells[pair, str(finding.arguments.get("metric", finding.claim))] = finding
     columns = list(dict.fromkeys(column for _, column in cells))
     pairs = list(dict.fromkeys(pair for pair, _ in cells))
@@ -133,7 +133,7 @@ def arrange_by_pair(
         )
         for pair in pairs
     )
-    return FindingTable(name, corner, tuple(titles.get(one, name_claim(one)) for one in columns), rows)
+    return FindingTable(name, corner, tuple(titles.get(claim, name_claim(claim)) for claim in columns), rows)
 
 
 def list_sentences(findings: Sequence[Finding]) -> str:
@@ -141,7 +141,8 @@ def list_sentences(findings: Sequence[Finding]) -> str:
     if not findings:
         return ""
     items = "".join(
-        f"<li>{show_finding(one, sized=False)} · {bind_units(escape(one.sentence))}</li>" for one in findings
+        f"<li>{show_finding(finding, sized=False)} · {bind_units(escape(finding.sentence))}</li>"
+        for finding in findings
     )
     return f'<ul class="findings-list">{items}</ul>'
 

@@ -170,7 +170,7 @@ def choose_lines(assessment: Assessment) -> dict[int, Line]:
     colors = _choose_colors(measurements, leading)
     named = set(tried) if len(tried) <= MOST_NAMED else set(leading)
     dashes = {
-        i: DASHES[place % len(DASHES)] for place, i in enumerate(sorted(leading, key=lambda i: i != decision.leader))
+        i: DASHES[index % len(DASHES)] for index, i in enumerate(sorted(leading, key=lambda i: i != decision.leader))
     }
     return {
         i: Line(name_briefly(measurements, i) if i in named else "", colors.get(i), dashes.get(i, "")) for i in tried

@@ -48,35 +48,35 @@ def load_report(folder: Path | str = "") -> LoadedReport:
 
     Raises LrreportError if it or a run is missing or broken, or was made with other settings than the study has.
     """
-    place = Path(folder) if folder else find_reference()
-    return load_runs_of(place, read_contents(place), is_reference=not folder)
+    folder_path = Path(folder) if folder else find_reference()
+    return load_runs_of(folder_path, read_contents(folder_path), is_reference=not folder)
 
 
-def load_runs_of(place: Path, contents: Contents, is_reference: bool = False) -> LoadedReport:
+def load_runs_of(folder: Path, contents: Contents, is_reference: bool = False) -> LoadedReport:
     """Return a study with the runs that its contents name, their folders relative to `place`; raises as `load_report`."""
     records: dict[str, list[KeptRecord]] = {}
     kept: dict[bool, dict[tuple[int, Seed], KeptRecord]] = {False: {}, True: {}}
     wanted = {level.index: contents.study.settings_of(level) for level in contents.study.levels}
     for run in contents.runs:
         if run.folder not in records:
-            records[run.folder] = load_runs(place / run.folder)
-        own = next((one for one in records[run.folder] if _has_seed(one, run.seed)), None)
+            records[run.folder] = load_runs(folder / run.folder)
+        own = next((record for record in records[run.folder] if _has_seed(record, run.seed)), None)
         if own is None:
             raise LrreportError(
-                f"{place / run.folder}: has no run of seed {run.seed}; run lrreport report to make it again"
+                f"{folder / run.folder}: has no run of seed {run.seed}; run lrreport report to make it again"
             )
         if contents.study.has_own_loop:
-            _check_settings(place / run.folder, own, wanted[run.level])
+            _check_settings(folder / run.folder, own, wanted[run.level])
         kept[run.fresh][run.level, run.seed] = own
     if not kept[False]:
-        raise LrreportError(f"{place}: no run of this study is there; run lrreport report to make them")
-    tests = {name: _load_range_test(place / path) for name, path in contents.range_tests.items()}
+        raise LrreportError(f"{folder}: no run of this study is there; run lrreport report to make them")
+    tests = {name: _load_range_test(folder / path) for name, path in contents.range_tests.items()}
     return LoadedReport(contents, kept[False], kept[True], tests, is_reference)
 
 
-def assess_contents(place: Path, contents: Contents) -> Assessment:
+def assess_contents(folder: Path, contents: Contents) -> Assessment:
     """Return what findings need to know of the runs that contents name, their folders relative to `place`."""
-    return assess_report(load_runs_of(place, contents))
+    return assess_report(load_runs_of(folder, contents))
 
 
 def _has_seed(kept: KeptRecord, seed: Seed) -> bool:

@@ -78,21 +78,21 @@ def _draw_rows(axes: Axes, document: "Document", most: int) -> None:
     metric, table = assessment.measurements.metric, assessment.decision.table
     factor = 100.0 if metric.scale == "fraction" else 1.0
     rows = order_rows(assessment, most)
-    for place, index in enumerate(rows):
+    for row, index in enumerate(rows):
         own = table.loc[index]
         color = BLUE if own.may_be_best else GRAY
         seeds = factor * assessment.scores[metric.name][index].dropna()
         if not len(seeds):
-            axes.text(0.01, place, "no seed trained", color=GRAY, va="center", transform=axes.get_yaxis_transform())
+            axes.text(0.01, row, "no seed trained", color=GRAY, va="center", transform=axes.get_yaxis_transform())
             continue
         sns.scatterplot(
-            x=seeds, y=[place + 0.22] * len(seeds), ax=axes, s=16, facecolor="none", edgecolor=color, linewidth=0.9
+            x=seeds, y=[row + 0.22] * len(seeds), ax=axes, s=16, facecolor="none", edgecolor=color, linewidth=0.9
         )
         if math.isfinite(own.low):
             axes.plot(
-                [factor * own.low, factor * own.high], [place, place], color=color, linewidth=2, solid_capstyle="butt"
+                [factor * own.low, factor * own.high], [row, row], color=color, linewidth=2, solid_capstyle="butt"
             )
-        axes.plot([factor * own["mean"]], [place], "o", color=color, markersize=5)
+        axes.plot([factor * own["mean"]], [row], "o", color=color, markersize=5)
     names = [assessment.measurements.levels[index].name for index in rows]
     axes.set_yticks(range(len(rows)), [textwrap.shorten(name, 40, placeholder="…") for name in names])
     axes.set_ylim(len(rows) - 0.4, -0.6)

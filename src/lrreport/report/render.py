@@ -79,5 +79,5 @@ def move_styles(nb: Any) -> str:
 
 def find_headings(nb: Any) -> list[dict[str, str]]:
     """Return the second-level headings of the outputs, as HTML, with their anchors."""
-    found = [match for data in list_outputs(nb) for match in HEADING.findall(data["text/html"])]
-    return [{"text": text, "anchor": anchor} for anchor, text in found]
+    headings = [match for data in list_outputs(nb) for match in HEADING.findall(data["text/html"])]
+    return [{"text": text, "anchor": anchor} for anchor, text in headings]

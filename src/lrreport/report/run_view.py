@@ -76,11 +76,11 @@ def draw_seeds(records: Sequence[RunRecord], alt: str) -> View:
         for axis, quantity in zip(axes, shown, strict=True):
             for split, color, style in (("train", TRAINING, "--"), ("validation", VALIDATION, "-")):
                 metric = by_prefix[split].get(quantity)
-                for place, record in enumerate(records if metric is not None else ()):
-                    series = next(one for one in record.history if metric and one.metric == metric.name)
+                for index, record in enumerate(records if metric is not None else ()):
+                    series = next(own for own in record.history if metric and own.metric == metric.name)
                     values = [np.nan if value is None else value for value in series.values]
                     name = "training, mean over the epoch" if split == "train" else "validation, end of the epoch"
-                    axis.plot(series.at, values, style, color=color, alpha=0.75, label=None if place else name)
+                    axis.plot(series.at, values, style, color=color, alpha=0.75, label=None if index else name)
             metric = by_prefix["train"][quantity]
             label = quantity.replace("_", " ").capitalize()
             axis.set(title=f"{label} ({metric.unit})" if metric.unit else label, xlabel="epoch")

@@ -67,8 +67,8 @@ class Drawing:
 
     def circle(self, x: float, y: float, radius: float, kind: str, style: str = "", title: str = "") -> None:
         """Add a disc or a ring."""
-        place = f'cx="{number(x)}" cy="{number(y)}" r="{number(radius)}"'
-        self.elements.append(_close(f"<circle {place}{_attributes(kind, style)}", "circle", title))
+        position = f'cx="{number(x)}" cy="{number(y)}" r="{number(radius)}"'
+        self.elements.append(_close(f"<circle {position}{_attributes(kind, style)}", "circle", title))
 
     def path(self, points: Iterable[tuple[float, float]], kind: str, style: str = "", clip: str = "") -> None:
         """Add a line through points; it is interrupted where one is not finite."""
@@ -97,8 +97,8 @@ class Drawing:
         size = 12.0 if "small" in kind else SIZE
         shown = text if width is None else shorten(text, width, size)
         title = f"<title>{escape(text)}</title>" if shown != text else ""
-        place = f'x="{number(x)}" y="{number(y)}"' + ("" if anchor == "start" else f' text-anchor="{anchor}"')
-        self.elements.append(f"<text {place}{_attributes(kind, style)}>{title}{escape(shown)}</text>")
+        position = f'x="{number(x)}" y="{number(y)}"' + ("" if anchor == "start" else f' text-anchor="{anchor}"')
+        self.elements.append(f"<text {position}{_attributes(kind, style)}>{title}{escape(shown)}</text>")
 
     def clip(self, name: str, x: float, y: float, width: float, height: float) -> None:
         """Define the rectangle that paths with this `clip` are cut to."""
@@ -278,10 +278,10 @@ def spread_labels(wanted: Sequence[float], low: float, high: float, gap: float =
     for i in order:
         placed.append(max(wanted[i], low, placed[-1] + gap if placed else low))
     limit = high
-    for place in range(len(placed) - 1, -1, -1):
-        placed[place] = min(placed[place], limit)
-        limit = placed[place] - gap
+    for index in range(len(placed) - 1, -1, -1):
+        placed[index] = min(placed[index], limit)
+        limit = placed[index] - gap
     result = [0.0] * len(wanted)
-    for place, i in enumerate(order):
-        result[i] = placed[place]
+    for index, i in enumerate(order):
+        result[i] = placed[index]
     return result

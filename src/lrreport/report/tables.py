@@ -128,14 +128,14 @@ def list_settings(study: Study) -> dict[str, Any]:
         }
     defaults = flatten(Training().model_dump(mode="json", exclude_none=True))
     every = [flatten(study.settings_of(level)) for level in study.levels]
-    found = {}
-    for name in dict.fromkeys(name for one in every for name in one):
-        values = {str(one.get(name)): one.get(name) for one in every if name in one}
-        if name not in varied and len(values) == 1 and not any(name.startswith(f"{one}.") for one in varied):
+    common = {}
+    for name in dict.fromkeys(name for row in every for name in row):
+        values = {str(row.get(name)): row.get(name) for row in every if name in row}
+        if name not in varied and len(values) == 1 and not any(name.startswith(f"{setting}.") for setting in varied):
             value = next(iter(values.values()))
             if defaults.get(name) != value or name in ("dataset", "epochs", "batch_size"):
-                found[name] = value
-    return found
+                common[name] = value
+    return common
 
 
 def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -219,18 +219,18 @@ def describe_data(records: Iterable[RunRecord], study: Study) -> list[str]:
 
 
 def _describe_equal(counts: Mapping[str, int], noun: str) -> str:
-    found = {name: count for name, count in counts.items() if count}
-    one = noun.removesuffix("s")
-    if not found:
-        return f"No {one} occurs twice, within a split or across splits (compared byte by byte)."
+    overlaps = {name: count for name, count in counts.items() if count}
+    singular = noun.removesuffix("s")
+    if not overlaps:
+        return f"No {singular} occurs twice, within a split or across splits (compared byte by byte)."
     parts = []
-    for name, count in found.items():
+    for name, count in overlaps.items():
         first, _, second = name.partition(" and ")
         verb = "repeats" if count == 1 else "repeat"
         parts.append(
-            f"{count_nouns(count, one)} of {second} {verb} one of {first}"
+            f"{count_nouns(count, singular)} of {second} {verb} one of {first}"
             if second
-            else f"{count_nouns(count, one)} of {first} {verb} another of it"
+            else f"{count_nouns(count, singular)} of {first} {verb} another of it"
         )
     return f"{capitalize(list_words(parts))} (compared byte by byte)."
 

@@ -95,18 +95,18 @@ def _is_column(column: str, metric: str) -> bool:
 def title_differences(assessment: Assessment) -> str:
     """Return what the comparison at the end comes to."""
     measurements, decision = assessment.measurements, assessment.decision
-    one, several = name_nouns(measurements)
+    noun, several = name_nouns(measurements)
     if len(decision.compared) < 2:
         return (
             f"What {measurements.levels[decision.compared[0]].name} reaches"
             if decision.compared
-            else f"No {one} learned"
+            else f"No {noun} learned"
         )
     leading = sorted({*decision.equal, *([decision.chosen] if decision.chosen is not None else [])})
     n_out = len(decision.ruled_out)
     out = f"{n_out} of {len(decision.compared)} {several} {'is' if n_out == 1 else 'are'} ruled out"
     if decision.verdict == "best":
-        return f"{measurements.levels[decision.chosen or 0].name} is ahead of every other {one}"
+        return f"{measurements.levels[decision.chosen or 0].name} is ahead of every other {noun}"
     if decision.verdict == "good enough" and 1 < len(leading) <= NAMED_IN_TITLE:
         return f"{list_levels(measurements, leading)} are practically equal" + (f"; {out}" if n_out else "")
     if decision.verdict == "good enough" and len(leading) > 1:
@@ -121,7 +121,7 @@ def title_differences(assessment: Assessment) -> str:
 
 def title_search(assessment: Assessment) -> str:
     """Return whether the range tried is wide enough: "0.001 is the highest rate tried: look further"."""
-    measurements, (one, _) = assessment.measurements, name_nouns(assessment.measurements)
+    measurements, (noun, _) = assessment.measurements, name_nouns(assessment.measurements)
     edges = [edge for edge in assessment.decision.edges if edge.verdict != "not testable"]
     for edge in edges:
         if edge.verdict == "supported" and edge.ends:
@@ -130,7 +130,7 @@ def title_search(assessment: Assessment) -> str:
                 factor = next(factor for factor in measurements.factors if factor.name == edge.factor)
                 value = factor.name_value(measurements.levels[level].values[factor.name])
                 return f"{value} is the {side} {factor.label} tried: look further"
-            return f"{measurements.levels[level].name} is the {side} {one} tried: look further"
+            return f"{measurements.levels[level].name} is the {side} {noun} tried: look further"
     if edges and all(edge.verdict == "contradicted" for edge in edges):
         return "The range tried is wide enough"
     return "Whether the range tried is wide enough is unclear" if edges else "The runs"
@@ -139,20 +139,20 @@ def title_search(assessment: Assessment) -> str:
 def title_curves(assessment: Assessment, findings: Sequence[Finding]) -> str:
     """Return what the course of training comes to: who still improves, who is unstable."""
     measurements, (_, several) = assessment.measurements, name_nouns(assessment.measurements)
-    asked = [finding for finding in findings if finding.claim == "still_improving"]
-    improving = [finding.arguments["level"] for finding in asked if finding.verdict == "supported"]
+    judged = [finding for finding in findings if finding.claim == "still_improving"]
+    improving = [finding.arguments["level"] for finding in judged if finding.verdict == "supported"]
     rough = [
         finding.arguments["level"]
         for finding in findings
         if finding.claim == "trains_stably" and finding.verdict == "contradicted"
     ]
     parts = []
-    if improving and len(improving) == len(asked) > 1:
+    if improving and len(improving) == len(judged) > 1:
         parts.append(f"all {several} are still improving at the end")
     elif improving:
         parts.append(f"{_name(measurements, improving, several)} {_is(improving)} still improving at the end")
-    elif asked and all(finding.verdict == "contradicted" for finding in asked):
-        parts.append("all have levelled off" if len(asked) > 1 else "training has levelled off")
+    elif judged and all(finding.verdict == "contradicted" for finding in judged):
+        parts.append("all have levelled off" if len(judged) > 1 else "training has levelled off")
     if rough:
         parts.append(f"{_name(measurements, rough, several)} {_is(rough)} unstable")
     return capitalize("; ".join(parts)) if parts else "How training went"
@@ -174,13 +174,13 @@ def all_same(errors: ClassErrors) -> bool:
 def title_errors(assessment: Assessment, errors: ClassErrors) -> str:
     """Return which classes are confused most: "T-shirt and shirt are confused most, at every rate"."""
     first, second, share = errors.confused[errors.base]
-    one, _ = name_nouns(assessment.measurements)
+    noun, _ = name_nouns(assessment.measurements)
     text = f"{capitalize(first)} and {second} are confused most"
     if len(errors.levels) > 1 and all_same(errors):
         shares = sorted(errors.confused[level][2] for level in errors.levels)
         low, high = (format_percent(value, 1).removesuffix(" %") for value in (shares[0], shares[-1]))
         span = f"{low} %" if low == high else f"{low} to {high} %"
-        return f"{text}, at every {one} ({span} of their examples)"
+        return f"{text}, at every {noun} ({span} of their examples)"
     return (
         f"{text} at {assessment.measurements.levels[errors.base].name} ({format_percent(share, 1)} of their examples)"
     )
@@ -219,13 +219,13 @@ def explain_fresh(loaded: LoadedReport, assessment: Assessment) -> str:
     measurements = assessment.measurements
     metric = measurements.find_counterpart("test") or measurements.metric
     level = next(iter(loaded.fresh))[0]
-    found = [kept.record.final[metric.name] for kept in loaded.fresh.values() if metric.name in kept.record.final]
-    n_lost = len(loaded.fresh) - len(found)
+    scores = [kept.record.final[metric.name] for kept in loaded.fresh.values() if metric.name in kept.record.final]
+    n_lost = len(loaded.fresh) - len(scores)
     lost = f" {count_nouns(n_lost, 'fresh seed')} failed." if n_lost else ""
-    if not found:
+    if not scores:
         return lost.strip()
-    estimate, name = estimate_mean(found), measurements.levels[level].name
-    text = f"On {count_nouns(len(found), 'fresh seed')}, {name} reaches {metric.format(estimate.mean)} {metric.label}"
+    estimate, name = estimate_mean(scores), measurements.levels[level].name
+    text = f"On {count_nouns(len(scores), 'fresh seed')}, {name} reaches {metric.format(estimate.mean)} {metric.label}"
     if math.isfinite(estimate.low):
         low, high = (metric.format(metric.clip(end)) for end in (estimate.low, estimate.high))
         text += f" (95 % interval {low} to {high})"

@@ -41,8 +41,8 @@ class Decide(FrozenModel):
     @property
     def best_of(self) -> str | None:
         """The metric whose best point counts, or None where that is the last or a fixed point."""
-        found = BEST_OF.fullmatch(self.at) if isinstance(self.at, str) else None
-        return found.group(1) if found else None
+        match = BEST_OF.fullmatch(self.at) if isinstance(self.at, str) else None
+        return match.group(1) if match else None
 
 
 class PublishedResult(FrozenModel):

@@ -25,14 +25,14 @@ def label_setting(name: str) -> str:
 def freeze(value: Any) -> Any:
     """Return plain data as a value that can be a key: lists as tuples, tables as tuples of pairs."""
     if isinstance(value, dict):
-        return FrozenTable((key, freeze(one)) for key, one in value.items())
+        return FrozenTable((key, freeze(item)) for key, item in value.items())
     return tuple(map(freeze, value)) if isinstance(value, list | tuple) else value
 
 
 def thaw(value: Any) -> Any:
     """Return what `freeze` made of plain data as plain data again."""
     if isinstance(value, FrozenTable):
-        return {key: thaw(one) for key, one in value}
+        return {key: thaw(item) for key, item in value}
     return list(map(thaw, value)) if isinstance(value, tuple) else value
 
 

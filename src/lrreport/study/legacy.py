@@ -46,7 +46,7 @@ def upgrade_settings(settings: dict[str, Any]) -> tuple[dict[str, Any], list[str
         setting, option, owners = MOVED[key]
         value = fixed.pop(key)
         if setting in vary and isinstance(vary[setting], list):  # the option goes to the values that have it
-            vary[setting] = [_add_option(one, option, value, owners) for one in vary[setting]]
+            vary[setting] = [_add_option(level, option, value, owners) for level in vary[setting]]
             notes.append(f"fixed.{key} is now an option of {setting}: {{ name = …, {option} = {_show(value)} }}")
         else:
             fixed[setting] = _as_table(fixed.get(setting, DEFAULT_NAMES[setting])) | {option: value}

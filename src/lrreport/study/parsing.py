@@ -75,17 +75,17 @@ def _describe(model: type[FrozenModel], error: Any, locate: Callable[[str], str]
 def _walk(model: type[FrozenModel], names: list[str]) -> tuple[type[FrozenModel], list[str]]:
     """Return the model that the last of the names is a key of, and the keys of the path to it, without union tags."""
     table, keys = model, list[str]()
-    for place, name in enumerate(names):
+    for index, name in enumerate(names):
         if keys and keys[-1] in NAMED and (name in NAMED[keys[-1]] or name == "own"):
             models: Mapping[str, type[FrozenModel]] = NAMED[keys[-1]]
             table = models.get(name, FrozenModel)  # a tag: which of the models it is
             continue
         keys.append(name)
         field = table.model_fields.get(name) or next(
-            (one for one in table.model_fields.values() if one.alias == name), None
+            (field for field in table.model_fields.values() if field.alias == name), None
         )
         inner = None if field is None else _find_model(field.annotation)
-        if inner is not None and place < len(names) - 1:
+        if inner is not None and index < len(names) - 1:
             table = inner
     return table, keys
 

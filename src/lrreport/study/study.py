@@ -71,7 +71,7 @@ class Seeds(FrozenModel):
         if self.most is not None and self.most < self.first:
             raise ValueError(f"most: it is below the {self.first} that every level begins with")
         if self.listed is not None and len(set(self.listed)) < len(self.listed):
-            repeated = next(seed for place, seed in enumerate(self.listed) if seed in self.listed[:place])
+            repeated = next(seed for index, seed in enumerate(self.listed) if seed in self.listed[:index])
             raise ValueError(f"listed: {repeated} appears twice")
         return self
 
@@ -330,7 +330,7 @@ class Study(FrozenModel):
                 raise ValueError(f"vary.{name}: give numbers, texts, true or false, lists or tables")
             frozen = [freeze(value) for value in values]
             if len(set(frozen)) < len(frozen):
-                repeated = next(value for place, value in enumerate(frozen) if value in frozen[:place])
+                repeated = next(value for index, value in enumerate(frozen) if value in frozen[:index])
                 raise ValueError(f"vary.{name}: {thaw(repeated)!r} appears twice")
             if name.partition(".")[0] in ("device", "dataset", "validation_size", "split_seed") and self.has_own_loop:
                 raise ValueError(f"vary.{name}: runs that differ in it cannot be compared; put it into [fixed]")

@@ -149,9 +149,9 @@ def check_published_claim(
     factors a table names both, and `levels` says which combinations there are, if not all. Raises LrreportError, in one
     line that says what there is, for anything unknown.
     """
-    place, first = f"published claim {published.says!r}", factors[0]
+    location, first = f"published claim {published.says!r}", factors[0]
     if published.claim not in VOCABULARY:
-        raise LrreportError(f"{place}: no claim {published.claim!r}; the claims are {', '.join(VOCABULARY)}")
+        raise LrreportError(f"{location}: no claim {published.claim!r}; the claims are {', '.join(VOCABULARY)}")
     claim = VOCABULARY[published.claim]
     renamed = {
         "level" if key in ("learning_rate", first.name) else key: value for key, value in published.arguments.items()
@@ -159,49 +159,57 @@ def check_published_claim(
     if set(renamed) - set(claim.optional) != set(claim.parameters):
         wanted = ", ".join("learning_rate" if key == "level" else key for key in claim.parameters) or "no arguments"
         raise LrreportError(
-            f"{place}: {published.claim} takes {wanted}, not {', '.join(published.arguments) or 'none'}"
+            f"{location}: {published.claim} takes {wanted}, not {', '.join(published.arguments) or 'none'}"
         )
     metric = renamed.get("metric")
     if metric is not None and (not isinstance(metric, str) or metric not in metrics):
-        raise LrreportError(f"{place}: no metric {metric!r}; the metrics are {', '.join(metrics)}")
+        raise LrreportError(f"{location}: no metric {metric!r}; the metrics are {', '.join(metrics)}")
     by = renamed.get("by")
     if by is not None and (isinstance(by, bool) or not isinstance(by, int | float) or not 0 < by < math.inf):
-        raise LrreportError(f"{place}: by is {by!r}; give a positive number on the metric's own scale")
-    checked = {key: _check_level(place, renamed[key], factors) for key in ("level", "than") if key in renamed}
+        raise LrreportError(f"{location}: by is {by!r}; give a positive number on the metric's own scale")
+    checked = {key: _check_level(location, renamed[key], factors) for key in ("level", "than") if key in renamed}
     for key, values in checked.items():
         if levels is not None and not any(level.values == values for level in levels):
             raise LrreportError(
-                f"{place}: the study has no level {renamed[key]!r}; it has {', '.join(level.name for level in levels)}"
+                f"{location}: the study has no level {renamed[key]!r}; it has {', '.join(level.name for level in levels)}"
             )
     if len(checked) == 2 and checked["level"] == checked["than"]:
-        raise LrreportError(f"{place}: it compares {renamed['level']!r} with itself; name two values")
-    tuned = {key: _check_value(place, renamed[key], factors[-1]) for key in ("value", "than_value") if key in renamed}
+        raise LrreportError(f"{location}: it compares {renamed['level']!r} with itself; name two values")
+    tuned = {
+        key: _check_value(location, renamed[key], factors[-1]) for key in ("value", "than_value") if key in renamed
+    }
     if tuned and len(factors) < 2:
         raise LrreportError(
-            f"{place}: {published.claim} compares values of a second factor, and the study varies only {first.name}"
+            f"{location}: {published.claim} compares values of a second factor, and the study varies only {first.name}"
         )
     return renamed | checked | tuned
 
 
-def _check_level(place: str, given: Any, factors: Sequence[Factor]) -> dict[str, Any]:
-    if isinstance(given, Mapping):
-        if set(given) != {factor.name for factor in factors}:
+def _check_level(location: str, level: Any, factors: Sequence[Factor]) -> dict[str, Any]:
+    if isinstance(level, Mapping):
+        if set(level) != {factor.name for factor in factors}:
             raise LrreportError(
-                f"{place}: a level has the keys {', '.join(factor.name for factor in factors)}, not {', '.join(given)}"
+                f"{location}: a level has the keys {', '.join(factor.name for factor in factors)}, not {', '.join(level)}"
             )
-        return {factor.name: _check_value(place, given[factor.name], factor) for factor in factors}
+        return {factor.name: _check_value(location, level[factor.name], factor) for factor in factors}
     if len(factors) > 1:
         example = ", ".join(f"{factor.name} = {format_setting(factor.values[0])}" for factor in factors)
-        raise LrreportError(f"{place}: the study varies two settings; name a level as a table such as {{ {example} }}")
-    return {factors[0].name: _check_value(place, given, factors[0])}
+        raise LrreportError(
+            f"{location}: the study varies two settings; name a level as a table such as {{ {example} }}"
+        )
+    return {factors[0].name: _check_value(location, level, factors[0])}
 
 
-def _check_value(place: str, given: Any, factor: Factor) -> Any:
-    found = [value for value in factor.values if value == given and isinstance(value, bool) == isinstance(given, bool)]
-    if not found:
+def _check_value(location: str, value_given: Any, factor: Factor) -> Any:
+    matching = [
+        value
+        for value in factor.values
+        if value == value_given and isinstance(value, bool) == isinstance(value_given, bool)
+    ]
+    if not matching:
         known = ", ".join(map(factor.format, factor.values))
-        raise LrreportError(f"{place}: the study has no {factor.label} {given!r}; it has {known}")
-    return found[0]
+        raise LrreportError(f"{location}: the study has no {factor.label} {value_given!r}; it has {known}")
+    return matching[0]
 
 
 def ask_published(assessment: Assessment, published: PublishedClaim) -> Finding:

@@ -57,7 +57,7 @@ def best_rate_moves(assessment: Assessment) -> Result:
     common = set.intersection(*may.values())
     ends = (min(first.values), max(first.values)) if first.numeric else ()
     whole = set(usable) == set(second.values)
-    alone = whole and all(len(one) == 1 for one in may.values()) and len(common) == 1
+    alone = whole and all(len(levels) == 1 for levels in may.values()) and len(common) == 1
     verdict: Verdict = "supported" if apart else "contradicted" if alone and not common & set(ends) else "undecided"
     case: str = "end" if alone and verdict == "undecided" else verdict
     listed = [
@@ -107,12 +107,12 @@ def higher_when_tuned(assessment: Assessment, value: Any, than_value: Any) -> Re
     _, second = _require_two_factors(assessment)
     measurements, metric = assessment.measurements, assessment.measurements.metric
     groups = [
-        [i for i in assessment.compared if measurements.levels[i].values[second.name] == one]
-        for one in (value, than_value)
+        [i for i in assessment.compared if measurements.levels[i].values[second.name] == own]
+        for own in (value, than_value)
     ]
-    for group, one in zip(groups, (value, than_value), strict=True):
+    for group, own in zip(groups, (value, than_value), strict=True):
         if not group:
-            raise Untestable(f"no seed trained with {second.name_value(one)}")
+            raise Untestable(f"no seed trained with {second.name_value(own)}")
     columns = [*groups[0], *groups[1]]
     table = assessment.scores[metric.name][columns]
     comparisons = compare_levels(
@@ -141,9 +141,9 @@ def higher_when_tuned(assessment: Assessment, value: Any, than_value: Any) -> Re
     evidence = quantify_difference(metric, estimate) | quantify_levels(
         measurements, {"lead": leaders[0], "than_lead": leaders[1]}
     )
-    for key, one in (("value", value), ("than_value", than_value)):
+    for key, own in (("value", value), ("than_value", than_value)):
         if second.numeric:
-            evidence[key] = Quantity(float(one), second.format(one))
+            evidence[key] = Quantity(float(own), second.format(own))
     names = {
         "lead": measurements.levels[leaders[0]].name, "than_lead": measurements.levels[leaders[1]].name, "metric": metric.label,
         "side": "above" if estimate.mean >= 0 else "below",

@@ -227,31 +227,32 @@ def _measure_rise(
     if rise.low > 0:
         return "worse", rise, float(curve.index[int(np.median(best))]), margin
     earlier = [estimate_mean(values, n_tests, resolution) for _, values in worsening.iloc[:-1].iterrows()]
-    place = max(range(len(earlier)), key=lambda i: earlier[i].high)
-    fine = margin is not None and earlier[place].high < margin
-    return "fine" if fine else "unclear", earlier[place], float(curve.index[place]), margin
+    index = max(range(len(earlier)), key=lambda i: earlier[i].high)
+    fine = margin is not None and earlier[index].high < margin
+    return "fine" if fine else "unclear", earlier[index], float(curve.index[index]), margin
 
 
 def _judge_overfitting(assessment: Assessment, level: int) -> Result:
     """Return whether the deciding metric and the loss get worse again, each by itself and both together."""
     metric, loss = assessment.measurements.metric, assessment.loss
     require_seeds(assessment, (level,))
-    both = [one for one in dict.fromkeys(one.name for one in (metric, loss) if one) if one in assessment.curves]
+    names = dict.fromkeys(own.name for own in (metric, loss) if own)
+    both = [name for name in names if name in assessment.curves]
     if not both:
         raise Untestable("there is no curve on the deciding split")
     n_tests = len(assessment.compared) * len(both)
-    found = {name: _measure_rise(assessment, level, assessment.measurements.metrics[name], n_tests) for name in both}
-    cases = [found[name][0] for name in both]
+    rises = {name: _measure_rise(assessment, level, assessment.measurements.metrics[name], n_tests) for name in both}
+    cases = [rises[name][0] for name in both]
     case = cases[0] if len(cases) == 1 else f"{cases[0]} {cases[1]}"
     verdict: Verdict = "undecided"
-    if all(one == "worse" for one in cases):
+    if all(case == "worse" for case in cases):
         verdict = "supported"
-    elif all(one == "fine" for one in cases):
+    elif all(case == "fine" for case in cases):
         verdict = "contradicted"
     evidence: dict[str, Quantity] = {}
-    names: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for key, name in zip(("", "loss_"), both, strict=False):
-        measured, (_, estimate, at, margin) = assessment.measurements.metrics[name], found[name]
+        measured, (_, estimate, at, margin) = assessment.measurements.metrics[name], rises[name]
         beside = (0.0,) if margin is None else (0.0, margin)
         evidence |= {
             f"{key}rise": write_difference(measured, estimate.mean, ()),
@@ -261,13 +262,13 @@ def _judge_overfitting(assessment: Assessment, level: int) -> Result:
         }
         if margin is not None:
             evidence[f"{key}margin"] = write_difference(measured, margin)
-        names |= {f"{key}metric": measured.label, f"{key}axis": str(assessment.curves[name].index.name),
+        texts |= {f"{key}metric": measured.label, f"{key}axis": str(assessment.curves[name].index.name),
                   f"{key}below": "below" if measured.sign > 0 else "above"}  # fmt: skip
-    estimate = found[both[0]][1]
+    estimate = rises[both[0]][1]
     evidence["n"] = count(estimate.n)
-    names["gap"], gap = _describe_gap(assessment, level)
+    texts["gap"], gap = _describe_gap(assessment, level)
     unit = assessment.measurements.metrics[both[0]].difference_unit
-    return Result(case, verdict, estimate, unit, estimate.n, "seeds", evidence | gap, names)
+    return Result(case, verdict, estimate, unit, estimate.n, "seeds", evidence | gap, texts)
 
 
 def _describe_gap(assessment: Assessment, level: int) -> tuple[str, dict[str, Quantity]]:

@@ -72,7 +72,7 @@ def _ask_lead(assessment: Assessment, level: int, metric: str, sign: int) -> Res
     leads = [i for i in standing.candidates if i != level]
     clear = sign * assessment.compare_all(standing.levels, metric)[standing.levels.index(level)]
     apart = bool((clear == 1).sum() == len(standing.levels) - 1)
-    one, several = name_nouns(measurements)
+    noun, several = name_nouns(measurements)
     evidence = {
         **quantify_difference(measured, estimate),
         "mean": write_value(measured, float(table[level].mean())),
@@ -89,11 +89,11 @@ def _ask_lead(assessment: Assessment, level: int, metric: str, sign: int) -> Res
         "point": assessment.point.text,
         "others": list_levels(measurements, leads) if leads else "",
         "candidates": list_levels(measurements, standing.candidates, "or"),
-        "noun": one,
+        "noun": noun,
         "nouns": several,
         "rank": "best" if sign > 0 else "worst",
-        "other": f"the other {one}" if len(standing.levels) == 2 else f"every other {one}",
-        "any": f"the other {one}" if len(standing.levels) == 2 else f"no other {one}",
+        "other": f"the other {noun}" if len(standing.levels) == 2 else f"every other {noun}",
+        "any": f"the other {noun}" if len(standing.levels) == 2 else f"no other {noun}",
     }
     case: str = verdict
     if verdict == "supported":

@@ -84,7 +84,7 @@ def loss_ranks_as_accuracy(assessment: Assessment) -> Result:
     agree: list[tuple[int, int]] = []
     against: list[tuple[int, int]] = []
     on_metric, on_loss = (
-        assessment.compare_all(levels, one.name) for one in (metric, loss)
+        assessment.compare_all(levels, own.name) for own in (metric, loss)
     )  # signs: better, unclear, worse
     for i, j in combinations(range(len(levels)), 2):
         if on_metric[i, j] and on_loss[i, j]:
@@ -124,10 +124,10 @@ def edge_of_range(assessment: Assessment, factor: str | None = None) -> Result:
     """A level that may be the best lies at an end of the range tried, so better ones may lie outside."""
     measurements = assessment.measurements
     edge, varied = find_edge(assessment, factor)
-    one, several = name_nouns(measurements) if len(measurements.factors) == 1 else (varied.label, f"{varied.label}s")
+    noun, several = name_nouns(measurements) if len(measurements.factors) == 1 else (varied.label, f"{varied.label}s")
     if edge.verdict == "not testable":
-        reasons = {"no order": f"the values of {varied.label} have no order", "one value": f"only one {one} was tried",
-                   "no decision": REASONS.get(assessment.decision.reason, "nothing was compared").format(noun=one)}  # fmt: skip
+        reasons = {"no order": f"the values of {varied.label} have no order", "one value": f"only one {noun} was tried",
+                   "no decision": REASONS.get(assessment.decision.reason, "nothing was compared").format(noun=noun)}  # fmt: skip
         raise Untestable(reasons.get(edge.reason, f"there is {edge.reason} of the range"))
     ends = [level for level, _ in edge.ends]
     sides = list(dict.fromkeys(side for _, side in edge.ends))
@@ -160,13 +160,13 @@ def edge_of_range(assessment: Assessment, factor: str | None = None) -> Result:
 def describe_choice(assessment: Assessment, decision: Decision) -> tuple[str, dict[str, Quantity], dict[str, str]]:
     """Return the case of a choice's phrase, its evidence and its names; raise Untestable where nothing can be chosen."""
     measurements, metric, table = assessment.measurements, assessment.measurements.metric, decision.table
-    one, several = name_nouns(measurements)
+    noun, several = name_nouns(measurements)
     leader = decision.leader
-    names = {"metric": metric.label, "point": assessment.point.text, "noun": one, "nouns": several,
+    names = {"metric": metric.label, "point": assessment.point.text, "noun": noun, "nouns": several,
              "extreme": "highest" if metric.better == "higher" else "lowest"}  # fmt: skip
     if leader is None or decision.verdict == "not testable":
         evidence = {}
-        reason = REASONS[decision.reason].format(noun=one)
+        reason = REASONS[decision.reason].format(noun=noun)
         if leader is not None and decision.reason in ("one seed", "one level"):
             name = measurements.levels[leader].name
             if decision.reason == "one seed" and decision.tied:

@@ -45,7 +45,7 @@ def write_answer(assessment: Assessment) -> Paragraph:
 def _write_choice(assessment: Assessment) -> Paragraph:
     """Return the answer where a level is chosen: what is as good, how much worse the next is, and where better may lie."""
     measurements, decision, table = assessment.measurements, assessment.decision, assessment.decision.table
-    level, one = decision.chosen, name_nouns(measurements)[0]
+    level, noun = decision.chosen, name_nouns(measurements)[0]
     assert level is not None
     evidence = quantify_levels(measurements, {"level": level})
     behind = [i for i in rank_levels(assessment) if i in decision.ruled_out and i not in decision.equal]
@@ -64,9 +64,9 @@ def _write_choice(assessment: Assessment) -> Paragraph:
         gap_part = f"{measurements.levels[behind[0]].name}{following} is {evidence['gap']} worse"
         parts.append(gap_part)
     elif not decision.equal and behind:
-        parts.append(f"no other {one} may be the best")
+        parts.append(f"no other {noun} may be the best")
     elif not decision.equal:
-        parts.append(f"every other {one} failed")
+        parts.append(f"every other {noun} failed")
     sides = find_open_sides(assessment, level)
     tail = ""
     if sides:

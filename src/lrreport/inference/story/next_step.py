@@ -34,9 +34,9 @@ def plan_next(assessment: Assessment, findings: Sequence[Finding]) -> NextStep:
     """Return the next step: seeds where there are too few, a wider range, more seeds until decided, more epochs, or none."""
     measurements, decision = assessment.measurements, assessment.decision
     if decision.reason in ("one seed", "two seeds", "one trained", "few trained"):
-        plan, one = decision.more_seeds, name_nouns(measurements)[0]
+        plan, noun = decision.more_seeds, name_nouns(measurements)[0]
         n = max(ENOUGH, int(plan.n) if plan is not None and math.isfinite(plan.n) else ENOUGH)
-        text = f"Run {n} seeds of each {one}; a choice needs three or more that train."
+        text = f"Run {n} seeds of each {noun}; a choice needs three or more that train."
         return NextStep("seeds", "more seeds", text, n_seeds=n, evidence={"n": count(n)})
     if decision.reason in ("no runs", "no scores"):
         return NextStep("seeds", "run the study", f"Until then there is no {measurements.metric.label} to compare.")
@@ -67,9 +67,7 @@ def _add_seeds(assessment: Assessment, thin: Sequence[int]) -> NextStep:
     who = f"{capitalize(name_few(assessment, thin, several))} {'has' if len(thin) == 1 else 'have'}"
     n = int(assessment.decision.table.n[assessment.decision.leader])
     text = f"{who} too few seeds to be ruled out. Run {n} seeds of those whose mean is near the best."
-    return NextStep(
-        "seeds", "more seeds", text, n_seeds=n, evidence=quantify_few(measurements, "thin", thin) | {"n": count(n)}
-    )
+    return NextStep("seeds", "more seeds", text, evidence=quantify_few(measurements, "thin", thin) | {"n": count(n)})
 
 
 def _try_others(assessment: Assessment) -> NextStep:
@@ -92,13 +90,15 @@ def _widen(assessment: Assessment, factor: Factor, edge: Edge) -> NextStep:
     sides = list(dict.fromkeys(side for _, side in edge.ends))
     kinds = ["higher" if side == "highest" else "lower" for side in sides]
     levels = [level for level, _ in edge.ends]
-    one = noun.removesuffix("s") if noun == "rates" else factor.label
+    singular = noun.removesuffix("s") if noun == "rates" else factor.label
     if len(levels) > NAMED:
         ends = f"{format_count(len(levels))} {name_nouns(measurements)[1]} at an end of the {noun} tried"
     elif len(sides) == len(edge.ends):
-        ends = " and ".join(f"{measurements.levels[level].name}, the {side} {one} tried," for level, side in edge.ends)
+        ends = " and ".join(
+            f"{measurements.levels[level].name}, the {side} {singular} tried," for level, side in edge.ends
+        )
     else:
-        ends = f"{list_levels(measurements, levels)}, the {list_words([*sides])} {one} tried,"
+        ends = f"{list_levels(measurements, levels)}, the {list_words([*sides])} {singular} tried,"
     texts = [factor.format(value) for value in edge.next_values]
     state = "is the only one that trained" if len(decision.compared) == 1 else "may be the best"
     where = "" if factor.name == "learning_rate" else f" as {factor.name} in the study"
@@ -129,7 +129,7 @@ def _quantify_values(texts: Sequence[str], values: Iterable[Any]) -> dict[str, Q
 def _plan_seeds(assessment: Assessment) -> NextStep:
     """Return how many seeds would decide, for the levels that may be the best; the others need none."""
     measurements, decision = assessment.measurements, assessment.decision
-    plan, candidates, (one, several) = decision.more_seeds, decision.candidates, name_nouns(measurements)
+    plan, candidates, (noun, several) = decision.more_seeds, decision.candidates, name_nouns(measurements)
     who = list_levels(measurements, candidates) if len(candidates) <= FEW else f"these {len(candidates)} {several}"
     evidence = quantify_few(measurements, "candidate", candidates)
     if decision.reason == "error spent":
@@ -148,6 +148,6 @@ def _plan_seeds(assessment: Assessment) -> NextStep:
     span = f"{evidence['low']} to {evidence['high']}" if math.isfinite(plan.high) else f"{evidence['low']} or more"
     evidence["now"] = count(now)
     text = (
-        f"About {evidence['n']} seeds per {one} (now {evidence['now']}; 80 % range {span}) would decide between {who}."
+        f"About {evidence['n']} seeds per {noun} (now {evidence['now']}; 80 % range {span}) would decide between {who}."
     )
     return NextStep("seeds", "more seeds", text, n_seeds=int(plan.n), evidence=evidence)

@@ -55,7 +55,7 @@ def _write_winner(assessment: Assessment, findings: Sequence[Finding]) -> Paragr
     """Say where the shown level ends, how much better another may be, and what is as good."""
     measurements, decision, level = assessment.measurements, assessment.decision, _shown(assessment)
     metric, row, name = measurements.metric, decision.table.loc[level], measurements.levels[level].name
-    one = name_nouns(measurements)[0]
+    noun = name_nouns(measurements)[0]
     evidence = {
         **quantify_levels(measurements, {"level": level}),
         "mean": write_value(metric, float(row["mean"])),
@@ -81,7 +81,7 @@ def _write_winner(assessment: Assessment, findings: Sequence[Finding]) -> Paragr
         if decision.margin is not None and decision.verdict == "good enough":
             evidence["margin"] = write_difference(metric, decision.margin, ())
             if row.behind_at_most > 0:
-                text += f": no {one} is better by more than the {evidence['margin']} that count as equal"
+                text += f": no {noun} is better by more than the {evidence['margin']} that count as equal"
         text += "."
     if decision.preferred:
         text += f" Of these, the study prefers the {measurements.decide.prefer}."
@@ -171,16 +171,18 @@ def _write_pace(assessment: Assessment, findings: Sequence[Finding]) -> Paragrap
         parts.append(
             f"{names[0]} reaches {evidence['target']} after {evidence['when']} {axis}, {names[1]} after {evidence['other_when']}."
         )
-    asked = {f.arguments["level"]: f for f in findings if f.claim == "still_improving" and f.verdict != "not testable"}
-    improving = [i for i, f in asked.items() if f.verdict == "supported"]
-    one, several = name_nouns(measurements)
+    by_level = {
+        f.arguments["level"]: f for f in findings if f.claim == "still_improving" and f.verdict != "not testable"
+    }
+    improving = [i for i, f in by_level.items() if f.verdict == "supported"]
+    noun, several = name_nouns(measurements)
     if improving:
         evidence |= quantify_few(measurements, "improving", improving)
-        everyone = len(improving) == len(asked) == len(assessment.compared) > 1
+        everyone = len(improving) == len(by_level) == len(assessment.compared) > 1
         who = f"All {several}" if everyone else name_few(assessment, improving, several)
         parts.append(f"{who} still {'improves' if len(improving) == 1 else 'improve'} at the end.")
-    elif asked and all(f.verdict == "contradicted" for f in asked.values()):
-        parts.append(f"No {one} is still improving at the end.")
+    elif by_level and all(f.verdict == "contradicted" for f in by_level.values()):
+        parts.append(f"No {noun} is still improving at the end.")
     return Paragraph(" ".join(parts), evidence)
 
 

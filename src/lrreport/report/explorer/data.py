@@ -100,10 +100,10 @@ def collect_data(measurements: Measurements, recorded: "Recorded", kept: Kept) -
     if losses:
         metrics.append(_describe_step_loss(measurements))
         reduced.append(bin_size)
-    found = [
+    axes_found = [
         axis for axis in AXES if any(axis in curve.places for curve in curves) or (axis in ("epoch", "step") and losses)
     ]
-    axes = [axis for axis in found if axis != "epoch" or any("epoch" in curve.places for curve in curves)]
+    axes = [axis for axis in axes_found if axis != "epoch" or any("epoch" in curve.places for curve in curves)]
     packer, series, index_of = Packer(), list[list[int]](), runs.index_of
     for curve in curves:
         kept_places = _pick_every(len(curve.values), every[curve.key])
@@ -175,7 +175,7 @@ def sort_seeds(seeds: Iterable[Seed]) -> list[Seed]:
 def list_runs(measurements: Measurements) -> Runs:
     """Return all runs in the order of their levels and seeds."""
     frame = measurements.runs
-    order = {seed: place for place, seed in enumerate(sort_seeds(frame.seed))}
+    order = {seed: index for index, seed in enumerate(sort_seeds(frame.seed))}
     ranked = frame.assign(_rank=frame.seed.map(order)).sort_values(["level", "_rank"], kind="stable")
     ranked = ranked.drop(columns="_rank").reset_index(drop=True)
     keys = [(int(level), seed) for level, seed in zip(ranked.level, ranked.seed, strict=True)]
@@ -224,11 +224,11 @@ def read_rows(measurements: Measurements, runs: Runs) -> Rows:
     """Return the values as arrays; there may be millions, so each column of names is compared once."""
     values, seeds = measurements.values, runs.seeds
     seed_codes, seed_names = pd.factorize(values.seed)
-    place = {seed: index for index, seed in enumerate(seeds)}
-    seed_of = np.array([place.get(seed, -1) for seed in seed_names] or [-1], dtype=np.int64)[seed_codes]
+    index_of = {seed: index for index, seed in enumerate(seeds)}
+    seed_of = np.array([index_of.get(seed, -1) for seed in seed_names] or [-1], dtype=np.int64)[seed_codes]
     run_of = np.full((len(measurements.levels), len(seeds) + 1), -1, dtype=np.int64)  # the last column: no such seed
     for index, (level, seed) in enumerate(runs.keys):
-        run_of[level, place[seed]] = index
+        run_of[level, index_of[seed]] = index
     return Rows(
         run=run_of[values.level.to_numpy(dtype=np.int64), seed_of],
         metric=_index_names(values.metric, list(measurements.metrics)),
@@ -239,9 +239,9 @@ def read_rows(measurements: Measurements, runs: Runs) -> Rows:
 
 
 def _index_names(column: "pd.Series[str]", names: Sequence[str]) -> Codes:
-    codes, found = pd.factorize(column)
-    place = {name: index for index, name in enumerate(names)}
-    indices: Codes = np.array([place.get(str(name), -1) for name in found] or [-1], dtype=np.int64)[codes]
+    codes, categories = pd.factorize(column)
+    index_of = {name: index for index, name in enumerate(names)}
+    indices: Codes = np.array([index_of.get(str(name), -1) for name in categories] or [-1], dtype=np.int64)[codes]
     return indices
 
 
@@ -277,7 +277,7 @@ def tabulate_finals(
     the sum.
     """
     finals = np.full((len(runs.keys), len(measurements.metrics)), np.nan)
-    rank, index_of = {name: place for place, name in enumerate(measurements.metrics)}, runs.index_of
+    rank, index_of = {name: index for index, name in enumerate(measurements.metrics)}, runs.index_of
     for curve in curves:
         finite = curve.values[np.isfinite(curve.values)]
         if len(finite) and runs.status[curve.run] in WITH_OUTCOME:
@@ -366,9 +366,9 @@ def _pick_every(n: int, every: int) -> "np.ndarray[Any, np.dtype[np.int64]]":
 def _load_step_losses(runs: Runs, kept: Kept) -> dict[Run, Floats]:
     losses = {}
     for run in runs.keys:
-        found = kept[run].load_arrays("step_losses").get("step_losses") if run in kept else None
-        if found is not None and len(found):
-            own = np.asarray(found, dtype=float).ravel()
+        step_losses = kept[run].load_arrays("step_losses").get("step_losses") if run in kept else None
+        if step_losses is not None and len(step_losses):
+            own = np.asarray(step_losses, dtype=float).ravel()
             finite = np.flatnonzero(np.isfinite(own))
             if len(finite):  # what follows the last finite loss says nothing
                 losses[run] = np.where(np.isfinite(own), own, np.nan)[: finite[-1] + 1]
@@ -394,11 +394,11 @@ def _find_steps_per_epoch(runs: Runs, rows: Rows, losses: Mapping[Run, Floats]) 
     """Return by level how many steps an epoch takes, from the runs that have most epochs, where both are known."""
     epochs, there = np.zeros(len(runs.keys)), (rows.axis == AXES.index("epoch")) & (rows.run >= 0)
     np.maximum.at(epochs, rows.run[there], np.nan_to_num(rows.at[there]))
-    found: dict[int, tuple[float, float]] = {}
+    latest: dict[int, tuple[float, float]] = {}
     for run, last in zip(runs.keys, epochs.tolist(), strict=True):
-        if run in losses and last >= found.get(run[0], (1.0, 0.0))[0]:
-            found[run[0]] = (last, len(losses[run]) / last)
-    return {level: float(round(ratio)) for level, (_, ratio) in found.items() if ratio >= 1}
+        if run in losses and last >= latest.get(run[0], (1.0, 0.0))[0]:
+            latest[run[0]] = (last, len(losses[run]) / last)
+    return {level: float(round(ratio)) for level, (_, ratio) in latest.items() if ratio >= 1}
 
 
 def _convert_steps(
@@ -461,8 +461,8 @@ def describe_runs(runs: Runs, kept: Kept) -> tuple[dict[str, str], list[dict[str
     if any(run not in kept for run in runs.keys) or not runs.keys:
         return {}, []
     each = [describe_record(kept[run]) for run in runs.keys]
-    common = {name: text for name, text in each[0].items() if all(one.get(name) == text for one in each)}
-    return common, [{name: text for name, text in one.items() if name not in common} for one in each]
+    common = {name: text for name, text in each[0].items() if all(settings.get(name) == text for settings in each)}
+    return common, [{name: text for name, text in settings.items() if name not in common} for settings in each]
 
 
 def describe_record(kept: KeptRecord) -> dict[str, str]:
@@ -501,7 +501,7 @@ def flatten(settings: Mapping[str, Any], head: str = "") -> Iterable[tuple[str, 
         path = f"{head}.{name}" if head else str(name)
         if isinstance(value, Mapping):
             yield from flatten(value, path)
-        elif not (isinstance(value, list | tuple) and any(isinstance(one, Mapping) for one in value)):
+        elif not (isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value)):
             yield path, value
 
 

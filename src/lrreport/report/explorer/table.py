@@ -44,7 +44,7 @@ class RunTable:
         """Return the table; rows are in the order of the runs, and cells hold text alone."""
         constant = self.constant
         shown = [name for name in self.frame if name not in constant]
-        classes = ['class="label"' if not place or self._is_text(name) else "" for place, name in enumerate(shown)]
+        classes = ['class="label"' if not index or self._is_text(name) else "" for index, name in enumerate(shown)]
         head = "".join(
             f'<th scope="col"{_join(kind, self._tag(name))}>{escape(name)}</th>'
             for name, kind in zip(shown, classes, strict=True)
@@ -76,7 +76,9 @@ def tabulate_runs(measurements: Measurements, recorded: Recorded, kept: Kept) ->
         columns["Reason"] = [str(reason) or NONE for reason in runs.frame.reason.fillna("")]
     decides, metrics = measurements.decide.metric, dict[str, str]()
     finals = pd.DataFrame(recorded.finals, columns=list(measurements.metrics))
-    for metric in sorted(measurements.metrics.values(), key=lambda one: (one.name != decides, SPLITS.index(one.split))):
+    for metric in sorted(
+        measurements.metrics.values(), key=lambda metric: (metric.name != decides, SPLITS.index(metric.split))
+    ):
         name = metric.name
         if finals[name].notna().any():
             label = _find_free(capitalize(metric.label), columns)
@@ -168,7 +170,7 @@ def _show_row(cells: tuple[str, ...], classes: list[str]) -> str:
 
 
 def _join(*attributes: str) -> str:
-    return "".join(f" {one}" for one in attributes if one)
+    return "".join(f" {attribute}" for attribute in attributes if attribute)
 
 
 def escape(text: str) -> str:

@@ -56,10 +56,10 @@ def draw_curves(
     cell = width / n_columns
     names = max([measure_text(line.name, 12) for line in lines.values() if line.name] or [0.0])
     names = min(names, 0.3 * cell) + 14
-    for place, panel in enumerate(panels):
-        x, y = cell * (place % n_columns), (HEIGHT + 26) * (place // n_columns)
+    for index, panel in enumerate(panels):
+        x, y = cell * (index % n_columns), (HEIGHT + 26) * (index // n_columns)
         box = (x + 44, y + 30, x + cell - names, y + HEIGHT - 14)
-        _draw_panel(drawing, f"{name}-{place}", panel, lines, axis, box, names)
+        _draw_panel(drawing, f"{name}-{index}", panel, lines, axis, box, names)
     return drawing.to_svg(label, "wide" if wide else "narrow")
 
 

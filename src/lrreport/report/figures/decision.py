@@ -202,7 +202,7 @@ def _draw_scores(drawing: Drawing, row: Row, metric: Metric, scale: Scale, bar: 
         arrow, anchor, x = ("◂", "start", scale.start - 10) if row.mean < scale.low else ("▸", "end", scale.end + 10)
         texts = (f"{arrow} {text}{spread}, off the scale", f"{arrow} {text}, off the scale", f"{arrow} {text}")
         room = scale.end - scale.start + 10
-        shown = next((one for one in texts if measure_text(one, 12) <= room), texts[-1])
+        shown = next((candidate for candidate in texts if measure_text(candidate, 12) <= room), texts[-1])
         drawing.text(x, bar + 4, shown, f"small halo {'' if row.may_be_best else 'faint'}".strip(), anchor)
         return
     if math.isfinite(row.low):

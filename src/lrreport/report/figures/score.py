@@ -35,8 +35,8 @@ def draw_scores(panels: Sequence[ScorePanel], factor: Factor, width: float, labe
     n_columns = min(len(panels), 2) if wide else 1
     drawing = Drawing(width, math.ceil(len(panels) / n_columns) * (HEIGHT + 20))
     cell = width / n_columns
-    for place, panel in enumerate(panels):
-        x, y = cell * (place % n_columns), (HEIGHT + 20) * (place // n_columns)
+    for index, panel in enumerate(panels):
+        x, y = cell * (index % n_columns), (HEIGHT + 20) * (index // n_columns)
         _draw_panel(drawing, panel, factor, (x + 44, y + 30, x + cell - 16, y + HEIGHT - 26))
     return drawing.to_svg(label, "wide" if wide else "narrow")
 
@@ -78,5 +78,5 @@ def _draw_panel(drawing: Drawing, panel: ScorePanel, factor: Factor, box: tuple[
         drawing.circle(
             places[i], down(mean), 4.5, f"disc {kind}", title=f"{factor.format(value)}: {panel.metric.format(mean)}"
         )
-        for one in panel.scores[value].dropna() if detailed else ():
-            drawing.circle(places[i] + 7, down(float(one)), 2.2, f"ring {kind}")
+        for score in panel.scores[value].dropna() if detailed else ():
+            drawing.circle(places[i] + 7, down(float(score)), 2.2, f"ring {kind}")

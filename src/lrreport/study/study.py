@@ -224,8 +224,8 @@ class Study(FrozenModel):
         for value in others[0].values if others else (None,):
             of_second = {others[0].name: value} if others else {}
             rates = self._rates_of(others[0].name, value) if others else ()
-            for one in rates or map(freeze, map(_without_rates, self.vary.get(first.name, first.values))):
-                yield {first.name: one, **of_second}
+            for rate in rates or map(freeze, map(_without_rates, self.vary.get(first.name, first.values))):
+                yield {first.name: rate, **of_second}
 
     def _rates_of(self, name: str, value: Any) -> tuple[float, ...]:
         return next((tuple(_list_rates(own)) for own in self.vary[name] if freeze(_without_rates(own)) == value), ())
@@ -486,7 +486,7 @@ def _list_rates(value: Any) -> list[float]:
 def _without_rates(value: Any) -> Any:
     if not isinstance(value, dict) or "learning_rate" not in value:
         return value
-    return {key: one for key, one in value.items() if key != "learning_rate"}
+    return {key: item for key, item in value.items() if key != "learning_rate"}
 
 
 def _set_path(settings: dict[str, Any], path: str, value: Any, own: bool) -> None:
@@ -553,8 +553,8 @@ def load_study(path: Path | str) -> Study:
         raise LrreportError(f"{path}: unknown key {reserved[0]}")
     own = "producer" not in settings and "import" not in settings  # other programs have settings of the same names
     upgraded, notes = upgrade_settings(settings) if own else (settings, [])
-    given = {"name": name_study(file.resolve()), **upgraded, "file": file.resolve(), "notes": tuple(notes)}
-    return parse_study(given, str(path))
+    settings = {"name": name_study(file.resolve()), **upgraded, "file": file.resolve(), "notes": tuple(notes)}
+    return parse_study(settings, str(path))
 
 
 def name_study(file: Path) -> str:

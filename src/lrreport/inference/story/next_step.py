@@ -10,7 +10,7 @@ from lrreport.inference.claims import Finding
 from lrreport.inference.edges import Edge, list_next
 from lrreport.inference.story.answer import name_values
 from lrreport.inference.story.paragraph import NAMED, find_thin, name_few, quantify_few
-from lrreport.inference.words import count, list_levels, name_nouns, quantify_levels, quantify_list
+from lrreport.inference.words import count, list_levels, name_nouns, quantify_levels
 from lrreport.study.factors import Factor
 from lrreport.study.formats import Quantity, capitalize, format_count, list_words
 
@@ -103,7 +103,7 @@ def _widen(assessment: Assessment, factor: Factor, edge: Edge) -> NextStep:
     state = "is the only one that trained" if len(decision.compared) == 1 else "may be the best"
     where = "" if factor.name == "learning_rate" else f" as {factor.name} in the study"
     text = f"{ends} {state}. Try {list_words(texts)}{where}."
-    evidence = _quantify_values(texts, edge.next_values) | quantify_list(measurements, "end", levels)
+    evidence = _quantify_values(texts, edge.next_values) | quantify_few(measurements, "end", levels)
     return NextStep("range", f"{list_words(kinds)} {noun}", text, factor.name, edge.next_values, evidence=evidence)
 
 

@@ -5,7 +5,9 @@ SHELL := /bin/sh
 # Not the scripts in .venv/bin, which do not start where the clone's path has a double quote. -P keeps the folder that
 # make is called in off the module path.
 RUN := .venv/bin/python -P -m
-LRREPORT := $(RUN) lrreport.cli
+LRREPORT := $(RUN) lrreport
+# Python answers Ctrl-C with a traceback until our first line runs, so what is ours starts deaf to it.
+COMMAND := trap '' INT; $(LRREPORT)
 
 # Settings come from the command line alone: WSL, for one, sets NAME in every shell. They reach neither make's expansion
 # ($(value ...)) nor the shell's (single quotes), nor the environment of what runs.
@@ -32,19 +34,19 @@ setup: ## build .venv from requirements.lock, if it is not up to date
 	@$(PYTHON_COMMAND) tools/setup_venv.py
 
 data: setup ## find, fetch and verify the data of STUDY
-	@$(LRREPORT) data $(STUDY_FILE)
+	@$(COMMAND) data $(STUDY_FILE)
 
 report: setup ## make the report on STUDY; also LRS="0.01 0.001" SEEDS="0 1" MOST_SEEDS=20 CONFIRM=1 EPOCHS=10 JOBS=2 SCHEDULER=tls://host:8786 DEVICE=cpu NAME=mine
-	@$(LRREPORT) report $(STUDY_FILE) $(SETTINGS) $(RUNNING)
+	@$(COMMAND) report $(STUDY_FILE) $(SETTINGS) $(RUNNING)
 
 status: setup ## say which runs of STUDY are kept, missing or stale, and why
-	@$(LRREPORT) status $(STUDY_FILE) $(SETTINGS)
+	@$(COMMAND) status $(STUDY_FILE) $(SETTINGS)
 
 plan: setup ## say how many seeds STUDY needs, and what they cost
-	@$(LRREPORT) plan $(STUDY_FILE) $(SETTINGS)
+	@$(COMMAND) plan $(STUDY_FILE) $(SETTINGS)
 
 pdf: setup ## make the report on STUDY as above, and print it to report.pdf where Chromium is installed
-	@$(LRREPORT) pdf $(STUDY_FILE) $(SETTINGS) $(RUNNING)
+	@$(COMMAND) pdf $(STUDY_FILE) $(SETTINGS) $(RUNNING)
 
 lab: setup ## open the notebooks in JupyterLab
 	@.venv/bin/python -m jupyter lab --notebook-dir=notebooks

@@ -1,9 +1,13 @@
 """The command line: what it forwards, and one line with status 2 for what it cannot use."""
 
 import os
+import random
 import shlex
+import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -111,3 +115,42 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -
         main([name, "--help"])
     assert ended.value.code == 0
     assert f"lrreport {name}" in capsys.readouterr().out
+
+
+INTERRUPTED = """
+import os, signal, sys
+class Interrupt:  # Ctrl-C while the command line is imported
+    def find_spec(self, name, path=None, target=None):
+        if name == "lrreport.cli":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupt())
+from lrreport.__main__ import main
+main()
+"""
+
+
+def test_ctrl_c_before_anything_is_imported_is_no_traceback() -> None:
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("twice", [False, True])
+def test_ctrl_c_at_any_moment_is_one_line(tmp_path: Path, twice: bool) -> None:
+    rng = random.Random(5)
+    for _ in range(6):
+        command = [sys.executable, "-P", "-m", "lrreport", "report", "studies/quick.toml", "--outputs", str(tmp_path)]
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),  # as make starts it
+        )  # fmt: skip
+        for pause in (rng.uniform(0, 1.5), rng.uniform(0, 0.3))[: 1 + twice]:
+            time.sleep(pause)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGINT)
+        time.sleep(1)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGINT)  # should it have been deaf to the first
+        err = process.communicate(timeout=60)[1]
+        assert "Traceback" not in err
+        assert len(err.splitlines()) <= 1, err

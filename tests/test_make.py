@@ -36,7 +36,7 @@ def mark_as_set_up(folder: Path) -> None:
     (folder / ".venv/bin").mkdir(parents=True)
     tool = folder / ".venv/bin/python"
     tool.write_text(
-        '#!/bin/sh\n[ "$1 $2 $3" = "-P -m lrreport.cli" ] && shift 3\nfor word in "$@"; do echo "<$word>"; done\n'
+        '#!/bin/sh\n[ "$1 $2 $3" = "-P -m lrreport" ] && shift 3\nfor word in "$@"; do echo "<$word>"; done\n'
     )
     tool.chmod(0o755)
     code = "import setup_venv; open(setup_venv.STAMP, 'w').write(setup_venv.describe_target())"

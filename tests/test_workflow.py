@@ -1,6 +1,7 @@
 """Whose report a folder holds, which looks it has seen, and what its command prints."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,17 @@ def test_a_report_does_not_replace_that_of_another_study(tmp_path: Path) -> None
         f"{outputs / 'mine'}: holds the report of {files[0]}; give this study another name, such as with --name"
     )
     assert not (outputs / "runs").exists()
+
+
+def test_notes_of_processes_that_were_killed_are_cleared(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(SMALL)
+    work = Workflow(load_study(file), tmp_path / "outputs")
+    work.folder.mkdir(parents=True)
+    (work.folder / f"{OWNER}.{2**22 + 1}-left").touch()
+    (work.folder / f"{OWNER}.{os.getpid()}-other").touch()
+    work._take_folder()
+    assert {path.name for path in work.folder.iterdir()} == {OWNER, f"{OWNER}.{os.getpid()}-other"}
 
 
 @pytest.mark.slow

@@ -1,14 +1,12 @@
 """How does the learning rate change what a model learns? One report whose every sentence is a tested claim."""
 
-from typing import Any
-
 from lrreport.errors import FailedError, LrreportError
 
 __version__ = "0.2.0"
 __all__ = ["FailedError", "LrreportError", "__version__", "load"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Import `load` when it is first used: it needs pandas."""
     if name == "load":
         from lrreport.exchange import load

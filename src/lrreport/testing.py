@@ -154,7 +154,9 @@ def write_report_folder(
     diverges halfway. The records go to `folder`/../runs.
     """
     rng = np.random.default_rng(0)
-    vary: dict[str, Any] = {"learning_rate": [float(f"{rate:.3g}") for rate in np.geomspace(1, 1e-5, n_rates)]}
+    vary: dict[str, Any] = {
+        "learning_rate": [float(f"{rate:.{3 if n_rates <= 1000 else 4}g}") for rate in np.geomspace(1, 1e-5, n_rates)]
+    }
     vary |= {"batch_size": list(batch_sizes)} if batch_sizes else {}
     fixed = {"dataset": "sample", "validation_size": 500, "epochs": n_epochs}
     title = f"{n_rates} rates, {n_seeds} seeds, {n_epochs} epochs"

@@ -17,7 +17,7 @@ from lrreport.errors import FailedError, LrreportError
 from lrreport.look_history import list_looks, note_look
 from lrreport.project import choose_outputs
 from lrreport.record.contents import CONTENTS, Contents, RunPlace
-from lrreport.record.files import replace_file
+from lrreport.record.files import is_running, replace_file
 from lrreport.record.locks import hold_lock
 from lrreport.record.record import RECORD
 from lrreport.record.store import Store, make_folder
@@ -162,7 +162,11 @@ class Workflow:
         note, file = self.folder / OWNER, str(self.study.file or "")
         if not file:
             return
-        with tempfile.NamedTemporaryFile("w", dir=self.folder, prefix=f"{OWNER}.", encoding="utf-8") as made:
+        for left in self.folder.glob(f"{OWNER}.*-*"):
+            if not is_running(left.name.removeprefix(f"{OWNER}.").partition("-")[0]):  # by a process that was killed
+                left.unlink(missing_ok=True)
+        prefix = f"{OWNER}.{os.getpid()}-"
+        with tempfile.NamedTemporaryFile("w", dir=self.folder, prefix=prefix, encoding="utf-8") as made:
             made.write(file)
             made.flush()
             os.fchmod(made.fileno(), 0o644)

@@ -158,7 +158,7 @@ def test_a_kernel_ends_with_whoever_started_it(tmp_path: Path, short: Path) -> N
         parent.wait()
     psutil.wait_procs([kernel], timeout=10)
     assert not kernel.is_running()
-    assert not list(short.glob(f"{PRIVATE}*"))
+    assert not list(short.iterdir())
 
 
 def test_what_is_left_of_killed_processes_is_cleared(short: Path, monkeypatch: pytest.MonkeyPatch) -> None:

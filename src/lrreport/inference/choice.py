@@ -8,6 +8,7 @@ its limit against b, hence by less than `behind_at_most`. One event carries ever
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -62,15 +63,16 @@ class Decision:
     compared: tuple[int, ...]  # the levels in the rows and columns of `comparisons`
     within: "dict[Any, Decision]"
 
-    @property
+    @cached_property
     def candidates(self) -> tuple[int, ...]:
         """The levels that may be the best, in the study's order."""
         return tuple(int(index) for index in self.table.index[self.table.may_be_best])
 
-    @property
+    @cached_property
     def ruled_out(self) -> tuple[int, ...]:
         """The levels that were compared and are no better than another."""
-        return tuple(index for index in self.compared if not self.table.may_be_best[index])
+        candidates = set(self.candidates)
+        return tuple(index for index in self.compared if index not in candidates)
 
 
 def find_candidates(comparisons: Comparisons, alpha: float, eligible: Array) -> tuple[Array, Array, Array]:

@@ -71,7 +71,9 @@ def describe_owner(path: Path) -> str:
 
 
 def _describe_self() -> dict[str, str | int]:
-    command = shlex.join([Path(sys.argv[0]).stem.replace("cli", "lrreport"), *sys.argv[1:]])
+    command = shlex.join(
+        [Path(sys.argv[0]).stem.replace("__main__", "lrreport").replace("cli", "lrreport"), *sys.argv[1:]]
+    )
     return {
         "pid": os.getpid(),
         "host": socket.gethostname(),

@@ -101,8 +101,12 @@ def execute_task(task: dict[str, Any]) -> str:
 
 
 def describe_transport(private: Path) -> dict[str, str]:
-    """Return the settings of a kernel's connection: Unix sockets, which no other user can open, where the system has them."""
-    return {"transport": "ipc", "ip": f"{private}/k"} if os.name == "posix" else {}
+    """Return the settings of a kernel's connection, all in a private folder, which is removed even if we are killed.
+
+    Where the system has them these are Unix sockets, which no other user can open.
+    """
+    sockets = {"transport": "ipc", "ip": f"{private}/k"} if os.name == "posix" else {}
+    return {"connection_file": f"{private}/kernel.json", **sockets}
 
 
 def escape_braces(path: str) -> str:

@@ -131,7 +131,8 @@ def _write_rivals(assessment: Assessment, level: int) -> Paragraph:
 def _write_dropped(assessment: Assessment, findings: Sequence[Finding]) -> Paragraph:
     """Say which levels are ruled out, and how far behind the nearest of them ends where that is clear."""
     measurements, decision, level = assessment.measurements, assessment.decision, _shown(assessment)
-    out = [i for i in rank_levels(assessment) if i in decision.ruled_out and i not in (level, *decision.equal)]
+    ruled_out = set(decision.ruled_out) - {level, *decision.equal}
+    out = [i for i in rank_levels(assessment) if i in ruled_out]
     if not out:
         return Paragraph("")
     evidence = quantify_few(measurements, "out", out)

@@ -100,6 +100,14 @@ class Drawing:
         position = f'x="{number(x)}" y="{number(y)}"' + ("" if anchor == "start" else f' text-anchor="{anchor}"')
         self.elements.append(f"<text {position}{_attributes(kind, style)}>{title}{escape(shown)}</text>")
 
+    def label(self, x: float, y: float, text: str, kind: str = "small", anchor: str = "start") -> None:
+        """Add text on a patch in the page's colour, so that no line runs through it."""
+        size = 12.0 if "small" in kind else SIZE
+        width = measure_text(text, size) + 4
+        left = {"start": x - 2, "middle": x - width / 2, "end": x - width + 2}[anchor]
+        self.rect(left, y - size + 1, width, size + 2, "patch")
+        self.text(x, y, text, kind, anchor)
+
     def clip(self, name: str, x: float, y: float, width: float, height: float) -> None:
         """Define the rectangle that paths with this `clip` are cut to."""
         box = f'x="{number(x)}" y="{number(y)}" width="{number(width)}" height="{number(height)}"'

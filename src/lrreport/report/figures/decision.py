@@ -193,7 +193,7 @@ def _draw_scores(drawing: Drawing, row: Row, metric: Metric, scale: Scale, bar: 
     kind = "best" if row.may_be_best else "out"
     text = metric.format(row.mean, unit=False)
     if not math.isfinite(row.mean):
-        drawing.text(scale.start - 10, bar + 4, "every run failed", "small faint halo")
+        drawing.label(scale.start - 10, bar + 4, "every run failed", "small faint")
         return
     if not scale.holds(row.mean):
         spread = ""
@@ -203,13 +203,13 @@ def _draw_scores(drawing: Drawing, row: Row, metric: Metric, scale: Scale, bar: 
         texts = (f"{arrow} {text}{spread}, off the scale", f"{arrow} {text}, off the scale", f"{arrow} {text}")
         room = scale.end - scale.start + 10
         shown = next((candidate for candidate in texts if measure_text(candidate, 12) <= room), texts[-1])
-        drawing.text(x, bar + 4, shown, f"small halo {'' if row.may_be_best else 'faint'}".strip(), anchor)
+        drawing.label(x, bar + 4, shown, "small" if row.may_be_best else "small faint", anchor)
         return
     if math.isfinite(row.low):
         ends = [min(max(end, scale.low), scale.high) for end in (row.low, row.high)]
         drawing.line(scale(ends[0]), bar, scale(ends[1]), bar, f"bar {kind}")
     drawing.circle(scale(row.mean), bar, 5, f"disc {kind}")
-    drawing.text(scale(row.mean), bar - 9, text, "small halo", "middle")
+    drawing.label(scale(row.mean), bar - 9, text, "small", "middle")
     for value in row.values:
         if scale.holds(value):
             drawing.circle(scale(value), rings, 3.2, f"ring {kind}", title=metric.format(value))
@@ -220,16 +220,16 @@ def _draw_difference(drawing: Drawing, row: Row, metric: Metric, scale: Scale | 
         return
     if row.difference == 0 and not math.isfinite(row.difference_low):
         drawing.circle(scale(0), y, 5, f"disc {'best' if row.may_be_best else 'out'}")
-        drawing.text(scale(0), y - 10, "reference", "small halo", "middle")
+        drawing.label(scale(0), y - 10, "reference", "small", "middle")
         return
     if not math.isfinite(row.difference):
         return
     kind, text = "best" if row.may_be_best else "out", metric.format_difference(row.difference, unit=False)
     if not scale.holds(row.difference):
-        drawing.text(scale.start - 8, y + 4, f"{'◂' if row.difference < scale.low else '▸'} {text}", "small halo")
+        drawing.label(scale.start - 8, y + 4, f"{'◂' if row.difference < scale.low else '▸'} {text}", "small")
         return
     if math.isfinite(row.difference_low):
         ends = [min(max(end, scale.low), scale.high) for end in (row.difference_low, row.difference_high)]
         drawing.line(scale(ends[0]), y, scale(ends[1]), y, f"bar {kind}")
     drawing.circle(scale(row.difference), y, 5, f"disc {kind}")
-    drawing.text(scale(row.difference), y - 10, text, "small halo", "middle")
+    drawing.label(scale(row.difference), y - 10, text, "small", "middle")

@@ -293,7 +293,7 @@ def write_colophon(loaded: LoadedReport, command: str) -> str:
         first, digest = next(iter(data.items()))
         parts.append(f"from data whose {first} has the SHA-256 {digest[:12]}…")
     made = f"{count_nouns(len(records), 'run')}{' ' if parts else ''}{', '.join(parts)}."
-    return f"{made} Made again by: {command}" if command else made
+    return f"{made} Reproduce with: {command}" if command else made
 
 
 def frame_runs(assessment: Assessment) -> pd.DataFrame:

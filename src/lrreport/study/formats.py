@@ -42,12 +42,12 @@ def format_number(value: float, digits: int = 4) -> str:
 
 
 def format_rate(rate: float) -> str:
-    """Return a learning rate, or another setting of its kind, as people write it: 0.0005, 1.0, 1e-7."""
+    """Return a learning rate, or another setting of its kind, as people write it: 0.0005, 1.0, 1e-7, -0.5."""
     if rate == 0:
         return "0"
     if not math.isfinite(rate):
         return str(rate)
-    if 1e-6 <= rate < 1e6:
+    if 1e-6 <= abs(rate) < 1e6:
         return str(np.format_float_positional(rate, trim="0"))
     mantissa, _, exponent = np.format_float_scientific(rate, trim="-").partition("e")
     return f"{mantissa}e{int(exponent)}"

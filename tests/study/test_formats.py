@@ -1,0 +1,23 @@
+"""Numbers and settings as readers see them."""
+
+from typing import Any
+
+import pytest
+
+from lrreport.study.formats import format_rate, format_setting
+
+
+@pytest.mark.parametrize(("rate", "text"), [
+    (0.0005, "0.0005"), (1.0, "1.0"), (1e-7, "1e-7"), (2.5e7, "2.5e7"), (0.0, "0"), (-0.5, "-0.5"), (-1e-7, "-1e-7"),
+    (float("inf"), "inf"),
+])  # fmt: skip
+def test_rates_are_written_as_people_do(rate: float, text: str) -> None:
+    assert format_rate(rate) == text
+    assert float(format_rate(rate)) == rate
+
+
+@pytest.mark.parametrize(("value", "text"), [
+    (5000, "5,000"), ((128, 64), "128 × 64"), ((), "none"), ((-1.0, 1.0), "(-1.0, 1.0)"), (True, "on"), (None, "unknown"), ("adam", "adam"),
+])  # fmt: skip
+def test_settings_are_written_out(value: Any, text: str) -> None:
+    assert format_setting(value) == text

@@ -51,7 +51,7 @@ With `most` above `first`, levels that may still be the best get more seeds (n, 
 
 Any setting of `[fixed]` but `dataset`, `validation_size`, `split_seed` and `device` may vary, as a list of values. An option
 of a table is written with a dot: `optimizer.weight_decay = [0.0, 0.01]`. The values of `optimizer` and its like are names or
-tables, and may have learning rates of their own:
+tables, and may have learning rates of their own. `label = "augmented"` in such a table is what reports call it:
 
 ```toml
 [vary]

@@ -347,3 +347,33 @@ def test_without_validation_examples_none_can_decide(settings: dict[str, Any], m
 def test_validation_is_none_or_a_size(fixed: dict[str, Any], message: str) -> None:
     with pytest.raises(LrreportError, match=message):
         parse(vary=VARY, fixed=fixed)
+
+
+def test_levels_may_have_labels() -> None:
+    models = [
+        {"name": "bn:make", "width": 8, "label": "augmented"},
+        {"name": "bn:make", "width": 8, "noise": 0.1},
+        "mlp",
+    ]
+    study = parse(vary={"model": models, "learning_rate": [0.1]}, seeds=[0])
+    assert [level.name for level in study.levels] == ["augmented", "bn:make with width 8 and noise 0.1", "MLP"]
+    assert study.settings_of(study.levels[0])["model"] == {"name": "bn:make", "width": 8}
+    assert study.with_changes(seeds=[1]).levels == study.levels
+    alone = parse(vary={"model": [{"name": "bn:make", "label": "augmented"}]}, seeds=[0])
+    assert alone.settings_of(alone.levels[0])["model"] == {"name": "bn:make"}
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (("one", "one"), ": 'one' appears twice"),
+        ((1, "two"), ": label = 1: give a text"),
+        (("", "two"), ": label = '': give a text"),
+    ],
+)
+def test_labels_are_texts_that_differ(labels: tuple[Any, Any], message: str) -> None:
+    models = [
+        {"name": "mlp", "hidden_sizes": [size], "label": label} for size, label in zip((8, 16), labels, strict=True)
+    ]
+    with pytest.raises(LrreportError, match=message):
+        parse(vary={"model": models})

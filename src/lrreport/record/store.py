@@ -1,5 +1,6 @@
 """The runs kept in outputs/runs: which of a study's are fresh, missing or stale and why; promote, list and prune them."""
 
+import errno
 import os
 import shutil
 import tempfile
@@ -15,6 +16,7 @@ from lrreport.record.locks import hold_lock, is_held
 from lrreport.record.provenance import Identity
 from lrreport.record.record import RECORD, RangeRecord, Record, load_record, load_runs
 
+DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)  # not what the user asked for, but what became of the disk
 MOST_CHANGES = 8  # that are named when two runs differ
 
 
@@ -203,9 +205,8 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as err:
-        raise LrreportError(
-            f"{folder}: cannot make this folder ({err.strerror}); choose another with --outputs"
-        ) from err
+        kind = FailedError if err.errno in DISK_TROUBLE else LrreportError
+        raise kind(f"{folder}: cannot make this folder ({err.strerror}); choose another with --outputs") from err
     if not os.access(folder, os.W_OK | os.X_OK):
         raise LrreportError(f"{folder}: cannot write into this folder; choose another with --outputs")
 

@@ -10,7 +10,7 @@ from lrreport.inference.assessment import CPU_SECONDS, Assessment
 from lrreport.record.record import RunRecord
 from lrreport.report.load import LoadedReport
 from lrreport.report.table import Table
-from lrreport.study.factors import OPTION_LABELS, label_setting
+from lrreport.study.factors import OPTION_LABELS, Factor, FrozenTable, label_setting
 from lrreport.study.formats import capitalize, count_nouns, format_count, format_percent, format_setting, list_words
 from lrreport.study.metrics import Metric, split_name
 from lrreport.study.settings import MLP, Training
@@ -151,7 +151,7 @@ def tabulate_settings(study: Study, seeds: Sequence[int | str]) -> Table:
     """Return what the study varies, and what it keeps fixed that is not at its default."""
     rows = []
     for factor in study.factors:
-        values = [factor.format(value) for value in factor.values]
+        values = [_explain_value(factor, value) for value in factor.values]
         if len(values) > LISTED:
             values = [f"{format_count(len(values))} values, {values[0]} to {values[-1]}"]
         rows.append((capitalize(factor.label), list_words(values), "varied" if len(factor.values) > 1 else "fixed"))
@@ -167,6 +167,13 @@ def tabulate_settings(study: Study, seeds: Sequence[int | str]) -> Table:
         rows.append((capitalize(label_setting(name)), format_option(name, value), "fixed"))
     caption = "What varies and what is fixed; settings at their defaults are left out." if study.has_own_loop else ""
     return Table("settings", ("Setting", "Value", "Role"), tuple(rows), caption, n_labels=3)
+
+
+def _explain_value(factor: Factor, value: Any) -> str:
+    """Return a value of a factor as reports name it, and behind a label what that stands for."""
+    text = factor.format(value)
+    plain = value.spell_out() if isinstance(value, FrozenTable) else text
+    return text if text == plain else f"{text} ({plain})"
 
 
 def format_option(name: str, value: Any) -> str:

@@ -15,6 +15,7 @@ LABELS = {  # of settings whose path does not say what they are
 OPTION_LABELS = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD", "rmsprop": "RMSprop", "mlp": "MLP"}
 LONGEST_NUMBER = 6  # significant digits that are written out
 NOUN_FREE = ("learning_rate",)  # factors whose values need no noun before them: "0.001", not "learning rate 0.001"
+LABEL = "label"  # the key of a table of settings that says what reports call it
 
 
 def label_setting(name: str) -> str:
@@ -37,13 +38,22 @@ def thaw(value: Any) -> Any:
 
 
 class FrozenTable(tuple[tuple[str, Any], ...]):
-    """A table of settings that can be a key; as text "SGD with momentum 0.9"."""
+    """A table of settings that can be a key; as text its label, or "SGD with momentum 0.9"."""
 
     def __str__(self) -> str:
-        settings = dict(self)
+        return str(dict(self).get(LABEL) or self.spell_out())
+
+    def spell_out(self) -> str:
+        """Return its settings in words, without the label that stands for them."""
+        settings = without_label(dict(self))
         name = str(settings.pop("name", ""))
         options = [f"{label_setting(key)} {format_setting(value)}" for key, value in settings.items()]
         return " with ".join(filter(None, [OPTION_LABELS.get(name, name), " and ".join(options)]))
+
+
+def without_label(value: Any) -> Any:
+    """Return a value of a factor without the label that reports call it by: it decides no run."""
+    return {key: inner for key, inner in value.items() if key != LABEL} if isinstance(value, dict) else value
 
 
 def _list_digits(value: float) -> str:

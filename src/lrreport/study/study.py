@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from lrreport.errors import LrreportError
 from lrreport.project import find_checkout, find_studies
 from lrreport.study.decide import Decide, Published
-from lrreport.study.factors import Factor, Level, freeze, label_setting, name_level, thaw
+from lrreport.study.factors import LABEL, Factor, Level, freeze, label_setting, name_level, thaw, without_label
 from lrreport.study.frozen import FrozenModel
 from lrreport.study.legacy import DEFAULT_NAMES, MOVED, upgrade_settings
 from lrreport.study.metrics import (
@@ -235,7 +235,7 @@ class Study(FrozenModel):
         settings: dict[str, Any] = json.loads(json.dumps(self.fixed, default=list))
         singles = {name: values[0] for name, values in self.vary.items() if name not in level.values}
         for name, value in {**singles, **level.values}.items():
-            _set_path(settings, name, thaw(value), self.has_own_loop)
+            _set_path(settings, name, without_label(thaw(value)), self.has_own_loop)
         if not self.has_own_loop:
             return settings
         training = parse_settings(Training, settings, self.place, locate=self._locate)
@@ -328,7 +328,10 @@ class Study(FrozenModel):
                 not _is_plain(value) or not all(_is_number(rate) for rate in _list_rates(value)) for value in values
             ) and not any(isinstance(value, float) for value in values):
                 raise ValueError(f"vary.{name}: give numbers, texts, true or false, lists or tables")
-            frozen = [freeze(value) for value in values]
+            labels = [value[LABEL] for value in values if isinstance(value, dict) and LABEL in value]
+            if wrong := [label for label in labels if not isinstance(label, str) or not label.strip()]:
+                raise ValueError(f'vary.{name}: label = {wrong[0]!r}: give a text, such as "augmented"')
+            frozen = [*labels, *(freeze(without_label(value)) for value in values)]
             if len(set(frozen)) < len(frozen):
                 repeated = next(value for index, value in enumerate(frozen) if value in frozen[:index])
                 raise ValueError(f"vary.{name}: {thaw(repeated)!r} appears twice")

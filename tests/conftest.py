@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 
+from tests.browsers import start_firefox
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 CHROMIUM = shutil.which("chromium")
+FIREFOX = shutil.which("firefox-esr") or shutil.which("firefox")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
 
@@ -44,6 +47,14 @@ def browser() -> Iterator[Any]:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(scope="session")
+def firefox_socket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    if FIREFOX is None:
+        pytest.skip("firefox is not installed")
+    with start_firefox(FIREFOX, tmp_path_factory.mktemp("firefox")) as socket:
+        yield socket
 
 
 @pytest.fixture(scope="session")

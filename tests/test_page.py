@@ -11,6 +11,7 @@ from typing import Any
 
 import papermill
 import pytest
+from axe_playwright_python.base import AXE_SCRIPT
 from axe_playwright_python.sync_playwright import Axe
 
 from lrreport.errors import LrreportError
@@ -21,6 +22,7 @@ from lrreport.report.freshness import SUMMARY_NOTEBOOK
 from lrreport.report.render import render_page
 from lrreport.study.study import parse_study
 from lrreport.testing import draw_record, write_report_folder
+from tests.browsers import Firefox
 
 pytestmark = pytest.mark.slow
 NU_CHECKER = "vnu-jar@26.9.27"
@@ -134,6 +136,25 @@ def test_the_page_is_whole_and_accessible(browser: Any, either_page: Path, width
     assert find_violations(page) == []
     assert messages == []
     context.close()
+
+
+@pytest.mark.parametrize("width", [1280, 320])
+def test_firefox_shows_the_page_whole(firefox_socket: Any, either_page: Path, width: int) -> None:
+    window = Firefox(firefox_socket)
+    window.resize(width, 800)
+    window.open(either_page.as_uri())
+    assert window.evaluate("document.querySelector('h1').innerText.trim()").startswith(("Choose", "Undecided"))
+    for open_all in ("null", "document.querySelectorAll('main details').forEach(one => { one.open = true; })"):
+        window.evaluate(open_all)
+        assert window.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
+    window.evaluate(f"void eval({json.dumps(AXE_SCRIPT)})")
+    violations = window.evaluate(
+        "axe.run({resultTypes: ['violations']}).then(found => found.violations.map(one => one.help))"
+    )
+    assert violations == []
+    assert window.evaluate("performance.getEntriesByType('resource').map(one => one.name)") == []
+    window.close()
+    assert window.problems == []
 
 
 def test_forced_colors_keep_marks_apart(browser: Any, page_file: Path) -> None:

@@ -23,7 +23,8 @@ from lrreport.study.settings import (
     RangeTest,
     Training,
 )
-from lrreport.study.study import Figures, Producer, Seeds, Study
+from lrreport.study.study import Study
+from lrreport.study.tables import Figures, Producer, Seeds
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS, PACKAGE = ROOT / "docs", ROOT / "src" / "lrreport"

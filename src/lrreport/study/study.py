@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +17,7 @@ from lrreport.project import find_checkout, find_studies
 from lrreport.study.decide import Decide, Published
 from lrreport.study.factors import LABEL, Factor, Level, freeze, label_setting, name_level, thaw, without_label
 from lrreport.study.frozen import FrozenModel
-from lrreport.study.legacy import DEFAULT_NAMES, MOVED, upgrade_settings
+from lrreport.study.legacy import upgrade_settings
 from lrreport.study.metrics import (
     QUANTITIES,
     SPLIT_PREFIXES,
@@ -28,21 +27,31 @@ from lrreport.study.metrics import (
     find_metric,
     split_name,
 )
+from lrreport.study.nested import (
+    choose_nothing,
+    flatten_tables,
+    holds_out_none,
+    is_number,
+    is_plain,
+    list_rates,
+    resolve_name,
+    set_path,
+    without_rates,
+)
 from lrreport.study.parsing import parse_settings
+from lrreport.study.printed import PrintedFloat, read_result
 from lrreport.study.settings import (
-    Count,
     CrossEntropy,
     RangeSetup,
     RangeTest,
-    Seed,
     Training,
 )
+from lrreport.study.tables import Figures, Producer, Seeds
 
 DEFAULT_STUDY = "studies/fashion_mnist.toml"
 LARGEST_FILE = 1_000_000  # bytes
 RESERVED_NAMES = ("runs", "reference")  # folders of outputs/ that belong to no study
 MOST_LEVELS = 2000  # of a study; more would make a report that nobody reads
-SHORT_NAMES = {name: f"{setting}.{option}" for name, (setting, option, _) in MOVED.items()}
 
 
 def _check_folder_name(name: str) -> str:
@@ -57,66 +66,6 @@ def _check_title(title: str) -> str:
     if not title.isprintable():
         raise ValueError("it has a line break or another character that cannot be printed")
     return title
-
-
-class Seeds(FrozenModel):
-    """The seeds of every level: a list, or `first` so many and up to `most` until the study is decided."""
-
-    listed: tuple[Seed, ...] | None = None
-    first: Count = Field(default=5, description="give a whole number from 1 on, such as 5")
-    most: Count | None = Field(default=None, description="give a whole number from first on, such as 20")
-
-    @model_validator(mode="after")
-    def _is_consistent(self) -> Self:
-        if self.most is not None and self.most < self.first:
-            raise ValueError(f"most: it is below the {self.first} that every level begins with")
-        if self.listed is not None and len(set(self.listed)) < len(self.listed):
-            repeated = next(seed for index, seed in enumerate(self.listed) if seed in self.listed[:index])
-            raise ValueError(f"listed: {repeated} appears twice")
-        return self
-
-    @property
-    def initial(self) -> tuple[int, ...]:
-        """The seeds that every level begins with."""
-        return tuple(sorted(self.listed)) if self.listed is not None else tuple(range(self.first))
-
-    @property
-    def n_most(self) -> int:
-        """The largest number of seeds that a level may get."""
-        return max(len(self.initial), self.most or 0)
-
-    def extend(self, n: int) -> tuple[int, ...]:
-        """Return the first `n` seeds: the initial ones, then the smallest numbers that are not among them."""
-        known = set(self.initial)
-        more = (seed for seed in range(n + len(known)) if seed not in known)
-        return (*self.initial, *(next(more) for _ in range(n - len(self.initial))))[:n]
-
-
-class Producer(FrozenModel):
-    """What makes the runs, if not lrreport's own training notebook: a notebook or a command of the user's.
-
-    `log` names a source and a path where the command writes its own logs; without it lines are read from the file
-    that LRREPORT_LOG names.
-    """
-
-    notebook: str | None = Field(default=None, description='give the path of a notebook, such as "mine.ipynb"')
-    command: str | None = Field(default=None, description='give a command, such as "python train.py --seed {seed}"')
-    log: dict[str, Any] | None = None
-    paired: bool = False
-
-    @model_validator(mode="after")
-    def _is_one_of_both(self) -> Self:
-        if (self.notebook is None) == (self.command is None):
-            raise ValueError("notebook: give either notebook or command")
-        return self
-
-
-class Figures(FrozenModel):
-    """How figures for a paper are drawn: width in inches, font family and size in points."""
-
-    width: Annotated[float, Field(gt=1, le=30)] = 6.3
-    font: str = "sans-serif"
-    size: Annotated[float, Field(ge=4, le=30)] = 9.0
 
 
 @dataclass(frozen=True)
@@ -169,14 +118,14 @@ class Study(FrozenModel):
         if not isinstance(settings, dict) or not isinstance(settings.get("vary"), dict):
             return settings
         own = settings.get("producer") is None and settings.get("import") is None
-        settings = {**settings, "vary": _flatten_tables(settings["vary"], own)}
-        return _choose_nothing(settings) if own and _holds_out_none(settings.get("fixed")) else settings
+        settings = {**settings, "vary": flatten_tables(settings["vary"], own)}
+        return choose_nothing(settings) if own and holds_out_none(settings.get("fixed")) else settings
 
     @field_validator("published", mode="before")
     @classmethod
     def _read_published(cls, published: Any) -> Any:
         if isinstance(published, dict) and isinstance(published.get("result"), list):
-            return {**published, "result": [_read_result(result) for result in published["result"]]}
+            return {**published, "result": [read_result(result) for result in published["result"]]}
         return published
 
     @property
@@ -193,7 +142,7 @@ class Study(FrozenModel):
     def factors(self) -> tuple[Factor, ...]:
         """What varies: one or two factors, the learning rate first if it is one of them."""
         names = [name for name, values in self.vary.items() if len(values) > 1] or list(self.vary)[:1]
-        if any(_list_rates(value) for values in self.vary.values() for value in values):
+        if any(list_rates(value) for values in self.vary.values() for value in values):
             names.append("learning_rate")  # a grid with rates of its own for each value
         names = list(dict.fromkeys(names or ["learning_rate"]))
         names.sort(key=lambda name: name != "learning_rate")
@@ -202,10 +151,10 @@ class Study(FrozenModel):
     def _make_factor(self, name: str) -> Factor:
         values = self.vary.get(name, ())
         if name == "learning_rate":
-            rates = {rate for own in self.vary.values() for value in own for rate in _list_rates(value)}
+            rates = {rate for own in self.vary.values() for value in own for rate in list_rates(value)}
             values = tuple(dict.fromkeys((*map(freeze, values), *sorted(rates, reverse=True))))
             values = values or (self.fixed.get(name, Training().learning_rate),)
-        plain = tuple(_without_rates(value) for value in values)
+        plain = tuple(without_rates(value) for value in values)
         numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in plain)
         return Factor(name, label_setting(name), tuple(map(freeze, plain)), numeric)
 
@@ -224,18 +173,18 @@ class Study(FrozenModel):
         for value in others[0].values if others else (None,):
             of_second = {others[0].name: value} if others else {}
             rates = self._rates_of(others[0].name, value) if others else ()
-            for rate in rates or map(freeze, map(_without_rates, self.vary.get(first.name, first.values))):
+            for rate in rates or map(freeze, map(without_rates, self.vary.get(first.name, first.values))):
                 yield {first.name: rate, **of_second}
 
     def _rates_of(self, name: str, value: Any) -> tuple[float, ...]:
-        return next((tuple(_list_rates(own)) for own in self.vary[name] if freeze(_without_rates(own)) == value), ())
+        return next((tuple(list_rates(own)) for own in self.vary[name] if freeze(without_rates(own)) == value), ())
 
     def settings_of(self, level: Level) -> dict[str, Any]:
         """Return all settings of a level but the seed, as plain data: of our own loop with every default filled in."""
         settings: dict[str, Any] = json.loads(json.dumps(self.fixed, default=list))
         singles = {name: values[0] for name, values in self.vary.items() if name not in level.values}
         for name, value in {**singles, **level.values}.items():
-            _set_path(settings, name, without_label(thaw(value)), self.has_own_loop)
+            set_path(settings, name, without_label(thaw(value)), self.has_own_loop)
         if not self.has_own_loop:
             return settings
         training = parse_settings(Training, settings, self.place, locate=self._locate)
@@ -319,13 +268,13 @@ class Study(FrozenModel):
     def _is_consistent(self) -> Self:
         factors = [name for name, values in self.vary.items() if len(values) > 1]
         for name, value in self.fixed.items():
-            if not _is_plain(value):
+            if not is_plain(value):
                 raise ValueError(f"fixed.{name}: give finite numbers, texts, true or false, lists or tables")
         for name, values in self.vary.items():
             if not values:
                 raise ValueError(f"vary.{name}: it is empty")
             if any(
-                not _is_plain(value) or not all(_is_number(rate) for rate in _list_rates(value)) for value in values
+                not is_plain(value) or not all(is_number(rate) for rate in list_rates(value)) for value in values
             ) and not any(isinstance(value, float) for value in values):
                 raise ValueError(f"vary.{name}: give numbers, texts, true or false, lists or tables")
             labels = [value[LABEL] for value in values if isinstance(value, dict) and LABEL in value]
@@ -430,101 +379,6 @@ def _leave_out_published(settings: dict[str, Any]) -> list[str]:
     if not n_left_out:
         return []
     return [f"published: {n_left_out} results and claims on learning rates that are not tried are left out"]
-
-
-def resolve_name(name: str) -> str:
-    """Return the path of a setting: a short name such as "momentum" is that of its table, "optimizer.momentum"."""
-    return SHORT_NAMES.get(name, name)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _is_plain(value: Any) -> bool:
-    """Return whether a value can stand in a record: a finite number, a text, a truth value, or lists and tables of these."""
-    if isinstance(value, float):
-        return math.isfinite(value)
-    if isinstance(value, dict):
-        return all(isinstance(key, str) and _is_plain(inner) for key, inner in value.items())
-    return (
-        all(map(_is_plain, value))
-        if isinstance(value, list | tuple)
-        else value is None or isinstance(value, bool | int | str)
-    )
-
-
-def _flatten_tables(vary: dict[str, Any], own: bool) -> dict[str, Any]:
-    """Return {"optimizer.momentum": [...]} for {"optimizer": {"momentum": [...]}}; short names of our `own` loop as paths."""
-    flat: dict[str, Any] = {}
-    for name, values in vary.items():
-        if isinstance(values, dict):
-            flat |= {f"{name}.{option}": own for option, own in values.items()}
-        else:
-            flat[resolve_name(name) if own else name] = values
-    return flat
-
-
-def _holds_out_none(fixed: Any) -> bool:
-    return isinstance(fixed, dict) and (fixed.get("validation") == "none" or fixed.get("validation_size") == 0)
-
-
-def _choose_nothing(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings of a study without validation examples: it shows test values, and nothing is chosen by them."""
-    decide = settings.get("decide", {})
-    if not isinstance(decide, dict):
-        return settings
-    for key, value in decide.items():
-        if key in ("metric", "at") and isinstance(value, str) and re.search(r"\bval_", value):
-            raise ValueError(f"decide.{key}: the study holds out no validation examples; leave it out")
-    return {**settings, "decide": {"metric": "test_accuracy", **decide, "prefer": "none"}}
-
-
-def _list_rates(value: Any) -> list[float]:
-    """Return the learning rates that a value of another factor has for itself."""
-    rates = value.get("learning_rate", []) if isinstance(value, dict) else []
-    return list(rates) if isinstance(rates, list | tuple) else [rates]
-
-
-def _without_rates(value: Any) -> Any:
-    if not isinstance(value, dict) or "learning_rate" not in value:
-        return value
-    return {key: item for key, item in value.items() if key != "learning_rate"}
-
-
-def _set_path(settings: dict[str, Any], path: str, value: Any, own: bool) -> None:
-    """Set a setting by its path: "optimizer.momentum" is the key momentum of the table optimizer.
-
-    In our `own` loop a table that is not there is that of its default name.
-    """
-    table, _, option = path.rpartition(".")
-    if not table:
-        settings[path] = value
-        return
-    inner = settings.get(table, DEFAULT_NAMES.get(table, {}) if own else {})
-    settings[table] = {**(inner if isinstance(inner, dict) else {"name": inner}), option: value}
-
-
-class PrintedFloat(float):
-    """A number of a TOML file that remembers how many decimals it was written with."""
-
-    digits: int
-
-    def __new__(cls, text: str) -> "PrintedFloat":
-        made = super().__new__(cls, text)
-        mantissa, _, exponent = text.lower().replace("_", "").partition("e")
-        made.digits = max(0, len(mantissa.partition(".")[2]) - int(exponent or 0))
-        return made
-
-
-def _read_result(result: Any) -> Any:
-    """Return a published result as level and values: metrics are known by their names, the rest are settings."""
-    if not isinstance(result, dict) or "level" in result:
-        return result
-    numbers = {name: value for name, value in result.items() if split_name(name) is not None}
-    digits = {name: value.digits for name, value in numbers.items() if isinstance(value, PrintedFloat)}
-    level = {name: value for name, value in result.items() if name not in numbers}
-    return {"level": level, "values": numbers, "digits": digits}
 
 
 def load_study(path: Path | str) -> Study:

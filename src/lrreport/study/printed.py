@@ -1,0 +1,27 @@
+"""Published numbers as they were printed: compared in the digits that their report gives."""
+
+from typing import Any
+
+from lrreport.study.metrics import split_name
+
+
+class PrintedFloat(float):
+    """A number of a TOML file that remembers how many decimals it was written with."""
+
+    digits: int
+
+    def __new__(cls, text: str) -> "PrintedFloat":
+        made = super().__new__(cls, text)
+        mantissa, _, exponent = text.lower().replace("_", "").partition("e")
+        made.digits = max(0, len(mantissa.partition(".")[2]) - int(exponent or 0))
+        return made
+
+
+def read_result(result: Any) -> Any:
+    """Return a published result as level and values: metrics are known by their names, the rest are settings."""
+    if not isinstance(result, dict) or "level" in result:
+        return result
+    numbers = {name: value for name, value in result.items() if split_name(name) is not None}
+    digits = {name: value.digits for name, value in numbers.items() if isinstance(value, PrintedFloat)}
+    level = {name: value for name, value in result.items() if name not in numbers}
+    return {"level": level, "values": numbers, "digits": digits}

@@ -1,0 +1,68 @@
+"""The tables [seeds], [producer] and [figures] of a study."""
+
+from typing import Annotated, Any, Self
+
+from pydantic import Field, model_validator
+
+from lrreport.study.frozen import FrozenModel
+from lrreport.study.settings import Count, Seed
+
+
+class Seeds(FrozenModel):
+    """The seeds of every level: a list, or `first` so many and up to `most` until the study is decided."""
+
+    listed: tuple[Seed, ...] | None = None
+    first: Count = Field(default=5, description="give a whole number from 1 on, such as 5")
+    most: Count | None = Field(default=None, description="give a whole number from first on, such as 20")
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        if self.most is not None and self.most < self.first:
+            raise ValueError(f"most: it is below the {self.first} that every level begins with")
+        if self.listed is not None and len(set(self.listed)) < len(self.listed):
+            repeated = next(seed for index, seed in enumerate(self.listed) if seed in self.listed[:index])
+            raise ValueError(f"listed: {repeated} appears twice")
+        return self
+
+    @property
+    def initial(self) -> tuple[int, ...]:
+        """The seeds that every level begins with."""
+        return tuple(sorted(self.listed)) if self.listed is not None else tuple(range(self.first))
+
+    @property
+    def n_most(self) -> int:
+        """The largest number of seeds that a level may get."""
+        return max(len(self.initial), self.most or 0)
+
+    def extend(self, n: int) -> tuple[int, ...]:
+        """Return the first `n` seeds: the initial ones, then the smallest numbers that are not among them."""
+        known = set(self.initial)
+        more = (seed for seed in range(n + len(known)) if seed not in known)
+        return (*self.initial, *(next(more) for _ in range(n - len(self.initial))))[:n]
+
+
+class Producer(FrozenModel):
+    """What makes the runs, if not lrreport's own training notebook: a notebook or a command of the user's.
+
+    `log` names a source and a path where the command writes its own logs; without it lines are read from the file
+    that LRREPORT_LOG names.
+    """
+
+    notebook: str | None = Field(default=None, description='give the path of a notebook, such as "mine.ipynb"')
+    command: str | None = Field(default=None, description='give a command, such as "python train.py --seed {seed}"')
+    log: dict[str, Any] | None = None
+    paired: bool = False
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> Self:
+        if (self.notebook is None) == (self.command is None):
+            raise ValueError("notebook: give either notebook or command")
+        return self
+
+
+class Figures(FrozenModel):
+    """How figures for a paper are drawn: width in inches, font family and size in points."""
+
+    width: Annotated[float, Field(gt=1, le=30)] = 6.3
+    font: str = "sans-serif"
+    size: Annotated[float, Field(ge=4, le=30)] = 9.0

@@ -15,9 +15,10 @@ import pytest
 from lrreport.inference.measurements import Measurements
 from lrreport.record.provenance import Identity
 from lrreport.record.record import KeptRecord, RunRecord, save_record
-from lrreport.report.explorer import data as explorer_data
-from lrreport.report.explorer import explore
-from lrreport.report.explorer.data import bin_steps, encode
+from lrreport.report.explorer import curves, explore
+from lrreport.report.explorer.curves import bin_steps
+from lrreport.report.explorer.describe import name_fact
+from lrreport.report.explorer.pack import encode
 from lrreport.study.metrics import Metric
 from lrreport.testing import make_measurements
 
@@ -159,7 +160,7 @@ def test_step_losses_come_from_kept_records(tmp_path: Path) -> None:
 
 
 def test_many_points_are_thinned_to_every_kth(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(explorer_data, "N_VALUES", 40)
+    monkeypatch.setattr(curves, "N_VALUES", 40)
     curve = np.arange(101) / 100
     measurements = make_measurements(
         metric="val_loss", curves={"val_loss": {0.1: [curve.tolist()] * 2, 0.01: [curve[:30].tolist()]}}
@@ -285,5 +286,5 @@ def test_a_thousand_runs_fit() -> None:
 
 
 def test_facts_have_names_that_a_reader_knows() -> None:
-    names = [explorer_data.name_fact(path) for path in ("cpu_seconds", "packages.torch", "wall_seconds", "host")]
+    names = [name_fact(path) for path in ("cpu_seconds", "packages.torch", "wall_seconds", "host")]
     assert names == ["CPU seconds", "version of torch", "wall seconds", "host"]

@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from lrreport.inference.measurements import Measurements
-from lrreport.report.explorer.data import Kept, collect_data, read_recorded
+from lrreport.report.explorer.curves import Kept, read_recorded
+from lrreport.report.explorer.data import collect_data
 from lrreport.report.explorer.table import RunTable, tabulate_runs
 from lrreport.study.formats import count_nouns, list_words
 

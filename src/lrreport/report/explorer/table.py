@@ -9,14 +9,8 @@ import numpy as np
 import pandas as pd
 
 from lrreport.inference.measurements import AXES, RUN_COLUMNS, Measurements
-from lrreport.report.explorer.data import (
-    Kept,
-    Recorded,
-    Runs,
-    describe_settings,
-    name_fact,
-    show_fact,
-)
+from lrreport.report.explorer.curves import Kept, Recorded, Runs
+from lrreport.report.explorer.describe import describe_settings, name_fact, show_fact
 from lrreport.study.formats import MINUS, capitalize, format_setting
 
 SPLITS = ("validation", "test", "train")  # the order of their metrics

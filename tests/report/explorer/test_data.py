@@ -16,6 +16,7 @@ from lrreport.inference.measurements import Measurements
 from lrreport.record.provenance import Identity
 from lrreport.record.record import KeptRecord, RunRecord, save_record
 from lrreport.report.explorer import curves, explore
+from lrreport.report.explorer import data as explorer_data
 from lrreport.report.explorer.curves import bin_steps
 from lrreport.report.explorer.describe import name_fact
 from lrreport.report.explorer.pack import encode

@@ -10,6 +10,7 @@ import errno
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -54,6 +55,11 @@ def run_report(outputs: Path, folder: Path = CHECKOUT, module: str = "lrreport",
         command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False, **options
     )
     return done.returncode, done.stderr.decode(errors="replace")
+
+
+def list_messages(err: str) -> list[str]:
+    """Return the lines of stderr that are not about progress."""
+    return [line for line in err.splitlines() if not re.match(r"lrreport: \d+ of \d+ ", line)]
 
 
 def read_findings(outputs: Path) -> list[Any]:
@@ -164,7 +170,7 @@ def try_errors(work: Path, n: int | None, expected: Path) -> list[Callable[[], O
         own = work / f"error-{place}-{number}"
         own.mkdir()
         status, err = run_disturbed(own / "outputs", own, "errors", (place, number))
-        lines = [line for line in err.splitlines() if " of " not in line[:20]]
+        lines = list_messages(err)
         what = f"operation {place}, {errno.errorcode[number]}: status {status}, {lines[-2:]}"
         said = "told" if status == 1 and len(lines) in (1, 2) else "done" if status == 0 else "not told"
         found = judge(own / "outputs", expected)
@@ -176,17 +182,19 @@ def try_errors(work: Path, n: int | None, expected: Path) -> list[Callable[[], O
 
 def try_environments(work: Path, n: int | None, expected: Path) -> list[Callable[[], Outcome]]:
     """Return what makes the report in drawn environments."""
-    names = [*sys.stdlib_module_names, *packages_distributions()]
+    names = (sorted(sys.stdlib_module_names), sorted(packages_distributions()))
     return [lambda place=place: _try_environment(work, place, names, expected) for place in range(n or 200)]  # type: ignore[misc]
 
 
-def _try_environment(work: Path, seed: int, names: Sequence[str], expected: Path) -> Outcome:
+def _try_environment(work: Path, seed: int, names: tuple[list[str], list[str]], expected: Path) -> Outcome:
     rng = random.Random(seed)
     own = work / f"env {seed}" / rng.choice(["plain", 'it\'s; a "q" {x}', "ü名 100% $HOME", "a b"])
     own.mkdir(parents=True)
-    for name in rng.sample(names, 12):
-        (own / f"{name}.py").write_text(f"raise SystemExit('{name}.py of the working folder was imported')\n")
     environment = os.environ | {name: VARIABLES[name] for name in rng.sample(sorted(VARIABLES), rng.randint(3, 15))}
+    # What PYTHONPATH names Python itself imports before our first line, where it needs a module of that name.
+    standard, ours = names
+    for name in rng.sample(ours if "PYTHONPATH" in environment else [*standard, *ours], 12):
+        (own / f"{name}.py").write_text(f"raise SystemExit('{name}.py of the working folder was imported')\n")
     drawn = sorted(set(environment.items()) - set(os.environ.items()))
     if rng.random() < 0.3:
         environment["TMPDIR"] = str(own / rng.choice(["t", "ü" * 40, "missing"]))
@@ -210,7 +218,7 @@ def _try_environment(work: Path, seed: int, names: Sequence[str], expected: Path
 
     outputs = own / "outputs"
     status, err = run_report(outputs, own, env=environment, preexec_fn=prepare)
-    lines = [line for line in err.splitlines() if " of " not in line[:20]]
+    lines = list_messages(err)
     what = f"seed {seed}: {own.name}, {drawn}: {lines[-2:]}"
     if status == 0:
         found = "as undisturbed" if read_findings(outputs) == read_findings(expected) else "OTHER FINDINGS"

@@ -74,6 +74,16 @@ def test_settings_do_not_come_from_the_environment(clone: Path) -> None:
     assert done.stdout.splitlines() == ["<report>", "<studies/fashion_mnist.toml>"]
 
 
+def test_settings_of_pip_that_lead_elsewhere_are_set_aside(clone: Path) -> None:
+    code = "import setup_venv, sys; setup_venv.run([sys.executable, '-c', 'import os; print(*os.environ)']); print(open(setup_venv.LOG).read())"
+    environment = os.environ | {"PIP_USER": "1", "PIP_TARGET": "/x", "PIP_RETRIES": "0", "PYTHONPATH": "."}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=clone / "tools", env=environment, capture_output=True, text=True, check=True)
+    names = done.stdout.split()
+    assert not {"PIP_USER", "PIP_TARGET", "PYTHONPATH"} & set(names)
+    assert "PIP_RETRIES" in names
+
+
 def test_a_finished_set_up_is_not_repeated_and_a_changed_lock_is(clone: Path) -> None:
     mark_as_set_up(clone)
     assert make(clone, "setup").stderr == ""

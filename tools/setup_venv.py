@@ -15,7 +15,25 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(ROOT, ".venv")
 STAMP = os.path.join(VENV, "made-from")
 LOG = os.path.join(ROOT, ".venv-setup.log")
-PIP = [os.path.join(VENV, "bin", "python"), "-m", "pip", "install", "--disable-pip-version-check"]
+# Settings of pip that say where packages come from; others, such as PIP_USER or PIP_TARGET, would put them elsewhere.
+KEPT = [
+    "INDEX_URL",
+    "EXTRA_INDEX_URL",
+    "FIND_LINKS",
+    "NO_INDEX",
+    "TRUSTED_HOST",
+    "CERT",
+    "CLIENT_CERT",
+    "PROXY",
+    "TIMEOUT",
+    "DEFAULT_TIMEOUT",
+    "RETRIES",
+    "CACHE_DIR",
+    "NO_CACHE_DIR",
+    "CONFIG_FILE",
+    "KEYRING_PROVIDER",
+]
+PIP = [os.path.join(VENV, "bin", "python"), "-m", "pip", "install", "--disable-pip-version-check", "--no-user"]
 
 
 def fail(problem, remedy):
@@ -44,7 +62,10 @@ def is_up_to_date(target):
 
 def run(command):
     """Run a command with its output in the log; return whether it succeeded."""
-    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
+    environment = dict(os.environ)
+    for name in os.environ:
+        if name in ("PYTHONPATH", "PYTHONHOME") or (name.startswith("PIP_") and name[4:] not in KEPT):
+            del environment[name]
     with open(LOG, "ab") as log:
         return subprocess.call(command, stdout=log, stderr=subprocess.STDOUT, cwd=ROOT, env=environment) == 0
 
@@ -56,6 +77,9 @@ def install():
         give_up("pip cannot reach the package index", "connect to a network, or set pip's index (log: %s)" % LOG)
     if not install_locked(project + [".[dev]"]) or not run(PIP + ["--no-deps"] + project + ["."]):
         give_up("pip could not install the lock", "see the end of %s" % LOG)
+    found = "import sys; from importlib.util import find_spec; sys.exit(not all(map(find_spec, ['lrreport', 'torch'])))"
+    if not run([PIP[0], "-c", found]):
+        give_up("pip installed it elsewhere", "remove target, prefix or root from what `pip config list` shows")
     shorten_paths()
 
 

@@ -104,6 +104,8 @@ def test_modules_of_the_working_folder_are_not_imported(tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": str(Path("src").resolve())}
     done = subprocess.run([command[0], "-P", *command[1:]], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+    done = subprocess.run([command[0], "-P", *command[1:]], cwd=tmp_path, env=os.environ | {"PYTHONPATH": "."}, capture_output=True, text=True, check=False)  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
     code = "from lrreport.cli import main; raise SystemExit(main(['status', *__import__('sys').argv[1:]]))"
     done = subprocess.run([sys.executable, "-P", "-c", code, *command[4:]], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")

@@ -311,6 +311,7 @@ def forget_python_path() -> None:
 
     package = Path(__file__).parents[1]
     unwanted = {*os.environ.get("PYTHONPATH", "").split(os.pathsep), ""}
+    unwanted |= {os.path.abspath(entry) for entry in unwanted}  # as Python keeps relative ones
     sys.path[:] = [entry for entry in sys.path if entry not in unwanted or Path(entry or ".").resolve() == package]
 
 

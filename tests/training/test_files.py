@@ -251,6 +251,7 @@ def test_a_download_imports_nothing_from_the_working_folder(tmp_path: Path, monk
     for name in ("random", "torchvision", "json"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from the working folder')\n")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", ".")
     with pytest.raises(LrreportError) as error:
         download_with_torchvision(tmp_path / "data", "NoSuchDataset")
     assert "has no attribute 'NoSuchDataset'" in str(error.value)

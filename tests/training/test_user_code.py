@@ -523,6 +523,7 @@ def test_the_process_that_tries_functions_imports_nothing_from_the_working_folde
     for name in ("random", "papermill", "json", "torch"):
         (tmp_path / "here" / f"{name}.py").write_text("raise SystemExit('imported from the working folder')\n")
     monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("PYTHONPATH", ".")
     setup = make_setup(model=f"{write(NET.format(body=f'return {LINEAR}'))}:make")
     assert check.check_setups([setup], str(write.folder)).problem == ""
 

@@ -58,14 +58,15 @@ def _check_once(setups: str, code_folder: str) -> Check:
     paths = _list_paths([Training(**one) for one in json.loads(setups)])
     if not paths:
         return Check({})
-    # -P and no -m: modules of the folder we were called from must not come before what is installed.
+    # -P, no -m, no PYTHONPATH: modules of the folder we were called from must not come before what is installed.
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     process = subprocess.Popen(
         [sys.executable, "-P", "-c", "from lrreport.training import check; check.main()"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | {"PYTHONHASHSEED": "0", "PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1"},  # as runs have it
+        env=ours | {"PYTHONHASHSEED": "0", "PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1"},  # as runs have it
     )
     request = json.dumps({"setups": json.loads(setups), "code_folder": code_folder})
     try:

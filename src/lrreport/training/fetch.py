@@ -1,5 +1,6 @@
 """Where the data files are fetched from, tried in order; each source fills a folder or raises the reason why it cannot."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -72,9 +73,10 @@ def list_sources(class_name: str) -> tuple[Source, ...]:
 
 def _run(command: list[str], seconds: float, folder: Path | None = None) -> None:
     """Run a command; raise LrreportError with the last line it printed if it fails or takes too long."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     try:
         done = subprocess.run(
-            command, cwd=folder, timeout=seconds, text=True, errors="replace", check=False, stdin=subprocess.DEVNULL,
+            command, cwd=folder, env=ours, timeout=seconds, text=True, errors="replace", check=False, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
     except subprocess.TimeoutExpired as err:

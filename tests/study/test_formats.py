@@ -2,7 +2,10 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lrreport.study.formats import format_rate, format_setting
 
@@ -21,3 +24,10 @@ def test_rates_are_written_as_people_do(rate: float, text: str) -> None:
 ])  # fmt: skip
 def test_settings_are_written_out(value: Any, text: str) -> None:
     assert format_setting(value) == text
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_every_number_is_read_back_from_its_text(rate: float) -> None:
+    assert float(format_rate(rate)) == rate
+    if rate and 1e-6 <= abs(rate) < 1e6:
+        assert format_rate(rate) == np.format_float_positional(rate, trim="0")

@@ -78,7 +78,7 @@ def identify(
 @cache
 def _digest_own_modules(roots: tuple[str, ...]) -> dict[str, str]:
     """Return the digests of the modules of our training wing that decide a run, by walking their imports."""
-    files = find_modules(roots, None)
+    files = find_modules(roots, None, "lrreport.training")
     deciding = sorted(name for name in files if name.startswith("lrreport.training.") and not _moves_data(name))
     return {f"training/{name.rpartition('.')[2]}.py": digest_module(files[name]) for name in deciding}
 
@@ -173,26 +173,28 @@ def read_user_code(paths: Iterable[str], folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in files}
 
 
-def find_modules(paths: Iterable[str], folder: Path | None) -> dict[str, Path]:
-    """Return the files of the modules that `digest_user_code` goes through, by module."""
+def find_modules(paths: Iterable[str], folder: Path | None, package: str = "") -> dict[str, Path]:
+    """Return the files of the modules that `digest_user_code` goes through, by module; of a `package` those in it alone."""
     files: dict[str, Path] = {}
     waiting = [path.partition(":")[0] for path in paths]
     packages = {name.partition(".")[0] for name in waiting}
     while waiting:
         name = waiting.pop()
+        if name in files or not f"{name}.".startswith(f"{package}." if package else ""):
+            continue
         file = find_module(name, folder)
         # Not whatever lies below the folder: that may hold a whole Python with all that is installed.
         own = folder is not None and file == _find_file(folder, name.split("."))
-        if name in files or file is None or not (own or name.partition(".")[0] in packages):
+        if file is None or not (own or name.partition(".")[0] in packages):
             continue
         try:
             tree = parse_source(file.read_bytes())
         except (OSError, ValueError, SyntaxError):
             continue
         files[name] = file
-        package = name if file.name == "__init__.py" else name.rpartition(".")[0]
+        parent = name if file.name == "__init__.py" else name.rpartition(".")[0]
         parents = [name[:index] for index, letter in enumerate(name) if letter == "."]
-        waiting += [*list_imports(tree, package), *parents]
+        waiting += [*list_imports(tree, parent), *parents]
     return files
 
 

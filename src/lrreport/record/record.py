@@ -9,9 +9,8 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias, TypeVar
 
-import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
 from lrreport.errors import LrreportError, NewerRecordError
@@ -21,13 +20,16 @@ from lrreport.study.frozen import FrozenModel
 from lrreport.study.metrics import Metric, find_metric
 from lrreport.study.parsing import shorten
 
+if TYPE_CHECKING:
+    import numpy as np
+
 SCHEMA_VERSION = 2
 RECORD, ARRAYS, PROGRESS = "record.json", "arrays.npz", "progress"
 DIGEST = "digest"  # the key in record.json with the SHA-256 of all the others
 LARGEST_RECORD, LARGEST_ARRAYS = 200_000_000, 4_000_000_000  # bytes; a larger file is none of ours
 LONGEST_TEXT, LONGEST_REASON = 200, 10_000  # letters
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-Arrays = dict[str, np.ndarray[Any, np.dtype[Any]]]
+Arrays: TypeAlias = "dict[str, np.ndarray[Any, np.dtype[Any]]]"
 Status = Literal["completed", "diverged", "failed", "stopped", "unknown"]
 Axis = Literal["epoch", "step", "samples", "seconds"]
 
@@ -139,6 +141,8 @@ def save_record(folder: Path, record: Record, arrays: Mapping[str, Any]) -> Reco
     """
     folder.mkdir(exist_ok=True)
     if arrays:
+        import numpy as np  # where it is used: a status is asked for without it
+
         buffer = io.BytesIO()
         np.savez_compressed(buffer, allow_pickle=False, **arrays)
         record = record.model_copy(update={"arrays": {ARRAYS: hashlib.sha256(buffer.getvalue()).hexdigest()}})
@@ -286,6 +290,8 @@ def load_arrays(folder: Path, *names: str, missing_ok: bool = False) -> Arrays:
     `test_labels` (n_test,). Raises LrreportError if one is not there, too large or not an array of numbers; nothing is
     ever unpickled.
     """
+    import numpy as np
+
     path = folder / ARRAYS
     try:
         with zipfile.ZipFile(path) as archive:

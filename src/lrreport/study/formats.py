@@ -2,9 +2,8 @@
 
 import math
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
-
-import numpy as np
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -47,10 +46,13 @@ def format_rate(rate: float) -> str:
         return "0"
     if not math.isfinite(rate):
         return str(rate)
+    exact = Decimal(repr(float(rate))).normalize()  # the fewest digits that give the same number
     if 1e-6 <= abs(rate) < 1e6:
-        return str(np.format_float_positional(rate, trim="0"))
-    mantissa, _, exponent = np.format_float_scientific(rate, trim="-").partition("e")
-    return f"{mantissa}e{int(exponent)}"
+        text = format(exact, "f")
+        return text if "." in text else f"{text}.0"
+    sign, (first, *rest), exponent = exact.as_tuple()
+    mantissa = f"{first}.{''.join(map(str, rest))}" if rest else str(first)
+    return f"{'-' if sign else ''}{mantissa}e{int(exponent) + len(rest)}"
 
 
 def format_p(p: float) -> str:

@@ -18,6 +18,7 @@ from lrreport.study.metrics import find_metric
 from lrreport.study.settings import Training
 from lrreport.training.build import choose_losses, start_networks, start_optimizers
 from lrreport.training.data import Split, Splits
+from lrreport.training.eager import run_eagerly
 from lrreport.training.networks import Networks
 from lrreport.training.optimizers import OptimizerGroup, make_schedule
 from lrreport.training.scores import LossFunction, Scores, accuracy, list_quantities, score_outputs
@@ -65,7 +66,7 @@ def fit_seeds(
     learning rate are paired: they start equal and see the same batches. Modules of the user's are looked for in
     `code_folder`. Raises LrreportError if the loss of an untrained network is not finite.
     """
-    with compute_repeatably(), capture_stdout():
+    with compute_repeatably(), run_eagerly(training), capture_stdout():
         weights, orders, noise = zip(*map(make_generators, splits.seeds), strict=True)
         networks = start_networks(training, splits, weights, noise, code_folder)
         optimizer = start_optimizers(training, networks, training.learning_rate, code_folder)
@@ -137,7 +138,7 @@ def train_epoch(
         outputs = networks(split.inputs[batch])  # (n_networks, batch_size, n_outputs)
         loss = measure(outputs, wanted).mean(1)  # (n_networks,)
         optimizer.zero_grad()
-        loss.backward(torch.ones_like(loss))  # they share no weights, so each gets the gradient of its own loss
+        loss.sum().backward()  # they share no weights, so each gets the gradient of its own loss
         if clip_norm is not None:
             networks.clip_gradients(clip_norm)
         optimizer.step()
@@ -281,16 +282,16 @@ def compute_repeatably() -> Iterator[None]:
     Two threads add up in another order, which changes the last digits.
     """
     n_threads = torch.get_num_threads()
-    deterministic = torch.are_deterministic_algorithms_enabled()
+    mode = torch.get_deterministic_debug_mode()
     memory: Any = torch.utils.deterministic
     fills = memory.fill_uninitialized_memory
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS refuses to be deterministic
     torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
+    torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms would import the compiler
     memory.fill_uninitialized_memory = False  # costs a tenth of the time, and nothing reads it
     try:
         yield
     finally:
         torch.set_num_threads(n_threads)
-        torch.use_deterministic_algorithms(deterministic)
+        torch.set_deterministic_debug_mode(mode)
         memory.fill_uninitialized_memory = fills

@@ -11,6 +11,7 @@ from lrreport.record.record import Arrays, RangeRecord
 from lrreport.study.settings import RangeSetup
 from lrreport.training.build import choose_losses, start_networks, start_optimizers
 from lrreport.training.data import Splits
+from lrreport.training.eager import run_eagerly
 from lrreport.training.loop import compute_repeatably, make_generators
 from lrreport.training.make_record import collect_run_facts
 from lrreport.training.user_code.load import capture_stdout
@@ -21,7 +22,7 @@ def sweep_rates(setup: RangeSetup, splits: Splits, code_folder: str = "") -> Ten
 
     From its first loss that is infinite or not a number on, a network has NaN.
     """
-    with compute_repeatably(), capture_stdout():
+    with compute_repeatably(), run_eagerly(setup), capture_stdout():
         weights, orders, noise = zip(*map(make_generators, splits.seeds), strict=True)
         networks = start_networks(setup, splits, weights, noise, code_folder)
         optimizer = start_optimizers(setup, networks, setup.lowest, code_folder)
@@ -34,7 +35,7 @@ def sweep_rates(setup: RangeSetup, splits: Splits, code_folder: str = "") -> Ten
             outputs = networks(splits.train.inputs[batch])
             loss = measure(outputs, splits.train.targets[batch]).mean(1)  # (n_seeds,)
             optimizer.zero_grad()
-            loss.backward(torch.ones_like(loss))
+            loss.sum().backward()
             if setup.clip_norm is not None:
                 networks.clip_gradients(setup.clip_norm)
             optimizer.step()

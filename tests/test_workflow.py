@@ -1,8 +1,9 @@
 """Whose report a folder holds, which looks it has seen, and what its command prints."""
 
 import json
-import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -11,7 +12,7 @@ from lrreport.look_history import LOOKS, list_looks, note_look
 from lrreport.record.contents import RunPlace
 from lrreport.study.decide import Decide, Look
 from lrreport.study.study import load_study
-from lrreport.workflow import OWNER, Workflow
+from lrreport.workflow import OWNER, Workflow, find_outputs
 
 SMALL = 'seeds = [0, 1]\n[vary]\nlearning_rate = [0.01, 0.001]\n[fixed]\ndataset = "sample"\nvalidation_size = 500\nepochs = 1\n'
 
@@ -32,15 +33,34 @@ def test_a_report_does_not_replace_that_of_another_study(tmp_path: Path) -> None
     assert not (outputs / "runs").exists()
 
 
-def test_notes_of_processes_that_were_killed_are_cleared(tmp_path: Path) -> None:
-    file = tmp_path / "mine.toml"
-    file.write_text(SMALL)
-    work = Workflow(load_study(file), tmp_path / "outputs")
-    work.folder.mkdir(parents=True)
-    (work.folder / f"{OWNER}.{2**22 + 1}-left").touch()
-    (work.folder / f"{OWNER}.{os.getpid()}-other").touch()
-    work._take_folder()
-    assert {path.name for path in work.folder.iterdir()} == {OWNER, f"{OWNER}.{os.getpid()}-other"}
+@pytest.mark.parametrize("noted", ["", "gone.toml"])
+def test_of_studies_of_one_name_that_start_at_once_one_is_let_in(tmp_path: Path, noted: str) -> None:
+    files = [tmp_path / str(number) / "mine.toml" for number in range(4)]
+    for file in files:
+        file.parent.mkdir()
+        file.write_text(SMALL)
+    for trial in range(25):
+        works = [Workflow(load_study(file), tmp_path / f"outputs{trial}") for file in files]
+        works[0].folder.mkdir(parents=True)
+        if noted:
+            (works[0].folder / OWNER).write_text(str(tmp_path / noted))
+        start = Barrier(len(works))
+
+        def take(work: Workflow, start: Barrier = start) -> bool:
+            start.wait()
+            try:
+                work._take_folder()
+            except LrreportError:
+                return False
+            return True
+
+        with ThreadPoolExecutor(len(works)) as threads:
+            assert sum(threads.map(take, works)) == 1
+
+
+def test_a_tilde_that_the_shell_left_is_the_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert find_outputs("~/x", None) == tmp_path / "x"
 
 
 @pytest.mark.slow

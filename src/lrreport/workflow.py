@@ -6,7 +6,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from lrreport.errors import FailedError, LrreportError
 from lrreport.look_history import list_looks, note_look
 from lrreport.project import choose_outputs
 from lrreport.record.contents import CONTENTS, Contents, RunPlace
-from lrreport.record.files import is_running, replace_file
+from lrreport.record.files import replace_file
 from lrreport.record.locks import hold_lock
 from lrreport.record.record import RECORD
 from lrreport.record.store import Store, make_folder
@@ -157,28 +157,19 @@ class Workflow:
     def _take_folder(self) -> None:
         """Note whose report the folder holds; raise LrreportError if another study's file has one there.
 
-        Two processes that begin at once agree on one of them: the note is made whole or not at all, and only once.
+        Two processes that begin at once do so one after the other.
         """
         note, file = self.folder / OWNER, str(self.study.file or "")
         if not file:
             return
-        for left in self.folder.glob(f"{OWNER}.*-*"):
-            if not is_running(left.name.removeprefix(f"{OWNER}.").partition("-")[0]):  # by a process that was killed
-                left.unlink(missing_ok=True)
-        prefix = f"{OWNER}.{os.getpid()}-"
-        with tempfile.NamedTemporaryFile("w", dir=self.folder, prefix=prefix, encoding="utf-8") as made:
-            made.write(file)
-            made.flush()
-            os.fchmod(made.fileno(), 0o644)
-            with suppress(OSError):  # it is there already, or this file system has no hard links
-                os.link(made.name, note)
-        owner = note.read_text(encoding="utf-8") if note.exists() else ""
-        if owner != file:
-            if owner and Path(owner).exists():
+        with hold_lock(note.with_name(f"{OWNER}.lock")):
+            owner = note.read_text(encoding="utf-8") if note.exists() else ""
+            if owner and owner != file and Path(owner).exists():
                 raise LrreportError(
                     f"{self.folder}: holds the report of {owner}; give this study another name, such as with --name"
                 )
-            replace_file(note, file.encode())
+            if owner != file:
+                replace_file(note, file.encode())
 
     def _run_and_report(self, sweep: Sweep) -> int:
         """Make the runs of each look until the study is decided or has all its seeds, then the report."""

@@ -15,7 +15,7 @@ def replace_file(path: Path, content: bytes) -> None:
     """Write a file that appears whole or not at all, even if the machine stops; raises OSError if that cannot be done."""
     stem = _name_temporary(path.name)
     for left in path.parent.glob(f"{glob.escape(stem)}.*"):
-        if not is_running(left.suffix[1:]):  # by a process that was killed
+        if not _is_running(left.suffix[1:]):  # by a process that was killed
             left.unlink(missing_ok=True)
     temporary = path.with_name(f"{stem}.{os.getpid()}")
     try:
@@ -49,8 +49,7 @@ def sync_path(path: Path) -> None:
         os.close(descriptor)
 
 
-def is_running(pid: str) -> bool:
-    """Return whether a process has this number, or whether the text is none."""
+def _is_running(pid: str) -> bool:
     if not pid.isdecimal():
         return True
     try:

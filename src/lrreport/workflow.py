@@ -29,6 +29,7 @@ from lrreport.sweep.execute import LOG, STALL_TIMEOUT, Limits, execute_notebook
 from lrreport.sweep.plan import plan_runs
 from lrreport.sweep.run import Executor, Notify, Run, Sweep, summarize_failures
 from lrreport.sweep.scheduler import Address
+from lrreport.sweep.worker import skip_address_grammar
 from lrreport.training.check import check_setups, find_data
 
 if TYPE_CHECKING:
@@ -328,6 +329,7 @@ class Workflow:
                 execute_notebook(notebook, staging / notebook.name, parameters, Limits(stopping))
             except FailedError as err:
                 raise FailedError(self._leave_to_open(staging, str(err))) from err
+            skip_address_grammar()
             from lrreport.report.render import render_page
 
             render_page(self.folder, staging)

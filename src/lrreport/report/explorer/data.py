@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from lrreport.inference.measurements import AXES, Measurements
 from lrreport.report.colors import color_levels
@@ -84,7 +84,7 @@ def collect_data(measurements: Measurements, recorded: "Recorded", kept: Kept) -
         "series": series,
         "reduced": reduced,
         "finals": encode(recorded.finals.ravel()),
-        "t": [round(float(stats.t.ppf(0.975, df)), 4) for df in range(1, min(200, max(3, len(runs.keys))))],
+        "t": [round(float(special.stdtrit(df, 0.975)), 4) for df in range(1, min(200, max(3, len(runs.keys))))],
         "common": common,
         "facts": own_facts,
         **packer.to_json(),

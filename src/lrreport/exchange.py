@@ -1,5 +1,6 @@
-"""The runs of a report as two tidy frames, and as CSV files that `lrreport import` reads back."""
+"""The runs of a report as two tidy frames, and as CSV files with a study file that reads them back."""
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -7,23 +8,41 @@ from typing import Any
 import pandas as pd
 
 from lrreport.errors import LrreportError
+from lrreport.inference.measure import measure
 from lrreport.record.contents import CONTENTS, Contents, read_contents
 from lrreport.record.files import replace_file
 from lrreport.record.record import KeptRecord, load_runs
 from lrreport.record.store import flatten, make_folder
+from lrreport.report.load import load_runs_of
+from lrreport.sources import ImportSpec, read_import, write_study
+from lrreport.study.factors import Factor
+from lrreport.study.metrics import Metric, MetricDeclaration
+from lrreport.study.study import Study
 
 RUNS, HISTORY = "runs.csv", "history.csv"
+PLAIN = (bool, int, float, str)  # values of a factor that a cell holds as they are
 
 
 def load(folder: Path | str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the runs of the report in `folder` as two frames: one row per run, and one row per value of its history.
 
-    `runs` has the columns run (the key), status, reason, seed, setting.NAME for each setting, and final.METRIC; `history`
-    has run, metric, axis ("epoch", "step", "samples" or "seconds"), at and value. Fractions are fractions, not percent.
+    `runs` has the columns run (the key), status, reason, seed, seconds, setting.NAME for each setting, and final.METRIC;
+    `history` has run, metric, axis ("epoch", "step", "samples" or "seconds"), at and value. Fractions are fractions, not
+    percent. Settings that are lists are written as JSON; a factor's value that is no number or text has its name.
     Raises LrreportError if there is no report, or one of its records is broken.
     """
     place = Path(folder).expanduser()
-    return frame_runs(load_kept(place, read_contents(place)))
+    return _frame_report(place, read_contents(place))
+
+
+def _frame_report(folder: Path, contents: Contents) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the runs that a report is made from as the two frames of `load`."""
+    runs, history = frame_runs(load_kept(folder, contents))
+    levels = [contents.study.levels[place.level].values for place in contents.runs if not place.fresh]
+    for factor in contents.study.factors:
+        if not all(isinstance(value, PLAIN) for value in factor.values):
+            runs[f"setting.{factor.name}"] = [factor.name_value(values[factor.name]) for values in levels]
+    return runs, history
 
 
 def load_kept(folder: Path, contents: Contents) -> list[tuple[int | str, KeptRecord]]:
@@ -49,7 +68,9 @@ def frame_runs(kept: list[tuple[int | str, KeptRecord]]) -> tuple[pd.DataFrame, 
         record, key = one.record, one.record.identity.key
         settings = {f"setting.{name}": _as_cell(value) for name, value in flatten(record.settings).items()}
         final = {f"final.{name}": value for name, value in record.final.items()}
-        runs.append({"run": key, "status": record.status, "reason": record.reason, "seed": seed, **settings, **final})
+        known = record.seed is not None or seed != f"repeat {record.replicate + 1}"
+        own = {"status": record.status, "reason": record.reason, "seed": seed if known else None}
+        runs.append({"run": key, **own, "seconds": record.facts.get("wall_seconds"), **settings, **final})
         for series in record.history:
             values = [math.nan if value is None else value for value in series.values]
             parts.append(pd.DataFrame(
@@ -60,19 +81,46 @@ def frame_runs(kept: list[tuple[int | str, KeptRecord]]) -> tuple[pd.DataFrame, 
 
 
 def export_runs(folder: Path, target: Path) -> list[Path]:
-    """Write the runs of a report as runs.csv and history.csv into `target`; return their paths."""
-    runs, history = load(folder)
+    """Write the runs of a report as runs.csv and history.csv into `target`, and a study that reads them; return the paths.
+
+    That study asks what the report's study asks: its levels, metrics with units and margins, decision and published
+    numbers. Raises LrreportError if there is no report, or one of its records is broken.
+    """
+    contents = read_contents(folder)
     make_folder(target)
-    for name, frame in ((RUNS, runs), (HISTORY, history)):
+    for name, frame in zip((RUNS, HISTORY), _frame_report(folder, contents), strict=True):
         replace_file(target / name, frame.to_csv(index=False).encode())
-    return [target / RUNS, target / HISTORY]
+    study = target / f"{contents.study.name}.toml"
+    replace_file(study, _write_back(contents.study, folder, contents, target).encode())
+    return [target / RUNS, target / HISTORY, study]
+
+
+def _write_back(study: Study, folder: Path, contents: Contents, target: Path) -> str:
+    """Return the text of a study that reads the exported runs in `target`."""
+    measured = measure(study, load_runs_of(folder, contents).kept)
+    missing = (study.import_ or {}).get("missing", "unknown")
+    spec = ImportSpec(source="table", paths=(RUNS, HISTORY), seed="seed", paired=measured.paired, missing=missing)
+    declared = {name: _declare(metric) for name, metric in measured.metrics.items()}
+    vary = {factor.name: _list_values(factor) for factor in study.factors}
+    return write_study(read_import(spec, target, metrics=declared, vary=vary, seeds=study.seeds.listed), study=study)
+
+
+def _declare(metric: Metric) -> MetricDeclaration:
+    fields = metric.model_dump(exclude={"name", "columns"}, exclude_none=True)
+    return MetricDeclaration(**fields, **{"from": metric.name})
+
+
+def _list_values(factor: Factor) -> list[Any]:
+    """Return the values of a factor as the cells of runs.csv have them."""
+    plain = all(isinstance(value, PLAIN) for value in factor.values)
+    return [value if plain else factor.name_value(value) for value in factor.values]
 
 
 def export_report(folder: Path, target: str | None) -> int:
-    """Write the runs of a report as CSV files and print their paths; returns the exit status."""
+    """Write the runs of a report as CSV files with their study, and print the paths; returns the exit status."""
     print(*export_runs(folder, Path(target).expanduser() if target else folder / "export"), sep="\n")
     return 0
 
 
 def _as_cell(value: Any) -> Any:
-    return " ".join(map(str, value)) if isinstance(value, list | tuple) else value
+    return json.dumps(value) if isinstance(value, list | tuple) else value

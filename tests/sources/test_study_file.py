@@ -53,7 +53,7 @@ def test_a_written_study_is_a_study(data: Path) -> None:
     settings = tomllib.loads(text)
     assert settings["import"]["folder"] == "../logs"
     assert settings["seeds"] == [1, 2, 3, 4, 5]
-    assert 'from = "table"  # recognised by its files' in text
+    assert 'from = "table"  # what wrote the files' in text
     assert "percent, guessed from the values; change it" in text
     assert "#   excluded: final_cost: its name does not say" in text
     study = parse_study({"name": "depth", **settings}, "study.toml")

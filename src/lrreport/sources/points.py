@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from lrreport.errors import LrreportError
-from lrreport.sources.logs import Note, RunLog
+from lrreport.sources.logs import ROUNDING, Note, RunLog
 from lrreport.study.formats import count_nouns, list_words
 
 KEYS = ("run", "metric", "axis")
@@ -13,8 +13,8 @@ KEYS = ("run", "metric", "axis")
 def order_points(history: pd.DataFrame, duplicates: str) -> tuple[pd.DataFrame, list[Note]]:
     """Return the history sorted by run, metric, axis and point, with one value at each.
 
-    A point that is repeated with the same value is counted once; with another value it is an error unless `duplicates`
-    says which counts: "first", "last" (in the order written) or "mean".
+    A point that is repeated with the same value, but for rounding, is counted once; with another value it is an error
+    unless `duplicates` says which counts: "first", "last" (in the order written) or "mean".
     """
     if history.empty:
         return history, []
@@ -30,7 +30,7 @@ def order_points(history: pd.DataFrame, duplicates: str) -> tuple[pd.DataFrame, 
     starts = np.flatnonzero(~repeats)
     group = np.cumsum(~repeats) - 1
     first = values[starts][group]
-    differs = ~((values == first) | (np.isnan(values) & np.isnan(first)))
+    differs = ~np.isclose(values, first, rtol=ROUNDING, atol=0, equal_nan=True)
     conflicting = np.unique(group[differs])
     notes = []
     n_exact = int((repeats & ~np.isin(group, conflicting)).sum())
@@ -55,7 +55,7 @@ def _refuse(history: pd.DataFrame, index: int, count: int) -> LrreportError:
     row, other = history.iloc[index], history.iloc[index + 1]
     points = count_nouns(count, "such point")
     return LrreportError(
-        f"{row.run}: {row.metric} at {row.axis} {row['at']:g} is {row.value:.6g} and {other.value:.6g} ({points}); "
+        f"{row.run}: {row.metric} at {row.axis} {row['at']:g} is {row.value:.9g} and {other.value:.9g} ({points}); "
         'set import.duplicates to "last", "first" or "mean", or select files with `paths`'
     )
 

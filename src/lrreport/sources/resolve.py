@@ -165,8 +165,11 @@ def _guess_others(
 
 
 def _choose_column(group: list[MetricGuess]) -> MetricGuess | None:
-    """Return the column that says its split itself and is a value per epoch; None if that leaves several."""
-    ranks = {guess.raw: (not guess.explicit, slug(guess.raw).endswith("_step")) for guess in group}
+    """Return the column that says its split itself, is a value per epoch and is called so; None if that leaves several."""
+    ranks = {
+        guess.raw: (not guess.explicit, slug(guess.raw).endswith("_step"), slug(guess.raw) != guess.name)
+        for guess in group
+    }
     best = min(ranks.values())
     chosen = [guess for guess in group if ranks[guess.raw] == best]
     return chosen[0] if len(chosen) == 1 else None
@@ -187,7 +190,8 @@ def _judge_scale(
         return
     top = float(highest.max()) if len(highest) else 0.0
     if top <= 1 + 1e-9:
-        found.guessed.setdefault(metric.name, "guessed")
+        if not fixed:
+            found.guessed.setdefault(metric.name, "guessed")
         return
     remedy = f'set import.percent = ["{column}"] if they are percent, or [metrics.{metric.name}] scale = "number"'
     if fixed:

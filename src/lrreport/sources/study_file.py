@@ -1,33 +1,42 @@
 """The study file that an inspected folder suggests, with comments that say what was found and what was guessed."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lrreport.sources.cells import keys_of, list_settings
 from lrreport.sources.importing import Import
+from lrreport.study.decide import Decide, Published
 from lrreport.study.formats import format_setting
-from lrreport.study.metrics import Metric
+from lrreport.study.metrics import Metric, Quantity
+from lrreport.study.study import Study
 
 MOST_COMMENTS = 40  # notes and equal settings that are written out
 
 
-def write_study(imported: Import, folder: str = ".", title: str | None = None) -> str:
-    """Return the text of a study.toml whose table [import] reads the same runs; `folder` is relative to that file."""
+def write_study(imported: Import, folder: str = ".", study: Study | None = None) -> str:
+    """Return the text of a study.toml whose table [import] reads the same runs; `folder` is relative to that file.
+
+    It asks what `study` asks, from whose report the runs come; without one, what seems to be asked.
+    """
     factors = imported.grid.factors
-    question = title or f"How does the {factors[0].label} change the result?"
+    question = study.title if study else f"How does the {factors[0].label} change the result?"
+    by_whom = "Written by `lrreport export`" if study else "Written by `lrreport import` from what it found"
+    hint = "It reads the runs beside it:" if study else "Check what is marked as guessed, then run"
     lines = [
-        "# Written by `lrreport import` from what it found. Check what is marked as guessed, then run",
+        f"# {by_whom}. {hint}",
         "# `lrreport report` on this file.",
         f"title = {_toml(question)}",
+        *(f"{key} = {_toml(text)}" for key in ("author", "note") if (text := getattr(study, key, None))),
         *_write_seeds(imported),
         "",
         *_write_import(imported, folder),
         "",
         *_write_vary(imported),
         "",
-        *_write_decide(imported),
+        *_write_decide(imported, study.decide if study else None),
         *_write_metrics(imported),
+        *_write_published(study.published if study else None),
         "",
         *_write_comments(imported),
     ]
@@ -53,7 +62,7 @@ def _write_seeds(imported: Import) -> Iterator[str]:
 def _write_import(imported: Import, folder: str) -> Iterator[str]:
     spec = imported.spec
     yield "[import]"
-    yield f"from = {_toml(spec.source)}  # recognised by its files"
+    yield f"from = {_toml(spec.source)}  # what wrote the files"
     yield f"folder = {_toml(folder)}"
     yield f"paths = {_toml(spec.paths)}"
     if spec.name == "auto":
@@ -82,9 +91,12 @@ def _write_vary(imported: Import) -> Iterator[str]:
         yield f"{_key(factor.name)} = {_toml(factor.values)}  # from {_one_line(column)}"
 
 
-def _write_decide(imported: Import) -> Iterator[str]:
-    metric = choose_metric(list(imported.metrics.values()))
+def _write_decide(imported: Import, decide: Decide | None) -> Iterator[str]:
     yield "[decide]"
+    if decide is not None:
+        yield from _write_fields(decide.model_dump(exclude_none=True))
+        return
+    metric = choose_metric(list(imported.metrics.values()))
     remark = "" if metric.split == "validation" else f"; measured on {metric.split} data, so it is no untouched test"
     yield f"metric = {_toml(metric.name)}  # guessed; there are {', '.join(imported.metrics)}{remark}"
     if metric.margin is None:
@@ -102,11 +114,34 @@ def _write_metrics(imported: Import) -> Iterator[str]:
         yield f"scale = {_toml(metric.scale)}"
         if metric.unit or metric.better == "lower":
             yield f'unit = {_toml(metric.unit)}  # such as "nats"'
-        yield (
-            f"# chance = {_toml(metric.chance)}"
-            if metric.chance is not None
-            else "# chance = 0.1  # what guessing reaches"
-        )
+        if not guessed:
+            others = metric.model_dump(include=set(Quantity.model_fields), exclude_none=True)
+            yield from _write_fields({key: others[key] for key in others if key not in ("better", "scale", "unit")})
+        if metric.better == "higher" and (guessed or metric.chance is None):
+            yield f"# chance = {0.1 if metric.chance is None else metric.chance}  # what guessing reaches"
+
+
+def _write_published(published: Published | None) -> Iterator[str]:
+    if published is None:
+        return
+    yield from ("", "[published]", f"title = {_toml(published.title)}")
+    for result in published.result:
+        yield from ("", "[[published.result]]")
+        yield from _write_fields(result.level)
+        for name, value in result.values.items():
+            yield (
+                f"{_key(name)} = {value:.{result.digits[name]}f}"
+                if name in result.digits
+                else f"{_key(name)} = {value!r}"
+            )
+    for claim in published.claim:
+        yield from ("", "[[published.claim]]")
+        yield from _write_fields({key: value for key, value in claim.model_dump().items() if value})
+
+
+def _write_fields(fields: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in fields.items():
+        yield f"{_key(key)} = {_toml(value)}"
 
 
 def _write_comments(imported: Import) -> Iterator[str]:
@@ -133,6 +168,8 @@ def _one_line(text: str) -> str:
 def _toml(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{ {', '.join(f'{_key(key)} = {_toml(one)}' for key, one in value.items())} }}"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int | float):

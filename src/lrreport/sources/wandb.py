@@ -78,11 +78,11 @@ def _read_run(folder: Folder, place: str, path: str | None, spec: ImportSpec, no
     log.seconds = math.nan if seconds is None else seconds
     _add_history(log, run.history, spec, notes)
     _judge_end(log, run, whole if isinstance(whole, dict) else {}, notes)
-    if not run.history:
-        for name, value in flatten(run.summary).items():
-            number = parse_measurement(value)
-            if number is not None and not name.startswith("_"):
-                log.final[name] = number
+    logged = {name for row in run.history for name in flatten(row)}
+    for name, value in flatten(run.summary).items():  # what was never logged, such as the score on the test data
+        number = parse_measurement(value)
+        if number is not None and not name.startswith("_") and name not in logged:
+            log.final[name] = number
     return log
 
 

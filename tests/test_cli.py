@@ -3,6 +3,7 @@
 import os
 import random
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -72,16 +73,40 @@ def test_help_names_every_command() -> None:
     assert all(f" {name} " in text for name in ("report", "status", "plan", "data", "import", "export", "compare"))
 
 
-def test_help_and_status_import_nothing_heavy() -> None:
+HEAVY = {
+    "torch", "numpy", "pandas", "scipy", "statsmodels", "matplotlib", "tqdm", "papermill", "nbconvert", "distributed", "dask",
+}  # fmt: skip
+MOST_SECONDS = 3.0  # of CPU; about a sixth of it is used
+
+
+def call_lightly(*arguments: str) -> list[str]:
+    """Run a command in a process of its own; return the lines it prints, once it has imported nothing heavy."""
     code = (
-        "import sys; from lrreport.cli import main; main(['status', 'studies/quick.toml', '--outputs', '/nonexistent']);"
-        "print(sorted({'torch', 'pandas', 'scipy', 'matplotlib', 'papermill', 'nbconvert', 'distributed', 'dask'} & set(sys.modules)))"
+        "import sys, time; from lrreport.cli import main\n"
+        f"try: main({list(arguments)!r})\n"
+        "except SystemExit: pass\n"
+        f"print(sorted({HEAVY!r} & sys.modules.keys()), time.process_time() < {MOST_SECONDS})"
     )
-    printed = subprocess.check_output([sys.executable, "-c", code], text=True).splitlines()
+    lines = subprocess.check_output([sys.executable, "-c", code], text=True).splitlines()
+    assert lines.pop() == "[] True"
+    return lines
+
+
+def test_help_and_status_import_nothing_heavy() -> None:
+    assert call_lightly("--help")
+    printed = call_lightly("status", "studies/quick.toml", "--outputs", "/nonexistent")
     seeds = "missing (seeds 0, 1, 2, 3, 4)"
     assert [" ".join(line.split()) for line in printed] == [
-        f"learning rate 0.01 {seeds}", f"learning rate 0.001 {seeds}", f"learning rate 0.0001 {seeds}", "[]",
+        f"learning rate 0.01 {seeds}", f"learning rate 0.001 {seeds}", f"learning rate 0.0001 {seeds}",
     ]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_report_that_is_up_to_date_imports_nothing_heavy(repository: Path, tmp_path: Path) -> None:
+    shutil.copytree(repository / "outputs/reference", tmp_path / "runs")  # the runs of the default study
+    command = ("report", "--outputs", str(tmp_path))
+    first = subprocess.check_output([sys.executable, "-P", "-m", "lrreport.cli", *command], text=True)
+    assert call_lightly(*command) == first.splitlines()
 
 
 def test_output_that_the_terminal_cannot_show_is_written_plainly(tmp_path: Path) -> None:

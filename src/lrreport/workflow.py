@@ -125,6 +125,12 @@ class Workflow:
 
     def _check_before(self) -> None:
         """Raise LrreportError for what would fail later: published claims, the scheduler, data, functions of the user's."""
+        from lrreport.report import freshness
+
+        if (self.folder / freshness.SEAL).exists() and self.study.import_ is None:
+            runs = self.list_runs()
+            if all(self.store.has(run.identity) for run in runs) and self._read_answer(self.describe(runs)) is not None:
+                return  # all of this was checked when that report was made
         if self.study.published is not None and self.study.published.claim:
             from lrreport.inference.claims import check_published_claim
 
@@ -290,11 +296,7 @@ class Workflow:
         """Make the report unless it is up to date, print its answer and path, and return the exit status."""
         from lrreport.report import freshness
 
-        text = contents.to_text()
-        records = [self.folder / place.folder / RECORD for place in contents.runs]
-        records += [self.folder / place / RECORD for place in contents.range_tests.values()]
-        earlier, _ = list_looks(self.folder, self.study, contents.runs)  # the same look again is no other report
-        made_from = freshness.fingerprint(replace(contents, looks=earlier).to_text(), records)
+        text, made_from = contents.to_text(), self._fingerprint(contents)
         answer = freshness.read_answer(self.folder, made_from)
         if answer is None:
             freshness.break_seal(self.folder)  # what follows is a mixture until it ends
@@ -312,6 +314,24 @@ class Workflow:
             print(answer)
         print(self.folder / freshness.PAGE)
         return 1 if failures else 0
+
+    def _fingerprint(self, contents: Contents) -> str:
+        """Return the digest of all that a report on these contents is made from."""
+        from lrreport.report import freshness
+
+        records = [self.folder / place.folder / RECORD for place in contents.runs]
+        records += [self.folder / place / RECORD for place in contents.range_tests.values()]
+        earlier, _ = list_looks(self.folder, self.study, contents.runs)  # the same look again is no other report
+        return freshness.fingerprint(replace(contents, looks=earlier).to_text(), records)
+
+    def _read_answer(self, contents: Contents) -> str | None:
+        """Return the answer of the report on these contents if it is there and up to date, else None."""
+        from lrreport.report import freshness
+
+        try:
+            return freshness.read_answer(self.folder, self._fingerprint(contents))
+        except OSError:  # a record was removed meanwhile
+            return None
 
     def write_report(self, stopping: Event) -> None:
         """Write all files of the report in a folder beside the old ones; they then replace them one by one, the page last."""

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tqdm import tqdm
-
 from lrreport.record.record import PROGRESS
 
 if TYPE_CHECKING:
+    from tqdm import tqdm
+
     from lrreport.sweep.run import Run
 
 
@@ -32,6 +32,8 @@ class Progress:
 
     def start(self, runs: "Sequence[Run]") -> None:
         """Begin to count, from now on."""
+        from tqdm import tqdm
+
         self._unit = "epoch" if all(run.n_epochs for run in runs if run.level is not None) else "run"
         self._n_total, self._n_done, self._n_shown = sum(map(self._weigh, runs)), 0, 0
         self._started = self._last_line = time.monotonic()
@@ -81,6 +83,8 @@ class Progress:
     def print(self, line: str) -> None:
         """Print a line to stderr, above the bar if there is one."""
         if sys.stderr is not None:
+            from tqdm import tqdm
+
             with suppress(OSError, ValueError):  # stderr was closed
                 tqdm.write(line, file=sys.stderr)
                 sys.stderr.flush()

@@ -11,7 +11,7 @@ from lrreport.inference.claims.phrases import find_phrase
 from lrreport.inference.statistics import Estimate
 from lrreport.inference.words import quantify_levels
 from lrreport.study.decide import PublishedClaim
-from lrreport.study.factors import Factor, Level
+from lrreport.study.factors import Factor, Level, thaw
 from lrreport.study.formats import Quantity, capitalize, format_setting
 from lrreport.study.metrics import Metric
 
@@ -48,7 +48,8 @@ class Finding:
         """Return the finding as plain data; numbers that do not exist are null."""
         numbers = {key: getattr(self, key) for key in ("effect", "low", "high")}
         return {
-            **{key: value for key, value in vars(self).items() if key not in (*numbers, "evidence")},
+            **{key: value for key, value in vars(self).items() if key not in (*numbers, "evidence", "arguments")},
+            "arguments": {key: thaw(value) for key, value in self.arguments.items()},
             **{key: value if math.isfinite(value) else None for key, value in numbers.items()},
             "evidence": {key: quantity.to_json() for key, quantity in self.evidence.items()},
         }

@@ -199,3 +199,11 @@ def test_noise_alone_suggests_hardly_ever_a_rate() -> None:
     rates, rng = np.geomspace(1e-6, 10, 200), np.random.default_rng(2)
     found = [st.find_steepest_rate(rates, rng.normal(2.3, 0.2, 200)) for _ in range(200)]
     assert np.mean(np.isfinite(found)) <= 0.05
+
+
+def test_equal_values_have_no_spread_whatever_their_rounding() -> None:
+    values = np.full((11, 2), 0.79)
+    values[0, 0] = np.nan
+    up, down = (st.compare_levels(one, False, sign, 0.01) for one, sign in ((values, 1), (1 - values, -1)))
+    assert up.df[0, 1] == down.df[0, 1] == 19
+    assert up.error[0, 1] == down.error[0, 1] > 0

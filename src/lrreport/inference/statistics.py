@@ -11,6 +11,7 @@ from scipy import special
 
 ALPHA = 0.05
 MOST_PLANNED = 500  # seeds; a plan beyond says "more than 500"
+FLOAT_NOISE = 1e-14  # relative rounding of a mean of equal numbers
 FLOAT_STEP = 6e-8  # relative rounding of float32, in which many logs are written
 Array: TypeAlias = "np.ndarray[Any, Any]"
 Vector: TypeAlias = "Sequence[float] | Array | pd.Series"
@@ -110,7 +111,8 @@ def compare_levels(values: Array, paired: bool, sign: int = 1, resolution: float
     means = sign * filled.sum(axis=0) / np.maximum(n, 1)
     centred = np.where(there, sign * filled - means, 0.0)
     products = centred.T @ centred  # (k, k)
-    squares = np.diagonal(products)
+    noise = n * (FLOAT_NOISE * np.abs(filled).max(axis=0, initial=0.0)) ** 2
+    squares = np.where(np.diagonal(products) > noise, np.diagonal(products), 0.0)  # equal values have no spread
     freedom = np.maximum(n - 1, 1)
     of_mean = squares / freedom / np.maximum(n, 1)  # variance of each mean
     welch = of_mean[:, None] + of_mean[None, :]

@@ -104,15 +104,22 @@ def test_shares_agree_with_scipy(count: int, n: int) -> None:
     assert st.estimate_share(0, 0) == (0.0, 1.0)
 
 
-def test_crossed_intervals_by_hand() -> None:
-    scores = np.array([[1.0, 0.0, 1.0, 1.0], [1.0, 0.0, 0.0, 1.0], [1.0, 1.0, 0.0, 1.0]])
-    estimate = st.estimate_crossed(scores)
-    seeds, examples = scores.mean(axis=1), scores.mean(axis=0)
+@pytest.mark.parametrize("scores", [
+    [[1.0, 0.0, 1.0, 1.0], [1.0, 0.0, 0.0, 1.0], [1.0, 1.0, 0.0, 1.0]],
+    [[0.0, 1.0, 2.0, 3.5], [1.0, 2.5, 3.0, 4.0], [2.5, 3.0, 4.0, 5.0]],  # seeds and examples both differ
+])  # fmt: skip
+def test_crossed_intervals_by_hand(scores: list[list[float]]) -> None:
+    table = np.array(scores)
+    estimate = st.estimate_crossed(table)
+    seeds, examples = table.mean(axis=1), table.mean(axis=0)
     of_seeds, of_examples = 4 * seeds.var(ddof=1), 3 * examples.var(ddof=1)
-    rest = ((scores - seeds[:, None] - examples + scores.mean()) ** 2).sum() / 6
-    assert estimate.error**2 == pytest.approx(max(of_seeds + of_examples - rest, of_seeds, of_examples) / 12)
-    one = st.estimate_crossed(scores[:1])
-    assert one.error == pytest.approx(scores[0].std(ddof=1) / 2)
+    rest = ((table - seeds[:, None] - examples + table.mean()) ** 2).sum() / 6
+    total = max(of_seeds + of_examples - rest, of_seeds, of_examples)
+    assert estimate.error**2 == pytest.approx(total / 12)
+    df = max(2, total**2 / (of_seeds**2 / 2 + of_examples**2 / 3 + rest**2 / 6))
+    assert estimate.high - estimate.mean == pytest.approx(scipy_stats.t.ppf(0.975, df) * estimate.error)
+    alone = st.estimate_crossed(table[:1])
+    assert alone.error == pytest.approx(table[0].std(ddof=1) / 2)
 
 
 def test_crossed_intervals_cover_both_samples() -> None:

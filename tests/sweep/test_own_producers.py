@@ -197,6 +197,32 @@ def test_logs_that_a_command_writes_itself_are_read(tmp_path: Path) -> None:
     )
 
 
+def test_names_of_the_trainer_need_no_declaration(tmp_path: Path) -> None:
+    """eval_accuracy is val_accuracy, and loss beside eval_loss is that of training; what else decides is asked for."""
+    log = 'log = { from = "trainer_state", path = "out/{learning_rate}-{seed}" }'
+    file = write_study(tmp_path / "my", f'command = "python trainer.py {{learning_rate}} {{seed}}"\n{log}')
+    (tmp_path / "my/trainer.py").write_text(
+        "import json, pathlib, sys\n"
+        "rate, seed = map(float, sys.argv[1:])\n"
+        "rows = [{'epoch': e, 'step': e * 9, 'loss': 1 / e + rate, 'learning_rate': rate / e} for e in (1, 2)]\n"
+        "rows += [{'epoch': e, 'step': e * 9, 'eval_accuracy': 0.5 + rate, 'eval_loss': 1 / e} for e in (1, 2)]\n"
+        "state = {'log_history': sorted(rows, key=lambda row: row['epoch']), 'epoch': 2, 'global_step': 18, 'max_steps': 18}\n"
+        "folder = pathlib.Path(f'out/{sys.argv[1]}-{sys.argv[2]}')\n"
+        "folder.mkdir(parents=True, exist_ok=True)\n"
+        "(folder / 'trainer_state.json').write_text(json.dumps(state))\n"
+    )
+    runs, store, failures = make(file)
+    assert failures == {}
+    record = load_record(store.folder(runs[0].identity))
+    assert record.final == {"train_loss": 0.5 + 0.1, "val_accuracy": 0.6, "val_loss": 0.5}
+    shutil.rmtree(store.root)
+    file.write_text(file.read_text() + '[decide]\nmetric = "val_f1"\n')
+    assert set(make(file)[2].values()) == {
+        "its own logs have loss, eval_accuracy, eval_loss but not val_f1, which the study decides on; "
+        'add [metrics.val_f1] with from = "COLUMN", or change [decide]'
+    }
+
+
 def refuse(file: Path) -> str:
     with pytest.raises(LrreportError) as error:
         plan_runs(load_study(file))

@@ -3,7 +3,8 @@
 import importlib
 import json
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,9 @@ class LogPlace:
         folder = Folder(self.path)
         folder.paths = [path for path in folder.paths if folder.root / path in {file.resolve() for file in changed}]
         logs, _ = importlib.import_module(f"lrreport.sources.{self.source}").read(folder, spec)
-        columns = _map_columns(expected)
+        columns = _map_columns(
+            expected, [*(p.metric for log in logs for p in log.points), *(m for log in logs for m in log.final)]
+        )
         measured = [log for log in logs if {points.metric for points in log.points} | set(log.final) & columns.keys()]
         if len(measured) != 1:
             raise FailedError(f"its own logs in {self.path} hold {len(measured)} runs; give each run a path of its own")
@@ -87,10 +90,30 @@ class LogPlace:
         save_record(workspace / run.key, make_record(logged, run, expected, find_facts()), {})
 
 
-def _map_columns(expected: Expected) -> dict[str, str]:
-    """Return the metric that each column of the logs is: its own name, or what the study's `from` says."""
-    columns = {name: name for name in expected.metrics}
-    return columns | {column: name for name, metric in expected.metrics.items() for column in metric.columns}
+def _map_columns(expected: Expected, columns: Iterable[str]) -> dict[str, str]:
+    """Return the metric that each column of the logs is: as the study's `from` says, its own name, else what that means.
+
+    "eval_accuracy" is val_accuracy; a metric that several columns may be is taken from none of them. Raises FailedError
+    where none is the metric that decides.
+    """
+    names = list(dict.fromkeys(columns))
+    from lrreport.sources.guess import guess_metric
+
+    mapped = {name: name for name in expected.metrics}
+    mapped |= {column: name for name, metric in expected.metrics.items() for column in metric.columns}
+    known = {mapped[name] for name in names if name in mapped}
+    guesses = {name: guess_metric(name, [other for other in names if other != name]) for name in names}
+    meant = Counter(guess.name for guess in guesses.values() if guess is not None)
+    for name, guess in guesses.items():
+        if guess is not None and guess.name in expected.metrics and guess.name not in known and meant[guess.name] == 1:
+            mapped.setdefault(name, guess.name)
+    found = {mapped[name] for name in names if name in mapped}
+    if missing := [name for name in expected.needed if name not in found]:
+        raise FailedError(
+            f"its own logs have {', '.join(names[:8]) or 'no numbers'} but not {missing[0]}, which the study decides on; "
+            f'add [metrics.{missing[0]}] with from = "COLUMN", or change [decide]'
+        )
+    return mapped
 
 
 def _read_log(log: Any, columns: Mapping[str, str], percent: tuple[str, ...]) -> LoggedRun:

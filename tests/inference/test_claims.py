@@ -1,5 +1,6 @@
 """Each claim in each verdict that it can have, and the sentences a reader gets."""
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -442,3 +443,25 @@ def test_looks_are_taken_into_account(tell: Tell) -> None:
     assert found.decision.table.dropped.tolist() == [0, 0, 1]
     assert tell(found, "best", level=2, metric="val_accuracy").verdict == "contradicted"
     assert ask("choice", found).verdict == "supported"
+
+
+def test_rises_of_few_seeds_have_no_interval(make: Any, tell: Tell) -> None:
+    """Zeros crowd the mean rise: with one or two seeds that rise, t intervals miss it in a third of real studies."""
+    smooth, rising = [2.3, 1.0, 0.9, 0.8], [2.3, 1.0, 1.004, 0.8]
+    losses = {0.1: [rising, *[smooth] * 4], 0.01: [smooth] * 5, 0.001: [rising] * 3 + [smooth] * 2}
+    losses[0.001][0] = [2.3, 1.0, 1.01, 0.8]
+    found = make({rate: [0.80, 0.81, 0.80, 0.82, 0.81] for rate in losses}, curves={"val_loss": losses})
+    few, never, some = (tell(found, "trains_stably", level=i) for i in range(3))
+    assert [one.verdict for one in (few, never, some)] == ["supported"] * 3
+    assert [math.isnan(one.low) for one in (few, never, some)] == [True, True, False]
+    assert few.evidence["n_rising"].value == 1
+    assert "in 1 of them" in few.sentence
+    assert "95 %" not in few.sentence
+    pair = tell(found, "more_stable", level=0, than=1)
+    assert (pair.verdict, math.isnan(pair.low)) == ("undecided", True)
+    assert "at all in 1 of 5 seeds" in pair.sentence
+    assert not math.isnan(tell(found, "more_stable", level=2, than=0).low)
+    rough = [2.3, 1.0, 1.9, 0.8]
+    unclear = make({0.1: [0.80, 0.81, 0.80]}, curves={"val_loss": {0.1: [rough, [*rough[:2], 0.9, 0.8], smooth]}})
+    finding = tell(unclear, "trains_stably", level=0)
+    assert (finding.verdict, math.isnan(finding.low)) == ("undecided", True)

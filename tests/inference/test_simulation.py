@@ -84,7 +84,7 @@ SITUATIONS = {
     "11 equal rates": Situation([0.0] * 11),
     "like the default study": Situation([0.0, -0.01, -1.92], 0.36),
     "11 rates, wide": Situation([-0.15 * abs(i - 6) ** 2 for i in range(11)]),
-    "a noisy leader, 5 rates": Situation([0.0, -0.4, -0.9, -1.5, -3.0], [3.0, 0.05, 0.05, 0.05, 0.05]),
+    "a noisy leader, 5 rates": Situation([0.0, -0.4, -0.7, -1.0, -1.3], [1.9, SD, SD, SD, SD]),
 }
 # situation, n: wrong and decided at once; wrong, decided and runs with looks at n, 2n, 4n (per cent and runs). Where levels are
 # equal the figures are those of the rules' first simulation; the other situations are like it in kind and have our own.

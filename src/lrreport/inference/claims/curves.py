@@ -7,7 +7,7 @@ import pandas as pd
 
 from lrreport.inference.assessment import Assessment
 from lrreport.inference.claims.claim import OPPOSITE, Result, Untestable, Verdict, add_claim
-from lrreport.inference.claims.pairs import name_step, require_rises, require_seeds
+from lrreport.inference.claims.pairs import FEWEST_RISING, RISING, name_step, require_rises, require_seeds
 from lrreport.inference.measurements import name_position
 from lrreport.inference.statistics import Estimate, estimate_mean, fit_slopes
 from lrreport.inference.words import count, write_difference, write_share, write_value
@@ -97,7 +97,8 @@ def learns(assessment: Assessment, level: int) -> Result:
 @add_claim(
     "trains_stably", "level",
     rule="The mean rise of the loss from one evaluation to the next (a fall counts as 0). Supported if no seed failed and the "
-    f"interval lies below the margin of the loss; contradicted if a seed failed or the interval above. {FAMILY.format(more='')}",
+    f"interval lies below the margin of the loss; contradicted if a seed failed or the interval above. {RISING} "
+    f"{FAMILY.format(more='')}",
     source=T_TEST,
 )  # fmt: skip
 def trains_stably(assessment: Assessment, level: int) -> Result:
@@ -126,16 +127,20 @@ def trains_stably(assessment: Assessment, level: int) -> Result:
         "supported" if estimate.high < margin else "contradicted" if estimate.low > margin else "undecided"
     )
     case = {"supported": "stable", "contradicted": "rough"}.get(verdict, "unclear")
-    if not own.any():
-        case = "never"
+    n_rising = int((own > 0).sum())
+    few = n_rising < min(FEWEST_RISING, len(own))
+    if few:
+        case = f"few {case}" if n_rising else "never"
     evidence |= {
+        "n_rising": count(n_rising),
         "rise": write_difference(loss, estimate.mean),
         "low": write_difference(loss, max(0.0, estimate.low), (0.0, margin), unit=False),
         "high": write_difference(loss, estimate.high, (0.0, margin)),
         "margin": write_difference(loss, margin),
     }
     names |= {"loss": loss.label, "step": name_step(assessment)}
-    return Result(case, verdict, estimate, loss.difference_unit, estimate.n, "seeds", evidence, names)
+    shown = None if few else estimate
+    return Result(case, verdict, shown, loss.difference_unit, estimate.n, "seeds", evidence, names)
 
 
 def _judge_slope(assessment: Assessment, level: int, improving: bool) -> Result:

@@ -45,6 +45,7 @@ STATES: dict[str, tuple[Callable[[], Measurements], str, str]] = {  # name -> st
     "many equal": (lambda: make_measurements({10.0**-i: around(0.85 + i / 1e5, SMALL) for i in range(5)}), "Choose 0.0001 for now; 4 others are practically as good", "range"),
     "preferred": (lambda: make_measurements({1.0: around(0.7, SMALL), 0.1: around(0.85, SMALL), 0.01: around(0.8501, SMALL), 0.001: around(0.7, SMALL)}, prefer="highest"), "Choose 0.1; 0.01 is practically as good", "none"),
     "good enough": (lambda: make_measurements({0.1: around(0.85), 0.01: around(0.8499, K)}), "Choose 0.1 for now; 0.01 is practically as good; higher rates may be better", "range"),
+    "good enough with a rival": (lambda: make_measurements({1.0: around(0.7), 0.1: around(0.85), 0.01: around(0.8475, K), 0.001: around(0.7)}), "Choose 0.1: 0.01 may be better, by less than 0.50 points", "none"),
     "failed seed": (lambda: make_measurements({1.0: around(0.7), 0.1: [0.9, 0.901, 0.899, 0.9, None], 0.01: around(0.8)}), "Choose 0.1: 0.01, the next, is 9.98 points worse; 1 of 5 runs failed", "none"),
     "failed level": (lambda: make_measurements({1.0: [None] * 5, 0.1: around(0.9), 0.01: around(0.8)}), "Choose 0.1: 0.01 is 10.00 points worse", "none"),
     "only one left": (lambda: make_measurements({1.0: [None] * 5, 0.1: around(0.9)}), "Choose 0.1 for now: every other rate failed; lower rates may be better", "range"),

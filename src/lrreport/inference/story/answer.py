@@ -55,7 +55,12 @@ def _write_choice(assessment: Assessment) -> Paragraph:
         evidence |= quantify_few(measurements, "equal", decision.equal)
         verb = "is" if len(decision.equal) == 1 else "are"
         parts.append(f"{name_few(assessment, decision.equal)} {verb} practically as good")
-    if gap is not None and (len(behind) == 1 or not decision.equal):
+    rivals = [i for i in decision.candidates if i not in (level, *decision.equal)]
+    if rivals and decision.margin is not None:
+        evidence |= quantify_few(measurements, "rival", rivals)
+        evidence["margin"] = write_difference(measurements.metric, decision.margin, ())
+        parts.append(f"{name_few(assessment, rivals)} may be better, by less than {evidence['margin']}")
+    elif gap is not None and (len(behind) == 1 or not decision.equal):
         evidence |= {
             "gap": write_difference(measurements.metric, gap, ()),
             **quantify_levels(measurements, {"behind": behind[0]}),

@@ -65,6 +65,7 @@ STATES: dict[str, tuple[Callable[[], Measurements], str, str]] = {  # name -> st
     "two factors": (lambda: make_measurements({(rate, size): around(0.8 + 0.05 * (rate == 0.1) + 0.02 * (size == 64), K) for rate in (1.0, 0.1, 0.01) for size in (32, 64, 128)}, factors=("learning_rate", "batch_size")), "Choose 0.1 with batch size 64: ", "none"),
     "few seeds of most": (lambda: make_measurements({1.0: around(0.85), 0.1: [0.84], 0.01: [0.5], 0.001: [0.83]}, chance=None), "Too few seeds to judge 3 of 4 rates; use 1.0 for now", "seeds"),
     "few seeds of one": (lambda: make_measurements({1.0: around(0.7), 0.1: around(0.80, WIDE), 0.01: around(0.8, K), 0.001: [0.7, 0.75, None, None, None]}), "Undecided between 0.1, 0.01 and 0.001; use 0.1 for now", "seeds"),
+    "only reproduces": (lambda: make_measurements({0.1: around(0.85), 0.01: around(0.8, K)}, metric="test_accuracy", prefer="none"), "The study only reproduces: nothing is chosen", "none"),
     "test decides": (lambda: make_measurements({1.0: around(0.7), 0.1: around(0.85), 0.01: around(0.8, K)}, metric="test_accuracy"), "Choose 0.1: ", "none"),
     "second look": (lambda: inside(looks=(Look(number=1, n_seeds={0: 3, 1: 3, 2: 3}, alpha=0.025, dropped=(2,)),)), "Choose 0.1: ", "none"),
 }  # fmt: skip
@@ -80,6 +81,12 @@ def test_each_state_of_the_first_screen(name: str, sentences: Any) -> None:
     assert len(story.tradeoffs.text.split()) <= 110
     sentences.check(f"story, {name}", f"{' · '.join(story.kicker)} | {story.answer.text} | {story.tradeoffs.text} | "
                     f"{story.next_step.title}: {story.next_step.text}")  # fmt: skip
+
+
+def test_a_study_that_only_reproduces_compares_nothing_by_test() -> None:
+    text = "The comparison uses test values"
+    assert text in tell(STATES["test decides"][0]()).tradeoffs.text
+    assert text not in tell(STATES["only reproduces"][0]()).tradeoffs.text
 
 
 def test_next_steps_carry_their_values() -> None:

@@ -253,7 +253,8 @@ def _write_test(assessment: Assessment, findings: Sequence[Finding]) -> Paragrap
     measurements, level = assessment.measurements, _shown(assessment)
     test = measurements.find_counterpart("test")
     if measurements.metric.split == "test":
-        return Paragraph("The choice uses test values, so no independent score is left.")
+        compares = len(assessment.compared) > 1 and assessment.decision.reason != "no choice"
+        return Paragraph("The comparison uses test values, so no independent score is left." if compares else "")
     if test is None or not assessment.scores[test.name][level].notna().any():
         return Paragraph("")
     estimate, covers = assessment.estimate_score(level, test.name, max(1, len(assessment.compared)))

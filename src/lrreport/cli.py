@@ -85,6 +85,9 @@ def make_parser() -> "argparse.ArgumentParser":
     importing.add_argument("--from", dest="source", metavar="SOURCE", help="table, tensorboard, wandb, mlflow, lightning or "
                            "trainer_state (default: whichever is found)")  # fmt: skip
     importing.add_argument("--name", help="name of the study (default: the folder's)")
+    importing.add_argument("--set", dest="assignments", action="append", default=[], metavar="KEY=VALUE",
+                           help="a key of the study that is written, in place of what would be guessed, such as "
+                           "import.duplicates=last, vary=learning_rate or metrics.val_score.better=higher")  # fmt: skip
     exporting = commands.add_parser(
         "export", help="write the runs of a report as two CSV files, runs.csv and history.csv"
     )
@@ -337,7 +340,7 @@ def run_command(parsed: "argparse.Namespace") -> int:
     if parsed.command == "import":
         from lrreport.imports import write_import
 
-        return write_import(Path(parsed.folder), parsed.source, parsed.name)
+        return write_import(Path(parsed.folder), parsed.source, parsed.name, parsed.assignments)
     if parsed.command == "compare":
         from lrreport.compare import compare_reports
 

@@ -4,8 +4,9 @@ import json
 import math
 import os
 import re
+import shlex
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ from lrreport.record.files import replace_file
 from lrreport.record.provenance import Identity, digest_text
 from lrreport.record.record import RunRecord, Series, load_record, save_record
 from lrreport.sources import Import, ImportSpec, inspect, print_grid, read_import, write_study
+from lrreport.sources.assignments import parse_assignments
 from lrreport.sources.folder import Folder
+from lrreport.sources.refusal import RefusalError
 from lrreport.study.factors import thaw
 from lrreport.study.metrics import Metric
 from lrreport.study.parsing import parse_settings
@@ -29,17 +32,18 @@ from lrreport.sweep.worker import describe_os_error
 FOLDER, NOTED = "imported", "import.json"
 
 
-def write_import(folder: Path, source: str | None, name: str | None) -> int:
+def write_import(folder: Path, source: str | None, name: str | None, assignments: Sequence[str] = ()) -> int:
     """Write a commented study of the logs in `folder` into the working folder; print its path and the grid found.
 
-    Raises LrreportError, in one line, for what cannot be read or would mislead, and rather than replace a file.
+    `assignments` such as "import.duplicates=last" are what it says of keys that would be guessed otherwise. Raises
+    LrreportError, in one line, for what cannot be read or would mislead, and rather than replace a file.
     """
     folder = folder.expanduser()
     if not folder.exists():
         raise LrreportError(f"{folder}: no such file or folder; name the one that holds the logs")
-    paths: tuple[str, ...] = ("**",)
+    options = parse_assignments(assignments)
     if folder.is_file():
-        folder, paths = folder.parent, (folder.name,)
+        options, folder = {"paths": folder.name, **options}, folder.parent
     name = (name or folder.resolve().name).removesuffix(".toml")
     name = re.sub(r"[^A-Za-z0-9._+-]+", "-", name).strip("-._+")[:60] or "imported"
     name = "imported" if name == "study" else name
@@ -47,7 +51,11 @@ def write_import(folder: Path, source: str | None, name: str | None) -> int:
     target = Path.cwd() / f"{name}.toml"
     if target.exists():
         raise LrreportError(f"{target}: is there already; choose another name with --name, or remove it")
-    imported = inspect(folder, source, paths=paths)
+    source = options.pop("from", source)
+    try:
+        imported = inspect(folder, source, **options)
+    except RefusalError as err:
+        raise LrreportError(f"{err} (such as --set {shlex.quote(err.setting)})") from err
     text = write_study(imported, os.path.relpath(folder.resolve(), target.parent))
     try:
         replace_file(target, text.encode())
@@ -90,7 +98,7 @@ def import_runs(study: Study, folder: Path) -> Contents:
 def _fingerprint(study: Study, spec: ImportSpec) -> str:
     """Return the digest of the study, and of names, sizes and times of the files that its import selects."""
     assert study.folder is not None
-    files = Folder(study.folder / spec.folder).select(spec.paths)
+    files = Folder(study.folder / spec.folder).select(spec.paths, spec.exclude)
     stats = [(path, (files.root / path).stat()) for path in sorted(files.paths)]
     seen = [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats]
     return digest_text(json.dumps([__version__, study.digest(), study.seeds.model_dump(), seen]))

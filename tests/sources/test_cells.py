@@ -94,7 +94,7 @@ def test_levels_that_the_study_does_not_list_are_left_out(tmp_path: Path) -> Non
         read_import(ImportSpec(source="table", settings={"learning_rate": "rate"}), tmp_path)
     with pytest.raises(LrreportError, match="import.seed: no run has a setting s; they have lr, seed"):
         read_import(ImportSpec(source="table", seed="s"), tmp_path)
-    with pytest.raises(LrreportError, match="holds no files of the source wandb; check import.from and `paths`"):
+    with pytest.raises(LrreportError, match="holds no files of the source wandb; check import.from and import.paths"):
         read_import(ImportSpec(source="wandb"), tmp_path)
 
 

@@ -121,7 +121,8 @@ def test_json_files_cut_or_nested(tmp_path: Path) -> None:
     assert len(inspect(tmp_path).history) == 6
     (tmp_path / "0.1.json").write_text(text[:30])
     with pytest.raises(
-        LrreportError, match=r"^0\.1\.json: not valid JSON \(.*\), perhaps cut off; copy it again or exclude it$"
+        LrreportError,
+        match=r"^0\.1\.json: not valid JSON \(.*\), perhaps cut off; copy it again, or exclude the file with import.exclude$",
     ):
         inspect(tmp_path)
     (tmp_path / "0.1.json").write_text("[" * 100_000)
@@ -142,9 +143,9 @@ def test_links_out_of_the_folder_are_not_followed(tmp_path: Path, write_table: W
     imported = inspect(folder)
     assert [file.path for file in imported.files] == ["runs.csv"]
     assert ("symbolic links, which are not followed", 2) in [(note.text, note.count) for note in imported.notes]
-    with pytest.raises(LrreportError, match="paths: ../elsewhere leads out of the folder; name paths below it"):
+    with pytest.raises(LrreportError, match="import.paths: ../elsewhere leads out of the folder; name paths below it"):
         inspect(folder, paths=["../elsewhere"])
-    with pytest.raises(LrreportError, match=r"paths: no file fits \*\.tsv; there are runs.csv"):
+    with pytest.raises(LrreportError, match=r"import.paths: no file fits \*\.tsv; there are runs.csv"):
         inspect(folder, paths=["*.tsv"])
     with pytest.raises(LrreportError, match="nowhere: no such file or folder"):
         inspect(tmp_path / "nowhere")

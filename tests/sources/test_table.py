@@ -427,7 +427,7 @@ def test_a_metric_of_unknown_direction_has_to_be_declared(tmp_path: Path, read: 
         LrreportError, match=re.escape("no metric whose direction is known; declare one as [metrics.val_NAME]")
     ):
         inspect(tmp_path)
-    with pytest.raises(LrreportError, match=re.escape('metrics.val_wibble: say better = "higher" or "lower"')):
+    with pytest.raises(LrreportError, match=re.escape('metrics.val_wibble: set better to "higher" or "lower"')):
         read(metrics={"val_wibble": MetricDeclaration(**{"from": "wibble"})})
     imported = read(metrics={"val_wibble": MetricDeclaration(**{"from": "wibble", "better": "lower", "unit": "km"})})
     assert imported.metrics["val_wibble"].format(0.5) == "0.5000 km"
@@ -437,7 +437,7 @@ def test_a_metric_of_unknown_direction_has_to_be_declared(tmp_path: Path, read: 
     ("content", "message"),
     [
         ("", "runs.csv: no header line, perhaps cut off"),
-        ("lr,seed,epoch,val_acc\n0.1,0,1,0.5\n0.01,0\n0.01,1,1,0.7\n", "runs.csv, line 3: has 2 of 4 fields; correct it or exclude"),
+        ("lr,seed,epoch,val_acc\n0.1,0,1,0.5\n0.01,0\n0.01,1,1,0.7\n", "runs.csv, line 3: has 2 of 4 fields; correct it, or exclude the file"),
         ("lr,lr,val_acc\n1,2,3\n", "runs.csv: two columns are called lr; rename one"),
         ("lr,seed,epoch,val_acc\n0.1,0,1,0.5\n0.1,0,2,0.5,9,9\n", "runs.csv: not a table"),
         ("lr,seed,epoch,val_acc\n0.1,0,1,0.5\n0.01,0,,0.6\n0.01,0,2,0.7\n", "1 values of val_acc have no epoch; fill it in"),

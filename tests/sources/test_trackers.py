@@ -95,7 +95,7 @@ def test_event_files_cut_anywhere(tmp_path: Path, encode_events: Events) -> None
     file.write_bytes(damaged)
     with pytest.raises(
         LrreportError,
-        match=r"events.out.tfevents.1: damaged at byte [\d,]+ of [\d,]+ \(checksum\); copy the file again",
+        match=r"events.out.tfevents.1: damaged at byte [\d,]+ of [\d,]+ \(checksum\); copy it again, or exclude the file with import.exclude",
     ):
         SOURCES["tensorboard"].read(Folder(tmp_path), ImportSpec(source="tensorboard"))
 
@@ -257,7 +257,9 @@ def test_a_chart_of_wandb_reads_unless_it_is_grouped(data: Path, tmp_path: Path)
     (tmp_path / "chart.csv").write_text("\n".join([*lines[:5], ",".join(fields), *lines[6:]]) + "\n")
     with pytest.raises(
         LrreportError,
-        match=re.escape("chart.csv: colu - train/loss is the mean of a group (MIN differs from it); export"),
+        match=re.escape(
+            "chart.csv: colu - train/loss is the mean of a group (MIN differs from it), and single runs are needed; export"
+        ),
     ):
         inspect(tmp_path)
 

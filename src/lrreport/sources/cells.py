@@ -1,5 +1,6 @@
 """Which settings vary, which of them can be factors, and which would confound a comparison."""
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -9,6 +10,7 @@ import pandas as pd
 from lrreport.errors import LrreportError
 from lrreport.sources.guess import LABELS, name_setting, names_run, slug
 from lrreport.sources.logs import Note
+from lrreport.sources.refusal import RefusalError
 from lrreport.study.formats import format_setting, list_words
 
 MOST_LEVELS = 200
@@ -83,9 +85,10 @@ def choose_factors(runs: pd.DataFrame, ignore: Sequence[str], place: str) -> tup
             f"{place}: holds one run ({runs['run'].iloc[0]}), and a comparison needs two levels of a setting"
         )
     if not varying:
-        raise LrreportError(
+        raise RefusalError(
             f"{place}: no setting that is known varies between the {len(runs)} runs; say in import.name which settings their "
-            'names hold, such as name = "lr{learning_rate}_s{seed}", or write them into hparams.json beside each log'
+            'names hold, such as "lr{learning_rate}_s{seed}", or write them into hparams.json beside each log',
+            "import.name=lr{learning_rate}_s{seed}",
         )
     for name in [name for name in varying if name_setting(name) is None]:
         others = [other for other in varying if name_setting(other) is not None and not is_label(other)]
@@ -109,9 +112,10 @@ def choose_factors(runs: pd.DataFrame, ignore: Sequence[str], place: str) -> tup
             None,
         )
         if pair is None:
-            raise LrreportError(
+            raise RefusalError(
                 f"{place}: {len(factors)} settings vary ({list_words(factors[:8])}), and a report compares one or two; select "
-                "runs with `paths` or import.drop, or name settings that may differ in import.ignore"
+                "runs with import.paths or import.drop, or name settings that may differ in import.ignore",
+                f"import.ignore={json.dumps(factors[2:], ensure_ascii=False)}",
             )
         drop([name for name in factors if name not in pair], f"goes with {list_words(pair)}")
         factors = pair
@@ -167,22 +171,29 @@ def check_cells(runs: pd.DataFrame, factors: Sequence[str], ignore: Sequence[str
         shown = [name for name in inside if keys_of(runs[rows], name).nunique() > 1]
         words = list_words([_count_values(runs[rows], name) for name in shown[:8]])
         at = list_words([f"{name} {_show(runs[rows], name)}" for name in factors])
-        remedy = f"vary = {shown[0]}, select runs with import.drop, or list it in import.ignore"
-        raise LrreportError(f"{place}: at {at} other settings vary: {words}; {remedy}")
+        which = "it" if len(shown) == 1 else "them"
+        raise RefusalError(
+            f"{place}: at {at} other settings vary: {words}; vary {shown[0]} too, select runs with import.drop, or list "
+            f"{which} in import.ignore",
+            f"vary={json.dumps([*factors, shown[0]], ensure_ascii=False)}"
+            if len(factors) == 1
+            else f"import.ignore={json.dumps(shown, ensure_ascii=False)}",
+        )
     together = [name for name in others if not any(is_label(factor) for factor in factors)]
     if together:
         raise _refuse_confounded(runs, factors, together, place)
     return [Note("remark", f"{name} goes with {list_words(list(factors))}") for name in others]
 
 
-def _refuse_confounded(runs: pd.DataFrame, factors: Sequence[str], others: Sequence[str], place: str) -> LrreportError:
+def _refuse_confounded(runs: pd.DataFrame, factors: Sequence[str], others: Sequence[str], place: str) -> RefusalError:
     """Return the error for settings that change together with the factors, with their values."""
     pairs = runs.drop_duplicates([f"setting.{name}" for name in factors])
     shown = ", ".join(f"{_value(row, factors)}: {_value(row, others[:1])}" for _, row in pairs.head(4).iterrows())
     verb, them = ("changes", "it") if len(others) == 1 else ("change", "them")
-    return LrreportError(
+    return RefusalError(
         f"{place}: {list_words(list(others))} {verb} together with {list_words(list(factors))} ({shown}), so their effects "
-        f"cannot be told apart; list {them} in import.ignore if that is meant"
+        f"cannot be told apart; list {them} in import.ignore if that is meant",
+        f"import.ignore={json.dumps(list(others), ensure_ascii=False)}",
     )
 
 

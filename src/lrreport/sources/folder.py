@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from lrreport.errors import LrreportError
 from lrreport.sources.logs import SourceFile
+from lrreport.sources.refusal import refuse_file
 
 DEEPEST = 12  # folders below the root
 MOST_FILES = 200_000
@@ -32,7 +33,7 @@ class Folder:
             self.root = root.resolve(strict=True)
         except (OSError, RuntimeError) as err:
             raise LrreportError(f"{root.name or root}: no such file or folder; name the folder of the logs") from err
-        self.n_links = 0
+        self.n_links = self.n_excluded = 0
         self.files: dict[str, SourceFile] = {}
         if self.root.is_file():
             self.paths = [self.root.name]
@@ -56,17 +57,34 @@ class Folder:
                 )
         return paths
 
-    def select(self, patterns: Sequence[str]) -> "Folder":
-        """Keep the paths that fit one of the patterns, in which ** is any path and * any name, and return self."""
+    def select(self, patterns: Sequence[str], exclude: Sequence[str] = ()) -> "Folder":
+        """Keep the paths that fit one of the patterns and none of `exclude`, and return self.
+
+        In a pattern ** is any path and * any name; it also fits a path without the hosts that TensorBoard writes in it.
+        """
+        self.paths = self._match(patterns, "paths")
+        if exclude:
+            excluded = set(self._match(exclude, "exclude"))
+            self.paths = [path for path in self.paths if path not in excluded]
+            self.n_excluded += len(excluded)
+            if not self.paths:
+                raise LrreportError("import.exclude: leaves no file; exclude fewer")
+        return self
+
+    def _match(self, patterns: Sequence[str], key: str) -> list[str]:
+        """Return the paths that fit one of the patterns, each of which must fit some path."""
         for pattern in patterns:
             if pattern.startswith("/") or ".." in PurePosixPath(pattern).parts:
-                raise LrreportError(f"paths: {pattern} leads out of the folder; name paths below it")
-        expressions = [_translate(pattern) for pattern in patterns]
-        for pattern, expression in zip(patterns, expressions, strict=True):
-            if not any(expression.fullmatch(path) for path in self.paths):
-                raise LrreportError(f"paths: no file fits {pattern}; there are {self._sample()}")
-        self.paths = [path for path in self.paths if any(e.fullmatch(path) for e in expressions)]
-        return self
+                raise LrreportError(f"import.{key}: {pattern} leads out of the folder; name paths below it")
+        texts = {path: (path, hide_host(path)) for path in self.paths}
+        matched: set[str] = set()
+        for pattern in patterns:
+            expression = _translate(pattern)
+            fitting = {path for path in self.paths if any(map(expression.fullmatch, texts[path]))}
+            if not fitting:
+                raise LrreportError(f"import.{key}: no file fits {pattern}; there are {self._sample()}")
+            matched |= fitting
+        return [path for path in self.paths if path in matched]
 
     def _sample(self) -> str:
         return ", ".join(map(hide_host, self.paths[:3])) + (" ..." if len(self.paths) > 3 else "") or "no files"
@@ -75,11 +93,9 @@ class Folder:
         """Return where a file is, after checking that it is a regular file of this folder and not too large."""
         file = self.root / path
         if file.is_symlink() or not file.is_file() or not file.resolve().is_relative_to(self.root):
-            raise LrreportError(f"{hide_host(path)}: not a regular file of this folder; copy it there")
+            raise refuse_file(hide_host(path), "not a regular file of this folder", "copy it there")
         if file.stat().st_size > LARGEST_FILE:
-            raise LrreportError(
-                f"{hide_host(path)}: larger than {LARGEST_FILE / 1e9:.0f} GB; split it or select others with `paths`"
-            )
+            raise refuse_file(hide_host(path), f"larger than {LARGEST_FILE / 1e9:.0f} GB", "split it")
         return file
 
     def read(self, path: str) -> bytes:
@@ -88,7 +104,7 @@ class Folder:
         try:
             content = file.read_bytes()
         except OSError as err:
-            raise LrreportError(f"{hide_host(path)}: cannot be read ({err.strerror}); check its permissions") from err
+            raise refuse_file(hide_host(path), f"cannot be read ({err.strerror})", "check its permissions") from err
         self.files[path] = SourceFile(hide_host(path), len(content), hashlib.sha256(content).hexdigest())
         return content
 

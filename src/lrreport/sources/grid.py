@@ -12,6 +12,7 @@ import pandas as pd
 from lrreport.errors import LrreportError
 from lrreport.sources.cells import MOST_LEVELS, key_of
 from lrreport.sources.logs import Note
+from lrreport.sources.refusal import RefusalError
 from lrreport.study.factors import Factor, Level, label_setting, name_level
 from lrreport.study.formats import format_setting, list_words
 from lrreport.study.metrics import Metric
@@ -51,8 +52,10 @@ def make_factors(runs: pd.DataFrame, vary: Mapping[str, Sequence[Any]], place: s
         elif not numeric:
             values = [value if isinstance(value, str) else format_setting(value) for value in values]
         if len(values) > MOST_LEVELS:
-            raise LrreportError(
-                f"{place}: {name} has {len(values)} values, at most {MOST_LEVELS} can be compared; list some in [vary]"
+            shown = ", ".join(map(format_setting, values[:3]))
+            raise RefusalError(
+                f"{place}: {name} has {len(values)} values, at most {MOST_LEVELS} can be compared; list some in vary.{name}",
+                f"vary.{name}=[{shown}]",
             )
         factors.append(Factor(name, label_setting(name), tuple(values), numeric))
     return tuple(factors)
@@ -120,9 +123,10 @@ def merge_duplicates(
             continue
         if duplicates in ("error", "identical"):
             first, second = others["run"].iloc[:2]
-            raise LrreportError(
+            raise RefusalError(
                 f"{first} and {second} have the same settings and seed {seed} but other values; set import.duplicates to "
-                '"last", "first" or "mean", or leave one out'
+                '"last", "first" or "mean", or leave one out with import.exclude',
+                "import.duplicates=last",
             )
         n_others += len(others) - 1
         kept = others["run"].iloc[-1 if duplicates == "last" else 0]
@@ -131,8 +135,9 @@ def merge_duplicates(
             runs, history = _average(runs, history, list(others["run"]), kept)
     if n_copies and duplicates == "error":
         name = next(run for run in runs["run"] if run in drop)
-        raise LrreportError(
-            f'{name}: repeats another run exactly ({n_copies} such runs); set import.duplicates to "identical"'
+        raise RefusalError(
+            f'{name}: repeats another run exactly ({n_copies} such runs); set import.duplicates to "identical"',
+            "import.duplicates=identical",
         )
     if n_copies:
         notes.append(Note("duplicate", "runs that repeat another one exactly and are counted once", n_copies))

@@ -26,6 +26,7 @@ from lrreport.sources.guess import ABBREVIATED, is_seed, name_setting
 from lrreport.sources.logs import Note, RunLog, SourceFile, make_frames
 from lrreport.sources.patterns import apply_pattern, find_settings
 from lrreport.sources.points import find_lengths, judge_divergence, judge_finals, order_points
+from lrreport.sources.refusal import RefusalError
 from lrreport.sources.resolve import Resolution, apply_resolution, resolve_metrics, summarize_highest
 from lrreport.sources.spec import ImportSpec
 from lrreport.sources.values import hide_private, parse_value
@@ -85,26 +86,36 @@ def inspect(
     folder: Path,
     source: str | None = None,
     *,
-    vary: Sequence[str] | None = None,
+    vary: Mapping[str, Sequence[Any]] | Sequence[str] = (),
     metrics: Mapping[str, MetricDeclaration] | None = None,
     **options: Any,
 ) -> Import:
     """Return what a folder of logs holds, with everything guessed that a study file would declare.
 
-    `source` is the name of one of SOURCES, None to recognise it; `vary` names the factors, `metrics` declares what names
-    do not tell; `options` are keys of [import], such as paths or duplicates. Raises LrreportError, in one line, for what
-    cannot be read or would mislead.
+    `source` is the name of one of SOURCES, None to recognise it; `vary` names the factors, perhaps with their values,
+    `metrics` declares what names do not tell; `options` are keys of [import], such as paths or duplicates. Raises
+    LrreportError, in one line, for what cannot be read or would mislead.
     """
     place = folder.name or str(folder)
     options = {"paths": ("**",), "name": "auto", **options}
-    files = Folder(folder).select(options["paths"])
-    spec = parse_import({"from": source or recognize(files, place), **options}, place)
+    known = parse_import({"from": source or "table", **options}, place)
+    files = Folder(folder).select(known.paths, known.exclude)
+    spec = known if source else known.model_copy(update={"source": recognize(files, place)})
     logs, notes = _read(files, _declare_columns(spec, metrics or {}), place)
-    mapping, seed = _guess_names(logs, notes, place)
-    spec = spec.model_copy(
-        update={"settings": mapping | spec.settings, "seed": seed if spec.seed is None else spec.seed}
+    settings = _guess_names(logs, spec.settings, place) | spec.settings
+    seed = _guess_seed(logs, notes, place) if spec.seed is None else spec.seed
+    spec = spec.model_copy(update={"settings": settings, "seed": seed})
+    return _build(
+        spec,
+        logs,
+        notes,
+        files,
+        place,
+        metrics or {},
+        vary if isinstance(vary, Mapping) else dict.fromkeys(vary),
+        None,
+        guess=True,
     )
-    return _build(spec, logs, notes, files, place, metrics or {}, dict.fromkeys(vary or ()), None, guess=True)
 
 
 def parse_import(settings: Mapping[str, Any], place: str) -> ImportSpec:
@@ -133,7 +144,7 @@ def read_import(
     have. Raises LrreportError, in one line that names file, problem and remedy.
     """
     place = spec.folder if spec.folder != "." else base_folder.resolve().name
-    files = Folder(base_folder / spec.folder).select(spec.paths)
+    files = Folder(base_folder / spec.folder).select(spec.paths, spec.exclude)
     logs, notes = _read(files, _declare_columns(spec, metrics or {}), place)
     wanted = None if seeds is None else [str(seed) for seed in seeds]
     return _build(spec, logs, notes, files, place, metrics or {}, vary or {}, wanted, guess=False)
@@ -156,11 +167,13 @@ def _read(folder: Folder, spec: ImportSpec, place: str) -> tuple[list[RunLog], l
     """Return the runs with the settings of their logs, of files beside them and of their names."""
     module: ModuleType = sources.SOURCES[spec.source]
     if not module.find(folder):
-        raise LrreportError(f"{place}: holds no files of the source {spec.source}; check import.from and `paths`")
+        raise LrreportError(f"{place}: holds no files of the source {spec.source}; check import.from and import.paths")
     logs, notes = module.read(folder, spec)
     if not logs:
         why = f" ({notes[0].text})" if notes else ""
-        raise LrreportError(f"{place}: no run could be read{why}; check `paths`")
+        raise LrreportError(f"{place}: no run could be read{why}; check import.paths")
+    if folder.n_excluded:
+        notes.append(Note("excluded", "files left out by import.exclude", folder.n_excluded))
     if folder.n_links:
         notes.append(Note("excluded", "symbolic links, which are not followed", folder.n_links))
     add_settings_beside(folder, logs)
@@ -181,38 +194,45 @@ def _read(folder: Folder, spec: ImportSpec, place: str) -> tuple[list[RunLog], l
     return logs, notes
 
 
-def _guess_names(logs: Sequence[RunLog], notes: list[Note], place: str) -> tuple[dict[str, str], str]:
-    """Return the usual names of settings that vary, by the source's own, and the setting that is the seed."""
-    names = list(dict.fromkeys(name for log in logs for name in log.settings))
-    values = {name: {key_of(parse_value(log.settings.get(name))) for log in logs} for name in names}
+def _list_values(logs: Sequence[RunLog]) -> dict[str, tuple[str, ...]]:
+    """Return the keys of each setting's values, run by run."""
+    names = dict.fromkeys(name for log in logs for name in log.settings)
+    return {name: tuple(key_of(parse_value(log.settings.get(name))) for log in logs) for name in names}
+
+
+def _guess_names(logs: Sequence[RunLog], declared: Mapping[str, str], place: str) -> dict[str, str]:
+    """Return {usual name: the source's own} of settings that vary, but for those that are declared."""
+    values = _list_values(logs)
+    names = list(values)
     mapping: dict[str, str] = {}
-    for usual in [usual for usual in ABBREVIATED if usual in map(name_setting, names)]:
-        called = [name for name in names if name_setting(name) == usual and len(values[name]) > 1]
+    for usual in [usual for usual in ABBREVIATED if usual in map(name_setting, names) and usual not in declared]:
+        called = [name for name in names if name_setting(name) == usual and len(set(values[name])) > 1]
         numbers = [
             name for name in called if all(isinstance(parse_value(log.settings.get(name)), int | float) for log in logs)
         ]
         exact = [name for name in called if name == usual]
         choice = numbers if len(numbers) == 1 else exact if exact and (not numbers or exact[0] in numbers) else called
         if len(choice) > 1 and usual == "learning_rate":
-            same = {tuple(key_of(parse_value(log.settings.get(name))) for log in logs) for name in choice}
-            if len(same) > 1:
-                raise LrreportError(
-                    f"{place}: {' and '.join(choice)} may both be the learning rate; select one with import.settings"
+            if len({values[name] for name in choice}) > 1:
+                raise RefusalError(
+                    f"{place}: {' and '.join(choice)} may both be the learning rate; select one with "
+                    "import.settings.learning_rate",
+                    f"import.settings.learning_rate={choice[0]}",
                 )
         if choice and choice[0] != usual and usual not in names:
             mapping[usual] = choice[0]
-    return mapping, _guess_seed(logs, names, values, notes, place)
+    return mapping
 
 
-def _guess_seed(
-    logs: Sequence[RunLog], names: Sequence[str], values: Mapping[str, set[str]], notes: list[Note], place: str
-) -> str:
+def _guess_seed(logs: Sequence[RunLog], notes: list[Note], place: str) -> str:
     """Return the name of the setting that is the seed, "" if none is."""
-    called = [name for name in names if is_seed(name)]
-    varying = [name for name in called if len(values[name]) > 1] or called[:1]
-    columns = {name: tuple(key_of(parse_value(log.settings.get(name))) for log in logs) for name in varying}
-    if len(set(columns.values())) > 1:
-        raise LrreportError(f"{place}: {' and '.join(varying)} may both be the seed; say which in import.seed")
+    values = {name: column for name, column in _list_values(logs).items() if is_seed(name)}
+    varying = [name for name, column in values.items() if len(set(column)) > 1] or list(values)[:1]
+    if len({values[name] for name in varying}) > 1:
+        raise RefusalError(
+            f"{place}: {' and '.join(varying)} may both be the seed; say which in import.seed",
+            f"import.seed={varying[0]}",
+        )
     if varying:
         notes.append(Note("guess", f"{varying[0]} is taken for the seed"))
     return varying[0] if varying else ""
@@ -297,9 +317,7 @@ def _name_settings(
             )
     seed = spec.seed
     if seed is None:
-        names = list(dict.fromkeys(name for log in logs for name in log.settings))
-        values = {name: {key_of(parse_value(log.settings.get(name))) for log in logs} for name in names}
-        seed = _guess_seed(logs, names, values, notes, place)
+        seed = _guess_seed(logs, notes, place)
     elif seed and seed not in there:
         raise LrreportError(f"{place}: import.seed: no run has a setting {seed}; they have {_sample(there)}")
     renamed = {name: usual for usual, name in spec.settings.items()} | ({seed: "seed"} if seed else {})

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from lrreport.errors import LrreportError
 from lrreport.sources.guess import find_axis, guess_metric, parse_status
 from lrreport.sources.logs import AXES, Note, RunLog
+from lrreport.sources.refusal import refuse_file
 from lrreport.sources.values import flatten, parse_measurement
 
 KEYS = ("run", "end", "final", "status", "reason", "seconds")
@@ -28,7 +28,7 @@ def read_run_logs(rows: Sequence[dict[str, Any]], path: str, notes: list[Note]) 
         if "run" in row:
             _add_series(logs, series)
             if not isinstance(row["run"], dict):
-                raise LrreportError(f'{path}, line {number}: "run" must be an object of settings')
+                raise refuse_file(path, '"run" must be an object of settings', "correct that line", number)
             run = path.rsplit(".", 1)[0]
             log = RunLog(run=run, source=path, settings=flatten(row["run"]), status="stopped", reason="has no end")
             logs.append(log)
@@ -39,12 +39,12 @@ def read_run_logs(rows: Sequence[dict[str, Any]], path: str, notes: list[Note]) 
             log.reason = str(row.get("reason") or log.reason)
             final = row.get("final") or {}
             if not isinstance(final, dict):
-                raise LrreportError(f'{path}, line {number}: "final" must be an object of metrics')
+                raise refuse_file(path, '"final" must be an object of metrics', "correct that line", number)
             log.final |= {name: value for name, cell in final.items() if (value := parse_measurement(cell)) is not None}
             continue
         axis = next((key for key in row if key in AXES and parse_measurement(row[key]) is not None), None)
         if axis is None:
-            raise LrreportError(f"{path}, line {number}: has none of {', '.join(AXES)}, so it is no point of a run")
+            raise refuse_file(path, f"has none of {', '.join(AXES)}, so it is no point of a run", "add one", number)
         for name, cell in row.items():
             if name in AXES or name in KEYS:
                 continue

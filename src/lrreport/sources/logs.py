@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lrreport.errors import LrreportError
+from lrreport.sources.refusal import RefusalError
 from lrreport.sources.values import parse_value
 
 STATUSES = ("completed", "diverged", "failed", "stopped", "unknown")
@@ -80,9 +80,10 @@ def make_frames(logs: Sequence[RunLog]) -> tuple[pd.DataFrame, pd.DataFrame]:
     _make_unique(logs)
     settings = list(dict.fromkeys(name for log in logs for name in log.settings))
     if len(settings) > MOST_SETTINGS:
-        raise LrreportError(
+        raise RefusalError(
             f"{logs[0].source}: {len(settings):,} names of settings, at most {MOST_SETTINGS:,} are read; "
-            "select fewer files with `paths`"
+            "select fewer files with import.paths",
+            f"import.paths={logs[0].source}",
         )
     finals = list(dict.fromkeys(name for log in logs for name in log.final))
     columns: dict[str, Any] = {

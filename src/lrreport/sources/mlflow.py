@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from lrreport.errors import LrreportError
 from lrreport.sources.folder import Folder
 from lrreport.sources.logs import Note, RunLog
+from lrreport.sources.refusal import refuse_file
 from lrreport.sources.spec import ImportSpec
 from lrreport.sources.sqlite import is_database, open_database, read_rows
 from lrreport.sources.values import decode, parse_measurement, parse_yaml
@@ -102,7 +102,7 @@ def _parse_lines(text: str, path: str, notes: list[Note]) -> list[Measurement]:
             if number == len(lines):
                 notes.append(Note("cut", f"{path}: the last line is cut off, so it is left out"))
                 continue
-            raise LrreportError(f'{path}, line {number}: not "time value step"; correct it or exclude the run')
+            raise refuse_file(path, 'not "time value step"', "correct it", number)
         rows.append((int(step), time, value))
     if not rows:
         notes.append(Note("excluded", f"{path}: holds no value"))
@@ -154,7 +154,7 @@ def _group_metrics(metrics: Iterable[tuple[Any, ...]], path: str) -> dict[tuple[
     for run, name, step, time, value, is_nan in metrics:
         number = math.nan if is_nan else parse_measurement(value)
         if number is None:
-            raise LrreportError(f"{path}: metric {name} of run {run} has no value; copy the database again")
+            raise refuse_file(path, f"metric {name} of run {run} has no value", "copy the database again")
         number = math.copysign(math.inf, number) if abs(number) >= LARGEST_FINITE else number
         grouped[str(run), str(name)].append((int(step or 0), float(time or 0), number))
     return grouped

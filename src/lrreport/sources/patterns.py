@@ -8,6 +8,7 @@ from typing import Any
 from lrreport.errors import LrreportError
 from lrreport.sources.guess import CANONICAL, LABELS, SEEDS, is_seed, name_setting, slug
 from lrreport.sources.logs import RunLog
+from lrreport.sources.refusal import refuse_file
 from lrreport.sources.values import parse_value
 
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-_+]?\d+)?"
@@ -61,9 +62,7 @@ def apply_pattern(pattern: str, logs: Sequence[RunLog]) -> None:
     for log in logs:
         fit = next((fit for text in _texts(log) if (fit := expression.fullmatch(text))), None)
         if fit is None:
-            raise LrreportError(
-                f'{log.source}: does not fit import.name = "{pattern}"; change the pattern or select files with `paths`'
-            )
+            raise refuse_file(log.source, f'does not fit import.name = "{pattern}"', "change the pattern")
         log.settings = {name: _read_number(value) for name, value in fit.groupdict().items()} | log.settings
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from lrreport.errors import LrreportError
 from lrreport.sources.logs import ROUNDING, Note, RunLog
+from lrreport.sources.refusal import RefusalError
 from lrreport.study.formats import count_nouns, list_words
 
 KEYS = ("run", "metric", "axis")
@@ -51,12 +51,13 @@ def order_points(history: pd.DataFrame, duplicates: str) -> tuple[pd.DataFrame, 
     return history[keep].reset_index(drop=True), notes
 
 
-def _refuse(history: pd.DataFrame, index: int, count: int) -> LrreportError:
+def _refuse(history: pd.DataFrame, index: int, count: int) -> RefusalError:
     row, other = history.iloc[index], history.iloc[index + 1]
     points = count_nouns(count, "such point")
-    return LrreportError(
+    return RefusalError(
         f"{row.run}: {row.metric} at {row.axis} {row['at']:g} is {row.value:.9g} and {other.value:.9g} ({points}); "
-        'set import.duplicates to "last", "first" or "mean", or select files with `paths`'
+        'set import.duplicates to "last", "first" or "mean", or leave out files with import.exclude',
+        "import.duplicates=last",
     )
 
 

@@ -1,5 +1,6 @@
 """From the columns of a source to metrics: declared ones, else those that their names say; fractions from percent."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -9,6 +10,7 @@ import pandas as pd
 from lrreport.errors import LrreportError
 from lrreport.sources.guess import MetricGuess, guess_metric, slug
 from lrreport.sources.logs import Note
+from lrreport.sources.refusal import RefusalError
 from lrreport.sources.spec import ImportSpec
 from lrreport.study.metrics import SPLIT_PREFIXES, Metric, MetricDeclaration, Quantity, split_name
 
@@ -58,9 +60,11 @@ def resolve_metrics(
             )
     if not found.metrics:
         shown = ", ".join(columns[:8]) or "none"
-        raise LrreportError(
+        column = columns[0] if columns else "COLUMN"
+        raise RefusalError(
             f'{place}: no metric whose direction is known; declare one as [metrics.val_NAME] with from = "COLUMN" and '
-            f'better = "higher" or "lower" (columns with numbers: {shown})'
+            f'better = "higher" or "lower" (columns with numbers: {shown})',
+            f"metrics.val_{slug(column)}={{from={json.dumps(column, ensure_ascii=False)}, better='higher'}}",
         )
     return found
 
@@ -94,7 +98,9 @@ def _declare(
     known = guess_metric(name)
     base = (guess.quantity if guess else None) or (known.quantity if known else None)
     if base is None and "better" not in changes:
-        raise LrreportError(f'{place}: metrics.{name}: say better = "higher" or "lower"')
+        raise RefusalError(
+            f'{place}: metrics.{name}: set better to "higher" or "lower"', f"metrics.{name}.better=higher"
+        )
     parts = split_name(name)
     split = declaration.split or (SPLIT_PREFIXES[parts[0]][0] if parts else None) or (guess.split if guess else None)
     quantity = Quantity(
@@ -193,13 +199,14 @@ def _judge_scale(
         if not fixed:
             found.guessed.setdefault(metric.name, "guessed")
         return
+    setting = f"import.percent={column}"
     remedy = f'set import.percent = ["{column}"] if they are percent, or [metrics.{metric.name}] scale = "number"'
     if fixed:
-        raise LrreportError(f"{place}: {column} goes up to {top:g}, which is no fraction; {remedy}")
+        raise RefusalError(f"{place}: {column} goes up to {top:g}, which is no fraction; {remedy}", setting)
     small = int((highest <= 1).sum())
     if top <= PERCENT_FROM or small:
         mixed = f"at most 1 in {small} runs and up to {top:g} in others" if small else f"up to {top:g}"
-        raise LrreportError(f"{place}: {column} is {mixed}, so neither fractions nor percent; {remedy}")
+        raise RefusalError(f"{place}: {column} is {mixed}, so neither fractions nor percent; {remedy}", setting)
     found.percent.append(column)
     found.guessed[metric.name] = "percent, guessed from the values"
 

@@ -2,11 +2,11 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from lrreport.study.frozen import FrozenModel
 
-Texts = tuple[str, ...]
+Texts = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
 
 
 class Drop(FrozenModel):
@@ -31,6 +31,7 @@ class ImportSpec(FrozenModel):
     paths: Annotated[Texts, Field(min_length=1)] = Field(
         default=("**",), description='give patterns of paths below the folder, such as ["runs/*"]'
     )
+    exclude: Texts = Field(default=(), description='give patterns of paths to leave out, such as ["runs/broken.csv"]')
     name: str | None = Field(default=None, description='give a pattern such as "lr{learning_rate}_s{seed}", or "auto"')
     settings: dict[str, str] = Field(default={}, description='give a table such as { learning_rate = "optimizer.lr" }')
     seed: str | None = Field(default=None, description='give the name of the setting that is the seed, or "" for none')

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
 
-from lrreport.errors import LrreportError
 from lrreport.sources.folder import Folder
+from lrreport.sources.refusal import refuse_file
 
 MAGIC = b"SQLite format 3\x00"
 SUFFIXES = (".db", ".sqlite", ".sqlite3")
@@ -35,17 +35,15 @@ def open_database(folder: Folder, path: str) -> Iterator[sqlite3.Connection]:
     try:
         database = sqlite3.connect(f"file:{quote(str(file))}?{options}", uri=True)
     except sqlite3.Error as err:
-        raise LrreportError(f"{path}: cannot be opened ({err}); copy the database with its -wal file") from err
+        raise refuse_file(path, f"cannot be opened ({err})", "copy it with its -wal file") from err
     try:
         database.execute("PRAGMA trusted_schema = OFF")
         problem = database.execute("PRAGMA quick_check(1)").fetchone()[0]
         if problem != "ok":
-            raise LrreportError(
-                f"{path}: damaged or cut off ({' '.join(problem.split())[:100]}); copy the database again"
-            )
+            raise refuse_file(path, f"damaged or cut off ({' '.join(problem.split())[:100]})", "copy it again")
         yield database
     except sqlite3.Error as err:
-        raise LrreportError(f"{path}: {err}; copy the database again") from err
+        raise refuse_file(path, str(err), "copy it again") from err
     finally:
         database.close()
 
@@ -55,7 +53,7 @@ def read_rows(database: sqlite3.Connection, path: str, query: str) -> list[tuple
     try:
         rows = database.execute(query).fetchmany(MOST_ROWS + 1)
     except (sqlite3.Error, ValueError, OverflowError) as err:
-        raise LrreportError(f"{path}: cannot be read ({err}), perhaps cut off; copy the database again") from err
+        raise refuse_file(path, f"cannot be read ({err}), perhaps cut off", "copy it again") from err
     if len(rows) > MOST_ROWS:
-        raise LrreportError(f"{path}: more than {MOST_ROWS:,} rows; export the experiments that you need")
+        raise refuse_file(path, f"more than {MOST_ROWS:,} rows", "export the experiments that you need")
     return rows

@@ -65,6 +65,7 @@ def _write_import(imported: Import, folder: str) -> Iterator[str]:
     yield f"from = {_toml(spec.source)}  # what wrote the files"
     yield f"folder = {_toml(folder)}"
     yield f"paths = {_toml(spec.paths)}"
+    yield from _write_fields(spec.model_dump(include={"exclude", "metrics", "drop", "deleted"}, exclude_defaults=True))
     if spec.name == "auto":
         yield 'name = "auto"  # settings are also looked for in names; or a pattern, such as "lr{learning_rate}_s{seed}"'
     elif spec.name:

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lrreport.errors import LrreportError
 from lrreport.sources.beside import is_beside
 from lrreport.sources.folder import Folder, parent
 from lrreport.sources.guess import find_axis, is_seed, parse_status, slug
 from lrreport.sources.jsonlog import is_run_log, read_run_logs, read_run_object
 from lrreport.sources.logs import HISTORY_COLUMNS, Note, RunLog
+from lrreport.sources.refusal import RefusalError, refuse_file
 from lrreport.sources.roles import Roles, find_roles
 from lrreport.sources.spec import ImportSpec
 from lrreport.sources.table_files import SUFFIXES, make_frame, read_csv, read_json, read_lines, to_numbers
@@ -88,8 +88,9 @@ def _read_frames(frames: dict[str, pd.DataFrame], spec: ImportSpec, notes: list[
                 first.setdefault(columns, path)
     if len(first) > 1:
         one, other = list(first.values())[:2]
-        raise LrreportError(
-            f"{one} and {other} are tables with different columns; select those that belong together with `paths`"
+        raise RefusalError(
+            f"{one} and {other} are tables with different columns; select those that belong together with import.paths",
+            f"import.paths={one}",
         )
     return _join(histories, tables, notes)
 
@@ -186,7 +187,10 @@ def _add_points(
         log.final[metric] = float(values[rows[-1]])
         return
     if spec.axis is not None and spec.axis not in axes:
-        raise LrreportError(f"{log.source}: has no column for the axis {spec.axis}; there are {', '.join(axes)}")
+        raise RefusalError(
+            f"{log.source}: has no column for import.axis = {spec.axis}; there are {', '.join(axes)}",
+            f"import.axis={next(iter(axes))}",
+        )
     axis: str = spec.axis or next(axis for axis in ("epoch", "step", "samples", "seconds") if axis in axes)
     at = axes[axis][rows]
     if spec.axis is None and axis == "epoch" and "step" in axes:
@@ -195,7 +199,11 @@ def _add_points(
             axis, at = "step", axes["step"][rows]
     if np.isnan(at).any():
         missing = int(np.isnan(at).sum())
-        raise LrreportError(f"{log.source}: {missing} values of {metric} have no {axis}; fill it in or set import.axis")
+        other = next((name for name in axes if name != axis), axis)
+        raise RefusalError(
+            f"{log.source}: {missing} values of {metric} have no {axis}; fill it in or set import.axis",
+            f"import.axis={other}",
+        )
     log.add(metric, axis, at, values[rows])
 
 
@@ -277,5 +285,5 @@ def read_run(frame: pd.DataFrame, path: str, run: str, spec: ImportSpec) -> RunL
     roles = find_roles(frame, spec, single=False)
     roles.settings, roles.run = [], None
     if not roles.axes:
-        raise LrreportError(f"{path}: has no column epoch or step, so it is no history; exclude it with `paths`")
+        raise refuse_file(path, "has no column epoch or step, so it is no history")
     return next(_read_history(frame, path, run, roles, spec))

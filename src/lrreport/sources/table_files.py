@@ -13,6 +13,7 @@ import pandas as pd
 from lrreport.errors import LrreportError
 from lrreport.sources.folder import Folder, hide_host
 from lrreport.sources.logs import Note
+from lrreport.sources.refusal import refuse_file
 from lrreport.sources.values import MISSING, NON_FINITE, decode, flatten, parse_json, parse_measurement
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
@@ -36,9 +37,9 @@ def read_csv(folder: Folder, path: str) -> tuple[pd.DataFrame, list[Note]]:
         delimiter = ";"
     header = next(csv.reader([header_line.rstrip("\r")], delimiter=delimiter), [])
     if not text.strip() or not any(name.strip() for name in header):
-        raise LrreportError(f"{path}: no header line, perhaps cut off; exclude it with `paths`")
+        raise refuse_file(path, "no header line, perhaps cut off")
     if len(header) > WIDEST:
-        raise LrreportError(f"{path}: more than {WIDEST:,} columns; it is no table of runs, exclude it with `paths`")
+        raise refuse_file(path, f"more than {WIDEST:,} columns, so it is no table of runs")
     text, cut = _drop_cut_line(text, len(header), delimiter)
     if cut:
         notes.append(Note("cut", f"{path}: the last line has no end and may be cut off, so it is left out"))
@@ -57,9 +58,9 @@ def read_csv(folder: Folder, path: str) -> tuple[pd.DataFrame, list[Note]]:
         )  # fmt: skip
     except (ValueError, pd.errors.ParserWarning, csv.Error) as err:
         problem = " ".join(str(err).split()).removeprefix("Error tokenizing data. C error: ")
-        raise LrreportError(f"{path}: not a table ({problem[:120]}); correct that line or exclude the file") from err
+        raise refuse_file(path, f"not a table ({problem[:120]})", "correct that line") from err
     if doubled := sorted({name for name in header if name and header.count(name) > 1}):
-        raise LrreportError(f"{path}: two columns are called {doubled[0]}; rename one")
+        raise refuse_file(path, f"two columns are called {doubled[0]}", "rename one")
     if frame.iloc[:, -1].isna().any():
         _refuse_short_lines(data, len(header), delimiter.encode(), path)
     unnamed = [name for name in frame.columns if str(name).startswith("Unnamed:")]
@@ -70,9 +71,7 @@ def _refuse_short_lines(data: bytes, width: int, delimiter: bytes, path: str) ->
     """Raise LrreportError for lines with fewer fields than the header, whose missing values nobody has left empty."""
     for number, line in enumerate(data.split(b"\n"), 1):
         if line.strip() and line.count(delimiter) < width - 1 and b'"' not in line:
-            raise LrreportError(
-                f"{path}, line {number}: has {line.count(delimiter) + 1} of {width} fields; correct it or exclude the file"
-            )
+            raise refuse_file(path, f"has {line.count(delimiter) + 1} of {width} fields", "correct it", number)
 
 
 def _drop_cut_line(text: str, width: int, delimiter: str) -> tuple[str, bool]:
@@ -98,7 +97,7 @@ def read_json(folder: Folder, path: str) -> tuple[pd.DataFrame | dict[str, Any],
         return content, []
     if isinstance(content, list) and content and all(isinstance(row, dict) for row in content):
         return make_frame(content), []
-    raise LrreportError(f"{path}: neither a JSON object nor a list of objects; exclude it with `paths`")
+    raise refuse_file(path, "neither a JSON object nor a list of objects")
 
 
 def read_lines(folder: Folder, path: str) -> tuple[list[dict[str, Any]], list[Note]]:
@@ -108,7 +107,7 @@ def read_lines(folder: Folder, path: str) -> tuple[list[dict[str, Any]], list[No
     rows: list[dict[str, Any]] = []
     for number, line in lines:
         try:
-            row = parse_json(line.encode(), f"{path}, line {number}")
+            row = parse_json(line.encode(), path, number)
         except LrreportError:
             if number == lines[-1][0] and not text.endswith("\n"):
                 return rows, [Note("cut", f"{path}: the last line is cut off, so it is left out")]
@@ -116,7 +115,7 @@ def read_lines(folder: Folder, path: str) -> tuple[list[dict[str, Any]], list[No
         if not isinstance(row, dict):
             if number == lines[-1][0] and not text.endswith("\n"):
                 return rows, [Note("cut", f"{path}: the last line is cut off, so it is left out")]
-            raise LrreportError(f"{path}, line {number}: not a JSON object; correct that line or exclude the file")
+            raise refuse_file(path, "not a JSON object", "correct that line", number)
         rows.append(row)
     return rows, []
 
@@ -159,9 +158,7 @@ def to_numbers(column: pd.Series, path: str) -> tuple[np.ndarray, np.ndarray]:
             continue
         number = parse_measurement(cell)
         if number is None:
-            raise LrreportError(
-                f"{path}: column {column.name} holds {str(cell)[:40]!r}, which is no number; correct it"
-            )
+            raise refuse_file(path, f"column {column.name} holds {str(cell)[:40]!r}, which is no number", "correct it")
         values[index], present[index] = number, True
     return values, present
 

@@ -13,6 +13,7 @@ from lrreport.errors import LrreportError
 from lrreport.sources.folder import Folder, hide_host, natural_key, parent
 from lrreport.sources.guess import SPLITS
 from lrreport.sources.logs import Note, RunLog
+from lrreport.sources.refusal import refuse_file
 from lrreport.sources.spec import ImportSpec
 
 HPARAMS = "_hparams_/session_start_info"
@@ -131,15 +132,13 @@ def _load_events(folder: Folder, path: str, notes: list[Note]) -> Iterator[Any]:
             position += len(record) + FRAME
             yield event_pb2.Event.FromString(record)
     except (ValueError, OSError, ArithmeticError, MemoryError) as err:  # protobuf's DecodeError is a ValueError
-        raise LrreportError(f"{hide_host(path)}: damaged before byte {position:,}; copy the file again") from err
+        raise refuse_file(hide_host(path), f"damaged before byte {position:,}", "copy it again") from err
     except Exception as err:
-        raise LrreportError(f"{hide_host(path)}: not an event file ({' '.join(str(err).split())[:80]})") from err
+        raise refuse_file(hide_host(path), f"not an event file ({' '.join(str(err).split())[:80]})") from err
     size = file.stat().st_size
     if position < size:
         if not _is_cut(file, position, size):
-            raise LrreportError(
-                f"{hide_host(path)}: damaged at byte {position:,} of {size:,} (checksum); copy the file again or exclude it"
-            )
+            raise refuse_file(hide_host(path), f"damaged at byte {position:,} of {size:,} (checksum)", "copy it again")
         notes.append(Note("cut", "event files end in a record that is cut off, as after a kill; it is left out"))
 
 

@@ -3,9 +3,9 @@
 from collections import defaultdict
 from typing import Any
 
-from lrreport.errors import LrreportError
 from lrreport.sources.folder import Folder, parent
 from lrreport.sources.logs import Note, RunLog
+from lrreport.sources.refusal import refuse_file
 from lrreport.sources.spec import ImportSpec
 from lrreport.sources.values import parse_json, parse_measurement
 
@@ -29,9 +29,7 @@ def read(folder: Folder, spec: ImportSpec) -> tuple[list[RunLog], list[Note]]:
         if path.rsplit("/", 1)[-1] == "trainer_state.json":
             state = parse_json(folder.read(path), path)
             if not isinstance(state, dict) or not isinstance(state.get("log_history"), list):
-                raise LrreportError(
-                    f"{path}: has no list log_history, so it is not the Trainer's; exclude it with `paths`"
-                )
+                raise refuse_file(path, "has no list log_history, so it is not the Trainer's")
             place = parent(path)
             name = place.rsplit("/", 1)[-1]
             states[parent(place) if name.startswith("checkpoint-") else place].append((path, state))
@@ -54,8 +52,10 @@ def _check_part(path: str, part: list[Any], longest_path: str, longest: list[Any
     """Raise LrreportError where a checkpoint's history is not the beginning of the longest one."""
     same = all(str(left) == str(right) for left, right in zip(part, longest, strict=False))
     if not same and spec.duplicates in ("error", "identical"):
-        raise LrreportError(
-            f"{path}: its history differs from that of {longest_path}, so these are two runs in one folder; separate them"
+        raise refuse_file(
+            path,
+            f"its history differs from that of {longest_path}, so these are two runs in one folder",
+            "separate them",
         )
 
 

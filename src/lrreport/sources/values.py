@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from lrreport.errors import LrreportError
+from lrreport.sources.refusal import refuse_file
 
 INTEGER = re.compile(r"[-+]?\d{1,18}")
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
@@ -105,15 +105,13 @@ def hide_private(settings: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
     return kept, hidden
 
 
-def parse_json(content: bytes, place: str) -> Any:
-    """Return the value of a JSON text; NaN and Infinity are read as Python reads them."""
+def parse_json(content: bytes, path: str, line: int | None = None) -> Any:
+    """Return the value of a JSON text, the file's or a line's; NaN and Infinity are read as Python reads them."""
     try:
-        return json.loads(decode(content, place))
+        return json.loads(decode(content, path))
     except (ValueError, RecursionError) as err:
         problem = "nested too deeply" if isinstance(err, RecursionError) else str(err)
-        raise LrreportError(
-            f"{place}: not valid JSON ({problem}), perhaps cut off; copy it again or exclude it"
-        ) from err
+        raise refuse_file(path, f"not valid JSON ({problem}), perhaps cut off", "copy it again", line) from err
 
 
 class _TextLoader(yaml.SafeLoader):  # type: ignore[misc]
@@ -127,37 +125,35 @@ def _construct_text(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> st
 _TextLoader.add_multi_constructor("", _construct_text)
 
 
-def parse_yaml(content: bytes, place: str) -> dict[str, Any]:
+def parse_yaml(content: bytes, path: str) -> dict[str, Any]:
     """Return the top-level mapping of a YAML text, {} for an empty one; unknown tags are read as text."""
     if len(content) > LARGEST_YAML:
-        raise LrreportError(
-            f"{place}: larger than {LARGEST_YAML // 1_000_000} MB, so not a file of settings; exclude it"
-        )
-    text = decode(content, place)
+        raise refuse_file(path, f"larger than {LARGEST_YAML // 1_000_000} MB, so not a file of settings")
+    text = decode(content, path)
     try:
-        _check_structure(text, place)
+        _check_structure(text, path)
         settings = yaml.load(text, Loader=_TextLoader)  # the safe loader's subclass above
     except (yaml.YAMLError, ValueError, RecursionError) as err:
         problem = " ".join(str(err).split())[:120]
-        raise LrreportError(f"{place}: not valid YAML ({problem}); mend or exclude the file") from err
+        raise refuse_file(path, f"not valid YAML ({problem})", "correct it") from err
     return {str(key): value for key, value in settings.items()} if isinstance(settings, dict) else {}
 
 
-def _check_structure(text: str, place: str) -> None:
+def _check_structure(text: str, path: str) -> None:
     """Raise LrreportError for YAML that is nested so deeply or has so many aliases that loading it takes forever."""
     depth = n_aliases = 0
     for event in yaml.parse(text, Loader=_TextLoader):
         n_aliases += isinstance(event, yaml.AliasEvent)
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > DEEPEST_YAML:
-            raise LrreportError(f"{place}: nested more than {DEEPEST_YAML} levels deep; exclude the file")
+            raise refuse_file(path, f"nested more than {DEEPEST_YAML} levels deep")
         if n_aliases > MOST_ALIASES:
-            raise LrreportError(f"{place}: more than {MOST_ALIASES} YAML aliases; write them out or exclude the file")
+            raise refuse_file(path, f"more than {MOST_ALIASES} YAML aliases", "write them out")
 
 
-def decode(content: bytes, place: str) -> str:
+def decode(content: bytes, path: str) -> str:
     """Return UTF-8 text without a byte-order mark."""
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as err:
-        raise LrreportError(f"{place}: not UTF-8 text (byte {err.start:,}); save it as UTF-8 or exclude it") from err
+        raise refuse_file(path, f"not UTF-8 text (byte {err.start:,})", "save it as UTF-8") from err

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lrreport.errors import LrreportError
 from lrreport.sources.folder import Folder, parent
 from lrreport.sources.guess import find_axis
 from lrreport.sources.logs import Note, RunLog
+from lrreport.sources.refusal import RefusalError, refuse_file
 from lrreport.sources.spec import ImportSpec
 from lrreport.sources.table_files import read_csv, to_numbers
 from lrreport.sources.values import flatten, parse_json, parse_measurement, parse_yaml
@@ -167,13 +167,15 @@ def _read_chart(folder: Folder, path: str, spec: ImportSpec, notes: list[Note]) 
     axis_column, *columns = frame.columns
     axis = spec.axis or find_axis(axis_column)
     if axis is None:
-        raise LrreportError(f'{path}: the axis "{axis_column}" is not known; set import.axis to "epoch" or "step"')
+        raise RefusalError(
+            f'{path}: the axis "{axis_column}" is not known; set import.axis to "epoch" or "step"', "import.axis=step"
+        )
     at, _ = to_numbers(frame[axis_column], path)
     names = [name for name in columns if not name.endswith(("__MIN", "__MAX"))]
     endings = [{name.split(" - ", start)[-1] for start in range(1, name.count(" - ") + 1)} for name in names]
     shared = set.intersection(*endings) if endings and all(endings) else set()
     if not shared:
-        raise LrreportError(f'{path}: its columns are not "RUN - METRIC" with one metric; export one chart per file')
+        raise refuse_file(path, 'its columns are not "RUN - METRIC" with one metric', "export one chart per file")
     metric = min(shared, key=len) if len(shared) > 1 else next(iter(shared))
     logs = []
     for name in names:
@@ -197,7 +199,8 @@ def _refuse_grouped(frame: pd.DataFrame, name: str, bound: str, path: str) -> No
     values, present = to_numbers(frame[name], path)
     bounds, bounded = to_numbers(frame[name + bound], path)
     if (values[present & bounded] != bounds[present & bounded]).any():
-        raise LrreportError(
-            f"{path}: {name} is the mean of a group ({bound[2:]} differs from it); export the chart without grouping, "
-            "since single runs are needed"
+        raise refuse_file(
+            path,
+            f"{name} is the mean of a group ({bound[2:]} differs from it), and single runs are needed",
+            "export the chart without grouping",
         )

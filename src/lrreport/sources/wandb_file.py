@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from lrreport.errors import LrreportError
 from lrreport.sources.protobuf import read_fields, read_text
+from lrreport.sources.refusal import refuse_file
 
 MAGIC = b":W&B"
 HEADER = 7  # bytes: the magic, a number and a version
@@ -34,23 +34,23 @@ class WandbRun:
     cut: bool = False
 
 
-def read_wandb_file(data: bytes, place: str) -> WandbRun:
+def read_wandb_file(data: bytes, path: str) -> WandbRun:
     """Return the run in the bytes of a .wandb file, or raise LrreportError where they are damaged."""
     run = WandbRun()
     try:
-        for record in _read_records(data, place, run):
+        for record in _read_records(data, path, run):
             for number, value in read_fields(record):
                 if isinstance(value, bytes):
                     _read_record(run, number, value)
     except (ValueError, RecursionError) as err:
-        raise LrreportError(f"{place}: damaged, not a W&B run file ({err}); copy it again or exclude it") from err
+        raise refuse_file(path, f"damaged, not a W&B run file ({err})", "copy it again") from err
     return run
 
 
-def _read_records(data: bytes, place: str, run: WandbRun) -> Iterator[bytes]:
+def _read_records(data: bytes, path: str, run: WandbRun) -> Iterator[bytes]:
     """Yield the records, each put together from its chunks; sets `run.cut` where the last one is incomplete."""
     if data[:4] != MAGIC:
-        raise LrreportError(f"{place}: not a W&B run file; exclude it with `paths`")
+        raise refuse_file(path, "not a W&B run file")
     index = HEADER
     pieces: list[bytes] = []
     while index < len(data):
@@ -70,13 +70,13 @@ def _read_records(data: bytes, place: str, run: WandbRun) -> Iterator[bytes]:
             run.cut = True
             return
         if kind not in (FULL, FIRST, MIDDLE, LAST) or zlib.crc32(chunk, zlib.crc32(bytes([kind]))) != checksum:
-            raise LrreportError(f"{place}: damaged at byte {index:,} (checksum); copy the file again or exclude it")
+            raise refuse_file(path, f"damaged at byte {index:,} (checksum)", "copy it again")
         index += CHUNK_HEADER.size + length
         if kind in (FULL, FIRST):
             pieces = []
         pieces.append(chunk)
         if sum(map(len, pieces)) > LARGEST_RECORD:
-            raise LrreportError(f"{place}: a record is larger than {LARGEST_RECORD // 1_000_000} MB; exclude the file")
+            raise refuse_file(path, f"a record is larger than {LARGEST_RECORD // 1_000_000} MB")
         if kind in (FULL, LAST):
             yield b"".join(pieces)
             pieces = []

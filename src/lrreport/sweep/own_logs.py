@@ -79,6 +79,7 @@ class LogPlace:
         spec = OwnLogs(self.source, "", self.options).parse()
         folder = Folder(self.path)
         folder.paths = [path for path in folder.paths if folder.root / path in {file.resolve() for file in changed}]
+        folder.select(spec.paths, spec.exclude)
         logs, _ = importlib.import_module(f"lrreport.sources.{self.source}").read(folder, spec)
         columns = _map_columns(
             expected, [*(p.metric for log in logs for p in log.points), *(m for log in logs for m in log.final)]

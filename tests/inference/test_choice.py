@@ -9,6 +9,7 @@ from scipy import stats
 
 from lrreport.inference.assessment import assess
 from lrreport.inference.choice import Decision, find_share
+from lrreport.inference.claims import ask
 from lrreport.inference.edges import list_next
 from lrreport.inference.failures import find_guessing_limit
 from lrreport.inference.looks import choose_next
@@ -228,3 +229,21 @@ def test_two_factors_are_one_family_and_one_within_each_value() -> None:
     assert {value: part.candidates for value, part in decision.within.items()} == {32: (1,), 64: (2,)}
     assert [edge.factor for edge in decision.edges] == ["learning_rate", "batch_size"]
     assert decision.edges[1].verdict == "supported"
+
+
+def test_what_lies_at_the_margin_is_good_enough() -> None:
+    scores = {0.1: around(0.80, tuple(2 * one for one in J)), 0.01: around(0.80, K)}
+    first = decide(scores, margin=0.5)
+    bounds = first.table.behind_at_most
+    assert first.verdict == "good enough"
+    leader = first.leader
+    assert leader is not None
+    at = decide(scores, margin=float(bounds[leader]))
+    assert (at.verdict, at.table.good_enough[leader]) == ("good enough", True)
+    below = decide(scores, margin=float(np.nextafter(bounds[leader], 0)))
+    assert (below.verdict, below.table.good_enough[leader]) == ("undecided", False)
+
+
+def test_an_edge_counts_the_seeds_of_the_level_with_fewest() -> None:
+    found = assess(make_measurements({0.1: around(0.80), 0.01: around(0.85, K), 0.001: around(0.7)[:3]}))
+    assert ask("edge_of_range", found).n == 3

@@ -11,8 +11,10 @@ import pytest
 from lrreport.errors import LrreportError
 from lrreport.inference.assessment import assess
 from lrreport.inference.claims import VERDICTS, VOCABULARY, Finding, ask, ask_published, check_published_claim
+from lrreport.inference.claims.pairs import decide_direction, is_beyond, is_within
 from lrreport.inference.claims.phrases import GROUPS, SHARED, find_phrase
 from lrreport.inference.measurements import Measurements
+from lrreport.inference.statistics import Estimate
 from lrreport.study.decide import Look, PublishedClaim
 from lrreport.testing import make_measurements
 
@@ -459,9 +461,127 @@ def test_rises_of_few_seeds_have_no_interval(make: Any, tell: Tell) -> None:
     assert "95 %" not in few.sentence
     pair = tell(found, "more_stable", level=0, than=1)
     assert (pair.verdict, math.isnan(pair.low)) == ("undecided", True)
-    assert "at all in 1 of 5 seeds" in pair.sentence
+    assert "at all in only 1 of 5 seeds" in pair.sentence
     assert not math.isnan(tell(found, "more_stable", level=2, than=0).low)
+    most = [tell(found, "most_stable", level=i) for i in range(3)]
+    assert [one.verdict for one in most] == ["undecided"] * 3
+    assert [math.isnan(one.low) for one in most] == [True, True, False]
+    assert "one of the two rises at all in only 1 of 5 seeds" in most[0].sentence
+    assert "95 %" not in most[0].sentence
     rough = [2.3, 1.0, 1.9, 0.8]
     unclear = make({0.1: [0.80, 0.81, 0.80]}, curves={"val_loss": {0.1: [rough, [*rough[:2], 0.9, 0.8], smooth]}})
     finding = tell(unclear, "trains_stably", level=0)
     assert (finding.verdict, math.isnan(finding.low)) == ("undecided", True)
+
+
+def test_a_target_counts_from_the_untrained_network_where_guessing_is_unknown() -> None:
+    curves = {"val_accuracy": {0.1: [[0.2, 0.6, 0.8]] * 3, 0.01: [[0.4, 0.5, 0.7]] * 3}}
+    assert assess(make_measurements(curves=curves, chance=None)).target == pytest.approx(0.3 + 0.9 * (0.8 - 0.3))
+    later = assess(
+        make_measurements(curves=curves, chance=None, first=1)
+    )  # what an untrained network gives is not known
+    assert math.isnan(later.target)
+    assert later.arrivals is None
+
+
+def test_times_do_not_round_onto_zero(tell: Tell) -> None:
+    def curve(middle: float) -> list[float]:
+        return [0.1, middle, 0.9]
+
+    shifts = (0.001, 0.0012, 0.0008, 0.0011, 0.0009)
+    found = assess(make_measurements(curves={"val_accuracy": {
+        0.1: [curve(0.6 + j) for j in J], 0.01: [curve(0.6 + j - shift) for j, shift in zip(J, shifts, strict=True)]}}))  # fmt: skip
+    for finding in (tell(found, "sooner", level=0, than=1), tell(found, "slowest", level=1)):
+        assert finding.verdict == "supported"
+        assert 0 < finding.evidence["low"].value < 0.005
+        assert [float(finding.evidence[key].text) > 0 for key in ("low", "high")] == [True, True]
+    quick = tell(found, "slowest", level=0)
+    assert -0.005 < quick.evidence["high"].value < 0
+    assert quick.evidence["high"].text.startswith("−0.00")
+    assert float(quick.evidence["high"].text.replace("−", "-")) < 0
+
+
+def test_seeds_that_never_arrive_are_ties(tell: Tell) -> None:
+    early, late, never = [0.1, 0.8, 0.9], [0.1, 0.3, 0.9], [0.1, 0.2, 0.3]
+    columns = {0.1: [early, early, never, never, late], 0.01: [late, never, never, never, late]}
+    found = assess(make_measurements(curves={"val_accuracy": columns}, chance=0.05))
+    finding = tell(found, "sooner", level=0, than=1)
+    assert (finding.evidence["first"].value, finding.evidence["second"].value) == (2, 0)
+    assert finding.evidence["p"].value == pytest.approx(0.5)
+
+
+def test_the_slowest_is_later_than_every_other_by_one_sided_signs(tell: Tell) -> None:
+    early, never = [0.1, 0.8, 0.9], [0.1, 0.2, 0.3]
+
+    def made(**columns: list[list[float]]) -> Any:
+        by_rate = dict(zip((0.1, 0.01, 0.001), columns.values(), strict=False))
+        return assess(make_measurements(curves={"val_accuracy": by_rate}, chance=0.05))
+
+    two = made(a=[early] * 5, b=[never] * 5)
+    assert tell(two, "slowest", level=1).verdict == "supported"  # p is 1/32
+    assert tell(two, "slowest", level=0).verdict == "contradicted"
+    assert tell(made(a=[early] * 4, b=[never] * 4), "slowest", level=1).verdict == "undecided"
+    three = made(a=[early] * 5, b=[never] * 5, c=[never] * 5)
+    assert tell(three, "slowest", level=1).verdict == "undecided"  # as slow as another
+    assert tell(three, "slowest", level=0).verdict == "undecided"  # 1/32 is too much in a family of two
+    six = made(a=[early] * 6, b=[never] * 6, c=[never] * 6)
+    assert tell(six, "slowest", level=0).verdict == "contradicted"
+
+
+@pytest.mark.parametrize("lacking", [0.1, 0.01])
+def test_smoothness_takes_curves_of_both(lacking: float, tell: Tell) -> None:
+    there = {rate: [[2.3, 1.0, 1.1 + w / 10, 0.9] for w in WIDE] for rate in (0.1, 0.01) if rate != lacking}
+    found = assess(make_measurements({0.1: base, 0.01: near}, curves={"val_loss": there}))
+    for level, than in ((0, 1), (1, 0)):
+        assert tell(found, "more_stable", level=level, than=than).verdict == "not testable"
+
+
+def test_the_rival_in_smoothness_is_the_next_smoothest(tell: Tell) -> None:
+    losses = {rate: loss(2.3, 1.0, 1.0 + rise, 0.5) for rate, rise in ((0.1, 0.1), (0.01, 0.2), (0.001, 0.4))}
+    found = assess(make_measurements(dict.fromkeys(losses, base), curves={"val_loss": losses}))
+    assert tell(found, "most_stable", level=0).evidence["rival_1"].value == 0.01
+    worst = tell(found, "most_stable", level=2)
+    assert (worst.verdict, worst.evidence["rival_1"].value) == ("contradicted", 0.1)
+
+
+def test_the_other_seeds_name_the_best_evaluation(tell: Tell) -> None:
+    """Asked itself, a seed with a high peak would name that peak, and its fall would be found by construction."""
+    peaks = [[2.3, 0.1, 0.5, 0.6], [2.3, 0.6, 0.4, 0.6], [2.3, 0.6, 0.4, 0.6], [2.3, 0.6, 0.4, 0.6]]
+    finding = tell(assess(one_rate(peaks)), "overfits", level=0)
+    assert (finding.verdict, finding.evidence["at"].value) == ("undecided", 1)
+    peaks = [[2.3, 0.2, 0.5, 0.8], [2.3, 0.55, 0.4, 0.8], [2.3, 0.55, 0.4, 0.8], [2.3, 0.55, 0.4, 0.81]]
+    finding = tell(assess(one_rate(peaks)), "overfits", level=0)
+    assert finding.verdict == "supported"
+    assert finding.evidence["rise"].value == pytest.approx((0.3 + 0.25 + 0.25 + 0.26) / 4)
+
+
+@pytest.mark.parametrize(("low", "high", "verdict"), [
+    (0.1, 0.3, S), (0.0, 0.4, U), (-0.1, 0.5, U), (-0.4, 0.0, U), (-0.3, -0.1, C), (math.nan, math.nan, U),
+])  # fmt: skip
+def test_an_interval_that_touches_zero_shows_no_direction(low: float, high: float, verdict: str) -> None:
+    estimate = Estimate((low + high) / 2, low, high, 0.1, 4, 5, 0.05)
+    assert decide_direction(estimate) == verdict
+    assert decide_direction(estimate, -1) == {S: C, C: S}.get(verdict, verdict)
+
+
+def test_a_margin_is_not_inside_itself() -> None:
+    def spans(low: float, high: float) -> tuple[bool, bool]:
+        estimate = Estimate((low + high) / 2, low, high, 0.1, 4, 5, 0.05)
+        return is_within(estimate, 0.5), is_beyond(estimate, 0.5)
+
+    assert spans(-0.4, 0.4) == (True, False)
+    assert spans(-0.5, 0.4) == spans(-0.4, 0.5) == spans(0.5, 0.9) == spans(-0.9, -0.5) == (False, False)
+    assert spans(0.6, 0.9) == spans(-0.9, -0.6) == (False, True)
+    assert not is_within(Estimate(0, 0, 0, 0, 4, 5, 1), None)
+
+
+@pytest.mark.parametrize("k", [2, 3])
+def test_standings_on_other_metrics_are_those_of_the_decision(k: int) -> None:
+    scores = {0.1: [0.85 + w / 4 for w in WIDE], 0.01: [0.845 + k for k in K], 0.001: [0.82 + j for j in J]}
+    scores = dict(list(scores.items())[:k])
+    found = assess(make_measurements(scores, finals={"test_accuracy": scores}))
+    decided, other = (found.stand_on(f"{split}_accuracy", 1) for split in ("val", "test"))
+    for column in ("may_lead", "at_most", "at_least"):
+        assert list(getattr(other, column)) == pytest.approx(list(getattr(decided, column)))
+    assert decided.at_least.max() > 0 or k == 2
+    assert decided.candidates == other.candidates

@@ -95,6 +95,13 @@ def test_levels_without_spread_are_compared_by_their_rounding() -> None:
     assert table.error[0, 1] == pytest.approx(0.002 * math.sqrt(2 / 12 / 5))
 
 
+def test_levels_without_spread_that_are_not_paired_have_the_seeds_of_both() -> None:
+    values = np.array([[0.88, 0.87]] * 4 + [[0.88, math.nan]] * 2)
+    table = st.compare_levels(values, False, resolution=0.002)
+    assert table.df[0, 1] == 6 + 4 - 2
+    assert table.error[0, 1] == pytest.approx(0.002 * math.sqrt((1 / 6 + 1 / 4) / 12))
+
+
 @pytest.mark.parametrize(("count", "n"), [(0, 5), (1, 5), (5, 5), (3, 30)])
 def test_shares_agree_with_scipy(count: int, n: int) -> None:
     low, high = st.estimate_share(count, n)

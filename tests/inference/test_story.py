@@ -59,7 +59,7 @@ STATES: dict[str, tuple[Callable[[], Measurements], str, str]] = {  # name -> st
     "one level": (lambda: make_measurements({0.1: around(0.85)}), "0.1 reaches 85.02 % validation accuracy; no other was tried", "range"),
     "nothing learns": (lambda: make_measurements({0.1: [0.1, None], 0.01: [0.1, 0.1]}), "No rate learns: every run diverged or ends no better than guessing", "range"),
     "no runs": (lambda: make_measurements({0.1: {}, 0.01: {}}), "No run has finished yet", "seeds"),
-    "error spent": (lambda: make_measurements({0.1: around(0.9), 0.01: around(0.8)}, looks=(Look(number=1, n_seeds={0: 3, 1: 3}, alpha=0.05),)), "Undecided: no error is left to spend; use 0.1 for now", "seeds"),
+    "error spent": (lambda: make_measurements({0.1: around(0.9), 0.01: around(0.8)}, looks=(Look(number=1, n_seeds={0: 3, 1: 3}, alpha=0.05),)), "Undecided: earlier looks used up the 5 % error; use 0.1 for now", "seeds"),
     "too noisy": (lambda: make_measurements({1.0: around(0.2), 0.1: around(0.7, tuple(9 * one for one in WIDE)), 0.01: around(0.7, K), 0.001: around(0.2)}, margin=0.0001), "Undecided between 0.1 and 0.01; use 0.1 for now", "seeds"),
     "improving": (lambda: make_measurements({1.0: around(0.7), 0.1: around(0.9), 0.01: around(0.7)}, curves={"val_loss": {rate: [[2.3, 1.0, 0.8, 0.6, 0.4 + one] for one in SMALL] for rate in (1.0, 0.1, 0.01)}}), "Choose 0.1: ", "epochs"),
     "two factors": (lambda: make_measurements({(rate, size): around(0.8 + 0.05 * (rate == 0.1) + 0.02 * (size == 64), K) for rate in (1.0, 0.1, 0.01) for size in (32, 64, 128)}, factors=("learning_rate", "batch_size")), "Choose 0.1 with batch size 64: ", "none"),
@@ -163,3 +163,11 @@ def test_claims_of_an_earlier_report_are_a_section_of_their_own() -> None:
         ("claims", "An earlier report"),
     ]
     assert [len(section.findings) for section in sections[-2:]] == [1, 1]
+
+
+@pytest.mark.parametrize(("n_points", "asked"), [(1, set()), (2, {"overfits"}), (3, {"overfits", "still_improving"})])
+def test_the_start_is_no_evaluation(n_points: int, asked: set[str]) -> None:
+    curves = {"val_accuracy": {0.1: [[0.1, 0.5, 0.7, 0.75][: n_points + 1]] * 5}}
+    sections = ask_everything(assess(make_measurements(curves=curves)))
+    claims = {finding.claim for section in sections if section.key == "levels" for finding in section.findings}
+    assert claims & {"overfits", "still_improving"} == asked

@@ -25,12 +25,8 @@ def find_guessing_limit(measurements: Measurements, scores: pd.DataFrame) -> flo
     least = min(steps, default=0.0)
     gains = sign * (scores - chance)
     limit = least
-    for _ in range(20):
-        best = gains.where(gains > limit).mean().max()
-        raised = max(least, SHARE * float(best)) if best > 0 else least
-        if raised <= limit:
-            break
-        limit = raised
+    while SHARE * float(best := gains.where(gains > limit).mean().max()) > limit:  # fewer seeds are left each time
+        limit = SHARE * float(best)
     return chance + sign * limit
 
 

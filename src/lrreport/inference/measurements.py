@@ -124,7 +124,8 @@ def find_point(measurements: Measurements, curves: Mapping[str, pd.DataFrame]) -
     if decide.best_of is not None:
         best_of = measurements.metrics[decide.best_of]
         extreme = "highest" if best_of.better == "higher" else "lowest"
-        return Point(f"where the {best_of.label} is {extreme}", axis, None)
+        own = "best evaluation" if decide.best_of == decide.metric else f"{extreme} {best_of.label}"
+        return Point(f"at each run's {own}", axis, None)
     if not isinstance(decide.at, str):
         return Point(f"at {name_position(axis, decide.at)}", axis, float(decide.at))
     if frame is None:
@@ -144,7 +145,12 @@ def find_point(measurements: Measurements, curves: Mapping[str, pd.DataFrame]) -
 
 def name_position(axis: str, at: float) -> str:
     """Return a point on an axis in words: "epoch 5", "step 2,000"."""
-    return f"{axis} {format_setting(int(at) if float(at).is_integer() else float(at))}"
+    return f"{axis} {format_position(at)}"
+
+
+def format_position(at: float) -> str:
+    """Return a point on an axis as a number: "5", "2,000", "0.5"."""
+    return format_setting(int(at) if float(at).is_integer() else float(at))
 
 
 def tabulate_scores(

@@ -118,7 +118,7 @@ def compare_levels(values: Array, paired: bool, sign: int = 1, resolution: float
     welch = of_mean[:, None] + of_mean[None, :]
     parts = of_mean**2 / freedom
     with np.errstate(divide="ignore", invalid="ignore"):
-        df = np.where(welch > 0, welch**2 / (parts[:, None] + parts[None, :]), n[:, None] + n[None, :] - 2.0)
+        df = welch**2 / (parts[:, None] + parts[None, :])
     df = np.where(np.isfinite(df), df, n[:, None] + n[None, :] - 2.0)
     variance = welch
     if paired:

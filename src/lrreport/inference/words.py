@@ -13,7 +13,7 @@ from lrreport.study.metrics import Metric
 
 LISTED = 6  # levels that a sentence names; of more, the first of them and a count
 MOST_DIGITS = 8
-Write = Callable[[float], str]
+Write = Callable[[Metric, float], str]
 
 
 def name_nouns(measurements: Measurements) -> tuple[str, str]:
@@ -90,23 +90,25 @@ def write_share(share: float, unit: bool = True) -> Quantity:
 
 def write_value(metric: Metric, value: float, beside: Sequence[float] = (), unit: bool = True) -> Quantity:
     """Return a value of a metric, with as many digits as it takes not to round onto a threshold that it lies `beside`."""
-    return _write_beside(lambda rounded: lambda number: rounded.format(number, unit), metric, value, beside)
+    return Quantity(value, _refine(metric, Metric.format, [value], beside).format(value, unit))
 
 
 def write_difference(metric: Metric, value: float, beside: Sequence[float] = (0.0,), unit: bool = True) -> Quantity:
     """Return a difference on a metric, with as many digits as it takes not to round onto 0 or another threshold."""
-    return _write_beside(lambda rounded: lambda number: rounded.format_difference(number, unit), metric, value, beside)
+    return Quantity(value, _refine(metric, Metric.format_difference, [value], beside).format_difference(value, unit))
 
 
-def _write_beside(make: Callable[[Metric], Write], metric: Metric, value: float, beside: Sequence[float]) -> Quantity:
+def _refine(metric: Metric, write: Write, values: Sequence[float], beside: Sequence[float]) -> Metric:
+    """Return a metric with as many digits as it takes to write no value like a threshold that it does not equal."""
     for digits in range(metric.digits, MOST_DIGITS):
-        write = make(metric.model_copy(update={"digits": digits}))
+        refined = metric.model_copy(update={"digits": digits})
         if all(
-            write(value) != write(threshold) or np.isclose(value, threshold, rtol=1e-9, atol=1e-12)
+            write(refined, value) != write(refined, threshold) or np.isclose(value, threshold, rtol=1e-9, atol=1e-12)
+            for value in values
             for threshold in beside
         ):
-            return Quantity(value, write(value))
-    return Quantity(value, make(metric)(value))
+            return refined
+    return metric
 
 
 def quantify_difference(
@@ -114,14 +116,16 @@ def quantify_difference(
 ) -> dict[str, Quantity]:
     """Return difference, low, high, n and p of an estimated difference on a metric, turned so that it is not negative.
 
-    So the estimate lies inside its interval as written, whichever level the sentence puts first. `signed` keeps the sign.
+    So the estimate lies inside its interval as written, whichever level the sentence puts first; all three have the same
+    digits. `signed` keeps the sign.
     """
     turned = estimate if estimate.mean >= 0 else estimate.negate()
     beside = (0.0,) if margin is None else (0.0, margin, -margin)
+    refined = _refine(metric, Metric.format_difference, (turned.low, turned.high), beside)
     return {
-        "difference": write_difference(metric, turned.mean, ()),
-        "low": write_difference(metric, turned.low, beside, unit=False),
-        "high": write_difference(metric, turned.high, beside),
+        "difference": Quantity(turned.mean, refined.format_difference(turned.mean)),
+        "low": Quantity(turned.low, refined.format_difference(turned.low, unit=False)),
+        "high": Quantity(turned.high, refined.format_difference(turned.high)),
         "signed": write_difference(metric, estimate.mean, ()),
         "n": Quantity(float(estimate.n), n or format_count(estimate.n)),
         "p": Quantity(estimate.p, format_p(estimate.p) if math.isfinite(estimate.p) else "unknown"),

@@ -7,11 +7,11 @@ import pandas as pd
 
 from lrreport.inference.assessment import Assessment
 from lrreport.inference.claims.claim import OPPOSITE, Result, Untestable, Verdict, add_claim
-from lrreport.inference.claims.pairs import FEWEST_RISING, RISING, name_step, require_rises, require_seeds
-from lrreport.inference.measurements import name_position
+from lrreport.inference.claims.pairs import RISING, count_rising, name_step, require_rises, require_seeds
+from lrreport.inference.measurements import format_position
 from lrreport.inference.statistics import Estimate, estimate_mean, fit_slopes
 from lrreport.inference.words import count, write_difference, write_share, write_value
-from lrreport.study.formats import Quantity, format_setting
+from lrreport.study.formats import Quantity
 from lrreport.study.metrics import Metric
 
 FAMILY = "Intervals hold for all levels at once with 95 % (Bonferroni over levels{more})."
@@ -127,12 +127,10 @@ def trains_stably(assessment: Assessment, level: int) -> Result:
         "supported" if estimate.high < margin else "contradicted" if estimate.low > margin else "undecided"
     )
     case = {"supported": "stable", "contradicted": "rough"}.get(verdict, "unclear")
-    n_rising = int((own > 0).sum())
-    few = n_rising < min(FEWEST_RISING, len(own))
+    rising, few = count_rising(assessment.rises, level)
     if few:
-        case = f"few {case}" if n_rising else "never"
-    evidence |= {
-        "n_rising": count(n_rising),
+        case = f"few {case}" if rising["n_rising"].value else "never"
+    evidence |= rising | {
         "rise": write_difference(loss, estimate.mean),
         "low": write_difference(loss, max(0.0, estimate.low), (0.0, margin), unit=False),
         "high": write_difference(loss, estimate.high, (0.0, margin)),
@@ -171,9 +169,10 @@ def _judge_slope(assessment: Assessment, level: int, improving: bool) -> Result:
         "gain": write_difference(metric, turned.mean, ()),
         "low": write_difference(metric, turned.low, beside, unit=False),
         "high": write_difference(metric, turned.high, beside),
-        "first": Quantity(at[0], format_setting(int(at[0]) if at[0].is_integer() else float(at[0]))),
-        "last": Quantity(at[-1], format_setting(int(at[-1]) if at[-1].is_integer() else float(at[-1]))),
-        "budget": Quantity(budget, format_setting(int(budget) if budget.is_integer() else budget)),
+        **{
+            key: Quantity(value, format_position(value))
+            for key, value in (("first", float(at[0])), ("last", float(at[-1])), ("budget", budget))
+        },
         "n": count(slope.n),
     }
     if margin is not None:
@@ -226,8 +225,9 @@ def _measure_rise(
     resolution, margin = assessment.resolutions[metric.name], assessment.measurements.find_margin(metric.name)
     worsening = metric.sign * (curve - curve.iloc[-1])  # how far the end is behind each evaluation
     goodness = metric.sign * curve
-    others = (goodness.to_numpy().sum(axis=1, keepdims=True) - goodness.to_numpy()) / (curve.shape[1] - 1)
-    best = others.argmax(axis=0)
+    best = (goodness.to_numpy().sum(axis=1, keepdims=True) - goodness.to_numpy()).argmax(
+        axis=0
+    )  # of the other seeds' sum
     rise = estimate_mean(worsening.to_numpy()[best, np.arange(curve.shape[1])], n_tests, resolution)
     if rise.low > 0:
         return "worse", rise, float(curve.index[int(np.median(best))]), margin
@@ -263,7 +263,7 @@ def _judge_overfitting(assessment: Assessment, level: int) -> Result:
             f"{key}rise": write_difference(measured, estimate.mean, ()),
             f"{key}low": write_difference(measured, estimate.low, beside, unit=False),
             f"{key}high": write_difference(measured, estimate.high, beside),
-            f"{key}at": Quantity(at, name_position(str(assessment.curves[name].index.name), at).split(" ", 1)[1]),
+            f"{key}at": Quantity(at, format_position(at)),
         }
         if margin is not None:
             evidence[f"{key}margin"] = write_difference(measured, margin)

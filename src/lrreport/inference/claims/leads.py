@@ -8,6 +8,8 @@ import pandas as pd
 from lrreport.inference.assessment import Assessment, Standing
 from lrreport.inference.claims.claim import Result, Untestable, Verdict, add_claim
 from lrreport.inference.claims.pairs import (
+    RISING,
+    count_rising,
     name_step,
     require_arrivals,
     require_rises,
@@ -205,7 +207,7 @@ def _write_interval(estimate: Any, write: Any) -> dict[str, Quantity]:
 
 @add_claim(
     "most_stable", "level",
-    rule=f"By how much the loss rises from one evaluation to the next, on average, relative to the mean loss. {LEAD}",
+    rule=f"By how much the loss rises from one evaluation to the next, on average, relative to the mean loss. {RISING} {LEAD}",
     source=SOURCE,
 )  # fmt: skip
 def most_stable(assessment: Assessment, level: int) -> Result:
@@ -218,7 +220,8 @@ def most_stable(assessment: Assessment, level: int) -> Result:
     standing = assessment.stand(table, -1)
     rival = _find_rival(standing, table, level, -1)
     verdict = _decide_lead(standing, level)
-    never = verdict != "contradicted" and not table[list(standing.levels)].to_numpy(na_value=0.0).any()
+    never = not (table[list(standing.levels)] > 0).any(axis=None)
+    rising, few = count_rising(table, level, rival)
     estimate = assessment.compare(table, level, rival)
     evidence = {
         "rise": write_difference(loss, float(rises[level].mean())),
@@ -226,9 +229,11 @@ def most_stable(assessment: Assessment, level: int) -> Result:
         "low": write_rise(assessment, estimate.low, relative, unit=False),
         "high": write_rise(assessment, estimate.high, relative),
         **quantify_list(assessment.measurements, "rival", [rival]),
+        **rising,
         "n": count(estimate.n),
     }
     names = {"loss": loss.label, "step": name_step(assessment), "rival": assessment.measurements.levels[rival].name,
              "relative": " relative to the loss" if relative else ""}  # fmt: skip
     unit = "%" if relative else loss.difference_unit
-    return Result("never" if never else verdict, verdict, estimate, unit, estimate.n, "seeds", evidence, names)
+    case = "never" if never else "few" if few else verdict
+    return Result(case, verdict, None if few else estimate, unit, estimate.n, "seeds", evidence, names)

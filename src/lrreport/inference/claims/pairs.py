@@ -3,6 +3,8 @@
 import math
 from typing import Any
 
+import pandas as pd
+
 from lrreport.inference.assessment import Assessment, find_seconds, share_machine
 from lrreport.inference.claims.claim import Result, Untestable, Verdict, add_claim
 from lrreport.inference.statistics import ALPHA, Estimate, compare_signs, estimate_share
@@ -284,6 +286,14 @@ def require_rises(assessment: Assessment, levels: tuple[int, ...]) -> tuple[Any,
     return table, assessment.relative_rises is not None
 
 
+def count_rising(table: pd.DataFrame, *levels: int) -> tuple[dict[str, Quantity], bool]:
+    """Return in how many seeds the loss of one of these levels rises at all, and whether these are too few to go by."""
+    own = table[list(levels)]
+    n_rising = int((own > 0).any(axis=1).sum())
+    evidence = {"n_rising": count(n_rising), "n_seeds": count(len(own.dropna(how="all")))}
+    return evidence, n_rising < min(FEWEST_RISING, int(own.notna().sum().min()))
+
+
 def write_rise(assessment: Assessment, value: float, relative: bool, unit: bool = True) -> Quantity:
     """Return a mean rise of the loss per evaluation: in percent of the loss, or in its own unit."""
     assert assessment.loss is not None
@@ -314,10 +324,9 @@ def more_stable(assessment: Assessment, level: int, than: int) -> Result:
     assert assessment.loss is not None
     estimate = assessment.compare(table, than, level)  # positive where `level` rises less
     verdict = decide_direction(estimate)
-    n_rising = int((table[[level, than]] > 0).any(axis=1).sum())
-    few = n_rising < min(FEWEST_RISING, estimate.n)
+    rising, few = count_rising(table, level, than)
     if few:
-        verdict, case = "undecided", "few" if n_rising else "never"
+        verdict, case = "undecided", "few" if rising["n_rising"].value else "never"
     else:
         case = {"supported": "smoother", "contradicted": "rougher"}.get(verdict, "unclear")
     turned = estimate if estimate.mean >= 0 else estimate.negate()
@@ -327,7 +336,7 @@ def more_stable(assessment: Assessment, level: int, than: int) -> Result:
         "low": write_rise(assessment, turned.low, relative, unit=False),
         "high": write_rise(assessment, turned.high, relative),
         "signed": write_rise(assessment, -estimate.mean, relative),
-        "n_rising": count(n_rising),
+        **rising,
         "n": count(estimate.n),
         "p": Quantity(estimate.p, format_p(estimate.p)),
     }

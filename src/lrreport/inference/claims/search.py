@@ -152,9 +152,23 @@ def edge_of_range(assessment: Assessment, factor: str | None = None) -> Result:
         "failed": failed,
         "nouns": several,
         "next": f" Next to try: {list_words(steps)}." if steps else "",
-        "state": "practically as good as the best" if near == ends else "behind its neighbour by the margin or more",
+        "state": _say_state(len(ends), len(near)),
     }
     return Result(edge.verdict, edge.verdict, None, "", int(evidence["n"].value), "seeds", evidence, names)
+
+
+def _say_state(n_ends: int, n_near: int) -> str:
+    """Return why ends leave it undecided whether the range is wide enough; `n_near` of them are out, but close."""
+    if n_near == n_ends:
+        return f"{'is' if n_ends == 1 else 'are'} practically as good as the best"
+    if n_near:
+        return "may be the best or practically as good"
+    whose = (
+        "its mean is behind that of its neighbour"
+        if n_ends == 1
+        else "their means are behind those of their neighbours"
+    )
+    return f"may be the best, though {whose} by the margin or more"
 
 
 def describe_choice(assessment: Assessment, decision: Decision) -> tuple[str, dict[str, Quantity], dict[str, str]]:

@@ -132,7 +132,7 @@ def _write_no_choice(assessment: Assessment) -> Paragraph:
         text = f"{name} has the {extreme} {metric.label}, but only {trained} of its {runs} runs trained"
         return Paragraph(text, evidence | {"n": trained, "n_runs": runs})
     if decision.reason == "error spent":
-        return Paragraph(f"Undecided: no error is left to spend; use {name} for now", evidence)
+        return Paragraph(f"Undecided: earlier looks used up the 5 % error; use {name} for now", evidence)
     candidates = decision.candidates
     evidence |= quantify_list(measurements, "candidate", candidates) | {"n_candidates": count(len(candidates))}
     thin, n_tied = find_thin(assessment), len(decision.tied)

@@ -17,6 +17,7 @@ from lrreport.inference.story.paragraph import (
 )
 from lrreport.inference.words import (
     count,
+    count_seeds,
     list_levels,
     name_nouns,
     quantify_levels,
@@ -34,6 +35,8 @@ WORTH = 1.2  # how many times as long the slower of two levels must take to be w
 def write_tradeoffs(assessment: Assessment, findings: Sequence[Finding]) -> Paragraph:
     """Return the paragraph of trade-offs: who wins, who drops out, pace, failures and stability, test, looks; joined."""
     slots = (_write_winner, _write_dropped, _write_pace, _write_failures, _write_test, _write_looks)
+    if assessment.decision.reason == "none learns":
+        return _write_none_learns(assessment)
     if assessment.decision.leader is None:
         reason = REASONS[assessment.decision.reason].format(noun=name_nouns(assessment.measurements)[0])
         return Paragraph(f"{capitalize(reason)}.")
@@ -41,6 +44,17 @@ def write_tradeoffs(assessment: Assessment, findings: Sequence[Finding]) -> Para
     evidence = {f"{slot.__name__.removeprefix('_write_')}_{key}": quantity for slot, part in zip(slots, written, strict=True)
                 for key, quantity in part.evidence.items()}  # fmt: skip
     return Paragraph(" ".join(part.text for part in written if part.text), evidence)
+
+
+def _write_none_learns(assessment: Assessment) -> Paragraph:
+    """Say how the runs failed where all of them did, and what guessing gives."""
+    metric, table = assessment.measurements.metric, assessment.decision.table
+    evidence: dict[str, Quantity] = {}
+    text = capitalize(_say_how(assessment, [int(i) for i in table.index], evidence))
+    if metric.chance is not None and evidence["n_guessing"].value:
+        evidence["chance"] = write_value(metric, metric.chance, ())
+        text += f", which gives {evidence['chance']} {metric.label}"
+    return Paragraph(f"{text}.", evidence)
 
 
 def _shown(assessment: Assessment) -> int:
@@ -93,11 +107,12 @@ def _write_winner(assessment: Assessment, findings: Sequence[Finding]) -> Paragr
 
 
 def _write_rivals(assessment: Assessment, level: int) -> Paragraph:
-    """Say which levels may be better than the leader where nothing is chosen, and which have too few seeds to tell."""
+    """Say which levels may be better than the shown one, and which have too few seeds to tell where nothing is chosen."""
     measurements, decision, table = assessment.measurements, assessment.decision, assessment.decision.table
-    thin = find_thin(assessment)
-    rivals = [i for i in decision.candidates if i != level and i not in thin]
-    if decision.chosen is not None or decision.reason not in ("too close", "no margin"):
+    chosen = decision.chosen is not None
+    thin = [] if chosen else find_thin(assessment)
+    rivals = [i for i in decision.candidates if i not in (level, *thin, *(decision.equal if chosen else ()))]
+    if not chosen and decision.reason not in ("too close", "no margin"):
         return Paragraph("")
     metric, parts, evidence = measurements.metric, list[str](), dict[str, Quantity]()
     if rivals:
@@ -109,7 +124,8 @@ def _write_rivals(assessment: Assessment, level: int) -> Paragraph:
         margin = ""
         if decision.margin is not None:
             evidence["margin"] = write_difference(metric, decision.margin, ())
-            margin = f", also by more than the {evidence['margin']} that count as equal"
+            how = "but by less" if chosen else "possibly by more"
+            margin = f", {how} than the {evidence['margin']} that count as equal"
         parts.append(f"{capitalize(who)} may be better{margin}.")
     if thin:
         numbers = sorted({int(table.n[i]) for i in thin})
@@ -149,7 +165,9 @@ def _write_dropped(assessment: Assessment, findings: Sequence[Finding]) -> Parag
         **quantify_levels(measurements, {"level": level, "nearest": out[0]}),
     }
     side = "below" if measurements.metric.better == "higher" else "above"
-    sized = f"{evidence['gap']} {side} ({evidence['low']} to {evidence['high']})"
+    scores = assessment.scores[measurements.decide.metric]
+    evidence["n"] = Quantity(float(estimate.n), count_seeds(*(int(scores[i].notna().sum()) for i in (level, out[0]))))
+    sized = f"{evidence['gap']} {side} ({evidence['low']} to {evidence['high']}, n = {evidence['n']})"
     nearest = "" if len(out) == 1 else f" {measurements.levels[out[0]].name}, the nearest, ends"
     return Paragraph(f"{text}{':' if nearest else ','}{nearest} {sized}.", evidence)
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,8 @@ def check_finding(finding: Finding) -> None:
     assert finding.word
     assert finding.tone in ("good", "bad", "neutral")
     json.dumps(finding.to_json(), allow_nan=False)
+    if "95 %" in finding.sentence:
+        assert re.search(r"n = \d|\d (runs|seeds)", finding.sentence), "an interval without n"
     if finding.effect == finding.effect and finding.low == finding.low:
         assert finding.low <= finding.effect <= finding.high
     low, high, middle = (finding.evidence.get(key) for key in ("low", "high", "difference"))

@@ -12,35 +12,43 @@ from lrreport.inference.assessment import Assessment, assess
 from lrreport.inference.claims import Finding, ask
 from lrreport.testing import check_finding, make_measurements
 
-SNAPSHOT = Path(__file__).parent / "snapshots" / "sentences.json"
+SNAPSHOTS = Path(__file__).parent / "snapshots"
 UPDATE = "LRREPORT_UPDATE_SNAPSHOTS"  # set it to write the sentences anew, then review the difference
 
 
-class Sentences:
-    """The reviewed sentences, by name: `check` compares one, or keeps it if the snapshots are being written."""
+class Snapshots:
+    """Reviewed texts of one file, by name: `check` compares one, or keeps it if the snapshots are being written."""
 
-    def __init__(self, update: bool) -> None:
-        self.update = update
-        self.known: dict[str, str] = json.loads(SNAPSHOT.read_text()) if SNAPSHOT.exists() else {}
+    def __init__(self, path: Path) -> None:
+        self.path, self.update = path, bool(os.environ.get(UPDATE))
+        self.known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
         self.seen: dict[str, str] = {}
 
     def check(self, name: str, text: str) -> None:
         self.seen[name] = text
         if not self.update:
-            assert text == self.known.get(name), f"{name}: set {UPDATE}=1 to write the sentences anew"
+            assert text == self.known.get(name), f"{name}: set {UPDATE}=1 to write {self.path.name} anew"
 
     def write(self) -> None:
-        SNAPSHOT.parent.mkdir(exist_ok=True)
-        kept = dict(sorted((self.known | self.seen).items()))
-        SNAPSHOT.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
+        if self.update and self.seen:
+            kept = dict(sorted((self.known | self.seen).items()))
+            self.path.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
 
 
 @pytest.fixture(scope="session")
-def sentences() -> Iterator[Sentences]:
-    snapshots = Sentences(bool(os.environ.get(UPDATE)))
+def sentences() -> Iterator[Snapshots]:
+    """The sentences of each claim in each verdict, of the rows and of the first screen."""
+    snapshots = Snapshots(SNAPSHOTS / "sentences.json")
     yield snapshots
-    if snapshots.update:
-        snapshots.write()
+    snapshots.write()
+
+
+@pytest.fixture(scope="session")
+def numbers() -> Iterator[Snapshots]:
+    """The numbers of the reports on drawn studies."""
+    snapshots = Snapshots(SNAPSHOTS / "numbers.json")
+    yield snapshots
+    snapshots.write()
 
 
 @pytest.fixture

@@ -211,6 +211,11 @@ def test_the_edge(scores: Any, verdict: str, n_ends: int) -> None:
         ((32, 64, 128), "lowest", [16, 8]),
         ((2, 1), "lowest", []),
         ((0.5, 0.9), "highest", [1.3, 1.7]),
+        ((0.5, 0.7, 0.9, 0.95), "highest", [1.0, 1.05]),
+        ((0.5, 0.9), "lowest", [0.1]),
+        ((0.3, 0.1), "lowest", [0.03, 0.01]),  # 0.2 less is no rate
+        ((0.0, 0.1), "lowest", []),
+        ((-0.5, -1.0), "lowest", [-1.5, -2.0]),
         ((10, 20), "highest", [30, 40]),
         ((10, 20), "lowest", []),
     ],

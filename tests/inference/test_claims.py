@@ -468,6 +468,8 @@ def test_rises_of_few_seeds_have_no_interval(make: Any, tell: Tell) -> None:
     assert [math.isnan(one.low) for one in most] == [True, True, False]
     assert "one of the two rises at all in only 1 of 5 seeds" in most[0].sentence
     assert "95 %" not in most[0].sentence
+    for finding in (few, never, pair, *most[:2]):
+        assert not {"low", "high", "p"} & set(finding.evidence)
     rough = [2.3, 1.0, 1.9, 0.8]
     unclear = make({0.1: [0.80, 0.81, 0.80]}, curves={"val_loss": {0.1: [rough, [*rough[:2], 0.9, 0.8], smooth]}})
     finding = tell(unclear, "trains_stably", level=0)

@@ -58,8 +58,8 @@ def test_records_become_frames(tmp_path: Path) -> None:
     assert made.list_missing() == [(0, 2), (1, 2)]
     found = assess(made)
     assert found.decision.table.n_failed.tolist() == [0, 1]
-    assert found.estimate_score(0, "test_accuracy")[1] == "new seeds and examples"
-    assert found.estimate_score(1, "test_accuracy")[1] == "new seeds"
+    assert found.estimate_score(0, "test_accuracy")[1] == 4
+    assert found.estimate_score(1, "test_accuracy")[1] == 0
 
 
 def test_errors_of_numbers_are_found_by_their_means(tmp_path: Path) -> None:

@@ -130,8 +130,8 @@ class Assessment:
             )
         return self.stand(self.scores[metric], sign * self.measurements.metrics[metric].sign, self.resolutions[metric])
 
-    def estimate_score(self, level: int, metric: str, n_tests: int = 1) -> tuple[Estimate, str]:
-        """Return a level's mean on a metric with its interval, and what its n counts.
+    def estimate_score(self, level: int, metric: str, n_tests: int = 1) -> tuple[Estimate, int]:
+        """Return a level's mean on a metric with its interval, and over how many examples this is taken (0: over seeds alone).
 
         Over seeds × examples where scores of single examples are kept for all its seeds (crossed random effects), else over
         seeds alone.
@@ -140,8 +140,8 @@ class Assessment:
         kept = self.measurements.examples.get(metric, {}).get(level, {})
         rows = [kept[seed] for seed in own.index if seed in kept]
         if rows and len(rows) == len(own) and len({len(row) for row in rows}) == 1 and len(rows[0]) > 1:
-            return estimate_crossed(np.stack(rows), n_tests), "new seeds and examples"
-        return estimate_mean(own, n_tests, self.resolutions[metric]), "new seeds"
+            return estimate_crossed(np.stack(rows), n_tests), len(rows[0])
+        return estimate_mean(own, n_tests, self.resolutions[metric]), 0
 
 
 def _average_arrivals(arrivals: pd.DataFrame, trained: pd.DataFrame) -> "pd.Series[float]":

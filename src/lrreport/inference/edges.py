@@ -88,13 +88,15 @@ def list_next(factor: Factor, side: Side, n: int = 2) -> list[Any]:
     ordered: Sequence[Any] = sorted(factor.values)
     end, inner = (ordered[-1], ordered[-2]) if side == "highest" else (ordered[0], ordered[1])
     whole = all(isinstance(value, int) for value in ordered)
+    linear = [float(f"{end + (end - inner) * i:.12g}") for i in range(1, n + 1)]
+    spent = not whole and max(linear) <= 0  # one more step would leave the positive numbers
     if whole and all(value > 0 and value & (value - 1) == 0 for value in ordered):  # batch sizes
         beyond = [end * 2**i if side == "highest" else end // 2**i for i in range(1, n + 1)]
-    elif factor.is_log or (ordered[0] > 0 and ordered[-1] < SMALL):
+    elif factor.is_log or (ordered[0] > 0 and (ordered[-1] < SMALL or spent)):
         powers = [STEP**i if side == "highest" else STEP**-i for i in range(1, n + 1)]
         beyond = [_round(end * power) for power in powers]
     else:
-        beyond = [float(f"{end + (end - inner) * i:.12g}") for i in range(1, n + 1)]
+        beyond = linear
     beyond = [value for value in beyond if value > 0 or ordered[0] < 0]
     return list(dict.fromkeys(round(value) for value in beyond if round(value) not in ordered)) if whole else beyond
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from lrreport.inference.assessment import CPU_SECONDS, Assessment
 from lrreport.inference.measurements import Measurements
+from lrreport.inference.statistics import estimate_mean
 from lrreport.inference.story import find_thin
 from lrreport.report.colors import color_levels
 from lrreport.report.errors_by_class import ClassErrors
@@ -82,13 +83,19 @@ def _describe_decision(assessment: Assessment) -> str:
     return f"{capitalize(measurements.metric.label)} by level: {', '.join(parts) or 'no run trained'}."
 
 
+def explain_bars(assessment: Assessment) -> str:
+    """Return what the bars of a mean score are, with the number of seeds: "bars 95 % intervals over seeds (n = 5)"."""
+    counts = sorted({int(n) for n in assessment.decision.table.n if n > 0})
+    if not counts or counts[-1] < 2:
+        return ""
+    n = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    return f"bars 95 % intervals over seeds (n = {n})"
+
+
 def _explain_decision(assessment: Assessment, rows: Sequence[Row]) -> str:
     table = assessment.decision.table
-    counts = sorted({int(n) for n in table.n if n > 0})
-    text = "Rings are seeds"
-    if counts and counts[-1] > 1:
-        n = f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}"
-        text += f", discs means, bars 95 % intervals ({n})"
+    bars = explain_bars(assessment)
+    text = f"Rings are seeds{f', discs means, {bars}' if bars else ''}"
     ruled_out = (~table.may_be_best[table.n > 0]).any()
     chooses = assessment.decision.reason != "no choice"
     text += ("; blue may be the best, grey is ruled out" if ruled_out else "; blue may be the best") if chooses else ""
@@ -345,7 +352,7 @@ def show_scores(assessment: Assessment) -> Figure | None:
         if scores.shape[1] < 3:
             continue
         values = [measurements.levels[int(i)].values[factor.name] for i in scores.columns]
-        estimates = [assessment.estimate_score(int(i), metric.name)[0] for i in scores.columns]
+        estimates = [estimate_mean(scores[i].dropna(), 1, assessment.resolutions[metric.name]) for i in scores.columns]
         limits = pd.DataFrame([[metric.clip(e.low), metric.clip(e.high)] for e in estimates], index=values).T
         best = [bool(decision.table.may_be_best[i]) for i in scores.columns]
         scores = scores.set_axis(values, axis=1)
@@ -356,7 +363,8 @@ def show_scores(assessment: Assessment) -> Figure | None:
         return None
     label = f"{capitalize(list_words([panel.metric.label for panel in panels]))} at the end, by {factor.label}."
     wide, narrow = _draw_both(lambda width: draw_scores(panels, factor, width, label))
-    caption = "Thin lines join the runs of one seed; bars are 95 % intervals of each mean."
+    bars = explain_bars(assessment)
+    caption = f"Thin lines join the runs of one seed{f'; {bars}' if bars else ''}."
     return Figure("scores", label, caption, wide, narrow)
 
 

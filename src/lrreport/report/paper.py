@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import NullFormatter
 
-from lrreport.report.illustrate import average_curves, choose_lines, list_curve_metrics
+from lrreport.report.illustrate import average_curves, choose_lines, explain_bars, list_curve_metrics
 from lrreport.report.tables import name_column, order_rows
 
 if TYPE_CHECKING:
@@ -96,7 +96,8 @@ def _draw_rows(axes: Axes, document: "Document", most: int) -> None:
     names = [assessment.measurements.levels[index].name for index in rows]
     axes.set_yticks(range(len(rows)), [textwrap.shorten(name, 40, placeholder="…") for name in names])
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_xlabel(name_column(metric))
+    bars = explain_bars(assessment)
+    axes.set_xlabel(f"{name_column(metric)}{f'; {bars}' if bars else ''}")
     axes.set_ylabel("")
 
 

@@ -9,7 +9,7 @@ from lrreport.errors import LrreportError
 from lrreport.inference.assessment import Assessment
 from lrreport.report.figures.decision import draw_decision
 from lrreport.report.freshness import SUMMARY
-from lrreport.report.illustrate import arrange_decision, show_grid
+from lrreport.report.illustrate import arrange_decision, explain_bars, show_grid
 from lrreport.report.svg import escape, measure_text, shorten
 from lrreport.report.table import Table, escape_markdown
 from lrreport.report.tables import name_column, order_rows
@@ -47,7 +47,7 @@ def tabulate_summary(assessment: Assessment) -> Table:
     unit = f", {metric.difference_unit}" if metric.difference_unit else ""
     headings = (
         capitalize(" and ".join(factor.label for factor in measurements.factors)),
-        f"{name_column(metric)} (95 % interval)", f"From the leader{unit}", "May be the best", "Seeds",
+        f"{name_column(metric)} (95 % interval over seeds)", f"From the leader{unit}", "May be the best", "Seeds",
     )  # fmt: skip
     more = int((table.n_runs > 0).sum()) - len(shown)
     caption = f"{format_count(more)} more levels are in results.csv." if more else ""
@@ -126,6 +126,8 @@ def write_card(document: "Document") -> str:
     )
     kicker = shorten(document.kicker, width - 120, 20.0)
     texts = [f'<text x="60" y="64" class="kicker">{escape(kicker)}</text>']
+    bars = explain_bars(document.assessment) if len(document.assessment.measurements.factors) == 1 else ""
+    texts += [f'<text x="60" y="{height - 20}" class="kicker">{escape(capitalize(bars))}</text>'] if bars else []
     texts += [f'<text x="60" y="{112 + 44 * i}" class="answer">{escape(line)}</text>' for i, line in enumerate(lines)]
     from lrreport.report.document import STYLE
 

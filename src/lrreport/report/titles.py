@@ -228,7 +228,7 @@ def explain_fresh(loaded: LoadedReport, assessment: Assessment) -> str:
     text = f"On {count_nouns(len(scores), 'fresh seed')}, {name} reaches {metric.format(estimate.mean)} {metric.label}"
     if math.isfinite(estimate.low):
         low, high = (metric.format(metric.clip(end)) for end in (estimate.low, estimate.high))
-        text += f" (95 % interval {low} to {high})"
+        text += f" (95 % interval {low} to {high}, new seeds)"
     return f"{text}; they took no part in the choice.{lost}"
 
 

@@ -387,7 +387,7 @@ def test_the_note_says_what_is_drawn(evaluate: Evaluate) -> None:
       const scene = makeScene(study, state, study.runs);
       return describeScene(study, state, scene, findDomain(scene, state, study.metrics[1]), { runs: 4, points: 11 }).join(' '); })()"""
     assert evaluate(code, data=make_data(), change={"lines": "mean"}) == (
-        "Lines are means over runs; bands are 95 % intervals of the mean (Student’s t). 11 recorded points. The untrained "
+        "Lines are means over 2 runs; bands are 95 % intervals of the mean (Student’s t). 11 recorded points. The untrained "
         "network is left out. 1 run diverged where a × stands (0.1: 1 of 2); beyond it the mean is of the runs left. "
         "Values above 2.3250 nats are cut off; the log scale shows them."
     )

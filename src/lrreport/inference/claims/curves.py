@@ -7,7 +7,15 @@ import pandas as pd
 
 from lrreport.inference.assessment import Assessment
 from lrreport.inference.claims.claim import OPPOSITE, Result, Untestable, Verdict, add_claim
-from lrreport.inference.claims.pairs import RISING, count_rising, name_step, require_rises, require_seeds
+from lrreport.inference.claims.pairs import (
+    RISING,
+    count_rising,
+    is_beyond,
+    is_within,
+    name_step,
+    require_rises,
+    require_seeds,
+)
 from lrreport.inference.measurements import format_position
 from lrreport.inference.statistics import Estimate, estimate_mean, fit_slopes
 from lrreport.inference.words import count, write_difference, write_share, write_value
@@ -79,14 +87,10 @@ def learns(assessment: Assessment, level: int) -> Result:
     if len(own):
         evidence["mean"] = write_value(metric, estimate.mean, (limit, metric.chance))
     if len(own) > 1:
-        ends = [
-            write_value(metric, metric.clip(end), (limit, metric.chance), unit)
-            for end, unit in ((estimate.low, False), (estimate.high, True))
-        ]
-        evidence |= dict(zip(("low", "high"), ends, strict=True))
-    else:
-        evidence |= {key: Quantity(math.nan, "unknown") for key in ("low", "high")}
-        evidence.setdefault("mean", Quantity(math.nan, "unknown"))
+        evidence |= {
+            key: write_value(metric, metric.clip(end), (limit, metric.chance), unit)
+            for key, end, unit in (("low", estimate.low, False), ("high", estimate.high, True))
+        }
     gain = Estimate(estimate.mean - metric.chance, estimate.low - metric.chance, estimate.high - metric.chance,
                     estimate.error, estimate.df, estimate.n, estimate.p)  # fmt: skip
     shown = gain if len(own) > 1 else None
@@ -132,10 +136,13 @@ def trains_stably(assessment: Assessment, level: int) -> Result:
         case = f"few {case}" if rising["n_rising"].value else "never"
     evidence |= rising | {
         "rise": write_difference(loss, estimate.mean),
-        "low": write_difference(loss, max(0.0, estimate.low), (0.0, margin), unit=False),
-        "high": write_difference(loss, estimate.high, (0.0, margin)),
         "margin": write_difference(loss, margin),
     }
+    if not few:
+        evidence |= {
+            "low": write_difference(loss, max(0.0, estimate.low), (0.0, margin), unit=False),
+            "high": write_difference(loss, estimate.high, (0.0, margin)),
+        }
     names |= {"loss": loss.label, "step": name_step(assessment)}
     shown = None if few else estimate
     return Result(case, verdict, shown, loss.difference_unit, estimate.n, "seeds", evidence, names)
@@ -153,14 +160,14 @@ def _judge_slope(assessment: Assessment, level: int, improving: bool) -> Result:
     margin = assessment.measurements.find_margin(metric.name)
     if margin is None and not (slope.low > 0 or slope.high < 0):
         raise Untestable(f"the study names no margin for {metric.label}")
-    level_off = margin is not None and -margin < slope.low and slope.high < margin
+    level_off = is_within(slope, margin)
     case = "level" if level_off else "improving" if slope.low > 0 else "worse" if slope.high < 0 else "unclear"
     verdict: Verdict = "undecided"
     if improving:
         verdict = "supported" if case == "improving" else "contradicted" if case in ("level", "worse") else "undecided"
     elif level_off:
         verdict = "supported"
-    elif margin is not None and (slope.low > margin or slope.high < -margin):
+    elif margin is not None and is_beyond(slope, margin):
         verdict = "contradicted"
     beside = (0.0,) if margin is None else (0.0, margin, -margin)
     turned = slope if slope.mean >= 0 else slope.negate()

@@ -10,6 +10,7 @@ from lrreport.inference.claims.claim import Result, Untestable, Verdict, add_cla
 from lrreport.inference.claims.pairs import (
     RISING,
     count_rising,
+    decide_direction,
     name_step,
     require_arrivals,
     require_rises,
@@ -100,7 +101,7 @@ def _ask_lead(assessment: Assessment, level: int, metric: str, sign: int) -> Res
     case: str = verdict
     if verdict == "supported":
         case = "apart" if apart else "alone"
-    if verdict == "contradicted" and (upward * estimate.high < 0 and upward * estimate.low < 0):
+    if verdict == "contradicted" and decide_direction(estimate, upward) == "contradicted":
         case = "behind"
     return Result(case, verdict, estimate, measured.difference_unit, int(evidence["n"].value), "seeds", evidence, names)
 
@@ -226,12 +227,15 @@ def most_stable(assessment: Assessment, level: int) -> Result:
     evidence = {
         "rise": write_difference(loss, float(rises[level].mean())),
         "rival_rise": write_difference(loss, float(rises[rival].mean())),
-        "low": write_rise(assessment, estimate.low, relative, unit=False),
-        "high": write_rise(assessment, estimate.high, relative),
         **quantify_list(assessment.measurements, "rival", [rival]),
         **rising,
         "n": count(estimate.n),
     }
+    if not few:
+        evidence |= {
+            "low": write_rise(assessment, estimate.low, relative, unit=False),
+            "high": write_rise(assessment, estimate.high, relative),
+        }
     names = {"loss": loss.label, "step": name_step(assessment), "rival": assessment.measurements.levels[rival].name,
              "relative": " relative to the loss" if relative else ""}  # fmt: skip
     unit = "%" if relative else loss.difference_unit

@@ -333,13 +333,16 @@ def more_stable(assessment: Assessment, level: int, than: int) -> Result:
     evidence = {
         "rise": write_difference(assessment.loss, float(rises[level].mean()), unit=False),
         "than_rise": write_difference(assessment.loss, float(rises[than].mean())),
-        "low": write_rise(assessment, turned.low, relative, unit=False),
-        "high": write_rise(assessment, turned.high, relative),
         "signed": write_rise(assessment, -estimate.mean, relative),
         **rising,
         "n": count(estimate.n),
-        "p": Quantity(estimate.p, format_p(estimate.p)),
     }
+    if not few:
+        evidence |= {
+            "low": write_rise(assessment, turned.low, relative, unit=False),
+            "high": write_rise(assessment, turned.high, relative),
+            "p": Quantity(estimate.p, format_p(estimate.p)),
+        }
     names = {
         "loss": assessment.loss.label,
         "step": name_step(assessment),

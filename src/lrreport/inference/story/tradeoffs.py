@@ -275,15 +275,18 @@ def _write_test(assessment: Assessment, findings: Sequence[Finding]) -> Paragrap
         return Paragraph("The comparison uses test values, so no independent score is left." if compares else "")
     if test is None or not assessment.scores[test.name][level].notna().any():
         return Paragraph("")
-    estimate, covers = assessment.estimate_score(level, test.name, max(1, len(assessment.compared)))
+    estimate, n_examples = assessment.estimate_score(level, test.name, max(1, len(assessment.compared)))
     evidence = {"mean": write_value(test, estimate.mean), **quantify_levels(measurements, {"level": level})}
     span = ""
     if is_finite(estimate.low):
         evidence |= {
             "low": write_value(test, test.clip(estimate.low), (), unit=False),
             "high": write_value(test, test.clip(estimate.high), ()),
+            "n": count(estimate.n),
+            "n_examples": count(n_examples),
         }
-        span = f" ({evidence['low']} to {evidence['high']}, {covers})"
+        n = f"n = {evidence['n']} × {evidence['n_examples']}, new seeds and examples"
+        span = f" ({evidence['low']} to {evidence['high']}, {n if n_examples else f'n = {estimate.n}, new seeds'})"
     verdict = ""
     several = [i for i in assessment.compared if assessment.scores[test.name][i].notna().sum() > 1]
     others = [i for i in several if i != level]

@@ -797,9 +797,12 @@ function describeScene(study, state, scene, domain, drawn) {
     said.push(`Differences from ${study.levels[state.base].name}, taken ${how}.`);
   }
   const all = scene.lines.length <= MOST_BANDS ? "bands are" : "the band of the line under the pointer is";
-  if (grouped) said.push(state.lines === "mean" ? `Lines are means over runs; ${all} ${all.endsWith("is") ? "the 95 % interval" : "95 % intervals"} of the mean (Student\u2019s t).` : `Lines are means over runs; ${all} the range from the lowest to the highest run.`);
+  const sizes = scene.lines.flatMap((line) => (scene.kind === "levels" ? Array.from(line.n) : [line.runs.length]));
+  const [fewest, most] = [Math.min(...sizes), Math.max(...sizes)];
+  const runs = fewest < most ? `${fewest} to ${count(most, "run")}` : count(most, "run");
+  if (grouped) said.push(state.lines === "mean" ? `Lines are means over ${runs}; ${all} ${all.endsWith("is") ? "the 95 % interval" : "95 % intervals"} of the mean (Student\u2019s t).` : `Lines are means over ${runs}; ${all} the range from the lowest to the highest run.`);
   if (scene.kind === "levels") {
-    if (grouped) said[said.length - 1] = state.lines === "mean" ? "Discs are means over runs, bars their 95 % intervals, rings single runs." : "Discs are means over runs, bars the range, rings single runs.";
+    if (grouped) said[said.length - 1] = state.lines === "mean" ? `Discs are means over ${runs}, bars their 95 % intervals, rings single runs.` : `Discs are means over ${runs}, bars the range, rings single runs.`;
     else said.push(study.paired ? "Rings are single runs; lines join those of one seed." : "Rings are single runs.");
     const failed = [...scene.failures.values()].flat();
     if (failed.length) said.push(`${count(failed.length, "run")} diverged and ${failed.length === 1 ? "has" : "have"} no final value (\u00d7 at the lower edge).`);

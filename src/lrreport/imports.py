@@ -22,6 +22,7 @@ from lrreport.record.record import RunRecord, Series, load_record, save_record
 from lrreport.sources import Import, ImportSpec, inspect, print_grid, read_import, write_study
 from lrreport.sources.assignments import parse_assignments
 from lrreport.sources.folder import Folder
+from lrreport.sources.points import find_ends
 from lrreport.sources.refusal import RefusalError
 from lrreport.study.factors import thaw
 from lrreport.study.metrics import Metric
@@ -124,6 +125,12 @@ def _check_metric(study: Study, imported: Import) -> None:
             raise LrreportError(
                 f"{study.place}: decide.metric = {name!r}: the runs have no such metric; they have {there}"
             )
+    ends = find_ends(imported.runs, imported.history, study.decide.metric)
+    if study.decide.at == "last" and ends is not None and ends.is_early:
+        raise LrreportError(
+            f"{study.place}: decide.at = 'last': {ends.describe()}, where {study.decide.metric} would be compared; set "
+            f'decide.at to "end" for the last value of each run, or to "best of {study.decide.metric}"'
+        )
 
 
 def _save_runs(study: Study, imported: Import, folder: Path) -> list[dict[str, Any]]:

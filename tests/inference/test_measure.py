@@ -102,6 +102,14 @@ def test_scores_are_read_at_the_point_that_decides() -> None:
     assert score(2.0, "test_accuracy") == [0.77, 0.72]  # of the whole run, wherever the others are compared
 
 
+def test_the_end_is_the_last_value_of_each_run() -> None:
+    made = make_measurements(curves={"val_accuracy": {0.1: [[0.1, 0.6, 0.9]], 0.01: [[0.1, 0.5]]}}, at="end")
+    curves = collect_curves(made)
+    point = find_point(made, curves)
+    assert point.text == "at the end of each run"
+    assert tabulate_scores(made, curves, point, "val_accuracy").iloc[0].tolist() == [0.9, 0.5]
+
+
 def test_runs_that_crashed_or_stopped_are_missing_and_not_failed() -> None:
     made = make_measurements(
         {0.1: [0.8, 0.81, 0.8], 0.01: [0.7, 0.71, 0.7]}, statuses={(0, 2): "stopped", (1, 0): "failed"}

@@ -56,6 +56,11 @@ def test_what_only_numbers_the_rates_is_ignored(tmp_path: Path) -> None:
     assert set(imported.spec.ignore) == {"trial", "exp_name"}
 
 
+def test_one_file_in_which_nothing_varies(tmp_path: Path) -> None:
+    with pytest.raises(LrreportError, match=r"varies between the 3 runs in t\.csv; add a column with the setting"):
+        inspect(write(tmp_path, "lr,seed", ["0.1,0", "0.1,1", "0.1,2"]))
+
+
 def test_three_settings_are_too_many(tmp_path: Path) -> None:
     rows = [f"{batch},{rate},{decay}" for batch in (32, 64) for rate in (0.1, 0.01) for decay in (0.5, 0.6)]
     with pytest.raises(

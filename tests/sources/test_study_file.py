@@ -1,5 +1,6 @@
 """The study file that an import writes reads the same runs again, and says what was found."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -69,3 +70,25 @@ def test_the_grid_in_the_terminal(data: Path) -> None:
     lines = print_grid(inspect(data / "json-deepobs").grid).splitlines()
     assert lines[0] == "learning rate (4); 3 seeds"
     assert lines[-1].split() == ["100.0", "1", "of", "3", "(1", "diverged)"]
+
+
+def test_runs_that_are_evaluated_at_other_points_are_compared_at_their_ends(tmp_path: Path, data: Path) -> None:
+    """The baseline's runs share step 1 alone and have 77 evaluations each; a method that stops at its target has 22."""
+    baseline = inspect(data / "csv-algoperf/baseline")
+    decide = tomllib.loads(write_study(baseline))["decide"]
+    assert decide == {"metric": "val_mean_average_precision", "at": "end"}
+    both = inspect(data / "csv-algoperf", name="{method}/*/*/trial_*", paths="**/trial_1/*")
+    text = write_study(both)
+    assert "at" not in tomllib.loads(text)["decide"]
+    assert re.search(
+        r'\n# at = "end"  # the last value of each run; runs end at step [\d,]+ to [\d,]+ and share no', text
+    )
+
+
+def test_the_numbers_of_trials_are_names(data: Path, tmp_path: Path) -> None:
+    imported = inspect(data / "csv-algoperf/baseline")
+    (factor,) = imported.grid.factors
+    assert (factor.numeric, factor.values) == (False, ("1", "2", "3"))
+    assert [level.name for level in imported.grid.levels] == ["trial 1", "trial 2", "trial 3"]
+    again = read_study(write_study(imported), data / "csv-algoperf/baseline")
+    pd.testing.assert_frame_equal(imported.runs, again.runs)

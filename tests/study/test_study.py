@@ -9,6 +9,7 @@ import pytest
 from lrreport.errors import LrreportError
 from lrreport.study.settings import MLP, SGD, Own
 from lrreport.study.study import Study, load_study, parse_study
+from lrreport.study.tables import list_planned
 
 VARY = {"learning_rate": [0.1]}
 
@@ -43,6 +44,21 @@ def test_a_run_is_one_level_and_one_seed() -> None:
     assert planned == [("0.1", 1), ("0.1", 3), ("0.01", 1), ("0.01", 3)]
     unequal = [(run.level.index, run.seed) for run in study.plan({0: [7], 1: []})]
     assert unequal == [(0, 7)]
+
+
+@pytest.mark.parametrize(
+    ("by_level", "planned"),
+    [
+        ([{1, 2}, {1, 2, 3}], [1, 2, 3]),
+        ([{1}, {1, 2}, {2}], [1, 2]),
+        ([{1, 2}, {3, 4}], []),
+        ([{1, 2}, {1, 2}, {3, 4}], []),
+        ([{1, 2}], [1, 2]),
+        ([{1}, set()], []),
+    ],
+)
+def test_seeds_are_planned_unless_a_level_has_its_own(by_level: list[set[int]], planned: list[int]) -> None:
+    assert sorted(list_planned(by_level)) == planned
 
 
 def test_seeds_are_a_list_or_grow_from_first_to_most() -> None:
@@ -166,7 +182,7 @@ def test_an_old_option_counts_for_the_values_that_have_it() -> None:
         ({"vary": VARY, "seeds": []}, "seeds = []: it is empty; give a list such as [0, 1, 2], or first = 5 and most = 20"),
         ({"vary": VARY, "seeds": [1, 1]}, "seeds.listed = (1, 1): 1 appears twice"),
         ({"vary": VARY, "seeds": {"first": 5, "most": 3}}, "seeds.most = 3: it is below the 5 that every level begins with"),
-        ({"vary": VARY, "decide": {"at": "first"}}, "decide.at = 'first': no such point; give \"last\", \"best of val_loss\", or a point such as 5"),
+        ({"vary": VARY, "decide": {"at": "first"}}, "decide.at = 'first': no such point; give \"last\", \"end\", \"best of val_loss\", or a point such as 5"),
         ({"vary": VARY, "decide": {"metric": "val_acuracy"}}, 'decide = \'val_acuracy\': there is no such metric; give one of loss, accuracy, balanced_accuracy, f1, rmse, mae, r2 after train_, final_train_, val_, test_, or declare it as [metrics.val_acuracy] with better = "higher"'),
         ({"vary": VARY, "metrics": {"bleu": {"margin": 0.1}}}, 'metrics.bleu is not built in; say better = "higher" or "lower"'),
         ({"vary": VARY, "producer": {"paired": True}}, "producer.notebook = None: give either notebook or command"),

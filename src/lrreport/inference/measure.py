@@ -12,6 +12,7 @@ from lrreport.record.record import KeptRecord
 from lrreport.study.decide import Look
 from lrreport.study.metrics import Metric
 from lrreport.study.study import Study
+from lrreport.study.tables import list_planned
 
 FACTS = ("host", "cpu", "wall_seconds")  # columns of the runs beside what every run has
 Kept = Mapping[tuple[int, Seed], KeptRecord]  # by level and seed
@@ -32,7 +33,7 @@ def measure(study: Study, kept: Kept, looks: Sequence[Look] = ()) -> Measurement
         metrics[study.decide.metric] = declared
     runs, values = _tabulate_runs(kept), _tabulate_values(kept)
     imported = study.import_ is not None and study.seeds.listed is None
-    seeds = tuple(dict.fromkeys(seed for _, seed in kept))
+    seeds = [{seed for index, seed in kept if index == level} for level in dict.fromkeys(index for index, _ in kept)]
     return Measurements(
         title=study.title,
         factors=study.factors,
@@ -42,7 +43,7 @@ def measure(study: Study, kept: Kept, looks: Sequence[Look] = ()) -> Measurement
         paired=_is_paired(study),
         runs=runs,
         values=values,
-        planned=seeds if imported else study.seeds.initial,
+        planned=tuple(list_planned(seeds)) if imported else study.seeds.initial,
         looks=tuple(looks),
         published=study.published,
         most_seeds=study.seeds.most,

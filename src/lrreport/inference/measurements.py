@@ -117,7 +117,8 @@ def list_outcomes(measurements: Measurements) -> "pd.MultiIndex":
 def find_point(measurements: Measurements, curves: Mapping[str, pd.DataFrame]) -> Point:
     """Return where runs are compared, by the study's `decide.at`.
 
-    "last" is the last point of every run where they are equally long, else the last that all of them have.
+    "last" is the last point of every run where they are equally long, else the last that all of them have; "end" is each
+    run's own last point.
     """
     decide, frame = measurements.decide, curves.get(measurements.decide.metric)
     axis = str(frame.index.name) if frame is not None else END
@@ -130,6 +131,8 @@ def find_point(measurements: Measurements, curves: Mapping[str, pd.DataFrame]) -
         return Point(f"at {name_position(axis, decide.at)}", axis, float(decide.at))
     if frame is None:
         return Point("at the end", axis, None)
+    if decide.at == "end":
+        return Point("at the end of each run", axis, None)
     own = frame[frame.columns.intersection(list_outcomes(measurements))]
     points = pd.Series(own.index, index=own.index, dtype=float)
     lasts = own.notna().mul(points, axis=0).where(own.notna()).max().dropna()

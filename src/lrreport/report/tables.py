@@ -148,21 +148,16 @@ def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def tabulate_settings(study: Study, seeds: Sequence[int | str]) -> Table:
-    """Return what the study varies, and what it keeps fixed that is not at its default."""
+    """Return what the study varies, the seeds that every level should have, and what is fixed and not at its default."""
     rows = []
     for factor in study.factors:
         values = [_explain_value(factor, value) for value in factor.values]
         if len(values) > LISTED:
             values = [f"{format_count(len(values))} values, {values[0]} to {values[-1]}"]
         rows.append((capitalize(factor.label), list_words(values), "varied" if len(factor.values) > 1 else "fixed"))
-    shown = [str(seed) for seed in seeds]
-    rows.append(
-        (
-            "Seeds",
-            list_words(shown) if len(shown) <= LISTED else f"{format_count(len(shown))}, {shown[0]} to {shown[-1]}",
-            "repeats",
-        )
-    )
+    shown = [str(seed) for seed in seeds] or ["different in each level"]
+    listed = list_words(shown) if len(shown) <= LISTED else f"{format_count(len(shown))}, {shown[0]} to {shown[-1]}"
+    rows.append(("Seeds", listed, "repeats"))
     for name, value in list_settings(study).items():
         rows.append((capitalize(label_setting(name)), format_option(name, value), "fixed"))
     caption = "What varies and what is fixed; settings at their defaults are left out." if study.has_own_loop else ""

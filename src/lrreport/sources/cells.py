@@ -84,6 +84,11 @@ def choose_factors(runs: pd.DataFrame, ignore: Sequence[str], place: str) -> tup
         raise LrreportError(
             f"{place}: holds one run ({runs['run'].iloc[0]}), and a comparison needs two levels of a setting"
         )
+    if not varying and runs["source"].nunique() == 1:
+        raise LrreportError(
+            f"{place}: no setting that is known varies between the {len(runs)} runs in {runs['source'].iloc[0]}; add a column "
+            "with the setting that you want to compare"
+        )
     if not varying:
         raise RefusalError(
             f"{place}: no setting that is known varies between the {len(runs)} runs; say in import.name which settings their "

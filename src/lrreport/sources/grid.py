@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 
 from lrreport.errors import LrreportError
-from lrreport.sources.cells import MOST_LEVELS, key_of
+from lrreport.sources.cells import MOST_LEVELS, is_label, key_of, list_settings, list_varying
 from lrreport.sources.logs import Note
 from lrreport.sources.refusal import RefusalError
 from lrreport.study.factors import Factor, Level, label_setting, name_level
 from lrreport.study.formats import format_setting, list_words
 from lrreport.study.metrics import Metric
+from lrreport.study.tables import list_planned
 
 SHORTEST_COPY = 3  # equal points of runs without seeds, from which one is a copy of the other
 
@@ -39,18 +40,19 @@ def make_factors(runs: pd.DataFrame, vary: Mapping[str, Sequence[Any]], place: s
     for name, listed in vary.items():
         column = f"setting.{name}"
         if column not in runs.columns:
-            there = ", ".join(c.removeprefix("setting.") for c in runs.columns if c.startswith("setting."))
-            raise LrreportError(f"{place}: the runs have no setting {name}; they have {there or 'none'}")
+            there = list_varying(runs) or list_settings(runs)
+            known = ", ".join(there[:8]) + (" ..." if len(there) > 8 else "")
+            raise LrreportError(f"{place}: the runs have no setting {name}; they have {known or 'none'}")
         found = {key_of(value): value for value in runs[column]}
-        if listed and not any(key_of(value) in found for value in listed):
-            there = ", ".join(map(format_setting, list(found.values())[:8]))
-            raise LrreportError(f"{place}: no run has {name} = {format_setting(listed[0])}; there are {there}")
         values = list(listed) if listed else [value if key != "—" else "absent" for key, value in found.items()]
         numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
-        if not listed and numeric:
-            values = sorted(values)
-        elif not numeric:
-            values = [value if isinstance(value, str) else format_setting(value) for value in values]
+        values = sorted(values) if numeric and not listed else values
+        numeric = numeric and (bool(listed) or not is_label(name))  # the numbers of trials have no distance
+        keys = {key if numeric else _as_text(value) for key, value in found.items()}
+        if listed and not any((key_of(value) if numeric else _as_text(value)) in keys for value in listed):
+            known = ", ".join(map(format_setting, list(found.values())[:8]))
+            raise LrreportError(f"{place}: no run has {name} = {format_setting(listed[0])}; there are {known}")
+        values = values if numeric else list(map(_as_text, values))
         if len(values) > MOST_LEVELS:
             shown = ", ".join(map(format_setting, values[:3]))
             raise RefusalError(
@@ -88,8 +90,10 @@ def assign_levels(
 
 
 def _key(value: Any, factor: Factor) -> str:
-    if factor.numeric:
-        return key_of(value)
+    return key_of(value) if factor.numeric else _as_text(value)
+
+
+def _as_text(value: Any) -> str:
     return "absent" if key_of(value) == "—" else value if isinstance(value, str) else format_setting(value)
 
 
@@ -241,12 +245,12 @@ def count_grid(
 ) -> tuple[Grid, list[Note]]:
     """Return the grid and notes of its holes; without declared seeds every level should have all that were found.
 
-    Where no two levels share a seed each has its own, and none is missing.
+    Where a level shares no seed with another each has its own, and none is missing.
     """
     by_level = runs.groupby("level")["seed"].agg(set)
     known = sorted({seed for group in by_level for seed in group} - {""}, key=lambda seed: (len(seed), seed))
-    shared = sum(map(len, by_level)) > len(known)
-    wanted = list(seeds) if seeds is not None else known if shared else []
+    planned = set(list_planned([group - {""} for group in by_level]))
+    wanted = list(seeds) if seeds is not None else [seed for seed in known if seed in planned]
     counts = pd.DataFrame(index=pd.Index(range(len(levels)), name="level"))
     counts["found"] = runs.groupby("level").size().reindex(counts.index, fill_value=0)
     counts["wanted"] = [

@@ -212,13 +212,12 @@ def _guess_names(logs: Sequence[RunLog], declared: Mapping[str, str], place: str
         ]
         exact = [name for name in called if name == usual]
         choice = numbers if len(numbers) == 1 else exact if exact and (not numbers or exact[0] in numbers) else called
-        if len(choice) > 1 and usual == "learning_rate":
-            if len({values[name] for name in choice}) > 1:
-                raise RefusalError(
-                    f"{place}: {' and '.join(choice)} may both be the learning rate; select one with "
-                    "import.settings.learning_rate",
-                    f"import.settings.learning_rate={choice[0]}",
-                )
+        if len(choice) > 1 and usual == "learning_rate" and len({values[name] for name in choice}) > 1:
+            raise RefusalError(
+                f"{place}: {' and '.join(choice)} may both be the learning rate; select one with "
+                "import.settings.learning_rate",
+                f"import.settings.learning_rate={choice[0]}",
+            )
         if choice and choice[0] != usual and usual not in names:
             mapping[usual] = choice[0]
     return mapping

@@ -1,9 +1,11 @@
 """Points of histories: order, repeated points, values that are not finite, and how far runs go."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
-from lrreport.sources.logs import ROUNDING, Note, RunLog
+from lrreport.sources.logs import AXES, ROUNDING, Note, RunLog
 from lrreport.sources.refusal import RefusalError
 from lrreport.study.formats import count_nouns, list_words
 
@@ -126,6 +128,38 @@ def find_lengths(runs: pd.DataFrame, history: pd.DataFrame) -> tuple[pd.DataFram
     notes = [Note("length", f"{list_words(metrics)}: {text}", count) for (text, count), metrics in alike.items()]
     last = ends.groupby("run", observed=True)["max"].max()
     return runs.assign(last=runs["run"].map(last).astype(float)), notes
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Where runs that did not diverge end on a metric's axis: first and last, and the last point that all of them have."""
+
+    axis: str
+    first: float
+    last: float
+    common: float | None
+
+    @property
+    def is_early(self) -> bool:
+        """Whether runs end at different points and share none in the second half of the shortest."""
+        return self.first < self.last and (self.common is None or self.common < self.first / 2)
+
+    def describe(self) -> str:
+        """Return where the runs end, in a clause."""
+        shared = "no point" if self.common is None else f"no point after {self.common:,.6g}"
+        return f"runs end at {self.axis} {self.first:,.6g} to {self.last:,.6g} and share {shared}"
+
+
+def find_ends(runs: pd.DataFrame, history: pd.DataFrame, metric: str) -> Ends | None:
+    """Return where runs end on the first axis that a metric has, None for one without a history."""
+    whole = runs["run"][runs["status"] != "diverged"]
+    points = history[(history["metric"] == metric) & history["run"].isin(set(whole))]
+    if points.empty:
+        return None
+    axis = min(points["axis"].astype(str).unique(), key=AXES.index)
+    points = points[points["axis"] == axis]
+    ends = points.groupby("run", observed=True)["at"].max()
+    return Ends(axis, float(ends.min()), float(ends.max()), _find_last_common(points, pd.Series(ends.index)))
 
 
 def _find_last_common(points: pd.DataFrame, runs: "pd.Series[str]") -> float | None:

@@ -6,11 +6,13 @@ from typing import Any
 
 from lrreport.sources.cells import keys_of, list_settings
 from lrreport.sources.importing import Import
+from lrreport.sources.points import find_ends
 from lrreport.study.decide import Decide, Published
 from lrreport.study.formats import format_setting
 from lrreport.study.metrics import Metric, Quantity
 from lrreport.study.study import Study
 
+ALIKE = 0.8  # of the longest run; where all are longer, their lengths differ by when they were evaluated
 MOST_COMMENTS = 40  # notes and equal settings that are written out
 
 
@@ -100,6 +102,11 @@ def _write_decide(imported: Import, decide: Decide | None) -> Iterator[str]:
     metric = choose_metric(list(imported.metrics.values()))
     remark = "" if metric.split == "validation" else f"; measured on {metric.split} data, so it is no untouched test"
     yield f"metric = {_toml(metric.name)}  # guessed; there are {', '.join(imported.metrics)}{remark}"
+    ends = find_ends(imported.runs, imported.history, metric.name)
+    if ends is not None and ends.is_early:
+        alike = ends.first > ALIKE * ends.last
+        mark, why = ("", "; guessed: ") if alike else ("# ", "; ")
+        yield f'{mark}at = "end"  # the last value of each run{why}{ends.describe()}'
     if metric.margin is None:
         yield "# margin = 0.005  # the largest difference that counts as small; without it some claims cannot be tested"
 

@@ -14,15 +14,16 @@ BEST_OF = re.compile(r"best of (\w+)")
 class Decide(FrozenModel):
     """What levels are compared on, and how a choice is made among levels that are practically equal.
 
-    `at` says which value of a run counts: "last", "best of METRIC", or a point on the axis. `margin` is the largest
+    `at` says which value of a run counts: "last", which is the last point that all runs have, "end" for each run's own
+    last value where length is part of a level, "best of METRIC", or a point on the axis. `margin` is the largest
     difference that counts as small, in the metric's own scale; None takes the metric's. `prefer` chooses among levels
     that are practically as good: the highest mean ("mean"), the lowest or highest value of the first factor, or the one
     that gets there first ("fastest"). With "none" the study only reproduces: nothing is chosen.
     """
 
     metric: str = Field(default="val_accuracy", description='give the name of a metric, such as "val_accuracy"')
-    at: Literal["last"] | str | Annotated[float, Strict()] = Field(
-        default="last", description='give "last", "best of val_loss", or a point such as 5'
+    at: Literal["last", "end"] | str | Annotated[float, Strict()] = Field(
+        default="last", description='give "last", "end", "best of val_loss", or a point such as 5'
     )
     margin: Annotated[Number, Field(gt=0)] | None = Field(
         default=None, description="give a difference on the metric's own scale, such as 0.005 for 0.5 points"
@@ -34,7 +35,7 @@ class Decide(FrozenModel):
     @field_validator("at")
     @classmethod
     def _is_a_point(cls, at: str | float) -> str | float:
-        if isinstance(at, str) and at != "last" and not BEST_OF.fullmatch(at):
+        if isinstance(at, str) and at not in ("last", "end") and not BEST_OF.fullmatch(at):
             raise ValueError("no such point")
         return at
 

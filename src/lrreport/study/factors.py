@@ -96,7 +96,7 @@ class Factor:
     def name_value(self, value: Any) -> str:
         """Return one value with what it is a value of, unless that is clear: "0.001", "batch size 32", "Adam"."""
         text = self.format(value)
-        named = isinstance(value, str | FrozenTable)
+        named = isinstance(value, str | FrozenTable) and not text.replace(".", "", 1).isdecimal()
         return text if self.name in NOUN_FREE or named else f"{self.label} {text}"
 
 

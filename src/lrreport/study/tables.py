@@ -1,11 +1,25 @@
 """The tables [seeds], [producer] and [figures] of a study."""
 
-from typing import Annotated, Any, Self
+from collections import Counter
+from collections.abc import Sequence, Set
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import Field, model_validator
 
 from lrreport.study.frozen import FrozenModel
 from lrreport.study.settings import Count, Seed
+
+S = TypeVar("S")
+
+
+def list_planned(by_level: Sequence[Set[S]]) -> list[S]:
+    """Return the seeds that every level should have: all that are there, in order of appearance.
+
+    Where a level shares none with another, each has its own: none is missing, and the list is empty.
+    """
+    counts = Counter(seed for seeds in by_level for seed in seeds)
+    alone = len(by_level) > 1 and any(seeds and all(counts[seed] == 1 for seed in seeds) for seeds in by_level)
+    return [] if alone else list(counts)
 
 
 class Seeds(FrozenModel):

@@ -122,3 +122,14 @@ def test_a_new_study_needs_a_name_that_a_file_can_have(tmp_path: Path) -> None:
     with pytest.raises(LrreportError, match="new: name = 'a/b': "):
         write_new("a/b", tmp_path, False)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_runs_of_other_people_have_the_intervals_that_their_authors_published(
+    repository: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(repository / "examples/logs", tmp_path / "logs")
+    findings, _ = report(tmp_path / "logs/study.toml")
+    differences = findings["earlier_report"]["numbers"]
+    assert len(differences) == 5
+    assert all(finding["claim"] == "published_difference" for finding in differences)
+    assert all("agrees with that of our runs to the digit (n = 5)" in finding["sentence"] for finding in differences)

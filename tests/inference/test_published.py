@@ -1,6 +1,7 @@
 """Numbers of an earlier report against the prediction intervals of ours, and the range test."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from scipy import stats
 from lrreport.errors import LrreportError
 from lrreport.inference.assessment import assess
 from lrreport.inference.claims import Finding
-from lrreport.inference.published import check_numbers, find_rounding
+from lrreport.inference.published import check_differences, check_numbers, find_rounding
 from lrreport.inference.range_test import suggest_rate
 from lrreport.study.decide import Published, PublishedResult
 from lrreport.testing import check_finding, make_measurements
@@ -98,3 +99,46 @@ def test_a_range_test_suggests_if_its_seeds_agree(sentences: object) -> None:
         sentences.check(f"range test, {name}", one.sentence)  # type: ignore[attr-defined]
     shifted = suggest_rate(rates, [fall_at(rates, 1e-3) - 50, fall_at(rates, 2e-3) + 7])
     assert shifted == agree
+
+
+def compare(difference: float, low: float, high: float, **options: Any) -> Finding:
+    pair = {"level": {"learning_rate": 0.1}, "than": {"learning_rate": 0.01}, "metric": "val_accuracy"}
+    published = Published.model_validate(
+        {"title": "Earlier", "difference": [{**pair, "difference": difference, "low": low, "high": high}]}
+    )
+    values = {0.1: VALUES, 0.01: [0.851, 0.853, 0.850, 0.852, 0.849]} | options.pop("values", {})
+    [finding] = check_differences(assess(make_measurements(values, published=published, **options)))
+    check_finding(finding)
+    return finding
+
+
+def test_a_difference_of_the_same_runs_agrees_to_the_digit() -> None:
+    ours = np.array(VALUES) - [0.851, 0.853, 0.850, 0.852, 0.849]
+    half = stats.t.ppf(0.975, 4) * ours.std(ddof=1) / math.sqrt(5)
+    low, high = ours.mean() - half, ours.mean() + half
+    finding = compare(round(ours.mean(), 4), round(low, 4), round(high, 4), paired=True)
+    assert (finding.effect, finding.low, finding.high) == pytest.approx((ours.mean(), low, high))
+    assert finding.verdict == "supported"
+    assert finding.sentence.endswith("agrees with that of our runs to the digit (n = 5).")
+    welch = compare(round(ours.mean(), 4), round(low, 4), round(high, 4), paired=False)
+    assert welch.verdict == "supported"
+    assert "lies inside ours, 0.94 points (" in welch.sentence
+
+
+def test_a_difference_outside_of_our_interval_is_not_reproduced() -> None:
+    finding = compare(0.03, 0.02, 0.04)
+    assert (finding.verdict, finding.word) == ("contradicted", "Not reproduced")
+    assert "of 3 points (95 % interval 2 to 4 points) lies outside ours, 1 points (" in finding.sentence
+
+
+def test_a_difference_takes_two_seeds_of_each_level() -> None:
+    finding = compare(0.03, 0.02, 0.04, values={0.01: [0.85]})
+    assert finding.verdict == "not testable"
+    assert finding.sentence == "Not testable for 0.1 against 0.01: it takes two seeds of each that trained."
+
+
+def test_a_difference_of_a_level_that_is_not_there_is_an_error() -> None:
+    pair = {"level": {"learning_rate": 5}, "than": {"learning_rate": 0.1}, "metric": "val_accuracy"}
+    published = Published.model_validate({"title": "E", "difference": [pair | {"difference": 0, "low": 0, "high": 0}]})
+    with pytest.raises(LrreportError, match=r"published\.difference: the study has no level \{'learning_rate': 5\}"):
+        check_differences(assess(make_measurements({0.1: VALUES}, published=published)))

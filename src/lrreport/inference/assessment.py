@@ -98,6 +98,12 @@ class Assessment:
         """Return the difference of two levels on a metric, level minus than, with its simultaneous interval."""
         return self.compare(self.scores[metric], level, than, self.resolutions[metric])
 
+    def compare_alone(self, level: int, than: int, metric: str) -> Estimate:
+        """Return the difference of two levels on a metric, level minus than, with the 95 % interval of this pair alone."""
+        values = self.scores[metric][[level, than]]
+        comparisons = compare_levels(values.to_numpy(), self.measurements.paired, 1, self.resolutions[metric])
+        return comparisons.estimate(0, 1, int(values.notna().sum().min()), 1)
+
     def compare_all(self, levels: Sequence[int], metric: str) -> Array:
         """Return for every two levels (row and column) whether the first is clearly better (1) or worse (−1), else 0."""
         values, sign = self.scores[metric][list(levels)].to_numpy(), self.measurements.metrics[metric].sign

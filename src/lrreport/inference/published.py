@@ -1,13 +1,15 @@
-"""The numbers of an earlier report against prediction intervals for one new run of ours."""
+"""The numbers of an earlier report against prediction intervals for one new run of ours, and its differences."""
 
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from typing import Any
 
 from lrreport.errors import LrreportError
 from lrreport.inference.assessment import Assessment
 from lrreport.inference.claims.claim import Finding, Verdict
 from lrreport.inference.statistics import predict_next
-from lrreport.inference.words import count, quantify_levels, write_value
-from lrreport.study.decide import PublishedResult
+from lrreport.inference.words import count, count_seeds, quantify_levels, write_value
+from lrreport.study.decide import PublishedDifference, PublishedResult
 from lrreport.study.formats import Quantity
 from lrreport.study.metrics import Metric
 
@@ -15,6 +17,11 @@ RULE = (
     "The interval in which one new run of ours would lie, for all numbers of the earlier report at once with 95 % (Bonferroni). "
     "Supported if it holds a value that the earlier report would have printed as it did. Outside, our settings do not reproduce "
     "the number, which says nothing against it. Source: Hahn and Meeker (1991)."
+)
+
+DIFFERENCE_RULE = (
+    "Supported if the 95 % interval of our own difference, of this pair alone, holds the one of the earlier report at the digits "
+    "that it printed. Where both are of the same runs, difference and interval should agree to the digit."
 )
 
 
@@ -27,22 +34,33 @@ def check_numbers(assessment: Assessment) -> list[Finding]:
     if published is None:
         return []
     checks = [
-        (_find_level(assessment, result), result, metric) for result in published.result for metric in result.values
+        (_find_level(assessment, result.level, result.values, "result"), result, metric)
+        for result in published.result
+        for metric in result.values
     ]
     testable = sum(_count_values(assessment, level, metric) > 1 for level, _, metric in checks)
     return [_check_number(assessment, level, result, metric, max(1, testable)) for level, result, metric in checks]
 
 
-def _find_level(assessment: Assessment, result: PublishedResult) -> int:
+def check_differences(assessment: Assessment) -> list[Finding]:
+    """Return for each difference of the earlier report whether our own interval holds it.
+
+    Raises LrreportError for a level or metric that the study does not have.
+    """
+    published = assessment.measurements.published
+    return [_check_difference(assessment, pair) for pair in published.difference] if published is not None else []
+
+
+def _find_level(assessment: Assessment, values: Mapping[str, Any], metrics: Iterable[str], key: str) -> int:
     levels = assessment.measurements.levels
-    matching = [level.index for level in levels if dict(level.values) == dict(result.level)]
+    matching = [level.index for level in levels if dict(level.values) == dict(values)]
     if not matching:
         known = ", ".join(level.name for level in levels)
-        raise LrreportError(f"published.result: the study has no level {result.level}; it has {known}")
-    for metric in result.values:
+        raise LrreportError(f"published.{key}: the study has no level {values}; it has {known}")
+    for metric in metrics:
         if metric not in assessment.measurements.metrics:
             known = ", ".join(assessment.measurements.metrics)
-            raise LrreportError(f"published.result: no metric {metric!r}; the metrics are {known}")
+            raise LrreportError(f"published.{key}: no metric {metric!r}; the metrics are {known}")
     return matching[0]
 
 
@@ -52,10 +70,13 @@ def _count_values(assessment: Assessment, level: int, metric: str) -> int:
 
 def find_rounding(result: PublishedResult, metric: str) -> tuple[int, float]:
     """Return with how many decimals a number was printed, and half a step of its last digit."""
-    value = result.values[metric]
-    exponent = Decimal(repr(value)).normalize().as_tuple().exponent
-    digits = result.digits.get(metric, max(0, -int(exponent)))
+    digits = result.digits.get(metric, find_digits(result.values[metric]))
     return digits, 0.5 * 10.0**-digits
+
+
+def find_digits(value: float) -> int:
+    """Return how many decimals a number has as Python writes it."""
+    return max(0, -int(Decimal(repr(float(value))).normalize().as_tuple().exponent))
 
 
 def _check_number(assessment: Assessment, level: int, result: PublishedResult, name: str, n_numbers: int) -> Finding:
@@ -97,6 +118,54 @@ def _check_number(assessment: Assessment, level: int, result: PublishedResult, n
         "published_number", arguments, verdict, sentence, "Reproduced" if inside else "Not reproduced",
         evidence["published"].text,
         "good" if inside else "neutral", RULE, len(own), "seeds", mean, low, high, metric.unit, evidence,
+    )  # fmt: skip
+
+
+def _check_difference(assessment: Assessment, pair: PublishedDifference) -> Finding:
+    measurements = assessment.measurements
+    level, than = (_find_level(assessment, values, [pair.metric], "difference") for values in (pair.level, pair.than))
+    metric, arguments = measurements.metrics[pair.metric], {"level": level, "than": than, "metric": pair.metric}
+    names = f"{measurements.levels[level].name} against {measurements.levels[than].name}"
+    numbers = {"difference": pair.difference, "low": pair.low, "high": pair.high}
+    digits = max(find_digits(value) for value in numbers.values()) if pair.digits is None else pair.digits
+    own = assessment.compare_alone(level, than, pair.metric)
+    counts = [int(assessment.scores[pair.metric][index].notna().sum()) for index in (level, than)]
+    if min(counts) < 2:
+        sentence = f"Not testable for {names}: it takes two seeds of each that trained."
+        return Finding("published_difference", arguments, "not testable", sentence, "Not testable", "", "neutral",
+                       DIFFERENCE_RULE, min(counts), "seeds",
+                       evidence=quantify_levels(measurements, {"level": level, "than": than}))  # fmt: skip
+
+    def write(value: float, unit: bool = True) -> Quantity:
+        shown = max(0, digits - 2) if metric.scale == "fraction" else digits
+        return Quantity(value, metric.model_copy(update={"digits": shown}).format_difference(value, unit))
+
+    half = 0.5 * 10.0**-digits + 1e-12
+    ours = {"difference": own.mean, "low": own.low, "high": own.high}
+    evidence = {
+        **quantify_levels(measurements, {"level": level, "than": than}),
+        **{f"published_{key}": write(value, key != "low") for key, value in numbers.items()},
+        **{key: write(value, key != "low") for key, value in ours.items()},
+        "n": Quantity(float(own.n), count_seeds(*counts)),
+    }
+    texts = {key: evidence[key].text for key in evidence}
+    exact = all(abs(ours[key] - value) <= half for key, value in numbers.items())
+    holds = exact or own.low - half <= pair.difference <= own.high + half
+    what = f"{texts['difference']} ({texts['low']} to {texts['high']}, n = {texts['n']})"
+    end = (
+        "agrees with that of our runs to the digit"
+        if exact
+        else f"lies {'inside' if holds else 'outside'} ours, {what}"
+    )
+    count = f" (n = {texts['n']})" if exact else ""
+    sentence = (
+        f"{names}: the earlier difference in {metric.label} of {texts['published_difference']} (95 % interval "
+        f"{texts['published_low']} to {texts['published_high']}) {end}{count}."
+    )
+    return Finding(
+        "published_difference", arguments, "supported" if holds else "contradicted", sentence,
+        "Reproduced" if holds else "Not reproduced", texts["published_difference"], "good" if holds else "neutral",
+        DIFFERENCE_RULE, own.n, "seeds", own.mean, own.low, own.high, metric.difference_unit, evidence,
     )  # fmt: skip
 
 

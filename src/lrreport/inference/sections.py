@@ -6,7 +6,7 @@ from itertools import combinations
 from lrreport.inference.assessment import Assessment
 from lrreport.inference.claims import Finding, ask, ask_published
 from lrreport.inference.claims.curves import FEWEST_POINTS
-from lrreport.inference.published import check_numbers
+from lrreport.inference.published import check_differences, check_numbers
 
 DETAILED = 6  # with more levels, each is compared with the leader only
 SHOWN = 12  # with more, only the best are asked about one by one
@@ -29,7 +29,11 @@ def ask_everything(assessment: Assessment) -> list[Section]:
         Section("factors", "From one value to another", _ask_factors(assessment)),
         Section("levels", "Each level", _ask_levels(assessment)),
         Section("pairs", "Differences", _ask_pairs(assessment)),
-        Section("numbers", published.title if published else "", tuple(check_numbers(assessment))),
+        Section(
+            "numbers",
+            published.title if published else "",
+            (*check_numbers(assessment), *check_differences(assessment)),
+        ),
         Section("claims", published.title if published else "", _ask_claims(assessment)),
     ]
     return [section for section in sections if section.findings]

@@ -244,11 +244,14 @@ class Document:
         rows = tuple((says, (finding,)) for says, finding in self.earlier)
         claims = FindingTable("earlier-claims", "It says", ("Our runs",), rows, prefix="earlier-", verdicts=True)
         corner = titles.name_corner(self.assessment)
+        single = [finding for finding in numbers if "than" not in finding.arguments]
+        pairs = [finding for finding in numbers if "than" in finding.arguments]
         by_level = titles.title_metrics(
-            self.assessment, arrange_by_level("earlier-numbers", corner, numbers, self.names, {})
+            self.assessment, arrange_by_level("earlier-numbers", corner, single, self.names, {})
         )
+        by_pair = titles.title_metrics(self.assessment, arrange_by_pair("earlier-differences", pairs, self.names, {}))
         title = titles.title_earlier([finding for _, finding in self.earlier], numbers)
-        return self._section("earlier", title, write_paragraph(published.title), claims, by_level)
+        return self._section("earlier", title, write_paragraph(published.title), claims, by_level, by_pair)
 
     @cached_property
     def settings(self) -> Part:

@@ -142,6 +142,12 @@ def _write_published(published: Published | None) -> Iterator[str]:
                 if name in result.digits
                 else f"{_key(name)} = {value!r}"
             )
+    for pair in published.difference:
+        yield from ("", "[[published.difference]]")
+        yield from _write_fields({"level": pair.level, "than": pair.than, "metric": pair.metric})
+        for name in ("difference", "low", "high"):
+            value = getattr(pair, name)
+            yield f"{name} = {value!r}" if pair.digits is None else f"{name} = {value:.{pair.digits}f}"
     for claim in published.claim:
         yield from ("", "[[published.claim]]")
         yield from _write_fields({key: value for key, value in claim.model_dump().items() if value})

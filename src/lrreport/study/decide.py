@@ -57,6 +57,21 @@ class PublishedResult(FrozenModel):
     digits: dict[str, int] = {}
 
 
+class PublishedDifference(FrozenModel):
+    """A difference between two levels that an earlier report gave, level minus than, with its 95 % interval.
+
+    All three numbers are in the metric's own scale; `digits` are the decimals printed.
+    """
+
+    level: dict[str, Any] = Field(description="give the values of a level's factors")
+    than: dict[str, Any] = Field(description="give the values of a level's factors")
+    metric: str
+    difference: Number
+    low: Number
+    high: Number
+    digits: int | None = None
+
+
 class PublishedClaim(FrozenModel):
     """One assertion of an earlier report, in words and as a claim of our vocabulary with its arguments."""
 
@@ -67,10 +82,11 @@ class PublishedClaim(FrozenModel):
 
 
 class Published(FrozenModel):
-    """An earlier report: its title, its numbers and its claims."""
+    """An earlier report: its title, its numbers, its differences and its claims."""
 
     title: str = Field(description="give the report's title")
     result: tuple[PublishedResult, ...] = ()
+    difference: tuple[PublishedDifference, ...] = ()
     claim: tuple[PublishedClaim, ...] = ()
 
 

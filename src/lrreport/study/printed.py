@@ -25,3 +25,11 @@ def read_result(result: Any) -> Any:
     digits = {name: value.digits for name, value in numbers.items() if isinstance(value, PrintedFloat)}
     level = {name: value for name, value in result.items() if name not in numbers}
     return {"level": level, "values": numbers, "digits": digits}
+
+
+def read_difference(difference: Any) -> Any:
+    """Return a published difference with the decimals that its numbers were printed with."""
+    if not isinstance(difference, dict) or "digits" in difference:
+        return difference
+    digits = [value.digits for value in difference.values() if isinstance(value, PrintedFloat)]
+    return {**difference, "digits": max(digits)} if digits else difference

@@ -39,7 +39,7 @@ from lrreport.study.nested import (
     without_rates,
 )
 from lrreport.study.parsing import parse_settings
-from lrreport.study.printed import PrintedFloat, read_result
+from lrreport.study.printed import PrintedFloat, read_difference, read_result
 from lrreport.study.settings import (
     CrossEntropy,
     RangeSetup,
@@ -124,8 +124,13 @@ class Study(FrozenModel):
     @field_validator("published", mode="before")
     @classmethod
     def _read_published(cls, published: Any) -> Any:
-        if isinstance(published, dict) and isinstance(published.get("result"), list):
-            return {**published, "result": [read_result(result) for result in published["result"]]}
+        readers = {"result": read_result, "difference": read_difference}
+        if isinstance(published, dict):
+            return published | {
+                key: [read(item) for item in published[key]]
+                for key, read in readers.items()
+                if isinstance(published.get(key), list)
+            }
         return published
 
     @property
@@ -312,19 +317,22 @@ class Study(FrozenModel):
                 raise LrreportError(f'{self.place}: metrics.{name} is not built in; say better = "higher" or "lower"')
         for result in self.published.result if self.published is not None else ():
             self._check_published(result.level, result.values)
+        for difference in self.published.difference if self.published is not None else ():
+            for values in (difference.level, difference.than):
+                self._check_published(values, {difference.metric: 0.0}, "difference")
         return self
 
-    def _check_published(self, values: dict[str, Any], numbers: dict[str, float]) -> None:
+    def _check_published(self, values: dict[str, Any], numbers: dict[str, float], key: str = "result") -> None:
         named = {resolve_name(name) if self.has_own_loop else name: value for name, value in values.items()}
         shown = ", ".join(f"{name} = {value}" for name, value in values.items())
         if not any(all(level.values.get(name) == value for name, value in named.items()) for level in self.levels):
             there = ", ".join(level.name for level in self.levels[:20])
-            raise LrreportError(f"{self.place}: published.result: the study has no level {shown}; it has {there}")
+            raise LrreportError(f"{self.place}: published.{key}: the study has no level {shown}; it has {there}")
         for name, number in numbers.items():
             metric = self.find_metric(name)
             if metric is None and self.import_ is None:
-                raise LrreportError(f"{self.place}: published.result: there is no metric {name!r}")
-            if metric is not None and metric.clip(number) != number:
+                raise LrreportError(f"{self.place}: published.{key}: there is no metric {name!r}")
+            if key == "result" and metric is not None and metric.clip(number) != number:
                 hint = "a fraction, such as 0.87 for 87 %" if metric.scale == "fraction" else "a value that is possible"
                 raise LrreportError(f"{self.place}: published.result: {name} = {number:g}: give {hint}")
 
@@ -373,9 +381,11 @@ def _leave_out_published(settings: dict[str, Any]) -> list[str]:
         return all(named[key] in rates for key in ("learning_rate", "than") if key in named)
 
     results = [result for result in published["result"] if is_tried(result["level"])]
+    pairs = [pair for pair in published["difference"] if is_tried(pair["level"]) and is_tried(pair["than"])]
     claims = [claim for claim in published["claim"] if is_tried(claim["arguments"])]
-    n_left_out = len(published["result"]) + len(published["claim"]) - len(results) - len(claims)
-    settings["published"] = {**published, "result": results, "claim": claims}
+    kept = {"result": results, "difference": pairs, "claim": claims}
+    n_left_out = sum(len(published[key]) - len(items) for key, items in kept.items())
+    settings["published"] = published | kept
     if not n_left_out:
         return []
     return [f"published: {n_left_out} results and claims on learning rates that are not tried are left out"]

@@ -102,7 +102,8 @@ See [your-own.md](your-own.md). A study of logs that are there already has a tab
 `title`, then `[[published.result]]` tables with the values of a level and any metrics (`learning_rate = 0.001`,
 `test_accuracy = 0.8700`: the decimals are those that it printed), and `[[published.claim]]` tables with `says`, `claim`,
 `arguments` and `remark`. A `[[published.difference]]` has `level`, `than`, `metric` and the `difference` with the `low` and
-`high` end of its 95 % interval: see [examples/logs](../examples/logs). [claims.md](claims.md) lists the claims. `studies/fashion_mnist.toml` is an example.
+`high` end of its 95 % interval: see [examples/logs](../examples/logs). [claims.md](claims.md) lists the claims.
+`studies/fashion_mnist.toml` is an example.
 
 ## [figures]: figures for a paper
 

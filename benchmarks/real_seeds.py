@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from lrreport.inference.assessment import Assessment, assess
-from lrreport.inference.claims import Finding
+from lrreport.inference.claims import Finding, ask
 from lrreport.inference.looks import choose_next
 from lrreport.inference.measure import measure
 from lrreport.inference.measurements import END, VALUE_COLUMNS, Measurements
@@ -32,6 +32,7 @@ RATES = (0.01, 0.007, 0.005, 0.003, 0.001, 0.0001)  # some nearly equal, one cle
 N_SEEDS, N_DRAWN, N_STUDIES, N_SENTENCES = 40, 5, 2000, 400
 MARGINS = (0.005, 0.02)
 OPPOSITE = {"supported": "contradicted", "contradicted": "supported"}
+EXTREMES = ("most_stable", "slowest")
 TOLERANCE = 1e-9
 Key = tuple[str, str]
 
@@ -142,8 +143,9 @@ def compare_findings(found: Sequence[Finding], truth: Mapping[Key, Finding], tal
 
 
 def ask_all(assessment: Assessment) -> list[Finding]:
-    """Return every finding of the report."""
-    return [finding for section in ask_everything(assessment) for finding in section.findings]
+    """Return every finding of the report, and the claims about the extremes, which only an earlier report asks."""
+    findings = [finding for section in ask_everything(assessment) for finding in section.findings]
+    return findings + [ask(name, assessment, level=level) for name in EXTREMES for level in assessment.compared]
 
 
 def draw_sentences(whole: Measurements, n_studies: int, n_drawn: int, seed: int = 0) -> Tally:

@@ -12,7 +12,7 @@ from lrreport.look_history import LOOKS, list_looks, note_look
 from lrreport.record.contents import RunPlace
 from lrreport.study.decide import Decide, Look
 from lrreport.study.study import load_study
-from lrreport.workflow import OWNER, Workflow, find_outputs
+from lrreport.workflow import OWNER, Workflow, find_outputs, print_plan
 
 SMALL = 'seeds = [0, 1]\n[vary]\nlearning_rate = [0.01, 0.001]\n[fixed]\ndataset = "sample"\nvalidation_size = 500\nepochs = 1\n'
 
@@ -141,6 +141,9 @@ def test_more_seeds_make_only_the_runs_that_are_missing(tmp_path: Path, capsys: 
     fewer = Workflow(work.study.with_changes(seeds=[0, 1, 2]), work.outputs)
     assert fewer.make_report() == 0
     assert count() == second
+    capsys.readouterr()
+    print_plan(work.study.with_changes(name="without_a_report"), work.outputs)
+    assert capsys.readouterr().out.startswith("From 4 runs that are kept, at 2 levels:\n")
 
 
 @pytest.mark.slow
@@ -156,6 +159,7 @@ def test_seeds_are_added_until_decided_and_the_choice_is_confirmed(
     assert work.make_report() == 0
     said = capsys.readouterr()
     assert "look 1: undecided; 2 runs more, for 0.003" in said.err or "look 1: undecided; 4 runs more" in said.err
+    assert ": decided; no more runs\n" in said.err
     findings = json.loads((work.folder / "findings.json").read_text())
     assert findings["decision"]["verdict"] == "best"
     contents = json.loads((work.folder / "study.json").read_text())

@@ -31,7 +31,8 @@ def describe_plan(study: Study, loaded: LoadedReport) -> str:
     high = f"{plan.high:.0f}" if math.isfinite(plan.high) else "more than 500"
     margin = assessment.measurements.metric.format_difference(decision.margin or math.nan)
     lines.append(
-        f"about {plan.n:.0f} seeds (80 % range: {plan.low:.0f} to {high}) of {who} bring the bound below {margin}."
+        f"about {plan.n:.0f} seeds each of {who} (80 % range: {plan.low:.0f} to {high}) would show which is best, or that they "
+        f"differ by less than {margin}."
     )
     have = {index: sum(level == index for level, _ in loaded.kept) for index in candidates}
     n_more = sum(max(0, int(plan.n) - n) for n in have.values())

@@ -250,6 +250,9 @@ class Workflow:
         note_look(self.folder, self.study, contents.runs, decision.look)
         n_next = choose_next(decision, {index: len(own) for index, own in seeds.items()}, self.study.seeds.n_most)
         if n_next is None:
+            n = max(map(len, seeds.values()))
+            end = "decided" if decision.chosen is not None else f"undecided with {count_nouns(n, 'seed')}"
+            notify(f"look {decision.look.number}: {end}; no more runs")
             return None
         n_more = sum(n - len(seeds[index]) for index, n in n_next.items())
         names = [level.name for level in self.study.levels if n_next[level.index] > len(seeds[level.index])]
@@ -434,7 +437,7 @@ def print_plan(study: Study, outputs: Path) -> int:
     kept = [run for run in work.list_runs() if run.level is not None and work.store.has(run.identity)]
     if not kept:
         raise LrreportError(f"{study.place}: no run of it is kept to plan from; make a pilot with --seeds 0-2")
-    print(describe_plan(study, load_runs_of(work.folder, work.describe(kept))))
+    print(describe_plan(study, load_runs_of(work.store.root, work.describe(kept))))  # the report's folder may not exist
     return 0
 
 

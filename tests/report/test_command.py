@@ -40,6 +40,11 @@ def test_a_study_that_was_changed_on_the_command_line_says_how() -> None:
     assert write_command(read_back(study)) == 'make report STUDY=studies/quick.toml LRS="0.1 0.01" EPOCHS=3'
 
 
+def test_a_study_under_another_name_keeps_it() -> None:
+    study = load_study("studies/quick.toml").with_changes(name="mine", epochs=3)
+    assert write_command(read_back(study)) == "make report STUDY=studies/quick.toml EPOCHS=3 NAME=mine"
+
+
 def test_a_study_elsewhere_is_called_by_its_file(tmp_path: Path) -> None:
     file = tmp_path / "my study.toml"
     file.write_text('name = "mine"\n[vary]\nlearning_rate = [0.1, 0.01]\n')

@@ -18,6 +18,7 @@ OPTIONS = {  # setting -> variable of make, option of lrreport
     "most_seeds": ("MOST_SEEDS", "--most-seeds"),
     "epochs": ("EPOCHS", "--epochs"),
     "device": ("DEVICE", "--device"),
+    "name": ("NAME", "--name"),
 }
 
 
@@ -55,7 +56,7 @@ def _quote(text: str) -> str:
 def find_file(study: Study) -> tuple[Path | None, dict[str, Any]]:
     """Return the study file that gives this study, and the values that have to be changed for it; (None, {}) without one.
 
-    Looked for are the study's own file, and those of the checkout that have its name.
+    Looked for are the study's own file, those of the checkout that have its name, and then its other studies.
     """
     for path in _list_candidates(study):
         try:
@@ -64,8 +65,8 @@ def find_file(study: Study) -> tuple[Path | None, dict[str, Any]]:
             continue
         changes = list_changes(study, file)
         try:
-            if changes is not None and file.with_changes(**changes).digest() == study.digest():
-                return path, changes
+            if changes is not None and (made := file.with_changes(**changes)).digest() == study.digest():
+                return path, changes | ({"name": study.name} if study.name not in (file.name, made.name) else {})
         except LrreportError:
             continue
     return study.file, {}
@@ -79,7 +80,8 @@ def _list_candidates(study: Study) -> Sequence[Path]:
         known += [checkout / "studies" / f"{name}.toml" for name in names]
         known += [path for name in names for path in sorted((checkout / "examples").glob(f"*/{name}.toml"))]
         known += [checkout / "examples" / name / "study.toml" for name in names]
-    return [path for path in known if path.is_file()]
+        known += sorted((checkout / "studies").glob("*.toml"))
+    return [path for path in dict.fromkeys(known) if path.is_file()]
 
 
 def list_changes(study: Study, file: Study) -> dict[str, Any] | None:

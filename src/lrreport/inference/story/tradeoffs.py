@@ -308,12 +308,12 @@ def _is_clearly_better(assessment: Assessment, level: int, than: int, metric: st
 
 
 def _write_looks(assessment: Assessment, findings: Sequence[Finding]) -> Paragraph:
-    """Say how many looks were taken, and what was dropped when and with how many seeds."""
-    measurements, look = assessment.measurements, assessment.decision.look
+    """Say how many looks were taken, what was dropped when and with how many seeds, and how many runs that saved."""
+    measurements, look, n_runs = assessment.measurements, assessment.decision.look, assessment.decision.table.n_runs
     earlier = [past for past in measurements.looks if past.number < look.number]
     if not earlier:
         return Paragraph("")
-    parts, evidence, before = [], {"look": count(look.number)}, set()
+    parts, evidence, before = [], {"look": count(look.number)}, set[int]()
     for past in earlier:
         new = [i for i in past.dropped if i not in before]
         before |= set(past.dropped)
@@ -322,4 +322,7 @@ def _write_looks(assessment: Assessment, findings: Sequence[Finding]) -> Paragra
             evidence |= quantify_few(measurements, f"dropped_{past.number}", new) | {f"n_{past.number}": count(n)}
             parts.append(f"{name_few(assessment, new)} at look {past.number} with {count_nouns(n, 'seed')}")
     dropped = f"; dropped before: {list_words(parts)}" if parts else ""
+    if n_saved := sum(int(n_runs.max() - n_runs[i]) for i in before):
+        evidence |= {"saved": count(n_saved), "all": count(n_runs.max() * (n_runs > 0).sum())}
+        dropped += f", which saved {evidence['saved']} of {evidence['all']} runs"
     return Paragraph(f"This is look {look.number} at a growing study{dropped}.", evidence)

@@ -417,6 +417,17 @@ def test_a_trainer_with_rates_in_folder_names(data: Path, tmp_path: Path) -> Non
         inspect(tmp_path)
 
 
+def test_entries_of_the_trainer_that_are_no_points_are_counted(tmp_path: Path) -> None:
+    rows = [{"step": 1, "eval_loss": 0.5}, {"eval_loss": 0.4}, {"step": 2, "train_runtime": 7.5, "train_loss": 0.6}]
+    (tmp_path / "trainer_state.json").write_text(json.dumps({"log_history": rows}))
+    logs, notes = SOURCES["trainer_state"].read(Folder(tmp_path), ImportSpec(source="trainer_state"))
+    assert logs[0].seconds == 7.5
+    assert [note.text for note in notes if note.kind == "excluded"] == [
+        "run: entries of log_history without step",
+        "last entries of log_history, which hold means over the whole training",
+    ]
+
+
 def test_a_wandb_run_of_which_only_its_files_are_left(tmp_path: Path) -> None:
     for rate in (0.1, 0.01):
         folder = tmp_path / f"run-20250101_000000-r{rate}/files"

@@ -93,13 +93,9 @@ def _parse_lines(text: str, path: str, notes: list[Note]) -> list[Measurement]:
             continue
         time, value = parse_measurement(fields[0]), parse_measurement(fields[1]) if len(fields) > 1 else None
         step = parse_measurement(fields[2]) if len(fields) > 2 else 0.0
-        if (
-            (number == len(lines) and len(lines) > 1 and len(fields) < 3)
-            or time is None
-            or value is None
-            or step is None
-        ):
-            if number == len(lines):
+        unended = number == len(lines)  # a step 45 that is cut off may read 4
+        if unended or time is None or value is None or step is None:
+            if unended:
                 notes.append(Note("cut", f"{path}: the last line is cut off, so it is left out"))
                 continue
             raise refuse_file(path, 'not "time value step"', "correct it", number)

@@ -61,9 +61,13 @@ def _select(folder: Folder) -> list[str]:
 
 
 def _read_frames(frames: dict[str, pd.DataFrame], spec: ImportSpec, notes: list[Note]) -> list[RunLog]:
-    """Return the runs of all frames: those of one folder with the same file names in each are parts of one run."""
+    """Return the runs of all frames: the files of a folder are parts of one run where other folders have them too.
+
+    Files of one folder with the same columns are runs of their own.
+    """
     known: dict[tuple[str, ...], Roles] = {}
     stems = Counter(path.rsplit("/", 1)[-1] for path in frames)
+    alike = Counter((parent(path), tuple(frame.columns)) for path, frame in frames.items())
     histories: dict[str, RunLog] = {}
     tables: list[RunLog] = []
     first: dict[tuple[str, ...], str] = {}  # tables of runs by their columns
@@ -76,7 +80,8 @@ def _read_frames(frames: dict[str, pd.DataFrame], spec: ImportSpec, notes: list[
             notes.append(Note("excluded", f"{path}: holds means or intervals over runs, and single runs are needed"))
             continue
         roles = known.setdefault(columns, find_roles(frame, spec, single=len(frames) == 1))
-        name = parent(path) if stems[path.rsplit("/", 1)[-1]] > 1 and parent(path) else path.rsplit(".", 1)[0]
+        is_part = stems[path.rsplit("/", 1)[-1]] > 1 and alike[parent(path), columns] == 1
+        name = parent(path) if is_part and parent(path) else path.rsplit(".", 1)[0]
         if set(HISTORY_COLUMNS) <= set(columns):
             _add_exported(frame, path, histories)
         elif roles.axes or roles.metric:

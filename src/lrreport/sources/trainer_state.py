@@ -41,7 +41,7 @@ def read(folder: Folder, spec: ImportSpec) -> tuple[list[RunLog], list[Note]]:
                 _check_part(other, shorter["log_history"], path, state["log_history"], spec)
         if len(found) > 1:
             notes.append(Note("duplicate", "checkpoints whose history is part of a longer one", len(found) - 1))
-        logs.append(_read_state(state, place or "run", spec))
+        logs.append(_read_state(state, place or "run", spec, notes))
     notes.append(
         Note("guess", "learning_rate in a history is the scheduled rate and is not taken for the setting", len(logs))
     )
@@ -59,7 +59,7 @@ def _check_part(path: str, part: list[Any], longest_path: str, longest: list[Any
         )
 
 
-def _read_state(state: dict[str, Any], place: str, spec: ImportSpec) -> RunLog:
+def _read_state(state: dict[str, Any], place: str, spec: ImportSpec, notes: list[Note]) -> RunLog:
     log = RunLog(run=place, source=place)
     log.settings = {name: state[name] for name in SETTINGS if state.get(name) is not None}
     series: dict[str, tuple[list[float], list[float]]] = defaultdict(lambda: ([], []))
@@ -67,9 +67,11 @@ def _read_state(state: dict[str, Any], place: str, spec: ImportSpec) -> RunLog:
     for row in state["log_history"]:
         at = parse_measurement(row.get(axis)) if isinstance(row, dict) else None
         if at is None:
+            notes.append(Note("excluded", f"{place}: entries of log_history without {axis}"))
             continue
-        if "train_runtime" in row:  # the last row: means over the whole training
+        if "train_runtime" in row:
             log.seconds = parse_measurement(row["train_runtime"]) or log.seconds
+            notes.append(Note("excluded", "last entries of log_history, which hold means over the whole training"))
             continue
         for name, cell in row.items():
             value = parse_measurement(cell)

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -133,3 +134,49 @@ def test_the_runs_of_other_people_have_the_intervals_that_their_authors_publishe
     assert len(differences) == 5
     assert all(finding["claim"] == "published_difference" for finding in differences)
     assert all("agrees with that of our runs to the digit (n = 5)" in finding["sentence"] for finding in differences)
+
+
+REPLAY = """\
+import pathlib, shutil, sys
+name = f"{sys.argv[2]}-{sys.argv[4]}"
+shutil.copytree(f"recorded/{name}", pathlib.Path("PLACE", name))
+"""
+
+
+def check_trainer(study: Path) -> None:
+    """Make the report of a trainer's study, and check that it has all that the trainer logged."""
+    findings, _ = report(study)
+    assert "all 6 runs finished" in findings["kicker"]
+    assert findings["decision"]["metric"] == "val_accuracy"
+    for record in list_runs(study):
+        points = {series["metric"]: len(series["at"]) for series in record["history"]}
+        assert points["val_accuracy"] == points["val_loss"] == points["train_loss"] == 6
+        assert ("test_accuracy" in record["final"] or "test_accuracy" in points) == (study.parent.name == "lightning")
+
+
+@pytest.mark.parametrize(("name", "place"), [("lightning", "logs"), ("hugging_face", "out")])
+def test_the_files_of_a_trainer_make_a_report(repository: Path, tmp_path: Path, name: str, place: str) -> None:
+    """A command that writes what the real trainer wrote, with its study as it is."""
+    folder = tmp_path / name
+    folder.mkdir()
+    shutil.copy(repository / "examples" / name / "study.toml", folder)
+    with tarfile.open(repository / f"tests/sources/data/trainers/{name}.tar.xz") as archive:
+        archive.extractall(folder, filter="data")
+    (folder / place).rename(folder / "recorded")
+    (folder / "train.py").write_text(REPLAY.replace("PLACE", place))
+    check_trainer(folder / "study.toml")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "package"), [("lightning", "lightning"), ("hugging_face", "transformers")])
+def test_a_trainer_that_knows_nothing_of_lrreport(repository: Path, tmp_path: Path, name: str, package: str) -> None:
+    pytest.importorskip(package)
+    shutil.copytree(repository / "examples" / name, tmp_path / name)
+    check_trainer(tmp_path / name / "study.toml")
+
+
+def test_the_docs_show_the_trainers_studies(repository: Path) -> None:
+    text = (repository / "docs/your-own.md").read_text()
+    for name in ("lightning", "hugging_face"):
+        study = (repository / "examples" / name / "study.toml").read_text()
+        assert "".join(f"    {line}" if line.strip() else line for line in study.splitlines(keepends=True)) in text

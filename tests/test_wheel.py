@@ -1,12 +1,17 @@
 """The built wheel in an environment without this checkout: a command that works in any folder."""
 
+import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
+import textwrap
 from pathlib import Path
 
 import pytest
+
+from tests.sweep.tiny import write_notebook
 
 pytestmark = pytest.mark.slow
 STUDY = '[vary]\nlearning_rate = [0.01, 0.001]\n[fixed]\ndataset = "sample"\nvalidation_size = 500\nepochs = 1\n'
@@ -66,3 +71,27 @@ def test_without_a_study_there_is_one_line(command: Path, tmp_path: Path) -> Non
     assert done.stderr == (
         "lrreport: studies/fashion_mnist.toml: cannot read the study (No such file or directory); lrreport new NAME writes one\n"
     )
+
+
+def test_a_script_and_a_notebook_of_the_user_as_the_docs_have_them(
+    command: Path, repository: Path, tmp_path: Path
+) -> None:
+    """The three calls and the study of docs/your-own.md, word for word, around a loop of two lines."""
+    blocks = re.findall(r"(?:^ {7}.*\n|^\n)+", (repository / "docs/your-own.md").read_text(), re.MULTILINE)
+    calls, study = (textwrap.dedent(block).strip() for block in blocks if block.strip())
+    start, run_line, epoch, end = (line for line in calls.splitlines() if line)
+    values = epoch.replace("0.81", "0.8 + epoch * lr / 10")
+    loop = f"{run_line}\nfor epoch in range(5):\n    {values}\n{end}\n"
+    options = "import argparse\nparser = argparse.ArgumentParser()\nfor name in ('--lr', '--seed'):\n    parser.add_argument(name, type=float)\n"
+    options += "options = parser.parse_args()\nlr, seed = options.lr, int(options.seed)\n"
+    (tmp_path / "train.py").write_text(f"{start}\n{options}{loop}")
+    (tmp_path / "study.toml").write_text(study)
+    write_notebook(tmp_path / "mine.ipynb", "learning_rate = 0.1\nseed = 0", f"{start}\nlr = learning_rate\n{loop}")
+    line = next(line for line in study.splitlines() if line.startswith("command"))
+    (tmp_path / "noted.toml").write_text(study.replace(line, 'notebook = "mine.ipynb"'))
+    for file in ("study.toml", "noted.toml"):
+        done = run(command, tmp_path, "report", file, "--seeds", "0", "1")
+        assert done.returncode == 0, done.stderr
+        page = Path(done.stdout.splitlines()[-1])
+        findings = json.loads((page.parent / "findings.json").read_text())
+        assert findings["kicker"].endswith("all 6 runs finished")

@@ -275,8 +275,27 @@ def test_no_shell_sees_a_command(tmp_path: Path) -> None:
     assert not (tmp_path / "my/gone").exists()
 
 
-@pytest.mark.parametrize("study", ["script/study", "notebook/line"])
+@pytest.mark.parametrize("study", ["script/study", "notebook/line", "notebook/study"])
 def test_examples_make_their_runs(tmp_path: Path, repository: Path, study: str) -> None:
     file = repository / f"examples/{study}.toml"
     runs = [run for run in plan_runs(load_study(file)) if run.identity.seed == 0]
-    assert Sweep(Store(tmp_path / "runs"), tmp_path / "failed").run_all(runs) == {}
+    store = Store(tmp_path / "runs")
+    assert Sweep(store, tmp_path / "failed").run_all(runs) == {}
+    if study == "notebook/study":  # each run stops when its loss no longer falls, and its F1 is that of the best epoch
+        records = [load_record(store.folder(run.identity)) for run in runs]
+        assert min(len(record.history[0].at) for record in records) < 60
+        assert all("val_f1" in record.final for record in records)
+
+
+@pytest.mark.parametrize("producer", [COMMAND, NOTEBOOK], ids=["command", "notebook"])
+def test_another_metric_at_each_level_is_named(tmp_path: Path, producer: str) -> None:
+    file = write_study(tmp_path / "my", producer)
+    for name, rate in (("train.py", "options.lr"), ("mine.ipynb", "learning_rate")):
+        path = tmp_path / "my" / name
+        other = f"**{{'val_accuracy' if {rate} == 0.1 else 'val_f1': 0.5}}"
+        path.write_text(path.read_text().replace("val_accuracy=0.5 + epoch / 10", other))
+    _, _, failures = make(file)
+    assert set(failures) == {"learning rate 0.01, seed 0", "learning rate 0.01, seed 1"}
+    assert set(failures.values()) == {
+        "it logged val_f1, test_accuracy but not val_accuracy, which the study decides on; log it, or change [decide]"
+    }

@@ -1,5 +1,6 @@
 """Logs that something else wrote: a study file of what a folder holds, and their runs as records of a report."""
 
+import hashlib
 import json
 import math
 import os
@@ -7,9 +8,11 @@ import re
 import shlex
 import shutil
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
@@ -18,14 +21,13 @@ from lrreport.errors import LrreportError
 from lrreport.record.contents import Contents, ImportNote, RunPlace
 from lrreport.record.files import replace_file
 from lrreport.record.provenance import Identity, digest_text
-from lrreport.record.record import RunRecord, Series, load_record, save_record
+from lrreport.record.record import RECORD, RunRecord, Series, save_record
 from lrreport.sources import Import, ImportSpec, inspect, print_grid, read_import, write_study
 from lrreport.sources.assignments import parse_assignments
 from lrreport.sources.folder import Folder
 from lrreport.sources.points import find_ends
 from lrreport.sources.refusal import RefusalError
 from lrreport.study.factors import thaw
-from lrreport.study.metrics import Metric
 from lrreport.study.parsing import parse_settings
 from lrreport.study.study import RESERVED_NAMES, Study
 from lrreport.sweep.worker import describe_os_error
@@ -111,9 +113,8 @@ def _read_noted(folder: Path, made_from: str) -> dict[str, Any] | None:
         noted: dict[str, Any] = json.loads((folder / NOTED).read_text(encoding="utf-8"))
         if noted["made_from"] != made_from:
             return None
-        for run in noted["runs"]:
-            load_record(folder / run["folder"])
-        return noted
+        unchanged = all(_digest_record(folder / run["folder"]) == run["sha256"] for run in noted["runs"])
+        return noted if unchanged else None
     except (OSError, ValueError, KeyError, TypeError, LrreportError):
         return None
 
@@ -136,7 +137,7 @@ def _check_metric(study: Study, imported: Import) -> None:
 def _save_runs(study: Study, imported: Import, folder: Path) -> list[dict[str, Any]]:
     """Save each imported run as a record; return level, seed and folder of each."""
     levels = {_level_key(level.values): level.index for level in study.levels}
-    history = dict(tuple(imported.history.groupby("run", observed=True)))
+    history = _split_series(imported.history)
     finals = [name for name in imported.metrics if f"final.{name}" in imported.runs.columns]
     settings = [name for name in imported.runs.columns if name.startswith("setting.")]
     made: list[tuple[int, int | str, RunRecord]] = []
@@ -158,7 +159,7 @@ def _save_runs(study: Study, imported: Import, folder: Path) -> list[dict[str, A
             "status": row["status"],
             "reason": str(row["reason"] or "")[:500],
             "metrics": imported.metrics,
-            "history": tuple(_make_series(history.get(row["run"]), imported.metrics)),
+            "history": tuple(history.get(str(row["run"]), ())),
             "final": {name: float(row[f"final.{name}"]) for name in finals if math.isfinite(row[f"final.{name}"])},
             "facts": {} if _is_missing(row["seconds"]) else {"wall_seconds": float(row["seconds"])},
         }
@@ -173,20 +174,31 @@ def _save_runs(study: Study, imported: Import, folder: Path) -> list[dict[str, A
     (folder / FOLDER).mkdir(parents=True)
     for _, _, record in made:
         save_record(folder / FOLDER / record.identity.key, record, {})
-    return [{"level": level, "seed": label, "folder": f"{FOLDER}/{one.identity.key}"} for level, label, one in made]
+    return [
+        {"level": level, "seed": label, "folder": place, "sha256": _digest_record(folder / place)}
+        for level, label, record in made
+        for place in [f"{FOLDER}/{record.identity.key}"]
+    ]
 
 
-def _make_series(history: pd.DataFrame | None, metrics: Mapping[str, Metric]) -> list[Series]:
-    if history is None:
-        return []
-    series = []
-    for (metric, axis), rows in history.groupby(["metric", "axis"], observed=True, sort=False):
-        if str(metric) in metrics:
-            ordered = rows.sort_values("at", kind="stable")
-            values = [float(value) if math.isfinite(value) else None for value in ordered["value"]]
-            series.append(
-                Series(metric=str(metric), axis=axis, at=tuple(map(float, ordered["at"])), values=tuple(values))
-            )
+def _digest_record(folder: Path) -> str:
+    with (folder / RECORD).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _split_series(history: pd.DataFrame) -> dict[str, list[Series]]:
+    """Return the series of each run; `history` is sorted by run, metric, axis and point."""
+    keys = ("run", "metric", "axis")
+    codes = np.column_stack([history[key].cat.codes for key in keys])
+    starts = np.flatnonzero(np.abs(np.diff(codes, axis=0, prepend=-1)).sum(axis=1)).tolist()
+    at, values = history["at"].to_numpy(), history["value"].to_numpy()
+    names = [history[key].cat.categories for key in keys]
+    series: dict[str, list[Series]] = {}
+    for start, end in pairwise([*starts, len(history)]):
+        run, metric, axis = (str(of_key[code]) for of_key, code in zip(names, codes[start], strict=True))
+        own = [value if math.isfinite(value) else None for value in values[start:end].tolist()]
+        part = {"metric": metric, "axis": axis, "at": at[start:end].tolist(), "values": own}
+        series.setdefault(run, []).append(Series.model_validate(part))
     return series
 
 

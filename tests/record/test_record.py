@@ -13,6 +13,7 @@ from lrreport.record.record import (
     RunRecord,
     Series,
     declare_metrics,
+    digest_contents,
     keep_records,
     load_arrays,
     load_record,
@@ -48,6 +49,28 @@ def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
     found = kept.load_arrays("step_losses", "test_predictions")
     assert list(found) == ["step_losses"]
     assert found["step_losses"].tolist() == [0.0, 1.0, 2.0]
+
+
+def test_the_digest_is_that_of_the_contents_however_they_are_laid_out(tmp_path: Path) -> None:
+    two = (make_series("val_loss", [2.3, 1.0, math.nan]), make_series("val_accuracy", [0.1, 0.25], first=1))
+    save_record(tmp_path / "run", make_record(history=two), {})
+    path = tmp_path / "run/record.json"
+    text = path.read_text()
+    contents = json.loads(text)
+    assert [json.loads(line.strip().rstrip(",")) for line in text.splitlines() if '"at"' in line] == contents["history"]
+    assert contents.pop("digest") == digest_contents(contents)
+    path.write_text(json.dumps(json.loads(text), indent=1))
+    assert load_record(tmp_path / "run").history == two
+    for before, after in (
+        ("0.25", "0.75"),
+        ('"epoch"', '"step"'),
+        ("2.3, 1.0", "2.3,  1.5"),
+        ('"seed": 3', '"seed": 4'),
+    ):
+        path.write_text(text.replace(before, after))
+        assert path.read_text() != text
+        with pytest.raises(LrreportError, match=r"record\.json: changed since it was recorded"):
+            load_record(tmp_path / "run")
 
 
 def test_a_record_needs_nothing_that_a_producer_does_not_have(tmp_path: Path) -> None:

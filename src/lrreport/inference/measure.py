@@ -103,14 +103,12 @@ def _tabulate_values(kept: Kept) -> pd.DataFrame:
     if not parts:
         return pd.DataFrame(columns=list(VALUE_COLUMNS))
     sizes = [len(part["value"]) for part in parts]
-    columns = {
-        key: np.repeat(np.array([part[key] for part in parts], dtype=object), sizes)
-        for key in ("level", "seed", "metric", "axis")
-    }
-    frame = pd.DataFrame(columns).infer_objects()
-    frame["at"] = np.concatenate([np.asarray(part["at"], dtype=float) for part in parts])
-    frame["value"] = np.concatenate([np.asarray(part["value"], dtype=float) for part in parts])
-    return frame[list(VALUE_COLUMNS)]
+    columns: dict[str, Any] = {"level": np.repeat([part["level"] for part in parts], sizes)}
+    for key in ("seed", "metric", "axis"):  # few different values among millions
+        codes, names = pd.factorize(pd.Series([part[key] for part in parts], dtype=object))
+        columns[key] = pd.Categorical.from_codes(np.repeat(codes.astype(np.int32), sizes), categories=pd.Index(names))
+    columns |= {key: np.concatenate([np.asarray(part[key], dtype=float) for part in parts]) for key in ("at", "value")}
+    return pd.DataFrame(columns)[list(VALUE_COLUMNS)]
 
 
 def _find_resolutions(metrics: Mapping[str, Metric], kept: Kept, values: pd.DataFrame) -> dict[str, float]:

@@ -98,11 +98,13 @@ class Point:
 
 def collect_curves(measurements: Measurements) -> dict[str, pd.DataFrame]:
     """Return by metric its curves: points on the axis down, (level, seed) across; the index is named after the axis."""
-    values = measurements.values[measurements.values.axis != END]
+    values = measurements.values
+    on_axis = values.axis != END
     curves = {}
-    for metric, part in values.groupby("metric", sort=False):
-        axis = min(part.axis.unique(), key=AXES.index)
-        of_axis = part[part.axis == axis]
+    for metric in values.metric[on_axis].unique():
+        own = on_axis & (values.metric == metric)
+        axis = min(values.axis[own].unique(), key=AXES.index)
+        of_axis = values[own & (values.axis == axis)]
         frame = of_axis.pivot(index="at", columns=["level", "seed"], values="value").sort_index()
         curves[str(metric)] = frame.rename_axis(index=axis)
     return curves

@@ -6,8 +6,9 @@ import json
 import math
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import lt
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias, TypeVar
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 2
 RECORD, ARRAYS, PROGRESS = "record.json", "arrays.npz", "progress"
 DIGEST = "digest"  # the key in record.json with the SHA-256 of all the others
+END, HISTORY, SERIES, HISTORY_END = "\n}", ',\n "history": [\n  ', ",\n  ", "\n ]\n}"  # how record.json is laid out
 LARGEST_RECORD, LARGEST_ARRAYS = 200_000_000, 4_000_000_000  # bytes; a larger file is none of ours
 LONGEST_TEXT, LONGEST_REASON = 200, 10_000  # letters
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -46,7 +48,7 @@ class Series(FrozenModel):
     def _is_whole(self) -> Self:
         if len(self.at) != len(self.values):
             raise ValueError(f"history: {self.metric} has {len(self.at)} points and {len(self.values)} values")
-        if any(later <= earlier for earlier, later in zip(self.at, self.at[1:], strict=False)):
+        if not all(map(lt, self.at, self.at[1:])):
             raise ValueError(f"history: the points of {self.metric} do not ascend")
         return self
 
@@ -152,11 +154,14 @@ def save_record(folder: Path, record: Record, arrays: Mapping[str, Any]) -> Reco
 
 
 def write_record(folder: Path, record: Record) -> None:
-    """Write record.json with the digest of its contents."""
-    contents = record.model_dump(mode="json", exclude_none=True)
-    contents |= {"history": [series.model_dump(mode="json") for series in getattr(record, "history", ())]}
-    contents = contents if isinstance(record, RunRecord) else {k: v for k, v in contents.items() if k != "history"}
-    text = json.dumps(contents | {DIGEST: digest_contents(contents)}, indent=1, allow_nan=False)
+    """Write record.json with the digest of its contents; each series of the history is a line."""
+    contents = record.model_dump(mode="json", exclude_none=True, exclude={"history"})
+    history = None
+    if isinstance(record, RunRecord):
+        history = [_write_canonically(series.model_dump(mode="json")) for series in record.history]
+    text = json.dumps(contents | {DIGEST: _digest_parts(contents, history)}, indent=1, allow_nan=False)
+    if history is not None:
+        text = f"{text.removesuffix(END)}{HISTORY}{SERIES.join(history)}{HISTORY_END}"
     replace_file(folder / RECORD, f"{text}\n".encode())
 
 
@@ -172,7 +177,34 @@ def mark_mixed(folder: Path, identity: Identity, versions: str) -> None:
 
 def digest_contents(contents: Mapping[str, Any]) -> str:
     """Return the SHA-256 of a record's contents, however they are laid out."""
-    return hashlib.sha256(json.dumps(contents, sort_keys=True, allow_nan=False).encode()).hexdigest()
+    return hashlib.sha256(_write_canonically(contents).encode()).hexdigest()
+
+
+def _write_canonically(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, allow_nan=False)
+
+
+def _digest_parts(contents: Mapping[str, Any], history: Sequence[str] | None) -> str:
+    """Return what `digest_contents` does, from contents without the history and its series as text.
+
+    A history may have millions of numbers, which take longer to write than all else takes to read.
+    """
+    parts = {name: _write_canonically(value) for name, value in contents.items()}
+    if history is not None:
+        parts["history"] = f"[{', '.join(history)}]"
+    text = ", ".join(f"{json.dumps(name)}: {parts[name]}" for name in sorted(parts))
+    return hashlib.sha256(f"{{{text}}}".encode()).hexdigest()
+
+
+def _is_unchanged(text: str, contents: Mapping[str, Any], digest: Any) -> bool:
+    """Return whether contents, which were read from `text`, have this digest."""
+    _, found, history = text.rstrip("\n").rpartition(HISTORY)
+    if found and history.endswith(HISTORY_END):
+        series = history.removesuffix(HISTORY_END).split(SERIES)
+        others = {name: value for name, value in contents.items() if name != "history"}
+        if digest == _digest_parts(others, series):
+            return True
+    return bool(digest == digest_contents(contents))
 
 
 def keep_records(folder: str, made: Iterable[tuple[Record, Mapping[str, Any]]]) -> str:
@@ -194,7 +226,11 @@ def load_record(folder: Path) -> Record:
 
     Raises LrreportError if a file is missing, cut, edited, too large, or of another schema.
     """
-    contents = read_contents(folder)
+    return _make_record(folder, read_contents(folder))
+
+
+def _make_record(folder: Path, contents: dict[str, Any]) -> Record:
+    """Return the record with the contents that `read_contents` found in `folder`."""
     if contents.get("schema_version") != SCHEMA_VERSION:
         raise LrreportError(f"{folder / RECORD}: of an older schema; make the run again")
     if contents.get("kind") == "range test":
@@ -215,7 +251,7 @@ def load_runs(folder: Path) -> list[KeptRecord]:
         for run in runs:
             _check_arrays(folder, run.record)
         return runs
-    record = load_record(folder)
+    record = _make_record(folder, contents)
     if not isinstance(record, RunRecord):
         raise LrreportError(f"{folder / RECORD}: a range test, not a run")
     return [KeptRecord(record, folder)]
@@ -244,7 +280,7 @@ def read_contents(folder: Path) -> dict[str, Any]:
             "update lrreport, or keep runs elsewhere with --outputs"
         )
     try:
-        changed = contents.pop(DIGEST, None) != digest_contents(contents)
+        changed = not _is_unchanged(content.decode(), contents, contents.pop(DIGEST, None))
     except (ValueError, TypeError, RecursionError):  # such as a number that is none: never written by us
         changed = True
     if changed:

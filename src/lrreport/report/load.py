@@ -1,7 +1,7 @@
 """A report's folder, read: the study, its kept runs by level and seed, and its range tests."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +57,10 @@ def load_runs_of(folder: Path, contents: Contents, is_reference: bool = False) -
     records: dict[str, list[KeptRecord]] = {}
     kept: dict[bool, dict[tuple[int, Seed], KeptRecord]] = {False: {}, True: {}}
     wanted = {level.index: contents.study.settings_of(level) for level in contents.study.levels}
+    points: dict[tuple[float, ...], tuple[float, ...]] = {}
     for run in contents.runs:
         if run.folder not in records:
-            records[run.folder] = load_runs(folder / run.folder)
+            records[run.folder] = [_share_points(record, points) for record in load_runs(folder / run.folder)]
         own = next((record for record in records[run.folder] if _has_seed(record, run.seed)), None)
         if own is None:
             raise LrreportError(
@@ -72,6 +73,17 @@ def load_runs_of(folder: Path, contents: Contents, is_reference: bool = False) -
         raise LrreportError(f"{folder}: no run of this study is there; run lrreport report to make them")
     tests = {name: _load_range_test(folder / path) for name, path in contents.range_tests.items()}
     return LoadedReport(contents, kept[False], kept[True], tests, is_reference)
+
+
+def _share_points(kept: KeptRecord, points: dict[tuple[float, ...], tuple[float, ...]]) -> KeptRecord:
+    """Return a record whose series at equal points share them, with those of earlier records in `points`.
+
+    Runs of one study are mostly evaluated at the same points, which are half of all numbers in their records.
+    """
+    history = tuple(
+        series.model_copy(update={"at": points.setdefault(series.at, series.at)}) for series in kept.record.history
+    )
+    return replace(kept, record=kept.record.model_copy(update={"history": history}))
 
 
 def assess_contents(folder: Path, contents: Contents) -> Assessment:

@@ -369,7 +369,7 @@ def _drop_empty(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Give runs without any value of a metric the status "failed", so that they count as missing."""
     finals = runs.filter(like="final.").notna().any(axis=1)
-    empty = ~finals & ~runs["run"].isin(set(history["run"].astype(str))) & (runs["status"] != "diverged")
+    empty = ~finals & ~runs["run"].isin(set(history["run"].unique())) & (runs["status"] != "diverged")
     if empty.all():
         raise LrreportError(f"{place}: no run has a value of a known metric; declare one under [metrics] with from")
     if empty.any():

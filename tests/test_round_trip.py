@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import tarfile
 import tomllib
 from pathlib import Path
@@ -18,6 +19,7 @@ from lrreport.record.contents import CONTENTS, Contents, RunPlace
 from lrreport.record.record import save_record
 from lrreport.report.document import Document, make_document
 from lrreport.report.load import assess_report, load_report, load_runs_of
+from lrreport.sources import inspect, write_study
 from lrreport.study.study import load_study, parse_study
 from lrreport.testing import draw_record, write_report_folder
 
@@ -144,3 +146,23 @@ def test_factors_whose_values_are_lists_and_tables_come_back(tmp_path: Path) -> 
     assert "hidden layers 128 × 64 with SGD with momentum 0.9" in names
     assert {level.name for level in document.assessment.measurements.levels} == names
     assert list_findings(document) == list_findings(make_document(loaded, assess_report(loaded)))
+
+
+def test_a_published_target_is_checked_against_imported_runs(tmp_path: Path) -> None:
+    """Thirteen runs each of a baseline and a change, whose authors test the mean loss against 3.28 on one side."""
+    logs = tmp_path / "logs"
+    shutil.copytree(TRACKERS.parent / "text-nanogpt", logs)
+    settings = tomllib.loads(write_study(inspect(logs), "logs"))
+    arguments = {"metric": "val_loss", "target": 3.28}
+    settings["published"] = {"title": "The records", "claim": [
+        {"says": f"{name} beats 3.28", "claim": "beats_target", "arguments": {"level": name, **arguments}}
+        for name in ("baseline", "this_pr")
+    ]}  # fmt: skip
+    study = parse_study({"name": "records", "file": tmp_path / "records.toml", **settings}, "records.toml")
+    document, _ = report_import(study, tmp_path / "out")
+    baseline, change = document.to_json()["earlier_report"]["claims"]
+    assert baseline["evidence"]["p"]["value"] == pytest.approx(0.0042976481, abs=1e-9)
+    assert change["evidence"]["p"]["value"] == pytest.approx(0.0006690604, abs=1e-9)
+    assert baseline["verdict"] == change["verdict"] == "supported"
+    [welch] = [one for one in document.to_json()["findings"] if one["claim"] == "lower"]
+    assert welch["evidence"]["p"]["value"] == pytest.approx(0.8587465, abs=1e-7)

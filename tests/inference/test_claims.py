@@ -169,6 +169,10 @@ CASES: list[tuple[str, str, dict[str, Any], Callable[[], Measurements]]] = [
     ("at_most_behind", C, {"level": 2, "by": 0.02, **ON}, study),
     ("at_most_behind", U, {"level": 0, "by": 0.005, **ON}, lambda: pair([0.80 + w for w in WIDE], base)),
     ("at_most_behind", N, {"level": 0, "by": 0.005, **ON}, lambda: make_measurements({0.1: base})),
+    ("beats_target", S, {"level": 0, "target": 0.79, **ON}, lambda: pair(base, near)),
+    ("beats_target", C, {"level": 0, "target": 0.9, **ON}, lambda: pair(base, near)),
+    ("beats_target", U, {"level": 0, "target": 0.8, **ON}, lambda: pair([0.80 + w for w in WIDE], base)),
+    ("beats_target", N, {"level": 0, "target": 0.8, **ON}, lambda: make_measurements({0.1: [0.8]})),
     ("learns", S, ONE, study),
     ("learns", C, ONE, lambda: make_measurements({0.1: [0.1, 0.101, None], 0.01: base[:3]})),
     ("learns", U, {"level": 3}, study),
@@ -260,7 +264,7 @@ def test_the_vocabulary_keeps_its_names() -> None:
         "higher", "lower", "slightly_higher", "slightly_lower", "best", "worst", "learns", "trains_stably", "still_improving",
         "levelled_off", "overfits", "does_not_overfit", "sooner", "slowest", "more_stable", "most_stable", "all_finished",
         "loss_ranks_as_accuracy", "edge_of_range", "choice", "best_rate_moves", "higher_when_tuned", "best_combination",
-        "practically_equal", "at_most_behind", "fails_no_more_often",
+        "practically_equal", "at_most_behind", "fails_no_more_often", "beats_target",
     }  # fmt: skip
 
 
@@ -353,6 +357,7 @@ PUBLISHED: list[tuple[str, dict[str, Any], str]] = [
     ("learns", {"learning_rate": True}, "the study has no learning rate True; it has "),
     ("learns", {"learning_rate": {"rate": 0.1}}, "a level has the keys learning_rate, not rate"),
     ("at_most_behind", {"learning_rate": 0.1, "metric": "val_loss", "by": -1}, "by is -1; give a positive number on "),
+    ("beats_target", {"learning_rate": 0.1, "metric": "val_loss", "target": "low"}, "target is 'low'; give a number on "),
     ("higher_when_tuned", {"value": 0.1, "than_value": 0.01}, "higher_when_tuned compares values of a second factor, and "),
 ]  # fmt: skip
 

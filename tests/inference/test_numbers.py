@@ -136,7 +136,7 @@ def ask_everywhere(found: Assessment) -> Iterator[Finding]:
     levels = [level.index for level in found.measurements.levels][:4]
     rest = found.measurements.factors[1:]
     for claim in VOCABULARY.values():
-        values = {"metric": metric, "by": 0.01}
+        values = {"metric": metric, "by": 0.01, "target": 0.8}
         fixed = {key: values[key] for key in claim.parameters if key in values}
         if "value" in claim.parameters:
             yield from (ask(claim.name, found, value=a, than_value=b) for f in rest for a, b in pairwise(f.values))

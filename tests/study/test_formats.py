@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrreport.study.formats import format_rate, format_setting
+from lrreport.study.formats import capitalize, format_rate, format_setting
 
 
 @pytest.mark.parametrize(("rate", "text"), [
@@ -31,3 +31,8 @@ def test_every_number_is_read_back_from_its_text(rate: float) -> None:
     assert float(format_rate(rate)) == rate
     if rate and 1e-6 <= abs(rate) < 1e6:
         assert format_rate(rate) == np.format_float_positional(rate, trim="0")
+
+
+def test_a_sentence_begins_in_upper_case_unless_with_a_name() -> None:
+    assert capitalize("validation accuracy of 0.1") == "Validation accuracy of 0.1"
+    assert capitalize("kim_cnn ends higher") == "kim_cnn ends higher"

@@ -135,3 +135,8 @@ def quantify_difference(
 def count_seeds(*counts: int) -> str:
     """Return the n of a comparison: "5", or "5 and 4" where two levels have unequal numbers of seeds."""
     return list_words([format_count(n) for n in dict.fromkeys(counts)])
+
+
+def name_unit(axis: str) -> str:
+    """Return what the numbers on an axis count: "epochs", "steps", "samples", "seconds"."""
+    return axis if axis.endswith("s") else f"{axis}s"

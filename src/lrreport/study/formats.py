@@ -100,5 +100,5 @@ def count_nouns(count: int, noun: str, plural: str | None = None) -> str:
 
 
 def capitalize(text: str) -> str:
-    """Return a text with its first letter in upper case, the others as they are."""
-    return text[:1].upper() + text[1:]
+    """Return a text with its first letter in upper case, the others as they are; a name such as kim_cnn stays as it is."""
+    return text if "_" in text.partition(" ")[0] else text[:1].upper() + text[1:]

@@ -1,6 +1,6 @@
 """The vocabulary of claims: each is data (name, parameters, rule) and a measure; its English stands in `phrases`."""
 
-from lrreport.inference.claims import combinations, curves, leads, pairs, search
+from lrreport.inference.claims import combinations, curves, leads, pairs, search, target
 from lrreport.inference.claims.claim import (
     VERDICTS,
     VOCABULARY,
@@ -24,4 +24,5 @@ __all__ = [
     "leads",
     "pairs",
     "search",
+    "target",
 ]

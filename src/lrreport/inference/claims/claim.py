@@ -85,7 +85,10 @@ Measure = Callable[..., Result]
 
 @dataclass(frozen=True)
 class Claim:
-    """An entry of the vocabulary: parameters ("level", "than", "metric", "by", "value", "than_value"), rule and measure."""
+    """An entry of the vocabulary: its parameters, its rule and its measure.
+
+    Parameters are "level", "than", "metric", "by", "target", "value" and "than_value".
+    """
 
     name: str
     parameters: tuple[str, ...]
@@ -168,6 +171,11 @@ def check_published_claim(
     by = renamed.get("by")
     if by is not None and (isinstance(by, bool) or not isinstance(by, int | float) or not 0 < by < math.inf):
         raise LrreportError(f"{location}: by is {by!r}; give a positive number on the metric's own scale")
+    target = renamed.get("target")
+    if target is not None and (
+        isinstance(target, bool) or not isinstance(target, int | float) or not math.isfinite(target)
+    ):
+        raise LrreportError(f"{location}: target is {target!r}; give a number on the metric's own scale")
     checked = {key: _check_level(location, renamed[key], factors) for key in ("level", "than") if key in renamed}
     for key, values in checked.items():
         if levels is not None and not any(level.values == values for level in levels):

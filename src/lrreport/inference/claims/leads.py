@@ -23,6 +23,7 @@ from lrreport.inference.words import (
     count,
     list_levels,
     name_nouns,
+    name_unit,
     quantify_difference,
     quantify_list,
     write_difference,
@@ -166,7 +167,7 @@ def slowest(assessment: Assessment, level: int) -> Result:
     trained, compared = assessment.scores[metric.name], list(assessment.compared)
     missed = (trained[compared].notna() & arrivals[compared].isna()).sum()
     axis = assessment.point.axis
-    names = {"metric": metric.label, "axis": f"{axis}s" if axis == "epoch" else axis}
+    names = {"metric": metric.label, "axis": name_unit(axis)}
     evidence = {"target": write_value(metric, assessment.target), "n": count(int(trained[level].notna().sum()))}
     if missed.any():
         verdict = _decide_censored(assessment, arrivals, level)

@@ -12,6 +12,7 @@ from lrreport.inference.words import (
     count,
     count_seeds,
     name_nouns,
+    name_unit,
     quantify_difference,
     write_difference,
     write_value,
@@ -198,7 +199,7 @@ def sooner(assessment: Assessment, level: int, than: int) -> Result:
     metric, axis = assessment.measurements.metric, assessment.point.axis
     trained = assessment.scores[metric.name]
     evidence = {"target": write_value(metric, assessment.target)}
-    names = {"metric": metric.label, "axis": f"{axis}s" if axis == "epoch" else axis, "times": ""}
+    names = {"metric": metric.label, "axis": name_unit(axis), "times": ""}
     missed = {i: int((trained[i].notna() & arrivals[i].isna()).sum()) for i in (level, than)}
     if any(missed.values()):
         return _compare_censored(assessment, level, than, missed, evidence, names)

@@ -456,3 +456,15 @@ def test_a_folder_without_logs(tmp_path: Path) -> None:
     (tmp_path / "training_args.bin").write_bytes(b"\x80\x04.")
     with pytest.raises(LrreportError, match="no logs that are known \\(1 files\\); pickles are never read"):
         inspect(tmp_path)
+
+
+def test_two_files_of_a_run_with_the_same_columns_are_parts_of_it(tmp_path: Path) -> None:
+    for rate in (0.1, 0.01):
+        folder = tmp_path / f"lr{rate}_s0"
+        folder.mkdir()
+        (folder / "measurements.csv").write_text("epoch,val_acc\n1,0.5\n2,0.6\n3,0.7\n")
+        (folder / "eval_measurements.csv").write_text("epoch,val_acc\n2,0.6\n4,0.8\n")
+    imported = inspect(tmp_path)
+    assert imported.runs["setting.learning_rate"].tolist() == [0.01, 0.1]
+    assert imported.history["at"].tolist() == [1, 2, 3, 4] * 2
+    assert find_notes(imported, "duplicate") == [("points that repeat another one exactly and are counted once", 2)]

@@ -100,6 +100,7 @@ def inspect(
     options = {"paths": ("**",), "name": "auto", **options}
     known = parse_import({"from": source or "table", **options}, place)
     files = Folder(folder).select(known.paths, known.exclude)
+    place = files.paths[0] if files.paths == list(known.paths) else place  # a single file
     spec = known if source else known.model_copy(update={"source": recognize(files, place)})
     logs, notes = _read(files, _declare_columns(spec, metrics or {}), place)
     settings = _guess_names(logs, spec.settings, place) | spec.settings

@@ -1,6 +1,7 @@
 """Source "table": CSV, TSV, JSON and JSON lines; long or wide, one file or one per run, or our own export."""
 
 import math
+import re
 from collections import Counter
 from collections.abc import Hashable, Iterator
 from typing import Any
@@ -63,11 +64,11 @@ def _select(folder: Folder) -> list[str]:
 def _read_frames(frames: dict[str, pd.DataFrame], spec: ImportSpec, notes: list[Note]) -> list[RunLog]:
     """Return the runs of all frames: the files of a folder are parts of one run where other folders have them too.
 
-    Files of one folder with the same columns are runs of their own.
+    Files of one folder with the same columns whose names differ in numbers alone are runs of their own.
     """
     known: dict[tuple[str, ...], Roles] = {}
     stems = Counter(path.rsplit("/", 1)[-1] for path in frames)
-    alike = Counter((parent(path), tuple(frame.columns)) for path, frame in frames.items())
+    alike = Counter((_mask_numbers(path), tuple(frame.columns)) for path, frame in frames.items())
     histories: dict[str, RunLog] = {}
     tables: list[RunLog] = []
     first: dict[tuple[str, ...], str] = {}  # tables of runs by their columns
@@ -80,7 +81,7 @@ def _read_frames(frames: dict[str, pd.DataFrame], spec: ImportSpec, notes: list[
             notes.append(Note("excluded", f"{path}: holds means or intervals over runs, and single runs are needed"))
             continue
         roles = known.setdefault(columns, find_roles(frame, spec, single=len(frames) == 1))
-        is_part = stems[path.rsplit("/", 1)[-1]] > 1 and alike[parent(path), columns] == 1
+        is_part = stems[path.rsplit("/", 1)[-1]] > 1 and alike[_mask_numbers(path), columns] == 1
         name = parent(path) if is_part and parent(path) else path.rsplit(".", 1)[0]
         if set(HISTORY_COLUMNS) <= set(columns):
             _add_exported(frame, path, histories)
@@ -98,6 +99,12 @@ def _read_frames(frames: dict[str, pd.DataFrame], spec: ImportSpec, notes: list[
             f"import.paths={one}",
         )
     return _join(histories, tables, notes)
+
+
+def _mask_numbers(path: str) -> str:
+    """Return a path with # for each number in the file's name: "a/lr0.1_s2.csv" → "a/lr#_s#.csv"."""
+    folder, slash, name = path.rpartition("/")
+    return folder + slash + re.sub(r"\d+(\.\d+)?(e-?\d+)?", "#", name)
 
 
 def _is_summary(frame: pd.DataFrame) -> bool:

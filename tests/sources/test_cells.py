@@ -61,6 +61,14 @@ def test_one_file_in_which_nothing_varies(tmp_path: Path) -> None:
         inspect(write(tmp_path, "lr,seed", ["0.1,0", "0.1,1", "0.1,2"]))
 
 
+@pytest.mark.parametrize("name", ["seed", "rng_seed"])
+def test_runs_of_a_seed_can_be_dropped(tmp_path: Path, name: str) -> None:
+    rows = [f"{rate},{seed}" for rate in (0.1, 0.01) for seed in (0, 1, 2)]
+    imported = inspect(write(tmp_path, "lr,rng_seed", rows), drop={"settings": {name: [0, 2]}})
+    assert imported.runs["seed"].tolist() == ["1", "1"]
+    assert (f"runs with {name} = [0, 2], by import.drop", 4) in [(note.text, note.count) for note in imported.notes]
+
+
 def test_three_settings_are_too_many(tmp_path: Path) -> None:
     rows = [f"{batch},{rate},{decay}" for batch in (32, 64) for rate in (0.1, 0.01) for decay in (0.5, 0.6)]
     with pytest.raises(

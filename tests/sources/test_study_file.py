@@ -92,3 +92,16 @@ def test_the_numbers_of_trials_are_names(data: Path, tmp_path: Path) -> None:
     assert [level.name for level in imported.grid.levels] == ["trial 1", "trial 2", "trial 3"]
     again = read_study(write_study(imported), data / "csv-algoperf/baseline")
     pd.testing.assert_frame_equal(imported.runs, again.runs)
+
+
+def test_what_was_declared_while_looking_is_written(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("lr,seed,acc\n0.1,0,0.9\n0.1,1,0.5\n0.01,0,0.8\n0.01,1,0.7\n")
+    declared = {"val_acc": MetricDeclaration(**{"from": "acc", "better": "higher", "chance": 0.5, "margin": 0.02})}
+    imported = inspect(tmp_path, metrics=declared, ignore="host", drop={"settings": {"seed": 7}}, exclude=[])
+    again = read_study(write_study(imported), tmp_path)
+    assert again.metrics == imported.metrics
+    assert (again.metrics["val_acc"].chance, again.metrics["val_acc"].margin) == (0.5, 0.02)
+    assert again.spec.drop == imported.spec.drop
+    assert [note.text for note in again.notes if note.kind == "failure"] == [
+        "runs that end no better than chance in val_acc (50.00 %); they count as failures"
+    ]

@@ -351,10 +351,12 @@ def _drop(
         notes.append(Note("excluded", f"runs of status {status}, by import.drop", int(rows.sum())))
         dropped |= rows
     for name, value in spec.drop.settings.items():
-        if f"setting.{name}" not in runs.columns:
+        column = "seed" if spec.seed and name in ("seed", spec.seed) else f"setting.{name}"
+        if column not in runs.columns:
             raise LrreportError(f"{place}: import.drop.settings.{name}: no run has this setting")
-        keys = {key_of(one) for one in (value if isinstance(value, list) else [value])}
-        rows = runs[f"setting.{name}"].map(key_of).isin(keys) & ~dropped
+        write = _format_seed if column == "seed" else key_of
+        keys = {write(one) for one in (value if isinstance(value, list) else [value])}
+        rows = runs[column].map(write).isin(keys) & ~dropped
         notes.append(Note("excluded", f"runs with {name} = {value}, by import.drop", int(rows.sum())))
         dropped |= rows
     if dropped.all():

@@ -58,6 +58,9 @@ def resolve_metrics(
                 fixed,
                 place,
             )
+    for name in list(found.guessed):  # what is declared is written out whole
+        if name in declared or name.partition("_")[2] in declared:
+            del found.guessed[name]
     if not found.metrics:
         shown = ", ".join(columns[:8]) or "none"
         column = columns[0] if columns else "COLUMN"

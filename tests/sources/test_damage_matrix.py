@@ -58,6 +58,11 @@ def encode_lightning(entries: Sequence[Entry], **settings: Any) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
+def encode_text(entries: Sequence[Entry], **settings: Any) -> bytes:
+    lines = (f"epoch:{at} val_acc:{one['val_acc']} train_loss:{one['train_loss']} time:1s\n" for at, one in entries)
+    return "".join(["start of training\n", *lines]).encode()
+
+
 def encode_metric(entries: Sequence[Entry], **settings: Any) -> bytes:
     return "".join(f"{1_700_000_000_000 + at} {values['val_acc']} {at}\n" for at, values in entries).encode()
 
@@ -71,7 +76,7 @@ def encode_state(entries: Sequence[Entry], **settings: Any) -> bytes:
     return json.dumps({"global_step": N_EPOCHS, "max_steps": N_EPOCHS, "log_history": rows}, indent=1).encode()
 
 
-@pytest.fixture(params=["csv", "lines", "log", "tensorboard", "wandb", "mlflow", "lightning", "trainer_state"])
+@pytest.fixture(params=["csv", "lines", "log", "tensorboard", "wandb", "mlflow", "lightning", "trainer_state", "text"])
 def form(request: pytest.FixtureRequest, encode_wandb: Encode, encode_events: Encode) -> Format:
     def encode_run(entries: Sequence[Entry], end: bool = True, **settings: Any) -> bytes:
         rows = [{"epoch": at, "_step": at, **values} for at, values in entries]
@@ -90,6 +95,7 @@ def form(request: pytest.FixtureRequest, encode_wandb: Encode, encode_events: En
             "tensorboard", "lr{lr}_s{seed}/events.out.tfevents.{start}.host", encode_scalars, apart=True, appends=False
         ),
         "wandb": Format("wandb", "run-2026010{start}_000000-x{lr}{seed}/run-x.wandb", encode_run, appends=False),
+        "text": Format("text", "lr{lr}_s{seed}.txt", encode_text),
         "mlflow": Format("mlflow", "0/{lr}-{seed}/metrics/val_acc", encode_metric),
         "lightning": Format("lightning", "{lr}-{seed}/version_0/metrics.csv", encode_lightning, apart=True),
         "trainer_state": Format(

@@ -40,6 +40,10 @@ REFUSED = {
         {"t.csv": wide("lr,seed,acc,batch_size,dropout,momentum\n", "112112", "123123", "111222")},
         'import.ignore=["dropout", "momentum"]',
     ),
+    "trials of one rate that differ in another setting": (
+        {"t.csv": wide("lr,seed,acc,trial,dropout\n", "111222", "555666") + "".join(f"0.1,{seed},0.7{seed},3,7\n" for seed in (0, 1, 2))},
+        'vary=["trial"]',
+    ),
     "settings that vary together": ({"t.csv": wide("lr,seed,acc,batch_size\n", "888999")}, 'import.ignore=["batch_size"]'),
     "neither fraction nor percent": (
         {"t.csv": "lr,seed,acc\n" + "".join(f"{rate},{seed},{1 + seed / 10}\n" for rate, seed in GRID)}, "import.percent=acc",
@@ -61,6 +65,12 @@ REFUSED = {
 }  # fmt: skip
 
 
+TYPED = {  # what was given before the refusal
+    "names without a pattern": ["import.name=lr{learning_rate}_s{seed}"],
+    "trials of one rate that differ in another setting": ["vary=learning_rate"],
+}
+
+
 @pytest.mark.parametrize("case", REFUSED)
 def test_the_option_that_a_refusal_names_reads_the_logs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
@@ -71,7 +81,7 @@ def test_the_option_that_a_refusal_names_reads_the_logs(
     for name, content in files.items():
         (logs / name).write_text(content)
     monkeypatch.chdir(tmp_path)
-    typed = ["import.name=lr{learning_rate}_s{seed}"] if case == "names without a pattern" else []
+    typed = TYPED.get(case, [])
     with pytest.raises(LrreportError) as caught:
         write_import(logs, None, None, typed)
     (hint,) = re.findall(r" \(such as --set (.*)\)$", str(caught.value))

@@ -177,12 +177,14 @@ def check_cells(runs: pd.DataFrame, factors: Sequence[str], ignore: Sequence[str
         words = list_words([_count_values(runs[rows], name) for name in shown[:8]])
         at = list_words([f"{name} {_show(runs[rows], name)}" for name in factors])
         which = "it" if len(shown) == 1 else "them"
+        label = next((name for name in shown if is_label(name)), None)  # such as a trial, which sets all of them
+        more = [label] if label else [*factors, shown[0]]
+        remedy = f"vary {label} instead" if label else f"vary {shown[0]} too"
+        setting = f"vary={json.dumps(more, ensure_ascii=False)}"
         raise RefusalError(
-            f"{place}: at {at} other settings vary: {words}; vary {shown[0]} too, select runs with import.drop, or list "
-            f"{which} in import.ignore",
-            f"vary={json.dumps([*factors, shown[0]], ensure_ascii=False)}"
-            if len(factors) == 1
-            else f"import.ignore={json.dumps(shown, ensure_ascii=False)}",
+            f"{place}: at {at} other settings vary: {words}; {remedy}, select runs with import.drop, or list {which} in "
+            "import.ignore",
+            setting if len(more) < 3 else f"import.ignore={json.dumps(shown, ensure_ascii=False)}",
         )
     together = [name for name in others if not any(is_label(factor) for factor in factors)]
     if together:

@@ -252,3 +252,29 @@ def test_what_lies_at_the_margin_is_good_enough() -> None:
 def test_an_edge_counts_the_seeds_of_the_level_with_fewest() -> None:
     found = assess(make_measurements({0.1: around(0.80), 0.01: around(0.85, K), 0.001: around(0.7)[:3]}))
     assert ask("edge_of_range", found).n == 3
+
+
+def test_a_level_that_was_dropped_puts_no_other_behind() -> None:
+    lucky = {0.1: around(0.85)[:3], 0.01: [0.90, 0.9001, 0.9002], 0.001: around(0.849, K)[:3]}
+    look = Look(number=1, n_seeds={0: 2, 1: 2, 2: 2}, alpha=0.025, dropped=(1,))
+    table = decide(lucky, looks=(look,)).table
+    assert table.behind_at_least[0] == table.behind_at_least[2] == 0
+    assert table.behind_at_most[0] < 0.04
+    assert decide(lucky).table.behind_at_least[0] > 0.04
+
+
+def test_levels_without_any_error_share_the_lead() -> None:
+    decision = decide({0.1: [0.0] * 3, 0.01: [0.0] * 3}, metric="val_rmse", margin=0.1, resolution={"val_rmse": 1e-6})
+    assert (decision.verdict, decision.tied) == ("good enough", (1, 0))
+
+
+def test_of_tied_levels_the_one_that_fails_in_a_smaller_share_leads() -> None:
+    tied = decide({0.1: [0.8, 0.8, 0.8, None], 0.01: [0.8] * 8 + [None, None], 0.001: [0.7] * 4})
+    assert tied.tied == (1, 0)
+    assert tied.leader == 1
+
+
+def test_a_study_with_nothing_left_to_spend_plans_no_seeds() -> None:
+    wide = {0.1: around(0.80, tuple(20 * one for one in J)), 0.01: around(0.80, K)}
+    assert decide(wide, most_seeds=5).more_seeds is None
+    assert decide(wide, most_seeds=20).more_seeds is not None

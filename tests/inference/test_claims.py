@@ -15,6 +15,7 @@ from lrreport.inference.claims.pairs import decide_direction, is_beyond, is_with
 from lrreport.inference.claims.phrases import GROUPS, SHARED, find_phrase
 from lrreport.inference.measurements import Measurements
 from lrreport.inference.statistics import Estimate
+from lrreport.inference.words import quantify_difference
 from lrreport.study.decide import Look, PublishedClaim
 from lrreport.testing import make_measurements
 
@@ -592,3 +593,75 @@ def test_standings_on_other_metrics_are_those_of_the_decision(k: int) -> None:
         assert list(getattr(other, column)) == pytest.approx(list(getattr(decided, column)))
     assert decided.at_least.max() > 0 or k == 2
     assert decided.candidates == other.candidates
+
+
+def test_rises_relative_to_the_loss_take_a_loss_above_zero() -> None:
+    losses = {0.1: [[0.5, 0.3, 0.4], [0.5, 0.3, 0.31]], 0.01: [[0.5, 0.2, 0.3], [0.5, 0.2, 0.3]]}
+    positive = assess(make_measurements({0.1: base[:2], 0.01: near[:2]}, curves={"val_loss": losses}))
+    assert positive.rises is not None
+    assert positive.relative_rises is not None
+    assert positive.rises[0].tolist() == pytest.approx([0.05, 0.005])
+    assert positive.relative_rises[0].tolist() == pytest.approx([0.05 / 0.35, 0.005 / 0.305])
+    losses[0.01][1][1] = -0.1
+    negative = assess(make_measurements({0.1: base[:2], 0.01: near[:2]}, curves={"val_loss": losses}))
+    assert negative.relative_rises is None
+
+
+def test_ends_of_a_difference_do_not_round_onto_the_margin() -> None:
+    metric = assess(pair(base, near)).measurements.metric
+    written = quantify_difference(metric, Estimate(0.003, 0.001, 0.005004), "5", 0.005)
+    assert [written[key].text for key in ("low", "difference", "high")] == ["0.1000", "0.3000 points", "0.5004 points"]
+    written = quantify_difference(metric, Estimate(-0.003, -0.005, -0.00001), "5", 0.005)
+    assert [written[key].text for key in ("low", "difference", "high")] == ["0.001", "0.300 points", "0.500 points"]
+
+
+def test_a_level_without_a_run_is_named_where_two_are_compared(tell: Tell) -> None:
+    found = assess(make_measurements({0.1: base, 0.01: {}, 0.001: near}))
+    assert tell(found, "slowest", level=1).sentence == "Not testable for 0.01: it has no run."
+    assert tell(found, "sooner", level=0, than=1).sentence == "Not testable for 0.1 against 0.01: 0.01 has no run."
+
+
+def test_seconds_of_one_level_alone_are_not_told(tell: Tell) -> None:
+    curves = {"val_accuracy": {0.1: accuracy(0.86), 0.01: accuracy(0.85, K)},
+              "cpu_seconds": {0.1: [[0.0, 2.0, 2.0, 2.0, 2.0, 2.0]] * 5}}  # fmt: skip
+    seconds = study().metrics["val_loss"].model_copy(update={"name": "cpu_seconds", "unit": "s", "split": "train"})
+    finding = tell(
+        assess(make_measurements(curves=curves, metrics={"cpu_seconds": seconds})), "sooner", level=0, than=1
+    )
+    assert "CPU" not in finding.sentence
+    assert not {"seconds", "than_seconds"} & set(finding.evidence)
+
+
+def test_without_a_margin_only_a_clear_slope_is_told(tell: Tell) -> None:
+    def made(by: tuple[float, ...], end: float) -> Any:
+        return assess(make_measurements(curves={"val_rmse": {0.1: [[2.0, 1.0, 0.8, 0.7, end + one] for one in by]}}, metric="val_rmse"))  # fmt: skip
+
+    assert tell(made(J, 0.6), "still_improving", level=0).word == "Still improving"
+    assert tell(made(J, 1.0), "still_improving", level=0).word == "Getting worse"
+    wide = tell(made(tuple(9 * w for w in WIDE), 0.7), "still_improving", level=0)
+    assert wide.sentence == "Not testable for 0.1: the study names no margin for validation RMSE."
+
+
+def test_a_mean_that_may_lie_at_guessing_shows_no_learning(tell: Tell) -> None:
+    found = assess(make_measurements({0.1: base, 0.01: [0.18, 0.35, 0.2, 0.3, 0.19]}))
+    finding = tell(found, "learns", level=1)
+    assert (finding.verdict, finding.word) == ("undecided", "Unclear")
+    assert finding.evidence["low"].value < found.guessing_limit < finding.evidence["high"].value
+    alone = tell(assess(make_measurements({0.1: [0.8, None, None], 0.01: base[:3]})), "learns", level=0)
+    assert alone.word == "Fails at times"
+    assert not {"low", "high"} & set(alone.evidence)
+
+
+@pytest.mark.parametrize("metric", ["val_accuracy", "val_rmse"])
+@pytest.mark.parametrize("shift", [-0.02, 0.0, 0.001, 0.004, 0.02])
+def test_the_interval_of_two_bests_leaves_out_zero_if_one_is_better(metric: str, shift: float, tell: Tell) -> None:
+    scores = {(rate, size): [0.5 + shift * (size == 32) - gap + one for one in by]
+              for (rate, gap), by in zip(((0.1, 0.0), (0.01, 0.002)), (J, K), strict=True) for size in (32, 64)}  # fmt: skip
+    found = assess(make_measurements(scores, factors=("learning_rate", "batch_size"), metric=metric))
+    finding = tell(found, "higher_when_tuned", value=32, than_value=64)
+    assert (finding.verdict == "undecided") == (finding.low <= 0 <= finding.high)
+    better = finding.effect * found.measurements.metric.sign > 0
+    assert finding.verdict in ("undecided", "supported" if better else "contradicted")
+    back = tell(found, "higher_when_tuned", value=64, than_value=32)
+    assert (back.effect, back.low, back.high) == pytest.approx((-finding.effect, -finding.high, -finding.low))
+    assert "p" not in finding.evidence

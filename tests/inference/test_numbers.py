@@ -188,9 +188,12 @@ def test_the_numbers_of_drawn_studies(name: str, numbers: Any) -> None:
     found = assess(STUDIES[name]())
     told = dict(describe_decision(found))
     told["guessing and target"] = f"{write_number(found.guessing_limit)} {write_number(found.target)}"
+    seen = set()
     for finding in ask_everywhere(found):
         check_finding(finding)
-        told[f"{finding.claim} {finding.arguments}"] = write_finding(finding)
+        sentence = "" if (finding.claim, finding.word) in seen else f" | {finding.sentence}"
+        told.setdefault(f"{finding.claim} {finding.arguments}", write_finding(finding) + sentence)
+        seen.add((finding.claim, finding.word))
     story = write_story(found, ask_everything(found))
     for part in ("answer", "tradeoffs", "next_step"):
         told[part] = f"{getattr(story, part).text} | {write_evidence(getattr(story, part).evidence)}"

@@ -221,3 +221,28 @@ def test_equal_values_have_no_spread_whatever_their_rounding() -> None:
     up, down = (st.compare_levels(one, False, sign, 0.01) for one, sign in ((values, 1), (1 - values, -1)))
     assert up.df[0, 1] == down.df[0, 1] == 19
     assert up.error[0, 1] == down.error[0, 1] > 0
+
+
+def test_the_resolution_of_large_values_allows_for_their_rounding() -> None:
+    assert st.find_resolution([100_000.1 + 0.2, 7.0]) == pytest.approx(0.1)
+
+
+def test_one_seed_has_the_interval_of_its_examples() -> None:
+    rows = np.array([[1.0, 0.0, 1.0, 1.0]])
+    interval = scipy_stats.ttest_1samp(rows[0], 0).confidence_interval()
+    alone = st.estimate_crossed(rows)
+    assert (alone.low, alone.high) == pytest.approx((interval.low, interval.high))
+
+
+def test_equal_values_and_a_tiny_spread_are_told_apart() -> None:
+    tiny = np.array([[0.5, 0.5], [0.5 + 1e-12, 0.5], [0.5 - 1e-12, 0.5]])
+    assert st.compare_levels(tiny, False).error[0, 1] == pytest.approx(1e-12 / math.sqrt(3), rel=1e-3)
+    rounded = np.array([[0.1 + 0.2, 0.5], [0.3, 0.5], [0.3, 0.5]])  # differ in the last bit
+    assert st.compare_levels(rounded, False).error[0, 1] == 0
+
+
+def test_plans_end_at_the_most_seeds() -> None:
+    margin = float(scipy_stats.t.ppf(0.975, st.MOST_PLANNED - 1)) / math.sqrt(st.MOST_PLANNED)
+    assert st.plan_seeds(1.0, 1e9, margin * (1 + 1e-9), 0.025).n == st.MOST_PLANNED
+    assert st.plan_seeds(1.0, 1e9, margin * (1 - 1e-9), 0.025).n == math.inf
+    assert st.plan_seeds(1e-9, 10, 1.0, 0.025).n == 3

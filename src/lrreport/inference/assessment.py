@@ -114,7 +114,7 @@ class Assessment:
 
     def stand(self, table: pd.DataFrame, sign: int, resolution: float = 0.0) -> Standing:
         """Return which levels may lead on a statistic (seeds × levels), where a high value leads if sign is 1."""
-        levels = tuple(i for i in self.compared if i in table and table[i].notna().any())
+        levels = tuple(i for i in self.compared if table[i].notna().any())
         comparisons = compare_levels(table[list(levels)].to_numpy(), self.measurements.paired, sign, resolution)
         alpha = self.decision.alpha / max(1, len(levels) - 1)
         eligible = np.ones(len(levels), dtype=bool)
@@ -228,7 +228,8 @@ def _measure_rises(
         return None
     # Filled forward, a hole adds no step of its own and takes none away.
     steps = (-sign * frame.ffill().diff()).clip(lower=0)
-    rises = steps.sum() / (frame.notna().sum() - 1).clip(lower=1).where(frame.notna().sum() > 1)
+    n_points = frame.notna().sum()
+    rises = steps.sum() / (n_points - 1).where(n_points > 1)
     means = frame[frame.index > 0].mean()
     keep = trained.notna()
 

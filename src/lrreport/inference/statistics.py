@@ -19,7 +19,7 @@ Vector: TypeAlias = "Sequence[float] | Array | pd.Series"
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean or difference with its interval, standard error, degrees of freedom, n, and the two-sided p of 0.
+    """A mean or difference with its interval and, where a t test made them, standard error, degrees of freedom, n and p of 0.
 
     `low` and `high` are the ends of an interval at 1 − 0.05 / n_tests, and `p` is multiplied by the same n_tests
     (Bonferroni), so p ≤ 0.05 if and only if the interval does not contain 0. With one value they are NaN.
@@ -28,10 +28,10 @@ class Estimate:
     mean: float
     low: float
     high: float
-    error: float
-    df: float
-    n: int
-    p: float
+    error: float = math.nan
+    df: float = math.nan
+    n: int = 0
+    p: float = math.nan
 
     def negate(self) -> "Estimate":
         """Return the estimate of the opposite difference."""

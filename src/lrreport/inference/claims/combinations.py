@@ -1,5 +1,6 @@
 """Claims of a study of two factors: does the best value of the first move with the second, and is one of the second better?"""
 
+import math
 from itertools import combinations
 from typing import Any
 
@@ -9,7 +10,7 @@ from lrreport.inference.assessment import Assessment
 from lrreport.inference.claims.claim import Result, Untestable, Verdict, add_claim
 from lrreport.inference.claims.pairs import require_seeds
 from lrreport.inference.claims.search import CHOICE, SOURCE, choice
-from lrreport.inference.statistics import compare_levels
+from lrreport.inference.statistics import Estimate, compare_levels
 from lrreport.inference.words import count, list_levels, quantify_difference, quantify_levels
 from lrreport.study.factors import Factor
 from lrreport.study.formats import Quantity, list_words
@@ -99,7 +100,8 @@ def _name_value(factor: Factor, value: Any, position: int) -> str:
 @add_claim(
     "higher_when_tuned", "value", "than_value",
     rule="Supported if some level with the one value beats every level with the other, one-sided, at the error of this look "
-    "divided by the numbers of levels with the one value and of ordered pairs of values; contradicted the other way.",
+    "divided by the numbers of levels with the one value and of ordered pairs of values; contradicted the other way. The "
+    "interval is that of these limits: it leaves out 0 if and only if the claim is decided.",
     source="Berger (1982), intersection–union tests; Bonferroni",
 )  # fmt: skip
 def higher_when_tuned(assessment: Assessment, value: Any, than_value: Any) -> Result:
@@ -119,18 +121,20 @@ def higher_when_tuned(assessment: Assessment, value: Any, than_value: Any) -> Re
         table.to_numpy(), measurements.paired, metric.sign, assessment.resolutions[metric.name]
     )
     n_values = len(second.values)
-    wins = []
+    ahead = []  # a lower limit of how far the best of the one value is ahead of the best of the other, and back
     for own, others in (
         (range(len(groups[0])), range(len(groups[0]), len(columns))),
         (range(len(groups[0]), len(columns)), range(len(groups[0]))),
     ):
         low, _ = comparisons.find_limits(assessment.decision.alpha / (len(own) * n_values * (n_values - 1)))
-        wins.append(bool((low[np.ix_(list(own), list(others))] > 0).all(axis=1).any()))
-    verdict: Verdict = "supported" if wins[0] else "contradicted" if wins[1] else "undecided"
+        ahead.append(float(low[np.ix_(list(own), list(others))].min(axis=1).max()))
+    verdict: Verdict = "supported" if ahead[0] > 0 else "contradicted" if ahead[1] > 0 else "undecided"
     means = metric.sign * table.mean()
     leaders = [max(group, key=lambda i: float(means[i])) for group in groups]
     require_seeds(assessment, (leaders[0], leaders[1]), metric.name)
-    estimate = assessment.compare_scores(leaders[0], leaders[1], metric.name)
+    low, high = sorted((metric.sign * ahead[0], -metric.sign * ahead[1]))
+    n = int(table[leaders].notna().sum().min())
+    estimate = Estimate(metric.sign * float(means[leaders[0]] - means[leaders[1]]), low, high, n=n)
     gone = [
         i
         for i, level in enumerate(measurements.levels)
@@ -138,9 +142,11 @@ def higher_when_tuned(assessment: Assessment, value: Any, than_value: Any) -> Re
     ]
     if gone:
         raise Untestable(f"{list_levels(measurements, gone)} has no run and might be the best there")
-    evidence = quantify_difference(metric, estimate) | quantify_levels(
-        measurements, {"lead": leaders[0], "than_lead": leaders[1]}
-    )
+    evidence = {key: quantity for key, quantity in quantify_difference(metric, estimate).items() if key != "p"}
+    evidence |= quantify_levels(measurements, {"lead": leaders[0], "than_lead": leaders[1]})
+    bounded = math.isfinite(low) and math.isfinite(high)
+    if not bounded:
+        evidence = {key: quantity for key, quantity in evidence.items() if key not in ("low", "high")}
     for key, own in (("value", value), ("than_value", than_value)):
         if second.numeric:
             evidence[key] = Quantity(float(own), second.format(own))
@@ -149,4 +155,6 @@ def higher_when_tuned(assessment: Assessment, value: Any, than_value: Any) -> Re
         "side": "above" if estimate.mean >= 0 else "below",
         "value_name": second.name_value(value), "than_name": second.name_value(than_value),
     }  # fmt: skip
-    return Result(verdict, verdict, estimate, metric.difference_unit, estimate.n, "seeds", evidence, names)
+    case = verdict if bounded else "unbounded"
+    shown = estimate if bounded else None
+    return Result(case, verdict, shown, metric.difference_unit, estimate.n, "seeds", evidence, names)

@@ -1,6 +1,5 @@
 """Claims about one level against all others: the best, the worst, the slowest, the smoothest, at most so far behind."""
 
-import math
 from typing import Any
 
 import pandas as pd
@@ -148,7 +147,7 @@ def at_most_behind(assessment: Assessment, level: int, by: float, metric: str) -
     }
     names = {"metric": measured.label, "leader": assessment.measurements.levels[leader].name,
              "nouns": name_nouns(assessment.measurements)[1]}  # fmt: skip
-    estimate = Estimate(behind, min(at_least, behind), at_most, math.nan, math.nan, 0, math.nan)
+    estimate = Estimate(behind, min(at_least, behind), at_most)
     return Result(
         verdict, verdict, estimate, measured.difference_unit, int(evidence["n"].value), "seeds", evidence, names
     )

@@ -371,9 +371,7 @@ def fails_no_more_often(assessment: Assessment, level: int, than: int) -> Result
     alpha = ALPHA / assessment.n_pairs / 2
     limits = {i: estimate_share(failed, n, alpha) for i, (failed, n) in counts.items()}
     low, high = limits[level][0] - limits[than][1], limits[level][1] - limits[than][0]
-    estimate = Estimate(
-        shares[level] - shares[than], low, high, math.nan, math.nan, min(n for _, n in counts.values()), math.nan
-    )
+    estimate = Estimate(shares[level] - shares[than], low, high)
     verdict: Verdict = "supported" if high <= 0 else "contradicted" if low > 0 else "undecided"
     case = {"supported": "less", "contradicted": "more"}.get(verdict, "unclear" if any(shares.values()) else "none")
     evidence = {
@@ -389,7 +387,7 @@ def fails_no_more_often(assessment: Assessment, level: int, than: int) -> Result
         verdict,
         estimate,
         "points",
-        estimate.n,
+        min(n for _, n in counts.values()),
         "seeds",
         evidence,
         {"noun": name_nouns(assessment.measurements)[0]},

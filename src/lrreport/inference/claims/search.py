@@ -211,6 +211,13 @@ def describe_choice(assessment: Assessment, decision: Decision) -> tuple[str, di
     beside = () if decision.margin is None else (decision.margin,)
     if math.isfinite(table.behind_at_most[shown]):
         evidence["at_most"] = write_difference(metric, float(table.behind_at_most[shown]), beside)
+        amount = f"up to {evidence['at_most']}"
+        if (
+            metric.low is not None
+            and metric.high is not None
+            and table.behind_at_most[shown] >= metric.high - metric.low
+        ):
+            evidence["at_most"], amount = Quantity(evidence["at_most"].value, "no limit"), "any amount"
     if decision.margin is not None:
         evidence["margin"] = write_difference(metric, decision.margin, ())
     equal = list_levels(measurements, decision.equal) if decision.equal else ""
@@ -223,7 +230,7 @@ def describe_choice(assessment: Assessment, decision: Decision) -> tuple[str, di
         "tied": f" {list_levels(measurements, sorted(decision.tied))} share that mean exactly."
         if decision.tied
         else "",
-        "bound": f", but another may be up to {evidence['at_most']} better" if "at_most" in evidence else "",
+        "bound": f", but another may be {amount} better" if "at_most" in evidence else "",
     }
     case = {"best": "best", "good enough": "good enough"}.get(decision.verdict, decision.reason)
     return case, evidence, names
@@ -245,7 +252,7 @@ def choice(assessment: Assessment) -> Result:
     shown = decision.chosen if decision.chosen is not None else decision.leader
     at_most = float(decision.table.behind_at_most[shown])
     behind = min(at_most, max(0.0, _gap_to_leader(assessment, shown)))
-    estimate = Estimate(behind, 0.0, at_most, math.nan, math.nan, 0, math.nan) if math.isfinite(at_most) else None
+    estimate = Estimate(behind, 0.0, at_most) if math.isfinite(at_most) else None
     unit = assessment.measurements.metric.difference_unit
     return Result(case, verdict, estimate, unit, int(evidence["n"].value), "seeds", evidence, names)
 

@@ -126,8 +126,8 @@ def higher_when_tuned(assessment: Assessment, value: Any, than_value: Any) -> Re
         (range(len(groups[0])), range(len(groups[0]), len(columns))),
         (range(len(groups[0]), len(columns)), range(len(groups[0]))),
     ):
-        low, _ = comparisons.find_limits(assessment.decision.alpha / (len(own) * n_values * (n_values - 1)))
-        ahead.append(float(low[np.ix_(list(own), list(others))].min(axis=1).max()))
+        limits, _ = comparisons.find_limits(assessment.decision.alpha / (len(own) * n_values * (n_values - 1)))
+        ahead.append(float(limits[np.ix_(list(own), list(others))].min(axis=1).max()))
     verdict: Verdict = "supported" if ahead[0] > 0 else "contradicted" if ahead[1] > 0 else "undecided"
     means = metric.sign * table.mean()
     leaders = [max(group, key=lambda i: float(means[i])) for group in groups]

@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 
 from lrreport.cli import make_parser
+from lrreport.inference.claims import VERDICTS, VOCABULARY
 from lrreport.record.contents import read_contents
 from lrreport.record.record import RECORD
 
@@ -34,6 +35,19 @@ def generator(repository: Path) -> Any:
 def test_generated_pages_are_up_to_date(repository: Path, generator: Any) -> None:
     for name, text in generator.write_pages().items():
         assert (repository / "docs" / name).read_text() == text, f"docs/{name}: run make docs"
+
+
+def test_every_claim_is_shown_in_each_verdict_that_it_can_have(repository: Path) -> None:
+    never = {"all_finished": {"undecided"}, "choice": {"contradicted"}, "best_combination": {"contradicted"}}
+    sections = dict(
+        re.findall(r"^## (\w+)\n\n(.*?)(?=^## |\Z)", (repository / "docs/claims.md").read_text(), re.M | re.S)
+    )
+    assert set(sections) == set(VOCABULARY)
+    for name, text in sections.items():
+        rows = dict(re.findall(r"^\| ([a-z ]+) \| (.+\.) \|$", text, re.MULTILINE))
+        assert set(rows) == set(VERDICTS) - never.get(name, set()), name
+        assert all(f"`{key}`" in text for key in VOCABULARY[name].parameters if key != "level")
+        assert " Source: " in text
 
 
 def list_pages(repository: Path) -> list[Path]:

@@ -288,7 +288,7 @@ def write_claims_page() -> str:
         rows = [
             f"| {verdict} | {text.partition('] ')[2]} |"
             for verdict in VERDICTS
-            if (text := examples.get(f"{name}, {verdict}")) and verdict != "not testable"
+            if (text := examples.get(f"{name}, {verdict}"))
         ]
         source = f" Source: {claim.source.rstrip('.')}." if claim.source else ""
         takes = f"Arguments: {', '.join(arguments)}." if arguments else "No arguments."

@@ -41,7 +41,11 @@ CHOICE = (
 SOURCE = "Edwards and Hsu (1983); Kim and Nelson (2001); Hong and Nelson (2007)"
 
 
-@add_claim("all_finished", rule="Supported if every planned run is there and none of them diverged.")
+@add_claim(
+    "all_finished",
+    rule="Supported if every planned run is there and none of them diverged.",
+    source="a count of the runs",
+)
 def all_finished(assessment: Assessment) -> Result:
     """Every planned run trained to its end."""
     measurements, table = assessment.measurements, assessment.decision.table
@@ -118,6 +122,7 @@ def find_edge(assessment: Assessment, factor: str | None = None) -> tuple[Edge, 
     "edge_of_range",
     rule="Supported if a level at an end of the range may be the best and its mean is not behind that of its neighbour by the "
     "margin; contradicted if both ends are out and neither is practically as good as the best; else undecided.",
+    source=SOURCE,
     optional=("factor",),
 )
 def edge_of_range(assessment: Assessment, factor: str | None = None) -> Result:

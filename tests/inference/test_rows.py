@@ -180,7 +180,7 @@ def test_row_12_loss_and_metric_may_disagree_on_overfitting(make: Make, tell: Te
     sentences.check("row 12", finding.sentence)
 
 
-def test_row_13_stability_does_not_get_worse_with_n(tell: Tell) -> None:
+def test_row_13_stability_does_not_get_worse_with_n(tell: Tell, sentences: Any) -> None:
     """With noise alone, as many studies of 3, 5 and 10 seeds are called stable, or more."""
     rng = np.random.default_rng(0)
     shares = []
@@ -189,9 +189,11 @@ def test_row_13_stability_does_not_get_worse_with_n(tell: Tell) -> None:
         for _ in range(60):
             losses = [list(0.5 + 0.1 * np.arange(5, -1, -1) / 5 + rng.normal(0, 0.007, 6)) for _ in range(n)]
             made = make_measurements({0.1: [0.8 + 0.001 * i for i in range(n)]}, curves={"val_loss": {0.1: losses}})
-            stable += tell(assess(made), "trains_stably", level=0).verdict == "supported"
+            finding = tell(assess(made), "trains_stably", level=0)
+            stable += finding.verdict == "supported"
         shares.append(stable / 60)
     assert shares[0] <= shares[1] + 0.05 <= shares[2] + 0.1
+    sentences.check("row 13", finding.sentence)
 
 
 def test_row_14_two_seeds_choose_nothing(make: Make, sentences: Any) -> None:
@@ -246,7 +248,7 @@ def test_row_17_equality_that_was_shown_is_said(tell: Tell, sentences: Any) -> N
     sentences.check("row 17", higher.sentence)
 
 
-def test_row_18_p_and_interval_come_from_one_procedure(make: Make, tell: Tell) -> None:
+def test_row_18_p_and_interval_come_from_one_procedure(make: Make, tell: Tell, sentences: Any) -> None:
     rng = np.random.default_rng(3)
     found = make({10.0**-i: list(0.8 + 0.002 * i + rng.normal(0, 0.006, 5)) for i in range(8)})
     for level in range(8):
@@ -254,6 +256,7 @@ def test_row_18_p_and_interval_come_from_one_procedure(make: Make, tell: Tell) -
             finding = tell(found, "higher", level=level, than=than, metric="val_accuracy")
             assert (finding.evidence["p"].value > 0.05) == (finding.low <= 0 <= finding.high)
             assert (finding.verdict == "undecided") == (finding.evidence["p"].value > 0.05)
+    sentences.check("row 18", tell(found, "higher", level=7, than=0, metric="val_accuracy").sentence)
 
 
 def test_row_19_nothing_is_rounded_onto_a_threshold(make: Make, tell: Tell, sentences: Any) -> None:
@@ -274,7 +277,7 @@ def test_row_19_nothing_is_rounded_onto_a_threshold(make: Make, tell: Tell, sent
 
 
 @pytest.mark.parametrize("better", ["higher", "lower"])
-def test_row_20_every_estimate_lies_inside_its_interval(make: Make, tell: Tell, better: str) -> None:
+def test_row_20_every_estimate_lies_inside_its_interval(make: Make, tell: Tell, better: str, sentences: Any) -> None:
     metric = "val_accuracy" if better == "higher" else "val_loss"
     found = make({0.1: around(0.85, SPREAD), 0.01: around(0.80, SPREAD[::-1])}, metric=metric)
     for level, than in ((0, 1), (1, 0)):
@@ -284,3 +287,4 @@ def test_row_20_every_estimate_lies_inside_its_interval(make: Make, tell: Tell, 
             assert low <= middle <= high
             assert finding.low <= finding.effect <= finding.high
             assert math.copysign(1, finding.effect) == (1 if level == 0 else -1)
+            sentences.check(f"row 20, {name} {level} {than}, {better} is better", finding.sentence)

@@ -130,7 +130,7 @@ def compare_levels(values: Array, paired: bool, sign: int = 1, resolution: float
     floor = resolution**2 / 12 * (inverse[:, None] + inverse[None, :])
     few = (n[:, None] < 2) | (n[None, :] < 2)
     error = np.where(few, np.inf, np.sqrt(np.maximum(variance, floor)))
-    return Comparisons(means[:, None] - means[None, :], error, np.where(few, 1.0, np.maximum(df, 1.0)))
+    return Comparisons(means[:, None] - means[None, :], error, np.maximum(df, 1.0))
 
 
 def estimate_share(count: int, n: int, alpha: float = ALPHA) -> tuple[float, float]:

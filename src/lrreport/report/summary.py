@@ -127,7 +127,9 @@ def write_card(document: "Document") -> str:
     kicker = shorten(document.kicker, width - 120, 20.0)
     texts = [f'<text x="60" y="64" class="kicker">{escape(kicker)}</text>']
     bars = explain_bars(document.assessment) if len(document.assessment.measurements.factors) == 1 else ""
-    texts += [f'<text x="60" y="{height - 20}" class="kicker">{escape(capitalize(bars))}</text>'] if bars else []
+    texts += (
+        [f'<text x="60" y="{height - 20}" class="kicker">{escape(f"Discs are means, {bars}")}</text>'] if bars else []
+    )
     texts += [f'<text x="60" y="{112 + 44 * i}" class="answer">{escape(line)}</text>' for i, line in enumerate(lines)]
     from lrreport.report.document import STYLE
 

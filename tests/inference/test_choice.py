@@ -213,6 +213,8 @@ def test_the_edge(scores: Any, verdict: str, n_ends: int) -> None:
         ((0.5, 0.9), "highest", [1.3, 1.7]),
         ((0.5, 0.7, 0.9, 0.95), "highest", [1.0, 1.05]),
         ((0.5, 0.9), "lowest", [0.1]),
+        ((0.1, 0.15), "highest", [0.2, 0.25]),
+        ((0.05, 0.09), "highest", [0.3, 0.8]),
         ((0.3, 0.1), "lowest", [0.03, 0.01]),  # 0.2 less is no rate
         ((0.0, 0.1), "lowest", []),
         ((-0.5, -1.0), "lowest", [-1.5, -2.0]),
@@ -278,3 +280,11 @@ def test_a_study_with_nothing_left_to_spend_plans_no_seeds() -> None:
     wide = {0.1: around(0.80, tuple(20 * one for one in J)), 0.01: around(0.80, K)}
     assert decide(wide, most_seeds=5).more_seeds is None
     assert decide(wide, most_seeds=20).more_seeds is not None
+
+
+def test_what_earlier_looks_spent_is_not_planned_with() -> None:
+    wide = {0.1: around(0.80, tuple(20 * one for one in J)), 0.01: around(0.80, K)}
+    looks = (Look(number=1, n_seeds={0: 3, 1: 3}, alpha=0.045),)
+    decision = decide(wide, looks=looks)
+    assert decision.alpha == pytest.approx(0.005)
+    assert decision.more_seeds is None

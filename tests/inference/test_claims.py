@@ -665,3 +665,26 @@ def test_the_interval_of_two_bests_leaves_out_zero_if_one_is_better(metric: str,
     back = tell(found, "higher_when_tuned", value=64, than_value=32)
     assert (back.effect, back.low, back.high) == pytest.approx((-finding.effect, -finding.high, -finding.low))
     assert "p" not in finding.evidence
+
+
+def test_no_level_lies_farther_behind_a_dropped_one_than_it_may(tell: Tell) -> None:
+    lucky = {0.1: [0.85 + j for j in J[:3]], 0.01: [0.90, 0.9001, 0.9002], 0.001: [0.849 + k for k in K[:3]]}
+    look = Look(number=1, n_seeds={0: 2, 1: 2, 2: 2}, alpha=0.025, dropped=(1,))
+    found = assess(make_measurements(lucky, looks=(look,)))
+    finding = tell(found, "at_most_behind", level=0, by=0.01, metric="val_accuracy")
+    assert finding.effect == finding.high == pytest.approx(found.decision.table.behind_at_most[0])
+    assert finding.evidence["behind"].value == finding.effect
+
+
+def test_a_comparison_counts_the_seeds_of_the_level_with_fewer(tell: Tell) -> None:
+    found = assess(make_measurements({0.1: base, 0.01: near[:3]}))
+    for level, than in ((0, 1), (1, 0)):
+        assert found.compare_scores(level, than, "val_accuracy").n == 3
+    assert tell(found, "higher", level=0, than=1, metric="val_accuracy").evidence["n"].text == "5 and 3"
+
+
+def test_a_rise_just_above_zero_is_not_written_as_zero(tell: Tell) -> None:
+    losses = [[2.3, 1.0, 1.0 + 2 * by, 0.9] for by in (0.00002, 0.00003, 0.00001, 0.00002, 0.00002)]
+    finding = tell(assess(one_rate(losses)), "trains_stably", level=0)
+    assert 0 < finding.evidence["low"].value < 0.00005
+    assert float(finding.evidence["low"].text) > 0

@@ -1,10 +1,12 @@
 """From records to measurements, tables at the point where runs are compared, and the next look."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from lrreport.errors import LrreportError
@@ -140,3 +142,20 @@ def test_the_next_look_doubles_the_seeds_of_what_may_be_the_best() -> None:
     assert choose_next(decision, {0: 5, 1: 5, 2: 5}, 5) is None
     clear = assess(make_measurements({0.1: [0.9, 0.91, 0.9], 0.01: [0.5, 0.51, 0.5]})).decision
     assert choose_next(clear, {0: 3, 1: 3}, 20) is None
+
+
+def test_an_import_plans_the_seeds_it_has_unless_it_lists_them() -> None:
+    kept = {(0, 4): keep(4, 0.8), (0, 7): keep(7, 0.82)}
+    unlisted = {key: value for key, value in STUDY.items() if key != "seeds"}
+    assert measure(parse_study(unlisted | {"import": {"from": "table"}}, "made"), kept).planned == (4, 7)
+    assert measure(parse_study(STUDY | {"import": {"from": "table"}}, "made"), kept).planned == (0, 1, 2)
+    assert measure(parse_study(unlisted, "made"), kept).planned != (4, 7)
+
+
+def test_of_two_axes_a_curve_takes_epochs() -> None:
+    made = make_measurements(curves={"val_accuracy": {0.1: [[0.1, 0.6, 0.9]]}})
+    steps = made.values.assign(axis="step", at=100 * made.values["at"])
+    for frames in ([made.values, steps], [steps, made.values]):
+        curves = collect_curves(replace(made, values=pd.concat(frames)))
+        assert curves["val_accuracy"].index.name == "epoch"
+        assert curves["val_accuracy"].index.tolist() == [0, 1, 2]

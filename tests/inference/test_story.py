@@ -171,3 +171,8 @@ def test_the_start_is_no_evaluation(n_points: int, asked: set[str]) -> None:
     sections = ask_everything(assess(make_measurements(curves=curves)))
     claims = {finding.claim for section in sections if section.key == "levels" for finding in section.findings}
     assert claims & {"overfits", "still_improving"} == asked
+
+
+def test_pairs_take_two_seeds_of_each() -> None:
+    found = assess(make_measurements({0.1: [0.8, 0.81], 0.01: [0.7, 0.71], 0.001: [0.6]}))
+    assert choose_pairs(found) == [(0, 1)]

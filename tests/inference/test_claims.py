@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from lrreport.errors import LrreportError
 from lrreport.inference.assessment import assess
@@ -15,7 +16,7 @@ from lrreport.inference.claims.pairs import decide_direction, is_beyond, is_with
 from lrreport.inference.claims.phrases import GROUPS, SHARED, find_phrase
 from lrreport.inference.measurements import Measurements
 from lrreport.inference.statistics import Estimate
-from lrreport.inference.words import quantify_difference
+from lrreport.inference.words import list_levels, quantify_difference, quantify_list
 from lrreport.study.decide import Look, PublishedClaim
 from lrreport.testing import make_measurements
 
@@ -688,3 +689,40 @@ def test_a_rise_just_above_zero_is_not_written_as_zero(tell: Tell) -> None:
     finding = tell(assess(one_rate(losses)), "trains_stably", level=0)
     assert 0 < finding.evidence["low"].value < 0.00005
     assert float(finding.evidence["low"].text) > 0
+
+
+def test_two_bests_are_compared_in_the_family_of_their_own_numbers_of_levels(tell: Tell) -> None:
+    means = {(0.1, 32): 0.80, (0.01, 32): 0.802, (0.001, 32): 0.79, (0.1, 64): 0.798, (0.01, 64): 0.795}
+    rng = np.random.default_rng(0)
+    scores = {key: list(mean + rng.normal(0, 0.003, 5)) for key, mean in means.items()}
+    found = assess(make_measurements(scores, factors=("learning_rate", "batch_size")))
+    finding = tell(found, "higher_when_tuned", value=32, than_value=64)
+
+    def limit(a: tuple[float, int], b: tuple[float, int], alpha: float) -> float:
+        interval = stats.ttest_rel(scores[a], scores[b]).confidence_interval(1 - 2 * alpha)
+        return float(interval.low)
+
+    sizes = {size: [key for key in means if key[1] == size] for size in (32, 64)}
+    low, back = (
+        max(min(limit(a, b, found.decision.alpha / (len(sizes[own]) * 2)) for b in sizes[other]) for a in sizes[own])
+        for own, other in ((32, 64), (64, 32))
+    )
+    effect = np.subtract(*(max(np.mean(scores[key]) for key in sizes[size]) for size in (32, 64)))
+    assert (finding.low, finding.effect, finding.high) == pytest.approx((low, effect, -back))
+
+
+def test_a_rise_up_to_the_margin_is_not_below_it(tell: Tell) -> None:
+    losses = [[2.3, 1.0, 1.01 + w / 10, 0.9] for w in WIDE]
+    high = tell(assess(one_rate(losses)), "trains_stably", level=0).high
+    for margin, verdict in ((high, U), (high * (1 + 1e-9), S)):
+        metric = study().metrics["val_loss"].model_copy(update={"margin": margin})
+        made = one_rate(losses, metrics={"val_loss": metric})
+        assert tell(assess(made), "trains_stably", level=0).verdict == verdict
+
+
+def test_six_levels_are_listed_and_of_seven_five() -> None:
+    made = make_measurements({10.0**-i: base for i in range(7)})
+    assert list_levels(made, range(6)).count(",") == 4
+    assert list(quantify_list(made, "rival", range(6))) == [f"rival_{i}" for i in range(1, 7)]
+    assert list_levels(made, range(7)).endswith("and 2 more")
+    assert quantify_list(made, "rival", range(7))["rival_more"].value == 2

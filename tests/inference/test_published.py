@@ -120,6 +120,7 @@ def test_a_difference_of_the_same_runs_agrees_to_the_digit() -> None:
     assert (finding.effect, finding.low, finding.high) == pytest.approx((ours.mean(), low, high))
     assert finding.verdict == "supported"
     assert finding.sentence.endswith("agrees with that of our runs to the digit (n = 5).")
+    assert (finding.evidence["level"].value, finding.evidence["than"].value) == (0.1, 0.01)
     welch = compare(round(ours.mean(), 4), round(low, 4), round(high, 4), paired=False)
     assert welch.verdict == "supported"
     assert "lies inside ours, 0.94 points (" in welch.sentence

@@ -232,6 +232,7 @@ def test_one_seed_has_the_interval_of_its_examples() -> None:
     interval = scipy_stats.ttest_1samp(rows[0], 0).confidence_interval()
     alone = st.estimate_crossed(rows)
     assert (alone.low, alone.high) == pytest.approx((interval.low, interval.high))
+    assert alone.n == 1
 
 
 def test_equal_values_and_a_tiny_spread_are_told_apart() -> None:

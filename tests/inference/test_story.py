@@ -176,3 +176,8 @@ def test_the_start_is_no_evaluation(n_points: int, asked: set[str]) -> None:
 def test_pairs_take_two_seeds_of_each() -> None:
     found = assess(make_measurements({0.1: [0.8, 0.81], 0.01: [0.7, 0.71], 0.001: [0.6]}))
     assert choose_pairs(found) == [(0, 1)]
+
+
+def test_a_level_with_one_run_is_asked_about() -> None:
+    found = assess(make_measurements({0.1: [0.8], 0.01: [0.7], 0.001: {}}))
+    assert list_levels_to_ask(found) == [0, 1]

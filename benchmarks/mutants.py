@@ -72,7 +72,7 @@ def list_changes(node: ast.AST) -> Iterator[tuple[str, Callable[[Any], None]]]:
     """Yield the kind of each change to a node, and what makes it on a copy of the node."""
     match node:
         case ast.Compare(ops=[operator]):
-            for other in COMPARISONS[type(operator)]:
+            for other in COMPARISONS[type(operator)][_is_sign(node.left) :]:
                 yield "comparison", lambda one, other=other: setattr(one, "ops", [other()])  # type: ignore[misc]
         case ast.BinOp(op=operator) if type(operator) in OPERATORS and not _is_text(node):
             yield "operator", lambda one: setattr(one, "op", OPERATORS[type(one.op)]())
@@ -93,6 +93,11 @@ def list_changes(node: ast.AST) -> Iterator[tuple[str, Callable[[Any], None]]]:
             yield "end", lambda one: setattr(one, "id", NAMES[one.id])
         case ast.Attribute(attr=name, ctx=ast.Load()) if name in NAMES:
             yield "end", lambda one: setattr(one, "attr", NAMES[one.attr])
+
+
+def _is_sign(node: ast.expr) -> bool:
+    """Return whether an expression is 1 or −1, so that it is the same whether 0 is included."""
+    return isinstance(node, ast.Attribute) and node.attr == "sign"
 
 
 def _is_text(node: ast.BinOp) -> bool:

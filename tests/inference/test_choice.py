@@ -214,6 +214,7 @@ def test_the_edge(scores: Any, verdict: str, n_ends: int) -> None:
         ((0.5, 0.7, 0.9, 0.95), "highest", [1.0, 1.05]),
         ((0.5, 0.9), "lowest", [0.1]),
         ((0.1, 0.15), "highest", [0.2, 0.25]),
+        ((0.05, 0.09, 0.15), "highest", [0.21, 0.27]),
         ((0.05, 0.09), "highest", [0.3, 0.8]),
         ((0.3, 0.1), "lowest", [0.03, 0.01]),  # 0.2 less is no rate
         ((0.0, 0.1), "lowest", []),

@@ -666,6 +666,7 @@ def test_the_interval_of_two_bests_leaves_out_zero_if_one_is_better(metric: str,
     back = tell(found, "higher_when_tuned", value=64, than_value=32)
     assert (back.effect, back.low, back.high) == pytest.approx((-finding.effect, -finding.high, -finding.low))
     assert "p" not in finding.evidence
+    assert finding.evidence["n"].value == 5
 
 
 def test_no_level_lies_farther_behind_a_dropped_one_than_it_may(tell: Tell) -> None:
@@ -722,7 +723,7 @@ def test_a_rise_up_to_the_margin_is_not_below_it(tell: Tell) -> None:
 
 def test_six_levels_are_listed_and_of_seven_five() -> None:
     made = make_measurements({10.0**-i: base for i in range(7)})
-    assert list_levels(made, range(6)).count(",") == 4
+    assert list_levels(made, range(6)) == "1.0, 0.1, 0.01, 0.001, 0.0001 and 0.00001"
     assert list(quantify_list(made, "rival", range(6))) == [f"rival_{i}" for i in range(1, 7)]
     assert list_levels(made, range(7)).endswith("and 2 more")
     assert quantify_list(made, "rival", range(7))["rival_more"].value == 2

@@ -59,7 +59,8 @@ def test_numbers_are_compared_at_the_digits_they_were_printed_with(
 
 def test_the_digits_of_a_number_are_those_it_has() -> None:
     for value, expected in ((0.8845, 4), (0.9, 1), (12.0, 0), (300.0, 0), (1e-05, 5)):
-        assert find_rounding(PublishedResult(level={}, values={"x": value}), "x")[0] == expected
+        rounding = find_rounding(PublishedResult(level={}, values={"x": value}), "x")
+        assert rounding == (expected, pytest.approx(0.5 * 10.0**-expected))
 
 
 def test_words_of_reproduction(sentences: object) -> None:
@@ -136,6 +137,11 @@ def test_a_difference_takes_two_seeds_of_each_level() -> None:
     finding = compare(0.03, 0.02, 0.04, values={0.01: [0.85]})
     assert finding.verdict == "not testable"
     assert finding.sentence == "Not testable for 0.1 against 0.01: it takes two seeds of each that trained."
+
+
+def test_two_seeds_of_each_level_are_enough_for_a_difference() -> None:
+    finding = compare(0.01, 0.0, 0.02, values={0.1: [0.86, 0.861], 0.01: [0.85, 0.852]})
+    assert (finding.verdict, finding.evidence["n"].value) == ("supported", 2)
 
 
 def test_a_difference_of_a_level_that_is_not_there_is_an_error() -> None:

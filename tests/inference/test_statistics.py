@@ -247,3 +247,8 @@ def test_plans_end_at_the_most_seeds() -> None:
     assert st.plan_seeds(1.0, 1e9, margin * (1 + 1e-9), 0.025).n == st.MOST_PLANNED
     assert st.plan_seeds(1.0, 1e9, margin * (1 - 1e-9), 0.025).n == math.inf
     assert st.plan_seeds(1e-9, 10, 1.0, 0.025).n == 3
+
+
+def test_no_difference_without_any_error_has_p_of_one() -> None:
+    assert st.make_estimate(0.0, 0.0, 4, 5).p == 1.0
+    assert st.make_estimate(0.1, 0.0, 4, 5).p == 0.0

@@ -79,7 +79,7 @@ def find_resolution(values: Vector) -> float:
         step = 10.0**-digits
         if step < smallest:
             break
-        if np.allclose(array, np.round(array, digits), rtol=0, atol=1e-9 * max(1.0, largest)):
+        if np.allclose(array, np.round(array, digits), rtol=0, atol=1e-9):
             return step
     return smallest
 

@@ -58,7 +58,7 @@ def learns(assessment: Assessment, level: int) -> Result:
         assessment.decision.table.loc[level],
     )
     limit = assessment.guessing_limit
-    if math.isnan(limit) or metric.chance is None:
+    if metric.chance is None:
         raise Untestable(f"it is unknown what guessing gives on {metric.label}")
     if not row.n_runs:
         raise Untestable("it has no run")

@@ -7,13 +7,13 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from threading import Event
 
 import psutil
 
 from benchmarks.measure import Row
 from lrreport.record.contents import read_contents
 from lrreport.report.freshness import PAGE
+from lrreport.sweep.execute import Limits
 from lrreport.testing import write_report_folder
 from lrreport.workflow import Workflow
 
@@ -73,7 +73,7 @@ def _resident_megabytes(process: psutil.Process) -> float:
 def main(folder: str) -> None:
     """Write the report on the study in `folder`/made, as `lrreport report` does once its runs are there."""
     outputs = Path(folder)
-    Workflow(read_contents(outputs / "made").study, outputs).write_report(Event())
+    Workflow(read_contents(outputs / "made").study, outputs).write_report(Limits())
 
 
 if __name__ == "__main__":

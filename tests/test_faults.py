@@ -204,7 +204,7 @@ def test_a_failed_run_is_named_and_the_report_made_without_it(tmp_path: Path) ->
         training = any(path.stat().st_size for path in tmp_path.glob(f"runs/.*/{PROGRESS}"))
         for one in list_family(process) if training else []:
             with suppress(psutil.NoSuchProcess):
-                if "lrreport.sweep.kernel" in " ".join(one.cmdline()):
+                if one.name() == "lrreport-kernel":
                     one.kill()
                     killed = True
         time.sleep(0.05)

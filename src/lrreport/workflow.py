@@ -25,7 +25,8 @@ from lrreport.study.decide import Look
 from lrreport.study.formats import count_nouns
 from lrreport.study.settings import IMPORT_PATH, Training
 from lrreport.study.study import Study
-from lrreport.sweep.execute import LOG, STALL_TIMEOUT, Limits, execute_notebook
+from lrreport.sweep.execute import LOG, STALL_TIMEOUT, Limits, execute_notebook, list_modules
+from lrreport.sweep.fork_server import ForkServer
 from lrreport.sweep.plan import plan_runs
 from lrreport.sweep.run import Executor, Notify, Run, Sweep, summarize_failures
 from lrreport.sweep.scheduler import Address
@@ -113,12 +114,11 @@ class Workflow:
         self._take_folder()
         stopping = Event()
         try:
-            with hold_lock(self.folder / ".lock", notify):
+            with hold_lock(self.folder / ".lock", notify), ForkServer(_list_later) as server:
                 if self.study.import_ is not None:
-                    return self._finish(self._import_runs(), {}, stopping)
-                timeout = self.options.stall_timeout or STALL_TIMEOUT
-                sweep = Sweep(self.store, self.folder / "failed", timeout, stopping, self._choose_cluster())
-                return self._run_and_report(sweep)
+                    return self._finish(self._import_runs(), {}, Limits(stopping, server=server))
+                limits = Limits(stopping, self.options.stall_timeout or STALL_TIMEOUT, server=server)
+                return self._run_and_report(Sweep(self.store, self.folder / "failed", limits, self._choose_cluster()))
         except BaseException:  # such as Ctrl-C
             stopping.set()
             raise
@@ -195,7 +195,7 @@ class Workflow:
             seeds = more
         if self.options.confirm:
             contents = self._confirm(sweep, contents, runs, failures)
-        return self._finish(contents, failures, sweep.stopping)
+        return self._finish(contents, failures, sweep.limits)
 
     def _may_go_on(self, runs: Sequence[Run], failures: Mapping[str, str]) -> bool:
         """Report the runs that failed, and return whether a report is made without them."""
@@ -295,7 +295,7 @@ class Workflow:
         """Return what opens the cluster that the user named, if there is one."""
         return None if self.scheduler is None else partial(_open_cluster, self.scheduler)
 
-    def _finish(self, contents: Contents, failures: Mapping[str, str], stopping: Event) -> int:
+    def _finish(self, contents: Contents, failures: Mapping[str, str], limits: Limits) -> int:
         """Make the report unless it is up to date, print its answer and path, and return the exit status."""
         from lrreport.report import freshness
 
@@ -304,7 +304,7 @@ class Workflow:
         if answer is None:
             freshness.break_seal(self.folder)  # what follows is a mixture until it ends
             replace_file(self.folder / CONTENTS, text.encode())
-            self.write_report(stopping)
+            self.write_report(limits)
             if (look := freshness.read_look(self.folder)) is not None:
                 note_look(self.folder, self.study, contents.runs, look)
             freshness.seal(self.folder, made_from)
@@ -336,7 +336,7 @@ class Workflow:
         except OSError:  # a record was removed meanwhile
             return None
 
-    def write_report(self, stopping: Event) -> None:
+    def write_report(self, limits: Limits) -> None:
         """Write all files of the report in a folder beside the old ones; they then replace them one by one, the page last."""
         from lrreport.report import freshness
 
@@ -347,9 +347,9 @@ class Workflow:
         with tempfile.TemporaryDirectory(prefix=STAGING, dir=self.folder) as made:
             staging = Path(made)
             parameters = {"folder": str(self.folder), "target": made}
-            notebook = freshness.SUMMARY_NOTEBOOK
+            notebook, limits = freshness.SUMMARY_NOTEBOOK, replace(limits, stall_timeout=STALL_TIMEOUT)
             try:
-                execute_notebook(notebook, staging / notebook.name, parameters, Limits(stopping))
+                execute_notebook(notebook, staging / notebook.name, parameters, limits)
             except FailedError as err:
                 raise FailedError(self._leave_to_open(staging, str(err))) from err
             skip_address_grammar()
@@ -381,6 +381,14 @@ class Workflow:
         if path := os.environ.get("GITHUB_STEP_SUMMARY"):
             with Path(path).open("a", encoding="utf-8") as file:
                 file.write(f"{text}\n")
+
+
+def _list_later() -> list[str]:
+    """Return the modules that the summary will import, those with which matplotlib writes files among them."""
+    from lrreport.report import freshness
+
+    backends = [f"matplotlib.backends.backend_{name}" for name in ("agg", "pdf", "svg")]
+    return [*list_modules(freshness.SUMMARY_NOTEBOOK), *backends]
 
 
 def _open_cluster(scheduler: Address, notify: Notify) -> AbstractContextManager[Executor]:

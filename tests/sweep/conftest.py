@@ -97,7 +97,7 @@ class Processes:
             with suppress(psutil.NoSuchProcess):
                 for one in psutil.Process(process.pid).children(recursive=True):
                     with suppress(psutil.NoSuchProcess):
-                        found += [one] if "lrreport.sweep.kernel" in " ".join(one.cmdline()) else []
+                        found += [one] if one.name() == "lrreport-kernel" else []
         return found
 
     @staticmethod

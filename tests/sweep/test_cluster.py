@@ -78,7 +78,7 @@ def in_background(sweep: Sweep, runs: list[Run]) -> Any:
             yield future
         finally:
             if not future.done():
-                sweep.stopping.set()
+                sweep.limits.stopping.set()
 
 
 def wait_for_epochs(cluster: Any, sweep: Sweep, n_runs: int) -> None:

@@ -54,7 +54,16 @@ def read_outputs(notebook: Path) -> list[str]:
     return ["".join(output["data"]["text/plain"]) for cell in cells for output in cell["outputs"] if "data" in output]
 
 
-def find_kernels(word: str) -> list[psutil.Process]:
+@pytest.fixture(autouse=True)
+def _leave_nothing_running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fail a test that leaves a process behind: all that it starts, and what that forks, has this variable."""
+    monkeypatch.setenv("LRREPORT_TEST", str(tmp_path))
+    yield
+    processes = psutil.process_iter(["environ"])
+    assert not [one for one in processes if (one.info["environ"] or {}).get("LRREPORT_TEST") == str(tmp_path)]
+
+
+def find_commands(word: str) -> list[psutil.Process]:
     """Return the processes that have a word in their command line."""
     return [process for process in psutil.process_iter(["cmdline"]) if word in " ".join(process.info["cmdline"] or [])]
 
@@ -97,7 +106,6 @@ def test_a_kernel_that_hangs_is_ended(tmp_path: Path) -> None:
     notebook = write_notebook(tmp_path / "n.ipynb", "x = 1", "import time; time.sleep(1000)")
     limits = Limits(stall_timeout=4)
     assert fail(notebook, tmp_path / "out.ipynb", limits) == ("no progress for 4 s (--stall-timeout), so it was ended")
-    assert not find_kernels(str(tmp_path))
 
 
 def test_a_kernel_that_takes_too_much_memory_is_ended(tmp_path: Path) -> None:
@@ -105,7 +113,6 @@ def test_a_kernel_that_takes_too_much_memory_is_ended(tmp_path: Path) -> None:
     assert fail(notebook, tmp_path / "out.ipynb", Limits(n_bytes=400_000_000)) == (
         "it used more than the 400 MB of memory that it may use, so it was ended"
     )
-    assert not find_kernels(str(tmp_path))
 
 
 def test_a_stopped_kernel_is_ended(tmp_path: Path) -> None:
@@ -137,7 +144,6 @@ def test_stopping_ends_the_kernel_at_once(tmp_path: Path) -> None:
     started = time.monotonic()
     assert fail(notebook, tmp_path / "out.ipynb", Limits(stopping)) == "stopped"
     assert time.monotonic() - started < 8
-    assert not find_kernels(str(tmp_path))
 
 
 def test_a_kernel_ends_with_whoever_started_it(tmp_path: Path, short: Path) -> None:
@@ -264,7 +270,7 @@ def test_no_socket_of_a_kernel_is_on_a_network(tmp_path: Path) -> None:
 def test_a_cell_may_leave_no_process_behind(tmp_path: Path) -> None:
     source = f"import subprocess; subprocess.Popen(['sleep', '987654'], start_new_session=False); {str(tmp_path)!r}"
     execute_notebook(write_notebook(tmp_path / "n.ipynb", "x = 1", source), tmp_path / "out.ipynb", {})
-    assert not find_kernels("sleep 987654")
+    assert not find_commands("sleep 987654")
 
 
 def test_modules_in_the_current_folder_are_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -334,7 +340,7 @@ def test_a_command_that_hangs_or_prints_without_end_is_ended(tmp_path: Path, mon
         run_command(tmp_path, hang, limits=Limits(stall_timeout=2))
         == "no progress for 2 s (--stall-timeout), so it was ended"
     )
-    assert not find_kernels("sleep 123123")
+    assert not find_commands("sleep 123123")
     monkeypatch.setattr("lrreport.sweep.execute.LARGEST_LOG", 1_000_000)
     assert run_command(tmp_path, "while True: print('x' * 10_000)") == "it printed more than 1 MB, so it was ended"
 
@@ -343,9 +349,9 @@ def test_a_command_ends_with_whoever_started_it(tmp_path: Path) -> None:
     code = f"from pathlib import Path; from lrreport.sweep.execute import execute_command; execute_command(['sleep', '456456'], Path('/'), Path({str(tmp_path)!r}))"
     parent = subprocess.Popen([sys.executable, "-c", code])
     until = time.monotonic() + 30
-    while not find_kernels("sleep 456456") and time.monotonic() < until:
+    while not find_commands("sleep 456456") and time.monotonic() < until:
         time.sleep(0.1)
-    (command,) = [process for process in find_kernels("sleep 456456") if process.name() == "sleep"]
+    (command,) = [process for process in find_commands("sleep 456456") if process.name() == "sleep"]
     parent.kill()
     parent.wait()
     psutil.wait_procs([command], timeout=10)

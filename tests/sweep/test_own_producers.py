@@ -10,6 +10,7 @@ from lrreport.errors import LrreportError
 from lrreport.record.record import load_record
 from lrreport.record.store import Store
 from lrreport.study.study import load_study
+from lrreport.sweep.execute import Limits
 from lrreport.sweep.plan import plan_runs
 from lrreport.sweep.run import Run, Sweep
 from lrreport.sweep.values import fill_in, name_settings, write_value
@@ -63,7 +64,11 @@ NOTEBOOK = 'notebook = "mine.ipynb"'
 def make(file: Path, n_jobs: int = 2, stall_timeout: float = 60) -> tuple[list[Run], Store, dict[str, str]]:
     runs = plan_runs(load_study(file))
     store = Store(file.parent / "outputs/runs")
-    return runs, store, Sweep(store, file.parent / "outputs/failed", stall_timeout).run_all(runs, n_jobs)
+    return (
+        runs,
+        store,
+        Sweep(store, file.parent / "outputs/failed", Limits(stall_timeout=stall_timeout)).run_all(runs, n_jobs),
+    )
 
 
 @pytest.mark.parametrize("producer", [COMMAND, NOTEBOOK], ids=["command", "notebook"])

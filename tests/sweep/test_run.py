@@ -113,7 +113,7 @@ def test_finished_runs_of_a_killed_execution_are_kept(tmp_path: Path) -> None:
         until = time.monotonic() + 60
         while not list(store.root.glob("[!.]*/record.json")) and time.monotonic() < until:
             time.sleep(0.05)
-        sweep.stopping.set()
+        sweep.limits.stopping.set()
         failures = future.result(30)
     n_kept = sum(store.has(run.identity) for run in runs)
     assert 1 <= n_kept < 5

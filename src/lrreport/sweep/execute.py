@@ -10,17 +10,20 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from threading import Event
-from typing import IO, Any
+from typing import IO, Any, TypeAlias
 
 import psutil
 from filelock import FileLock, Timeout
 
 from lrreport.errors import FailedError, LrreportError
+from lrreport.record.provenance import list_imports, parse_source
 from lrreport.record.record import PROGRESS
+from lrreport.sweep.fork_server import FORKS, ForkServer, ServedProcess
 from lrreport.sweep.worker import CODE_FOLDER, describe_end, describe_os_error, join_lines
 
 LOG, STDOUT, STDERR = "execution.log", "stdout.log", "stderr.log"
@@ -34,6 +37,7 @@ LARGEST_LOG = 50_000_000  # bytes of what an execution prints; what prints more 
 UNWANTED = ("PYTHON", "JUPYTER", "IPYTHON", "MPL", "MATPLOTLIB", "LC_", "LANG", "OMP_", "GOMP_", "KMP_", "MKL_",
             "OPENBLAS_", "DNNL_", "ONEDNN_", "ATEN_", "TORCH_", "PYTORCH_", "CUBLAS_", "NPY_", "NVIDIA_TF32", "TQDM_",
             "COLUMNS", "LINES")  # fmt: skip
+Worker: TypeAlias = "subprocess.Popen[bytes] | ServedProcess"
 
 
 def _do_nothing() -> None: ...
@@ -45,7 +49,7 @@ class Limits:
 
     `stall_timeout` is how many seconds may pass without a finished cell or epoch; `n_bytes` is the memory that all its
     processes may use together, `gpu` the only GPU that it sees; None sets no limit. `on_tick` is called about twice a
-    second while it runs.
+    second while it runs. Executions that are given one `server` share what it has imported.
     """
 
     stopping: Event = field(default_factory=Event)
@@ -54,6 +58,7 @@ class Limits:
     n_bytes: int | None = None
     gpu: str | None = None
     on_tick: Callable[[], None] = _do_nothing
+    server: ForkServer | None = None
 
 
 def count_cores() -> int:
@@ -93,9 +98,15 @@ def execute_notebook(
         with make_private_folder() as private, output.with_name(LOG).open("wb") as log:
             task: dict[str, Any] = {"notebook": str(notebook), "output": str(output), "parameters": dict(parameters)}
             task |= {"private": str(private), "start_timeout": START_TIMEOUT}
-            cause = _run_worker(
-                task, log, subprocess.STDOUT, limits, changed, [output, output.with_name(PROGRESS), *watched]
-            )
+            task["environment"] = {**make_environment(limits.n_threads, limits.gpu), **changed}
+            with ExitStack() as stack:
+                start: Callable[[int], Worker] = partial(_start_worker, task["environment"], log, log)
+                if FORKS:
+                    server = limits.server or stack.enter_context(ForkServer())
+                    # In a user's kernel nothing is imported before the user's own modules can be found.
+                    modules = list_modules(notebook) if code_folder is None else None
+                    start = partial(server.start, task["environment"], modules, log)
+                cause = _run_worker(task, start, Path(log.name), limits, [output, output.with_name(PROGRESS), *watched])
     except OSError as err:
         cause = describe_os_error(err)
     if cause:
@@ -126,7 +137,8 @@ def execute_command(
     try:
         _fill_standard_streams()
         with outputs[0].open("wb") as stdout, outputs[1].open("wb") as stderr:
-            cause = _run_worker(task, stdout, stderr, limits, {}, [*outputs, *watched])
+            start = partial(_start_worker, make_environment(limits.n_threads, limits.gpu), stdout, stderr)
+            cause = _run_worker(task, start, outputs[0], limits, [*outputs, *watched])
     except OSError as err:
         cause = describe_os_error(err)
     if cause:
@@ -135,40 +147,47 @@ def execute_command(
 
 
 def _run_worker(
-    task: dict[str, Any], stdout: IO[bytes], stderr: IO[bytes] | int, limits: Limits, changed: Mapping[str, str],
-    watched: Sequence[Path],
-) -> str:  # fmt: skip
-    """Run the worker to its end; return why it failed, or an empty string."""
+    task: dict[str, Any], start: Callable[[int], "Worker"], log: Path, limits: Limits, watched: Sequence[Path]
+) -> str:
+    """Run a worker, started with the descriptor for its cause of failure, to its end; return that, or an empty string."""
     read_end, write_end = os.pipe()
-    with (
-        open(read_end, "rb") as causes,
-        subprocess.Popen(
-            [sys.executable, "-P", "-m", "lrreport.sweep.worker"],  # -P: import nothing from the current folder
-            stdin=subprocess.PIPE,
-            stdout=stdout,
-            stderr=stderr,
-            env={**make_environment(limits.n_threads, limits.gpu), **changed},
-            pass_fds=[write_end],
-            start_new_session=True,  # so that Ctrl-C reaches only us
-        ) as process,
-    ):
-        os.close(write_end)
-        assert process.stdin is not None
-        with suppress(BrokenPipeError):  # it did not even start, as its exit status tells
-            process.stdin.write(f"{json.dumps(task | {'cause': write_end})}\n".encode())
-            process.stdin.flush()
-        broken = watch_process(process, Path(stdout.name), watched, limits)
-        if limits.stopping.is_set():
-            return "stopped"
-        cause = causes.read().decode(errors="replace")
+    with open(read_end, "rb") as causes:
+        try:
+            worker = start(write_end)
+        finally:
+            os.close(write_end)
+        with worker as process:
+            assert process.stdin is not None
+            with suppress(BrokenPipeError):  # it did not even start, as its exit status tells
+                process.stdin.write(f"{json.dumps(task)}\n".encode())
+                process.stdin.flush()
+            broken = watch_process(process, log, watched, limits)
+            if limits.stopping.is_set():
+                return "stopped"
+            cause = causes.read().decode(errors="replace")
     if broken:
         return f"{broken}, so it was ended"
+    assert process.returncode is not None
     if process.returncode != 0 and not cause:
         return f"its process was ended by {describe_end(process.returncode)}"
     return cause
 
 
-def watch_process(process: "subprocess.Popen[bytes]", log: Path, watched: Sequence[Path], limits: Limits) -> str:
+def _start_worker(
+    environment: Mapping[str, str], stdout: IO[bytes], stderr: IO[bytes], cause: int
+) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "lrreport.sweep.worker", str(cause)],  # -P: import nothing from the current folder
+        stdin=subprocess.PIPE,
+        stdout=stdout,
+        stderr=stderr,
+        env=dict(environment),
+        pass_fds=[cause],
+        start_new_session=True,  # so that Ctrl-C reaches only us
+    )
+
+
+def watch_process(process: Worker, log: Path, watched: Sequence[Path], limits: Limits) -> str:
     """Wait until the process has ended, or end it when it is to stop or breaks a limit; return which one it broke."""
     seen, since, ticked, broken = None, time.monotonic(), time.monotonic(), ""
     try:
@@ -206,17 +225,18 @@ def _stat(path: Path) -> tuple[int, int] | None:
 
 
 def measure_tree(pid: int) -> int:
-    """Return how many bytes of memory a process and its descendants have resident."""
+    """Return how many bytes of memory a process and its descendants have resident, a page that n share as 1/n of it."""
     n_bytes = 0
     with suppress(psutil.NoSuchProcess):
         process = psutil.Process(pid)
         for member in [process, *process.children(recursive=True)]:
-            with suppress(psutil.NoSuchProcess):
-                n_bytes += member.memory_info().rss
+            with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                memory = member.memory_full_info()
+                n_bytes += getattr(memory, "pss", memory.rss)  # what only Linux knows
     return n_bytes
 
 
-def end_tree(process: "subprocess.Popen[bytes]") -> None:
+def end_tree(process: Worker) -> None:
     """Kill a process with its descendants and its session, and wait until they have ended.
 
     Of one that has ended by itself, those that it left behind in its session are ended.
@@ -297,6 +317,16 @@ def read_cells(notebook: Path) -> list[dict[str, Any]]:
         raise LrreportError(f"{notebook}: cannot read the notebook ({err.strerror}); name another") from err
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as err:
         raise LrreportError(f"{notebook}: not a notebook of format 4; save it again in Jupyter") from err
+
+
+def list_modules(notebook: Path) -> list[str]:
+    """Return the modules that the cells of a notebook may import; a cell that is no plain Python names none."""
+    names: list[str] = []
+    for cell in read_cells(notebook):
+        if cell["cell_type"] == "code":
+            with suppress(SyntaxError, ValueError):
+                names += list_imports(parse_source(cell["source"]), "")
+    return names
 
 
 def is_tagged(cell: Mapping[str, Any], tag: str) -> bool:

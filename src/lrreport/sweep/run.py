@@ -10,7 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from threading import Event, Lock
+from threading import Lock
 from typing import Protocol
 
 from lrreport.errors import FailedError, LrreportError
@@ -18,7 +18,7 @@ from lrreport.record.locks import hold_lock
 from lrreport.record.provenance import Identity
 from lrreport.record.record import RECORD
 from lrreport.record.store import Store, make_folder
-from lrreport.sweep.execute import STALL_TIMEOUT, Limits, count_cores
+from lrreport.sweep.execute import Limits, count_cores
 from lrreport.sweep.progress import Progress
 from lrreport.sweep.shares import share_out
 from lrreport.sweep.worker import describe_os_error
@@ -134,14 +134,13 @@ class LocalExecutor:
 class Sweep:
     """Makes the missing runs of a study; `failures` is the folder that keeps the notebooks and logs of failed ones.
 
-    `stall_timeout` is how many seconds an execution may make no progress; setting `stopping` ends all of them at once.
-    `open_cluster` opens an executor that replaces this machine.
+    `limits` hold for each execution; setting their `stopping` ends all of them at once. `open_cluster` opens an executor
+    that replaces this machine.
     """
 
     store: Store
     failures: Path
-    stall_timeout: float = STALL_TIMEOUT
-    stopping: Event = field(default_factory=Event)
+    limits: Limits = field(default_factory=Limits)
     open_cluster: Callable[[Notify], AbstractContextManager[Executor]] | None = None
     _progress: Progress = field(default_factory=Progress)
     _errors: dict[str, str] = field(default_factory=dict)  # by the key of the run
@@ -174,7 +173,7 @@ class Sweep:
                 try:
                     self._make_all(executions, executor, pool)
                 except BaseException as err:
-                    self.stopping.set()
+                    self.limits.stopping.set()
                     if not isinstance(err, Exception):
                         ignore_interrupts()  # a second Ctrl-C must not interrupt the clean-up of the first
                     raise
@@ -188,7 +187,6 @@ class Sweep:
     def _make_all(self, executions: Sequence[Execution], executor: Executor, pool: ThreadPoolExecutor) -> None:
         """Make these executions, as many at once as the executor wants."""
         waiting, under_way = deque(executions), dict[Future[None], Execution]()
-        limits = Limits(self.stopping, self.stall_timeout)
         while waiting or under_way:
             n_runs = sum(len(execution.runs) for execution in under_way.values())
             while waiting and len(under_way) < executor.count_at_once():
@@ -196,7 +194,7 @@ class Sweep:
                 if under_way and n_runs > MOST_RUNS_AT_ONCE:
                     break
                 execution = waiting.popleft()
-                under_way[pool.submit(self._run_execution, execution, executor, limits)] = execution
+                under_way[pool.submit(self._run_execution, execution, executor)] = execution
             for future in wait(under_way, timeout=0.2, return_when=FIRST_COMPLETED).done:
                 execution, error = under_way.pop(future), future.exception()
                 if isinstance(error, LostError) or not isinstance(error, LrreportError | None):
@@ -206,18 +204,18 @@ class Sweep:
                 self._progress.finish([run for run in execution.runs if run.key not in self._errors])
             self._progress.show()
 
-    def _run_execution(self, execution: Execution, executor: Executor, limits: Limits) -> None:
+    def _run_execution(self, execution: Execution, executor: Executor) -> None:
         """Make the runs of an execution; those that another process makes are waited for, and made if it fails.
 
         Raises FailedError, naming the cause, for all of them.
         """
         waiting = list(execution.runs)
         try:
-            while waiting and not self.stopping.is_set():
+            while waiting and not self.limits.stopping.is_set():
                 with self._claim(waiting) as claimed:
                     mine = [run for run in claimed if not self._is_kept(run)]
-                    if mine and not self.stopping.is_set():
-                        self._make(execution, mine, executor, limits)
+                    if mine and not self.limits.stopping.is_set():
+                        self._make(execution, mine, executor)
                 waiting = [run for run in waiting if run not in claimed]
         except TimeoutError:
             pass  # stopped while it waited for another process
@@ -240,7 +238,7 @@ class Sweep:
                     claimed.append(run)
             if not claimed:
                 lock = self.store.lock(ordered[0].key)
-                locks.enter_context(hold_lock(lock, self._notify, self.stopping.is_set))
+                locks.enter_context(hold_lock(lock, self._notify, self.limits.stopping.is_set))
                 claimed.append(ordered[0])
             yield claimed
 
@@ -253,7 +251,7 @@ class Sweep:
             self._notify(f"{damage.removesuffix('; make the run again')}; this run is repeated")
         return not damage
 
-    def _make(self, execution: Execution, runs: Sequence[Run], executor: Executor, limits: Limits) -> None:
+    def _make(self, execution: Execution, runs: Sequence[Run], executor: Executor) -> None:
         """Make these runs, whose locks are held, and promote each of them as soon as its record is complete."""
         workspace = self.store.make_workspace(min(runs, key=lambda run: run.key).identity)
         self._progress.watch(workspace, runs)
@@ -266,7 +264,7 @@ class Sweep:
                     promoted.append(run)
 
         try:
-            errors = executor.make(runs, workspace, replace(limits, on_tick=promote_finished))
+            errors = executor.make(runs, workspace, replace(self.limits, on_tick=promote_finished))
             self._keep_notebook(workspace, runs, promoted)
             for run in runs:
                 if run not in promoted and run.key not in errors:

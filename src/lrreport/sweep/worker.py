@@ -10,21 +10,28 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
+if TYPE_CHECKING:
+    from lrreport.sweep.fork_server import WaitingKernel
+
 CODE_FOLDER = "LRREPORT_CODE_FOLDER"  # the folder of a user's notebook, whose modules it may import
+ADDRESS_GRAMMAR = "rfc3987_syntax"  # a module
 OUT_OF_MEMORY = ("MemoryError", "can't allocate memory", "Cannot allocate memory", "CUDA out of memory",
                  "failed to map segment")  # fmt: skip
 
 
-def main() -> int:
-    """Execute the task in the first line of standard input; write the cause of a failure to its descriptor `cause`."""
+def main(descriptor: int, kernel: "WaitingKernel | None" = None) -> int:
+    """Execute the task in the first line of standard input; write the cause of a failure to a descriptor.
+
+    A notebook gets this kernel, or without one starts its own. Returns the exit status.
+    """
     task = json.loads(sys.stdin.readline())
     Thread(target=_end_with_parent, args=[task.get("private")], daemon=True).start()
-    cause = run_command(task) if "command" in task else execute_task(task)
-    os.write(task["cause"], cause.encode()[:4000])
+    cause = run_command(task) if "command" in task else execute_task(task, kernel)
+    os.write(descriptor, cause.encode()[:4000])
     return 1 if cause else 0
 
 
@@ -41,8 +48,10 @@ def run_command(task: dict[str, Any]) -> str:
     return describe_end(returncode) if returncode else ""
 
 
-def execute_task(task: dict[str, Any]) -> str:
+def execute_task(task: dict[str, Any], kernel: "WaitingKernel | None" = None) -> str:
     """Execute a notebook with Papermill, and return in one line why that failed, or an empty string."""
+    os.environ.clear()
+    os.environ.update(task["environment"])
     skip_address_grammar()
     import papermill
     from jupyter_client.manager import AsyncKernelManager
@@ -60,6 +69,16 @@ def execute_task(task: dict[str, Any]) -> str:
             alive = await super().is_alive()
             returncode = getattr(getattr(self.provisioner, "process", None), "returncode", returncode)
             return bool(alive)
+
+        async def _async_launch_kernel(
+            self, kernel_cmd: list[str], **kw: Any
+        ) -> None:  # Jupyter's place for a launch of one's own
+            if kernel is None:
+                return await super()._async_launch_kernel(kernel_cmd, **kw)
+            kernel.launch(kernel_cmd, kw["env"], kw.get("cwd") or os.getcwd())
+            provisioner: Any = self.provisioner
+            provisioner.process, provisioner.pid, provisioner.pgid = kernel, kernel.pid, kernel.pid
+            self._reconcile_connection_info(provisioner.connection_info)
 
         def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
             module = "lrreport.sweep.kernel" if os.name == "posix" else "ipykernel_launcher"
@@ -173,7 +192,7 @@ def join_lines(text: object) -> str:
 
 def skip_address_grammar() -> None:
     """Let jsonschema do without its check of web addresses, whose grammar takes two seconds of each import."""
-    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # None makes its import fail
+    sys.modules.setdefault(ADDRESS_GRAMMAR, None)  # type: ignore[arg-type]  # None makes its import fail
 
 
 def _end_with_parent(private: str | None) -> None:
@@ -186,4 +205,4 @@ def _end_with_parent(private: str | None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(int(sys.argv[1])))

@@ -24,7 +24,14 @@ from lrreport.errors import FailedError, LrreportError
 from lrreport.record.provenance import list_imports, parse_source
 from lrreport.record.record import PROGRESS
 from lrreport.sweep.fork_server import FORKS, ForkServer, ServedProcess
-from lrreport.sweep.worker import CODE_FOLDER, describe_end, describe_os_error, join_lines
+from lrreport.sweep.worker import (
+    CODE_FOLDER,
+    count_killed_for_memory,
+    describe_death,
+    describe_end,
+    describe_os_error,
+    join_lines,
+)
 
 LOG, STDOUT, STDERR = "execution.log", "stdout.log", "stderr.log"
 PRIVATE, MARK = "lrreport-kernel-", ".lrreport-private"  # the prefix of private folders, and a file in each
@@ -150,6 +157,7 @@ def _run_worker(
     task: dict[str, Any], start: Callable[[int], "Worker"], log: Path, limits: Limits, watched: Sequence[Path]
 ) -> str:
     """Run a worker, started with the descriptor for its cause of failure, to its end; return that, or an empty string."""
+    n_killed = count_killed_for_memory()
     read_end, write_end = os.pipe()
     with open(read_end, "rb") as causes:
         try:
@@ -168,6 +176,8 @@ def _run_worker(
     if broken:
         return f"{broken}, so it was ended"
     assert process.returncode is not None
+    if process.returncode == -signal.SIGKILL and count_killed_for_memory() > n_killed:
+        return describe_death(process.returncode, killed_for_memory=True)
     if process.returncode != 0 and not cause:
         return f"its process was ended by {describe_end(process.returncode)}"
     return cause
@@ -200,15 +210,15 @@ def watch_process(process: Worker, log: Path, watched: Sequence[Path], limits: L
             elif now - ticked > TICK_SECONDS:
                 ticked = now
                 limits.on_tick()
-                broken = _find_excess(process.pid, log, limits)
+                broken = _find_excess(process, log, limits)
     finally:
         end_tree(process)
     return broken
 
 
-def _find_excess(pid: int, log: Path, limits: Limits) -> str:
+def _find_excess(process: Worker, log: Path, limits: Limits) -> str:
     """Return which limit on sizes an execution has broken, or an empty string."""
-    if limits.n_bytes is not None and measure_tree(pid) > limits.n_bytes:
+    if limits.n_bytes is not None and measure_memory(process) > limits.n_bytes:
         return f"it used more than the {limits.n_bytes / 1e6:.0f} MB of memory that it may use"
     stat = _stat(log)
     if stat is not None and stat[1] > LARGEST_LOG:
@@ -224,15 +234,17 @@ def _stat(path: Path) -> tuple[int, int] | None:
     return stat.st_mtime_ns, stat.st_size
 
 
-def measure_tree(pid: int) -> int:
-    """Return how many bytes of memory a process and its descendants have resident, a page that n share as 1/n of it."""
-    n_bytes = 0
+def measure_memory(process: Worker) -> int:
+    """Return how many bytes a process, its descendants and its server have resident; a page of n processes is 1/n of it."""
+    members: list[psutil.Process] = []
     with suppress(psutil.NoSuchProcess):
-        process = psutil.Process(pid)
-        for member in [process, *process.children(recursive=True)]:
-            with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-                memory = member.memory_full_info()
-                n_bytes += getattr(memory, "pss", memory.rss)  # what only Linux knows
+        members = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+        members += [psutil.Process(process.server)] if isinstance(process, ServedProcess) else []
+    n_bytes = 0
+    for member in members:
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            memory = member.memory_full_info()
+            n_bytes += getattr(memory, "pss", memory.rss)  # what only Linux knows
     return n_bytes
 
 

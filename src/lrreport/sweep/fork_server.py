@@ -34,13 +34,12 @@ DIED = -signal.SIGKILL
 class ServedProcess:
     """A process that was forked from the server, with the methods of subprocess.Popen that its owner needs."""
 
-    def __init__(self, stdin: IO[bytes], status: IO[bytes]):
-        self.stdin, self._status = stdin, status
-        self.returncode: int | None = None
+    def __init__(self, server: int, stdin: IO[bytes], status: IO[bytes]):
+        self.server, self.stdin, self._status = server, stdin, status  # of the server the number
         first = status.readline()
-        self.pid = int(first) if first else 0
-        if not first:
-            self.returncode = DIED
+        # Without an answer the server has died, whose number stands for that of a process which was never there.
+        self.pid = int(first or server)
+        self.returncode: int | None = None if first else DIED
 
     def poll(self) -> int | None:
         """Return the exit status once the process has ended, a negative number for a signal; None before."""
@@ -90,11 +89,15 @@ class ForkServer:
         """
         (task_end, stdin), (status, status_end) = os.pipe(), os.pipe()
         try:
-            self._send(environment, modules, log, [task_end, log.fileno(), cause, status_end])
+            server = self._send(environment, modules, log, [task_end, log.fileno(), cause, status_end])
+        except OSError:
+            os.close(stdin)
+            os.close(status)
+            raise
         finally:
             os.close(task_end)
             os.close(status_end)
-        return ServedProcess(open(stdin, "wb", buffering=0), open(status, "rb", buffering=0))
+        return ServedProcess(server, open(stdin, "wb", buffering=0), open(status, "rb", buffering=0))
 
     def close(self) -> None:
         """End the servers."""
@@ -113,21 +116,25 @@ class ForkServer:
 
     def _send(
         self, environment: Mapping[str, str], modules: Sequence[str] | None, log: IO[bytes], descriptors: Sequence[int]
-    ) -> None:
+    ) -> int:
+        """Send a message to the server of its kind, which is started if need be; return the number of its process."""
         key = environment["OMP_NUM_THREADS"], modules is None
         with self._guard:
-            for _ in range(2):
+            for attempt in (1, 2):
                 if key not in self._servers:
                     self._servers[key] = _start_server(environment, log, () if modules is None else self._later())
                 process, control = self._servers[key]
                 try:
                     socket.send_fds(control, [json.dumps(modules or []).encode()], descriptors)
-                    return
+                    return process.pid
                 except OSError:  # it was killed, for example for memory
                     control.close()
                     process.kill()
                     process.wait()
                     del self._servers[key]
+                    if attempt == 2:
+                        raise
+        raise AssertionError  # not reached
 
 
 def _start_server(

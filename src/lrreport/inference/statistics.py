@@ -108,13 +108,14 @@ def compare_levels(values: Array, paired: bool, sign: int = 1, resolution: float
     there = np.isfinite(values)  # (n_seeds, k)
     n = there.sum(axis=0)
     filled = np.where(there, values, 0.0)
-    means = sign * filled.sum(axis=0) / np.maximum(n, 1)
+    sizes = np.maximum(n, 1)
+    means = sign * filled.sum(axis=0) / sizes
     centred = np.where(there, sign * filled - means, 0.0)
     products = centred.T @ centred  # (k, k)
     noise = n * (FLOAT_NOISE * np.abs(filled).max(axis=0, initial=0.0)) ** 2
     squares = np.where(np.diagonal(products) > noise, np.diagonal(products), 0.0)  # equal values have no spread
     freedom = np.maximum(n - 1, 1)
-    of_mean = squares / freedom / np.maximum(n, 1)  # variance of each mean
+    of_mean = squares / freedom / sizes  # variance of each mean
     welch = of_mean[:, None] + of_mean[None, :]
     parts = of_mean**2 / freedom
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -124,9 +125,9 @@ def compare_levels(values: Array, paired: bool, sign: int = 1, resolution: float
     if paired:
         counts = there.T.astype(float) @ there
         same = (counts == n[:, None]) & (counts == n[None, :])
-        of_pairs = (squares[:, None] + squares[None, :] - 2 * products).clip(0) / freedom / np.maximum(n, 1)
+        of_pairs = (squares[:, None] + squares[None, :] - 2 * products).clip(0) / freedom / sizes
         variance, df = np.where(same, of_pairs, welch), np.where(same, freedom[:, None] * np.ones_like(df), df)
-    inverse = 1.0 / np.maximum(n, 1)
+    inverse = 1.0 / sizes
     floor = resolution**2 / 12 * (inverse[:, None] + inverse[None, :])
     few = (n[:, None] < 2) | (n[None, :] < 2)
     error = np.where(few, np.inf, np.sqrt(np.maximum(variance, floor)))

@@ -14,10 +14,12 @@ from lrreport.inference.assessment import assess
 from lrreport.inference.claims import VERDICTS, VOCABULARY, Finding, ask, ask_published, check_published_claim
 from lrreport.inference.claims.pairs import decide_direction, is_beyond, is_within
 from lrreport.inference.claims.phrases import GROUPS, SHARED, find_phrase
+from lrreport.inference.claims.search import _say_state
 from lrreport.inference.measurements import Measurements
 from lrreport.inference.statistics import Estimate
 from lrreport.inference.words import list_levels, quantify_difference, quantify_list
 from lrreport.study.decide import Look, PublishedClaim
+from lrreport.study.metrics import Metric
 from lrreport.testing import make_measurements
 
 Tell = Callable[..., Finding]
@@ -727,3 +729,33 @@ def test_six_levels_are_listed_and_of_seven_five() -> None:
     assert list(quantify_list(made, "rival", range(6))) == [f"rival_{i}" for i in range(1, 7)]
     assert list_levels(made, range(7)).endswith("and 2 more")
     assert quantify_list(made, "rival", range(7))["rival_more"].value == 2
+
+
+def test_what_is_as_good_as_the_choice_is_said(tell: Tell) -> None:
+    small = [one / 10 for one in J]
+    ends = {1.0: 0.7, 0.1: 0.85, 0.01: 0.8501}
+    one = tell(assess(make_measurements({key: [end + by for by in small] for key, end in ends.items()})), "choice")
+    assert " 0.1 is practically as good." in one.sentence
+    ends |= {0.001: 0.8499, 0.0001: 0.7}
+    two = tell(assess(make_measurements({key: [end + by for by in small] for key, end in ends.items()})), "choice")
+    assert " 0.1 and 0.001 are practically as good." in two.sentence
+
+
+def test_why_an_end_leaves_the_range_undecided(tell: Tell) -> None:
+    near = {1.0: [0.8500 + j / 50 for j in J], 0.1: [0.8502 + k / 50 for k in K], 0.01: [0.8 + j for j in J]}
+    assert (
+        "1.0, at the highest end of it, is practically as good as the best."
+        in tell(assess(make_measurements(near)), "edge_of_range").sentence
+    )
+    far = {1.0: [0.89 + w for w in WIDE], 0.1: [0.9 + k for k in K], 0.01: [0.89 - w for w in WIDE]}
+    assert (
+        "at both ends of it, may be the best, though their means are behind those of their neighbours by the"
+        in tell(assess(make_measurements(far)), "edge_of_range").sentence
+    )
+    assert _say_state(2, 1) == "may be the best or practically as good"
+
+
+def test_no_level_lies_farther_behind_than_the_metric_allows() -> None:
+    correlation = Metric(name="val_mcc", label="correlation", split="validation", better="higher", low=-1, high=1)
+    made = make_measurements({0.1: [0.9, -0.9], 0.01: [0.1, 0.2]}, metric="val_mcc", metrics={"val_mcc": correlation})
+    assert assess(made).decision.table.behind_at_most.max() == 2

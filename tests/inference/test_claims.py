@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -695,7 +696,7 @@ def test_a_rise_just_above_zero_is_not_written_as_zero(tell: Tell) -> None:
 
 
 def test_two_bests_are_compared_in_the_family_of_their_own_numbers_of_levels(tell: Tell) -> None:
-    means = {(0.1, 32): 0.80, (0.01, 32): 0.802, (0.001, 32): 0.79, (0.1, 64): 0.798, (0.01, 64): 0.795}
+    means = {(0.1, 32): 0.80, (0.01, 32): 0.802, (0.001, 32): 0.804, (0.1, 64): 0.798, (0.01, 64): 0.795}
     rng = np.random.default_rng(0)
     scores = {key: list(mean + rng.normal(0, 0.003, 5)) for key, mean in means.items()}
     found = assess(make_measurements(scores, factors=("learning_rate", "batch_size")))
@@ -759,3 +760,17 @@ def test_no_level_lies_farther_behind_than_the_metric_allows() -> None:
     correlation = Metric(name="val_mcc", label="correlation", split="validation", better="higher", low=-1, high=1)
     made = make_measurements({0.1: [0.9, -0.9], 0.01: [0.1, 0.2]}, metric="val_mcc", metrics={"val_mcc": correlation})
     assert assess(made).decision.table.behind_at_most.max() == 2
+
+
+def test_evaluations_that_skip_epochs_are_called_so(tell: Tell) -> None:
+    made = make_measurements({0.1: base}, curves={"val_loss": {0.1: [[2.3, 1.0, 1.1 + w / 9, 0.9] for w in WIDE]}})
+    assert " from one epoch to the next" in tell(assess(made), "trains_stably", level=0).sentence
+    skipping = replace(made, values=made.values.assign(at=made.values["at"].replace(3, 5)))
+    assert " from one evaluation to the next" in tell(assess(skipping), "trains_stably", level=0).sentence
+
+
+def test_a_small_rise_at_the_end_is_not_written_as_zero(tell: Tell) -> None:
+    ends = [[2.3, 0.5, 0.4, 0.40003 + by / 1e5] for by in (0.0, 0.1, -0.1, 0.2, 0.0)]
+    finding = tell(assess(one_rate(ends, resolution={"val_loss": 1e-7})), "overfits", level=0)
+    assert finding.verdict == "supported"
+    assert float(finding.evidence["low"].text) > 0

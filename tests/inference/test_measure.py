@@ -159,3 +159,10 @@ def test_of_two_axes_a_curve_takes_epochs() -> None:
         curves = collect_curves(replace(made, values=pd.concat(frames)))
         assert curves["val_accuracy"].index.name == "epoch"
         assert curves["val_accuracy"].index.tolist() == [0, 1, 2]
+
+
+def test_a_hole_in_another_curve_leaves_its_best_point() -> None:
+    curves = {"val_accuracy": {0.1: [[0.1, 0.6, 0.9, 0.8]]}, "val_loss": {0.1: [[2.3, 0.5, math.nan, 0.7]]}}
+    made = make_measurements(curves=curves, at="best of val_loss")
+    found = collect_curves(made)
+    assert tabulate_scores(made, found, find_point(made, found), "val_accuracy")[0].tolist() == [0.6]

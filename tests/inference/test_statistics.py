@@ -252,3 +252,18 @@ def test_plans_end_at_the_most_seeds() -> None:
 def test_no_difference_without_any_error_has_p_of_one() -> None:
     assert st.make_estimate(0.0, 0.0, 4, 5).p == 1.0
     assert st.make_estimate(0.1, 0.0, 4, 5).p == 0.0
+
+
+def test_two_seeds_are_crossed_with_their_examples() -> None:
+    rows = np.array([[1.0, 0.0, 1.0, 1.0], [1.0, 1.0, 0.0, 0.0]])
+    of_seeds, of_examples = 4 * rows.mean(axis=1).var(ddof=1), 2 * rows.mean(axis=0).var(ddof=1)
+    rest = ((rows - rows.mean(axis=1)[:, None] - rows.mean(axis=0) + rows.mean()) ** 2).sum() / 3
+    total = max(of_seeds + of_examples - rest, of_seeds, of_examples)
+    assert st.estimate_crossed(rows).error ** 2 == pytest.approx(total / 8)
+
+
+def test_crossed_intervals_have_at_least_the_freedom_of_the_seeds() -> None:
+    rows = np.array([[0.1], [0.2], [0.3], [0.5]]) + np.random.default_rng(0).normal(0, 0.01, (4, 6))
+    estimate = st.estimate_crossed(rows)
+    assert estimate.df == 3
+    assert estimate.high - estimate.mean == pytest.approx(scipy_stats.t.ppf(0.975, 3) * estimate.error)

@@ -196,7 +196,8 @@ def _decide_among(
     equal = tuple(i for i in compared if i != leader and table.good_enough[i])
     if verdict in ("undecided", "not testable"):
         chosen = None
-    elif equal and leader is not None:
+    elif equal:
+        assert leader is not None
         chosen = _prefer(measurements, (leader, *equal), leader, arrivals)
         preferred = chosen != leader
         equal = tuple(i for i in sorted((leader, *equal)) if i != chosen)

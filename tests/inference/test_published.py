@@ -137,6 +137,7 @@ def test_a_difference_takes_two_seeds_of_each_level() -> None:
     finding = compare(0.03, 0.02, 0.04, values={0.01: [0.85]})
     assert finding.verdict == "not testable"
     assert finding.sentence == "Not testable for 0.1 against 0.01: it takes two seeds of each that trained."
+    assert (finding.evidence["level"].value, finding.evidence["than"].value) == (0.1, 0.01)
 
 
 def test_two_seeds_of_each_level_are_enough_for_a_difference() -> None:

@@ -97,7 +97,7 @@ def list_changes(node: ast.AST) -> Iterator[tuple[str, Callable[[Any], None]]]:
 
 def _is_sign(node: ast.expr) -> bool:
     """Return whether an expression is 1 or −1, so that it is the same whether 0 is included."""
-    return isinstance(node, ast.Attribute) and node.attr == "sign"
+    return isinstance(node, ast.Name | ast.Attribute) and ast.unparse(node).rpartition(".")[2] in ("sign", "upward")
 
 
 def _is_text(node: ast.BinOp) -> bool:

@@ -209,6 +209,7 @@ def test_the_edge(scores: Any, verdict: str, n_ends: int) -> None:
         ((0.001, 0.0005), "highest", [0.003, 0.009 / 0.9]),  # small rates, although they span a factor of 2 only
         ((32, 64, 128), "highest", [256, 512]),
         ((32, 64, 128), "lowest", [16, 8]),
+        ((0, 32), "highest", [64, 96]),
         ((2, 1), "lowest", []),
         ((0.5, 0.9), "highest", [1.3, 1.7]),
         ((0.5, 0.7, 0.9, 0.95), "highest", [1.0, 1.05]),

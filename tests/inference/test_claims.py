@@ -758,8 +758,10 @@ def test_why_an_end_leaves_the_range_undecided(tell: Tell) -> None:
 
 def test_no_level_lies_farther_behind_than_the_metric_allows() -> None:
     correlation = Metric(name="val_mcc", label="correlation", split="validation", better="higher", low=-1, high=1)
-    made = make_measurements({0.1: [0.9, -0.9], 0.01: [0.1, 0.2]}, metric="val_mcc", metrics={"val_mcc": correlation})
-    assert assess(made).decision.table.behind_at_most.max() == 2
+    scores = {0.1: [0.9, -0.9, 0.5], 0.01: [0.1, 0.2, 0.1]}
+    found = assess(make_measurements(scores, metric="val_mcc", metrics={"val_mcc": correlation}))
+    assert found.decision.table.behind_at_most.max() == 2
+    assert "but another may be any amount better" in ask("choice", found).sentence
 
 
 def test_evaluations_that_skip_epochs_are_called_so(tell: Tell) -> None:

@@ -11,7 +11,6 @@ from lrreport.inference.statistics import ALPHA, Estimate, compare_signs, estima
 from lrreport.inference.words import (
     count,
     count_seeds,
-    name_nouns,
     name_unit,
     quantify_difference,
     write_difference,
@@ -382,13 +381,4 @@ def fails_no_more_often(assessment: Assessment, level: int, than: int) -> Result
         "low": Quantity(low, format_percent(low, 0).removesuffix(" %")),
         "high": Quantity(high, format_percent(high, 0).removesuffix(" %") + " points"),
     }
-    return Result(
-        case,
-        verdict,
-        estimate,
-        "points",
-        min(n for _, n in counts.values()),
-        "seeds",
-        evidence,
-        {"noun": name_nouns(assessment.measurements)[0]},
-    )
+    return Result(case, verdict, estimate, "points", min(n for _, n in counts.values()), "seeds", evidence)

@@ -4,7 +4,6 @@ import json
 import shutil
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from lrreport.study.study import load_study
 from lrreport.sweep.run import Sweep
 from lrreport.training.user_code.load import import_function
 from lrreport.workflow import Workflow
+from tests.archives import unpack
 
 OWN_LOOP = {  # studies with lrreport's own loop: what varies, what decides, and whether there are classes
     "cnn/study.toml": (("learning_rate",), "val_accuracy", True),
@@ -160,8 +160,7 @@ def test_the_files_of_a_trainer_make_a_report(repository: Path, tmp_path: Path, 
     folder = tmp_path / name
     folder.mkdir()
     shutil.copy(repository / "examples" / name / "study.toml", folder)
-    with tarfile.open(repository / f"tests/sources/data/trainers/{name}.tar.xz") as archive:
-        archive.extractall(folder, filter="data")
+    unpack(repository / f"tests/sources/data/trainers/{name}.tar.xz", folder)
     (folder / place).rename(folder / "recorded")
     (folder / "train.py").write_text(REPLAY.replace("PLACE", place))
     check_trainer(folder / "study.toml")

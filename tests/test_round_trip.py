@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import tarfile
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from lrreport.report.load import assess_report, load_report, load_runs_of
 from lrreport.sources import inspect, write_study
 from lrreport.study.study import load_study, parse_study
 from lrreport.testing import draw_record, write_report_folder
+from tests.archives import unpack
 
 TRACKERS = Path(__file__).parent / "sources/data/trackers"
 OPTIONS: dict[str, dict[str, Any]] = {  # what the files do not say by themselves
@@ -83,8 +83,7 @@ def test_an_export_gives_the_same_findings(original: Document, exported: Path, t
 
 @pytest.mark.parametrize("tracker", OPTIONS)
 def test_trackers_give_the_same_findings(original: Document, exported: Path, tracker: str, tmp_path: Path) -> None:
-    with tarfile.open(TRACKERS / f"{tracker}.tar.xz") as archive:
-        archive.extractall(tmp_path / "logs", filter="data")
+    unpack(TRACKERS / f"{tracker}.tar.xz", tmp_path / "logs")
     settings = tomllib.loads(exported.read_text())
     settings["import"] = {"from": tracker, "folder": "logs", "seed": "seed", "paired": True, **OPTIONS[tracker]}
     settings["metrics"] = {name: one for name, one in settings["metrics"].items() if not name.endswith(("_f1", "balanced_accuracy"))}  # fmt: skip

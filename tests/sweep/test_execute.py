@@ -244,6 +244,19 @@ def test_any_path_will_do(tmp_path: Path, name: str) -> None:
     assert escape_braces("{a}") == "{{a}}"
 
 
+def test_a_path_that_the_locale_cannot_spell_will_do(tmp_path: Path) -> None:
+    folder = tmp_path / "ü 名"
+    folder.mkdir()
+    write_notebook(folder / "n.ipynb", "name = ''", "name")
+    code = (
+        "import sys; from pathlib import Path; from lrreport.sweep.execute import execute_notebook\n"
+        "folder = Path(sys.argv[1]); execute_notebook(folder / 'n.ipynb', folder / 'out.ipynb', {'name': str(folder)})"
+    )
+    plain = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    subprocess.run([sys.executable, "-c", code, folder], env=os.environ | plain, check=True)
+    assert read_outputs(folder / "out.ipynb") == [repr(str(folder))]
+
+
 def test_a_refusal_of_the_system_has_path_and_remedy() -> None:
     assert describe_os_error(OSError(28, "No space left on device", "/x/y")) == (
         "/x/y: No space left on device; free some space there and repeat"

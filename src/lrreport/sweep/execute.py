@@ -167,7 +167,8 @@ def _run_worker(
         with worker as process:
             assert process.stdin is not None
             with suppress(BrokenPipeError):  # it did not even start, as its exit status tells
-                process.stdin.write(f"{json.dumps(task)}\n".encode())
+                # What an ASCII locale could not decode in a path goes on as its bytes, which the worker reads as UTF-8.
+                process.stdin.write(f"{json.dumps(task, ensure_ascii=False)}\n".encode(errors="surrogateescape"))
                 process.stdin.flush()
             broken = watch_process(process, log, watched, limits)
             if limits.stopping.is_set():

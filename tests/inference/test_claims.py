@@ -685,6 +685,7 @@ def test_a_comparison_counts_the_seeds_of_the_level_with_fewer(tell: Tell) -> No
     found = assess(make_measurements({0.1: base, 0.01: near[:3]}))
     for level, than in ((0, 1), (1, 0)):
         assert found.compare_scores(level, than, "val_accuracy").n == 3
+        assert found.compare_alone(level, than, "val_accuracy").n == 3
     assert tell(found, "higher", level=0, than=1, metric="val_accuracy").evidence["n"].text == "5 and 3"
 
 
@@ -776,3 +777,15 @@ def test_a_small_rise_at_the_end_is_not_written_as_zero(tell: Tell) -> None:
     finding = tell(assess(one_rate(ends, resolution={"val_loss": 1e-7})), "overfits", level=0)
     assert finding.verdict == "supported"
     assert float(finding.evidence["low"].text) > 0
+
+
+def test_a_metric_with_one_bound_has_no_largest_difference() -> None:
+    found = assess(make_measurements({0.1: [0.9, -0.9, 0.5], 0.01: [0.1]}, metric="val_r2", chance=None))
+    assert found.decision.table.behind_at_most.max() == math.inf
+
+
+def test_two_bests_count_the_seeds_of_the_one_with_fewer(tell: Tell) -> None:
+    made = grid({(rate, size): 0.8 for rate in (0.1, 0.01) for size in (32, 64)}, (J, K, J, K))
+    fewer = replace(made, values=made.values[~((made.values.level % 2 == 1) & (made.values.seed > 2))])
+    fewer = replace(fewer, runs=fewer.runs[~((fewer.runs.level % 2 == 1) & (fewer.runs.seed > 2))])
+    assert tell(assess(fewer), "higher_when_tuned", value=32, than_value=64).n == 3

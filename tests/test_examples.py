@@ -169,7 +169,7 @@ def test_the_files_of_a_trainer_make_a_report(repository: Path, tmp_path: Path, 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "package"), [("lightning", "lightning"), ("hugging_face", "transformers")])
 def test_a_trainer_that_knows_nothing_of_lrreport(repository: Path, tmp_path: Path, name: str, package: str) -> None:
-    pytest.importorskip(package)
+    pytest.importorskip(package, reason=f"{package} is none of our requirements")
     shutil.copytree(repository / "examples" / name, tmp_path / name)
     check_trainer(tmp_path / name / "study.toml")
 

@@ -35,7 +35,7 @@ class ServedProcess:
     """A process that was forked from the server, with the methods of subprocess.Popen that its owner needs."""
 
     def __init__(self, server: int, stdin: IO[bytes], status: IO[bytes]):
-        self.server, self.stdin, self._status = server, stdin, status  # of the server the number
+        self.server, self.stdin, self._status = server, stdin, status  # the server by its process number
         first = status.readline()
         # Without an answer the server has died, whose number stands for that of a process which was never there.
         self.pid = int(first or server)
@@ -120,21 +120,15 @@ class ForkServer:
         """Send a message to the server of its kind, which is started if need be; return the number of its process."""
         key = environment["OMP_NUM_THREADS"], modules is None
         with self._guard:
-            for attempt in (1, 2):
-                if key not in self._servers:
-                    self._servers[key] = _start_server(environment, log, () if modules is None else self._later())
-                process, control = self._servers[key]
-                try:
-                    socket.send_fds(control, [json.dumps(modules or []).encode()], descriptors)
-                    return process.pid
-                except OSError:  # it was killed, for example for memory
-                    control.close()
-                    process.kill()
-                    process.wait()
-                    del self._servers[key]
-                    if attempt == 2:
-                        raise
-        raise AssertionError  # not reached
+            if (
+                key in self._servers and self._servers[key][0].poll() is not None
+            ):  # it was killed, for example for memory
+                self._servers.pop(key)[1].close()
+            if key not in self._servers:
+                self._servers[key] = _start_server(environment, log, () if modules is None else self._later())
+            process, control = self._servers[key]
+            socket.send_fds(control, [json.dumps(modules or []).encode()], descriptors)
+            return process.pid
 
 
 def _start_server(
@@ -294,11 +288,8 @@ def _become_kernel(launch: int) -> int:
     from lrreport.sweep import kernel
 
     options = request["command"][request["command"].index("-f") :]
-    sys.argv = [
-        kernel.__file__,
-        *options,
-        f"--IPKernelApp.parent_handle={os.getppid()}",
-    ]  # it ends when its parent does
+    parent = f"--IPKernelApp.parent_handle={os.getppid()}"  # the kernel ends when its parent does
+    sys.argv = [kernel.__file__, *options, parent]
     kernel.main()
     return 0
 

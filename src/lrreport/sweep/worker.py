@@ -70,9 +70,7 @@ def execute_task(task: dict[str, Any], kernel: "WaitingKernel | None" = None) ->
             returncode = getattr(getattr(self.provisioner, "process", None), "returncode", returncode)
             return bool(alive)
 
-        async def _async_launch_kernel(
-            self, kernel_cmd: list[str], **kw: Any
-        ) -> None:  # Jupyter's place for a launch of one's own
+        async def _async_launch_kernel(self, kernel_cmd: list[str], **kw: Any) -> None:  # Jupyter asks to override this
             if kernel is None:
                 return await super()._async_launch_kernel(kernel_cmd, **kw)
             kernel.launch(kernel_cmd, kw["env"], kw.get("cwd") or os.getcwd())

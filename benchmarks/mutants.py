@@ -24,7 +24,7 @@ from typing import Any
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 PACKAGE = CHECKOUT / "src" / "lrreport" / "inference"
-TESTS = ("statistics", "choice", "claims", "numbers", "rows", "published", "measure", "story", "properties")
+TESTS = ("words", "statistics", "choice", "claims", "numbers", "rows", "published", "measure", "story", "properties")
 TOO_LONG = "stability_does_not_get_worse"  # a simulation
 LEFT_OUT = ("__init__.py", "claim.py", "phrases.py")
 MOST_SECONDS = 90  # of processor time; a mutant that takes longer hangs, and counts as killed

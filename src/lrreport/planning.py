@@ -4,6 +4,7 @@ import math
 
 from lrreport.errors import LrreportError
 from lrreport.inference.assessment import Assessment
+from lrreport.inference.statistics import MOST_PLANNED
 from lrreport.record.record import KeptRecord
 from lrreport.report.load import LoadedReport, assess_report
 from lrreport.study.formats import count_nouns, format_number, list_words
@@ -27,8 +28,8 @@ def describe_plan(study: Study, loaded: LoadedReport) -> str:
         raise LrreportError(f"{study.place}: nothing to plan from: {_explain(assessment)}")
     who = list_words([names[index] for index in candidates])
     if math.isinf(plan.n):
-        return "\n".join([*lines, f"more than 500 seeds of {who} would be needed; a larger margin decides sooner."])
-    high = f"{plan.high:.0f}" if math.isfinite(plan.high) else "more than 500"
+        return "\n".join([*lines, f"more than {MOST_PLANNED} seeds of {who} would be needed; a larger margin decides sooner."])
+    high = f"{plan.high:.0f}" if math.isfinite(plan.high) else f"more than {MOST_PLANNED}"
     margin = assessment.measurements.metric.format_difference(decision.margin or math.nan)
     lines.append(
         f"about {plan.n:.0f} seeds each of {who} (80 % range: {plan.low:.0f} to {high}) would show which is best, or that they "

@@ -242,9 +242,9 @@ def test_equal_values_and_a_tiny_spread_are_told_apart() -> None:
     assert st.compare_levels(rounded, False).error[0, 1] == 0
 
 
-def test_plans_end_at_the_most_seeds() -> None:
-    margin = float(scipy_stats.t.ppf(0.975, st.MOST_PLANNED - 1)) / math.sqrt(st.MOST_PLANNED)
-    assert st.plan_seeds(1.0, 1e9, margin * (1 + 1e-9), 0.025).n == st.MOST_PLANNED
+def test_plans_end_at_500_seeds() -> None:
+    margin = float(scipy_stats.t.ppf(0.975, 499)) / math.sqrt(500)
+    assert st.plan_seeds(1.0, 1e9, margin * (1 + 1e-9), 0.025).n == 500
     assert st.plan_seeds(1.0, 1e9, margin * (1 - 1e-9), 0.025).n == math.inf
     assert st.plan_seeds(1e-9, 10, 1.0, 0.025).n == 3
 

@@ -35,6 +35,10 @@ class Split:
         """Return the split on a device, "cpu" or "cuda"."""
         return Split(self.inputs.to(device), self.targets.to(device))
 
+    def gather_inputs(self, index: Tensor) -> Tensor:
+        """Return the inputs (m, b, …) of examples by their places (m, b): indexing copies rows in twice the time."""
+        return self.inputs.index_select(0, index.flatten()).view(*index.shape, *self.inputs.shape[1:])
+
     def take(self, index: Tensor) -> "Split":
         """Return some of the examples, by their places."""
         return Split(self.inputs[index], self.targets[index])

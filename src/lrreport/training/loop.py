@@ -135,7 +135,7 @@ def train_epoch(
     targets = split.targets[order]  # (n_networks, n[, n_outputs])
     losses, seen, sizes = [], [], []
     for batch, wanted in zip(order.split(batch_size, dim=1), targets.split(batch_size, dim=1), strict=True):
-        outputs = networks(split.inputs[batch])  # (n_networks, batch_size, n_outputs)
+        outputs = networks(split.gather_inputs(batch))  # (n_networks, batch_size, n_outputs)
         loss = measure(outputs, wanted).mean(1)  # (n_networks,)
         optimizer.zero_grad()
         loss.sum().backward()  # they share no weights, so each gets the gradient of its own loss

@@ -32,7 +32,7 @@ def sweep_rates(setup: RangeSetup, splits: Splits, code_folder: str = "") -> Ten
         for step, (rate, batch) in enumerate(zip(list_rates(setup), batches, strict=False)):
             optimizer.set_rate(rate)
             batch = batch.to(splits.train.targets.device)  # (n_seeds, batch_size)
-            outputs = networks(splits.train.inputs[batch])
+            outputs = networks(splits.train.gather_inputs(batch))
             loss = measure(outputs, splits.train.targets[batch]).mean(1)  # (n_seeds,)
             optimizer.zero_grad()
             loss.sum().backward()

@@ -133,10 +133,8 @@ def at_most_behind(assessment: Assessment, level: int, by: float, metric: str) -
     at_most, at_least = float(standing.at_most[level]), float(standing.at_least[level])
     verdict: Verdict = "supported" if at_most <= by else "contradicted" if at_least > by else "undecided"
     means = measured.sign * table[list(standing.levels)].mean()
-    behind = max(0.0, float(means.max() - means[level]))
+    behind = min(max(0.0, float(means.max() - means[level])), at_most)  # a level ruled out earlier had fewer seeds
     leader = int(means.idxmax())
-    if behind > at_most:  # of a level ruled out earlier with fewer seeds
-        behind = at_most
     evidence = {
         "at_most": write_difference(measured, at_most, (by,)),
         "at_least": write_difference(measured, at_least, (by, 0.0)),

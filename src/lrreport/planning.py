@@ -28,7 +28,9 @@ def describe_plan(study: Study, loaded: LoadedReport) -> str:
         raise LrreportError(f"{study.place}: nothing to plan from: {_explain(assessment)}")
     who = list_words([names[index] for index in candidates])
     if math.isinf(plan.n):
-        return "\n".join([*lines, f"more than {MOST_PLANNED} seeds of {who} would be needed; a larger margin decides sooner."])
+        return "\n".join(
+            [*lines, f"more than {MOST_PLANNED} seeds of {who} would be needed; a larger margin decides sooner."]
+        )
     high = f"{plan.high:.0f}" if math.isfinite(plan.high) else f"more than {MOST_PLANNED}"
     margin = assessment.measurements.metric.format_difference(decision.margin or math.nan)
     lines.append(

@@ -112,7 +112,8 @@ def _check_number(assessment: Assessment, level: int, result: PublishedResult, n
     end = "" if inside else ": our settings do not reproduce it"
     sentence = (
         f"{level_name}: the earlier {label} of {evidence['published']} {relation} the interval {evidence['low']} to "
-        f"{evidence['high']} in which one new run of ours would lie (n = {evidence['n']}){end}."
+        f"{evidence['high']} in which one new run of ours would lie (95 %, all numbers "
+        f"at once; n = {evidence['n']}){end}."
     )
     return Finding(
         "published_number", arguments, verdict, sentence, "Reproduced" if inside else "Not reproduced",

@@ -1,4 +1,4 @@
-"""What the tests of sources share: real files of other people, and writers of small files in each format's bytes."""
+"""Fixtures of the tests of sources: real logs, and writers of small files in each format."""
 
 import json
 import struct

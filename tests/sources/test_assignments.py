@@ -40,7 +40,7 @@ REFUSED = {
         {"t.csv": wide("lr,seed,acc,batch_size,dropout,momentum\n", "112112", "123123", "111222")},
         'import.ignore=["dropout", "momentum"]',
     ),
-    "trials of one rate that differ in another setting": (
+    "trials of a rate that differ in another setting": (
         {"t.csv": wide("lr,seed,acc,trial,dropout\n", "111222", "555666") + "".join(f"0.1,{seed},0.7{seed},3,7\n" for seed in (0, 1, 2))},
         'vary=["trial"]',
     ),
@@ -65,9 +65,9 @@ REFUSED = {
 }  # fmt: skip
 
 
-TYPED = {  # what was given before the refusal
+TYPED = {  # assignments before the refusal
     "names without a pattern": ["import.name=lr{learning_rate}_s{seed}"],
-    "trials of one rate that differ in another setting": ["vary=learning_rate"],
+    "trials of a rate that differ in another setting": ["vary=learning_rate"],
 }
 
 

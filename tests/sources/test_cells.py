@@ -73,7 +73,7 @@ def test_three_settings_are_too_many(tmp_path: Path) -> None:
     rows = [f"{batch},{rate},{decay}" for batch in (32, 64) for rate in (0.1, 0.01) for decay in (0.5, 0.6)]
     with pytest.raises(
         LrreportError,
-        match=r"3 settings vary \(learning_rate, batch_size and weight_decay\), and a report compares one or two",
+        match=r"3 settings vary \(learning_rate, batch_size and weight_decay\), and a report compares at most two",
     ):
         inspect(write(tmp_path, "bs,lr,wd", rows))
     chosen = inspect(tmp_path, drop={"settings": {"weight_decay": 0.5}})
@@ -83,7 +83,7 @@ def test_three_settings_are_too_many(tmp_path: Path) -> None:
 
 def test_two_names_for_the_seed(tmp_path: Path) -> None:
     rows = [f"{rate},{seed},{9 - seed * seed}" for rate in (0.1, 0.01) for seed in (0, 1, 2)]
-    with pytest.raises(LrreportError, match="seed and random_state may both be the seed; say which in import.seed"):
+    with pytest.raises(LrreportError, match="seed and random_state may both be the seed; select it with import.seed"):
         inspect(write(tmp_path, "lr,seed,random_state", rows))
 
 

@@ -1,4 +1,4 @@
-"""Files cut, shuffled, duplicated and resumed give the same tables or one line that refuses them; points are counted."""
+"""Files cut, shuffled, duplicated and resumed give the same tables or a refusal in one line; points are counted."""
 
 import json
 import random
@@ -51,18 +51,18 @@ def test_shuffled_rows_and_duplicated_files(tmp_path: Path, write_table: Write) 
     path.write_text("\n".join([header, *lines, *lines[:25]]) + "\n")
     shuffled = inspect(tmp_path)
     assert rows_of(shuffled) == whole
-    assert ("points that repeat another one exactly and are counted once", 50) in [
+    assert ("points that repeat another exactly and are counted once", 50) in [
         (n.text, n.count) for n in shuffled.notes
     ]
     path.with_name("copy.csv").write_text(path.read_text())
     twice = inspect(tmp_path)
     assert rows_of(twice) == whole
-    assert ("runs that repeat another one exactly and are counted once", 6) in [(n.text, n.count) for n in twice.notes]
+    assert ("runs that repeat another exactly and are counted once", 6) in [(n.text, n.count) for n in twice.notes]
 
 
 def test_lines_cut_at_every_byte(tmp_path: Path) -> None:
-    other = [{"run": {"learning_rate": 0.1, "seed": 0}}, {"epoch": 1, "val_acc": 0.5}, {"end": "completed"}]
-    (tmp_path / "b.jsonl").write_text("".join(json.dumps(row) + "\n" for row in other))
+    rows = [{"run": {"learning_rate": 0.1, "seed": 0}}, {"epoch": 1, "val_acc": 0.5}, {"end": "completed"}]
+    (tmp_path / "b.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     rows = [
         {"run": {"learning_rate": 0.01, "seed": 0, "note": "é"}},
         *({"epoch": e, "val_acc": e / 10} for e in range(1, 6)),

@@ -1,4 +1,4 @@
-"""Every source × every damage: the same tables or a refusal in one line, and no point that is lost without a note."""
+"""Every source × every damage: the same tables or a refusal in one line, and no point lost without a note."""
 
 import json
 import random
@@ -20,16 +20,16 @@ Entry = tuple[int, dict[str, float]]  # epoch and the values that are written to
 Encode = Callable[..., bytes]
 Runs = dict[
     tuple[float, int], list[list[Entry]]
-]  # (rate, seed) -> the entries of each start, a resume being another one
+]  # (rate, seed) -> the entries of each start; a resume is another start
 REPEATS = ("repeat another", "repeat it exactly")
 
 
 @dataclass
 class Format:
-    """How a source's files are written: `encode` gives the bytes of one history, `place` its path for a start."""
+    """How a source's files are written: `encode` gives the bytes of one history, `path` its path for a start."""
 
     source: str
-    place: str
+    path: str
     encode: Encode
     apart: bool = False  # whether each value is a record of its own
     kept_whole: bool = False  # whether a file that is cut cannot be read at all
@@ -38,7 +38,7 @@ class Format:
 
 
 def encode_csv(entries: Sequence[Entry], **settings: Any) -> bytes:
-    lines = ["epoch,val_acc,train_loss"] + [f"{at},{one['val_acc']},{one['train_loss']}" for at, one in entries]
+    lines = ["epoch,val_acc,train_loss"] + [f"{at},{row['val_acc']},{row['train_loss']}" for at, row in entries]
     return ("\n".join(lines) + "\n").encode()
 
 
@@ -59,7 +59,7 @@ def encode_lightning(entries: Sequence[Entry], **settings: Any) -> bytes:
 
 
 def encode_text(entries: Sequence[Entry], **settings: Any) -> bytes:
-    lines = (f"epoch:{at} val_acc:{one['val_acc']} train_loss:{one['train_loss']} time:1s\n" for at, one in entries)
+    lines = (f"epoch:{at} val_acc:{row['val_acc']} train_loss:{row['train_loss']} time:1s\n" for at, row in entries)
     return "".join(["start of training\n", *lines]).encode()
 
 
@@ -130,7 +130,7 @@ def write(form: Format, folder: Path, runs: Runs) -> dict[tuple[float, int], lis
             starts = [list(chain(*starts))]
         paths = []
         for start, entries in enumerate(starts):
-            path = folder / form.place.format(**settings, start=start)
+            path = folder / form.path.format(**settings, start=start)
             path.parent.mkdir(parents=True, exist_ok=True)
             before = path.read_bytes() if path.exists() else b""
             path.write_bytes(before + form.encode(entries, **settings))
@@ -177,7 +177,7 @@ def test_whole_files(tmp_path: Path, form: Format) -> None:
     write(form, tmp_path, runs)
     imported = read(tmp_path, form)
     assert len(rows_of(imported)) == len(imported.history) == sum(count(starts[0]) for starts in runs.values())
-    assert imported.grid.counts["found"].tolist() == [2, 2]
+    assert imported.grid.counts["present"].tolist() == [2, 2]
     assert not [note for note in imported.notes if note.kind in ("cut", "hole", "duplicate", "length")]
 
 
@@ -260,7 +260,7 @@ def test_resumed(tmp_path: Path, form: Format) -> None:
     try:
         imported = read(tmp_path / "b", form)
     except RefusalError as err:
-        assert form.encode is encode_log  # a run that begins again is another one of the same seed
+        assert form.encode is encode_log  # a run that starts again is another run of the same seed
         assert err.setting == "import.duplicates=last"  # noqa: PT017
         return
     assert rows_of(imported) == whole
@@ -277,7 +277,7 @@ def test_resumed_with_other_values(tmp_path: Path, form: Format) -> None:
     changed = {
         key: [
             starts[0][:60],
-            [(at, {name: round(value + 0.01, 6) for name, value in one.items()}) for at, one in starts[0][50:]],
+            [(at, {name: round(value + 0.01, 6) for name, value in row.items()}) for at, row in starts[0][50:]],
         ]
         for key, starts in runs.items()
     }

@@ -99,9 +99,9 @@ def test_axes_and_statuses() -> None:
     ],
 )  # fmt: skip
 def test_settings_in_names(path: str, settings: dict[str, object]) -> None:
-    found = parse_name(path)
-    assert {name: found.get(name) for name in settings} == settings
-    assert settings or not found
+    parsed = parse_name(path)
+    assert {name: parsed.get(name) for name in settings} == settings
+    assert settings or not parsed
 
 
 def test_a_declared_pattern() -> None:
@@ -144,11 +144,13 @@ def test_values() -> None:
         None,
     ]
     assert flatten({"a": {"b": 1, "c": {"d": 2}}}) == {"a.b": 1, "a.c.d": 2}
-    kept, hidden = hide_private({"lr": 1, "host": "me", "data": "/home/me/data", "url": "https://x/y", "args.cwd": "a"})
+    public, hidden = hide_private(
+        {"lr": 1, "host": "me", "data": "/home/me/data", "url": "https://x/y", "args.cwd": "a"}
+    )
     assert hidden == 4
-    assert kept["lr"] == 1
-    assert set(kept) == {"lr", "data", "url"}
-    assert "me" not in kept["data"]
+    assert public["lr"] == 1
+    assert set(public) == {"lr", "data", "url"}
+    assert "me" not in public["data"]
 
 
 def test_yaml_is_read_safely() -> None:

@@ -20,7 +20,7 @@ from lrreport.sources import inspect
 start = time.monotonic()
 imported = inspect(Path(sys.argv[1]))
 seconds = time.monotonic() - start
-# Not ru_maxrss, which begins at what the process that started this one used.
+# Not ru_maxrss, which begins at what the parent process used.
 peak = next(int(line.split()[1]) / 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))
 print(seconds, peak, len(imported.runs), len(imported.history))
 """
@@ -42,8 +42,10 @@ print(seconds, peak, len(loaded.kept))
 """
 
 
-def run(code: str, place: Path) -> list[float]:
-    output = subprocess.run([sys.executable, "-c", code, str(place)], capture_output=True, text=True, check=True).stdout
+def run(code: str, folder: Path) -> list[float]:
+    output = subprocess.run(
+        [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True
+    ).stdout
     return list(map(float, output.split()))
 
 

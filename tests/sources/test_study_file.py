@@ -38,8 +38,8 @@ def test_a_written_study_reads_the_same_runs(data: Path, folder: str, paths: tup
     first = inspect(data / folder, paths=paths)
     text = write_study(first)
     again = read_study(text, data / folder)
-    for one, other in zip(first.tabulate(), again.tabulate(), strict=True):
-        pd.testing.assert_frame_equal(one, other)
+    for left, right in zip(first.tabulate(), again.tabulate(), strict=True):
+        pd.testing.assert_frame_equal(left, right)
     assert [level.name for level in first.grid.levels] == [level.name for level in again.grid.levels]
     assert first.files == again.files
     assert {n: (m.better, m.scale, m.split) for n, m in first.metrics.items()} == {

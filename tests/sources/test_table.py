@@ -1,4 +1,4 @@
-"""Tables: what must come out of other people's CSV, TSV and JSON files, to the digit, and what must be refused."""
+"""Tables: runs from CSV, TSV and JSON files of other tools, exact to the digit, and refusals."""
 
 import math
 import re
@@ -80,8 +80,8 @@ def test_exact_repeats_count_once(data: Path) -> None:
     imported = inspect(data / "csv-bert-seeds", paths=["data/bbase*"])
     assert imported.spec.settings == {"learning_rate": "--learning_rate"}
     assert imported.spec.seed == "--seed"
-    assert imported.grid.counts["found"].tolist() == [75, 75]
-    assert find_notes(imported, "duplicate") == [("runs that repeat another one exactly and are counted once", 27)]
+    assert imported.grid.counts["present"].tolist() == [75, 75]
+    assert find_notes(imported, "duplicate") == [("runs that repeat another exactly and are counted once", 27)]
     means = imported.runs.groupby("level")["final.val_accuracy"].mean() * 100
     assert round(means[0] - means[1], 2) == 0.17
 
@@ -103,7 +103,7 @@ def test_runs_near_guessing_fail_once_its_accuracy_is_declared(data: Path, read:
     )  # fmt: skip
     collapsed = imported.runs["reason"].str.startswith("collapsed")
     assert collapsed.groupby(imported.runs["level"]).sum().tolist() == [5, 4]
-    assert set(imported.runs["status"]) == {"unknown"}  # values are kept; whoever compares knows the chance
+    assert set(imported.runs["status"]) == {"unknown"}  # judged against chance only when levels are compared
 
 
 def test_nothing_that_varies_is_refused(data: Path) -> None:
@@ -131,7 +131,7 @@ def test_a_label_takes_its_settings_along(data: Path) -> None:
 
 
 def test_unequal_lengths_are_told(data: Path, read: Read) -> None:
-    """One method stops at a target after 25 evaluations, the other has 77."""
+    """The first method stops at a target after 25 evaluations, the second has 77."""
     imported = read(
         folder=data / "csv-algoperf", name="{method}/study_*/*/trial_{trial}", vary={"method": ()},
         paths=["*/study_0/*/trial_1/*"], ignore=["learning_rate", "trial", *NOT_COMPARED],
@@ -148,11 +148,11 @@ NOT_COMPARED = [
 
 
 def test_a_search_and_its_winner_run_again(data: Path) -> None:
-    """Most rates have one seed; one of them was chosen on it and run again, its rate printed with fewer digits."""
+    """Most rates have a single seed; the best was run again, its rate printed with fewer digits."""
     imported = inspect(data / "json-deepobs")
     (factor,) = imported.grid.factors
     assert factor.values == (0.01, 0.015848931925, 0.1, 100.0)
-    assert imported.grid.counts["found"].tolist() == [1, 3, 1, 1]
+    assert imported.grid.counts["present"].tolist() == [1, 3, 1, 1]
     diverged = imported.runs[imported.runs["status"] == "diverged"]
     assert diverged["setting.learning_rate"].tolist() == [100, 0.1]
     diverged = diverged.iloc[0]
@@ -188,9 +188,9 @@ def test_one_file_in_long_form_reads_as_in_wide_form(write_table: Callable[..., 
     frame.sample(frac=1, random_state=0).to_csv(path.with_name("long.csv"), index=False)
     long = read(settings={"learning_rate": "lr"})
     assert len(wide.history) == len(frame) == 48
-    for one, other in zip(wide.tabulate(), long.tabulate(), strict=True):
-        names = [name for name in one.columns if name in ("level", "seed", "metric", "axis", "at", "value")]
-        left, right = (part[names].sort_values(names).reset_index(drop=True) for part in (one, other))
+    for from_wide, from_long in zip(wide.tabulate(), long.tabulate(), strict=True):
+        names = [name for name in from_wide.columns if name in ("level", "seed", "metric", "axis", "at", "value")]
+        left, right = (part[names].sort_values(names).reset_index(drop=True) for part in (from_wide, from_long))
         pd.testing.assert_frame_equal(left, right)
 
 
@@ -210,7 +210,7 @@ def test_one_file_per_run_with_settings_in_names(
             part.to_csv(path, index=False, sep="\t" if suffix == ".tsv" else ",")
     imported = inspect(tmp_path)
     assert imported.spec.settings == {"learning_rate": "lr"}
-    assert imported.grid.counts["found"].tolist() == [3, 3]
+    assert imported.grid.counts["present"].tolist() == [3, 3]
     assert len(imported.history) == 48
     explicit = read(name="lr{learning_rate}_s{seed}")
     pd.testing.assert_frame_equal(imported.tabulate()[1], explicit.tabulate()[1])
@@ -226,7 +226,7 @@ def test_settings_in_a_file_beside(tmp_path: Path, read: Read) -> None:
         )
     imported = inspect(tmp_path)
     assert imported.spec.settings == {"learning_rate": "optimizer.lr"}
-    assert imported.grid.counts["found"].tolist() == [2, 2]
+    assert imported.grid.counts["present"].tolist() == [2, 2]
     assert "setting.host" not in imported.runs
     assert imported.runs["setting.out"].str.fullmatch("path-[0-9a-f]{6}").all()
     assert any("settings that hold a host" in text for text, _ in find_notes(imported, "excluded"))
@@ -290,7 +290,7 @@ def test_a_scheduled_rate_is_no_setting(tmp_path: Path) -> None:
             (tmp_path / f"base_lr={rate},seed={seed}.csv").write_text("epoch,lr,val_acc\n" + "\n".join(rows) + "\n")
     imported = inspect(tmp_path)
     assert imported.grid.factors[0].values == (0.1, 0.2)
-    assert imported.grid.counts["found"].tolist() == [2, 2]
+    assert imported.grid.counts["present"].tolist() == [2, 2]
 
 
 def test_rows_of_keras_appended_after_a_resume(tmp_path: Path, read: Read) -> None:
@@ -309,7 +309,7 @@ def test_rows_of_keras_appended_after_a_resume(tmp_path: Path, read: Read) -> No
     assert imported.history[imported.history["metric"] == "val_accuracy"]["at"].tolist() == [1, 2] * 2
     assert imported.history[imported.history["metric"] == "train_loss"]["at"].tolist() == [0, 1, 2] * 2
     texts = dict(find_notes(imported, "duplicate"))
-    assert texts["points that repeat another one exactly and are counted once"] == 2 * 4
+    assert texts["points that repeat another exactly and are counted once"] == 2 * 4
     assert ("values in the middle of a run that are not finite", 2) in find_notes(imported, "excluded")
     assert set(imported.runs["status"]) == {"unknown"}
 
@@ -331,7 +331,7 @@ def test_a_point_repeated_with_another_value(tmp_path: Path, read: Read) -> None
 def test_runs_repeated_with_other_values(tmp_path: Path, read: Read) -> None:
     (tmp_path / "t.csv").write_text("lr,seed,val_acc\n0.1,0,0.5\n0.1,1,0.6\n0.1,1,0.8\n0.01,0,0.7\n0.01,1,0.7\n")
     with pytest.raises(
-        LrreportError, match=re.escape("t#2 and t#3 have the same settings and seed 1 but other values; set")
+        LrreportError, match=re.escape("t#2 and t#3 have the same settings and seed 1 but different values; set")
     ):
         read()
     for rule, value in (("first", 0.6), ("last", 0.8), ("mean", 0.7)):
@@ -403,7 +403,7 @@ def test_dropped_runs_holes_and_failures_are_counted(tmp_path: Path, read: Read)
     holes = dict(find_notes(imported, "hole"))
     assert holes["0.01: 2 of 3 runs (without seeds 2)"] == 1
     assert holes["runs that failed or were stopped for other reasons than their values"] == 1
-    assert imported.grid.counts["wanted"].tolist() == [3, 3]
+    assert imported.grid.counts["expected"].tolist() == [3, 3]
     assert read(
         drop={"settings": {"debug": True}, "status": ["failed"]}, settings={"learning_rate": "lr"}, seeds=[0, 1]
     ).grid.seeds == ("0", "1")
@@ -424,7 +424,7 @@ def test_a_metric_of_unknown_direction_has_to_be_declared(tmp_path: Path, read: 
     rows = [f"{rate},{seed},{0.51 + seed / 7}" for rate in (0.1, 0.01) for seed in (0, 1, 2)]
     (tmp_path / "t.csv").write_text("lr,seed,wibble\n" + "\n".join(rows) + "\n")
     with pytest.raises(
-        LrreportError, match=re.escape("no metric whose direction is known; declare one as [metrics.val_NAME]")
+        LrreportError, match=re.escape("no metric whose direction is known; declare it as [metrics.val_NAME]")
     ):
         inspect(tmp_path)
     with pytest.raises(LrreportError, match=re.escape('metrics.val_wibble: set better to "higher" or "lower"')):
@@ -438,7 +438,7 @@ def test_a_metric_of_unknown_direction_has_to_be_declared(tmp_path: Path, read: 
     [
         ("", "runs.csv: no header line, perhaps cut off"),
         ("lr,seed,epoch,val_acc\n0.1,0,1,0.5\n0.01,0\n0.01,1,1,0.7\n", "runs.csv, line 3: has 2 of 4 fields; correct it, or exclude the file"),
-        ("lr,lr,val_acc\n1,2,3\n", "runs.csv: two columns are called lr; rename one"),
+        ("lr,lr,val_acc\n1,2,3\n", "runs.csv: two columns are called lr; rename a column"),
         ("lr,seed,epoch,val_acc\n0.1,0,1,0.5\n0.1,0,2,0.5,9,9\n", "runs.csv: not a table"),
         ("lr,seed,epoch,val_acc\n0.1,0,1,0.5\n0.01,0,,0.6\n0.01,0,2,0.7\n", "1 values of val_acc have no epoch; fill it in"),
         ("lr,seed,epoch,val_acc\n0.1,0,1,0.5\n0.01,0,1,tensor(0.6)\n", "no metric whose direction is known"),
@@ -454,7 +454,7 @@ def test_what_is_no_table_is_refused_in_one_line(tmp_path: Path, content: str, m
 
 def test_a_folder_without_logs(tmp_path: Path) -> None:
     (tmp_path / "training_args.bin").write_bytes(b"\x80\x04.")
-    with pytest.raises(LrreportError, match="no logs that are known \\(1 files\\); pickles are never read"):
+    with pytest.raises(LrreportError, match="no known logs \\(1 files\\); pickles are never read"):
         inspect(tmp_path)
 
 
@@ -467,4 +467,4 @@ def test_two_files_of_a_run_with_the_same_columns_are_parts_of_it(tmp_path: Path
     imported = inspect(tmp_path)
     assert imported.runs["setting.learning_rate"].tolist() == [0.01, 0.1]
     assert imported.history["at"].tolist() == [1, 2, 3, 4] * 2
-    assert find_notes(imported, "duplicate") == [("points that repeat another one exactly and are counted once", 2)]
+    assert find_notes(imported, "duplicate") == [("points that repeat another exactly and are counted once", 2)]

@@ -32,7 +32,7 @@ def test_files_of_the_real_writers_give_what_was_written(
     imported = inspect(data / "written" / folder)
     assert imported.spec.source == source
     assert tabulate(imported) == formula
-    assert imported.grid.counts["found"].tolist() == [3, 3, 3]
+    assert imported.grid.counts["present"].tolist() == [3, 3, 3]
     assert set(imported.history["axis"]) == {axis}
     assert set(imported.runs["status"]) == {"unknown" if source == "tensorboard" else "completed"}
     assert set(imported.metrics) == {"val_accuracy", "train_loss"}
@@ -111,9 +111,7 @@ def test_a_resume_in_a_second_event_file(tmp_path: Path, encode_events: Events) 
     imported = inspect(tmp_path)
     assert len(imported.history) == 2 * 9
     assert imported.history["value"].tolist()[:3] == [0.02, 0.03, 0.04]  # float32 as its shortest decimal
-    assert ("points that repeat another one exactly and are counted once", 2) in [
-        (n.text, n.count) for n in imported.notes
-    ]
+    assert ("points that repeat another exactly and are counted once", 2) in [(n.text, n.count) for n in imported.notes]
 
 
 def test_folders_of_keras_are_one_run(tmp_path: Path, encode_events: Events) -> None:
@@ -151,12 +149,12 @@ def test_names_of_hosts_are_hidden() -> None:
 
 
 def write_wandb(folder: Path, content: bytes, run_id: str, summary: dict[str, Any] | None = None) -> Path:
-    place = folder / f"offline-run-20250101_000000-{run_id}"
-    (place / "files").mkdir(parents=True)
-    path = place / f"run-{run_id}.wandb"
+    run_folder = folder / f"offline-run-20250101_000000-{run_id}"
+    (run_folder / "files").mkdir(parents=True)
+    path = run_folder / f"run-{run_id}.wandb"
     path.write_bytes(content)
     if summary is not None:
-        (place / "files/wandb-summary.json").write_text(json.dumps(summary))
+        (run_folder / "files/wandb-summary.json").write_text(json.dumps(summary))
     return path
 
 
@@ -312,7 +310,7 @@ def test_an_mlflow_database(tmp_path: Path) -> None:
     write_database(path)
     imported = inspect(tmp_path)
     assert imported.spec.source == "mlflow"
-    assert imported.grid.counts["found"].tolist() == [2, 2]
+    assert imported.grid.counts["present"].tolist() == [2, 2]
     assert sorted(imported.runs["status"]) == ["completed", "completed", "completed", "diverged"]
     assert len(imported.history) == 4 * 3 - 1
     content = path.read_bytes()
@@ -377,7 +375,7 @@ def test_lightning_with_settings(tmp_path: Path) -> None:
         )
     imported = inspect(tmp_path)
     assert imported.spec.source == "lightning"
-    assert imported.grid.counts["found"].tolist() == [2, 2]
+    assert imported.grid.counts["present"].tolist() == [2, 2]
     assert len(imported.history) == 4 * 4
     assert set(imported.history["axis"]) == {"epoch"}
     assert ("columns METRIC_step beside METRIC_epoch", 4) in [(note.text, note.count) for note in imported.notes]
@@ -393,7 +391,7 @@ def test_checkpoints_of_the_trainer_are_one_run(data: Path) -> None:
     assert "learning_rate" not in points
     assert [(note.kind, note.count) for note in notes] == [("duplicate", 2), ("guess", 1)]
     with pytest.raises(
-        LrreportError, match=re.escape("trainer-state: holds one run (results), and a comparison needs two levels")
+        LrreportError, match=re.escape("trainer-state: holds a single run (results), and a comparison needs two levels")
     ):
         inspect(data / "trainer-state")
 
@@ -404,15 +402,15 @@ def test_a_trainer_with_rates_in_folder_names(data: Path, tmp_path: Path) -> Non
             shutil.copytree(data / "trainer-state/results", tmp_path / f"out_lr{rate}_seed{seed}")
     imported = inspect(tmp_path)
     assert imported.grid.factors[0].values == (2e-5, 5e-5)
-    assert imported.grid.counts["found"].tolist() == [2, 2]
+    assert imported.grid.counts["present"].tolist() == [2, 2]
     assert set(imported.metrics) == {"train_loss", "val_accuracy", "val_loss"}
-    other = tmp_path / "out_lr5e-5_seed0/checkpoint-500/trainer_state.json"
-    state = json.loads(other.read_text())
+    checkpoint = tmp_path / "out_lr5e-5_seed0/checkpoint-500/trainer_state.json"
+    state = json.loads(checkpoint.read_text())
     state["log_history"][0]["loss"] = 9.0
-    other.write_text(json.dumps(state))
-    with pytest.raises(LrreportError, match="its history differs from that of .*, so these are two runs in one folder"):
+    checkpoint.write_text(json.dumps(state))
+    with pytest.raises(LrreportError, match="its history differs from that of .*, so the folder holds two runs"):
         inspect(tmp_path)
-    other.write_text('{"log_history": {}}')
+    checkpoint.write_text('{"log_history": {}}')
     with pytest.raises(LrreportError, match="has no list log_history, so it is not the Trainer's"):
         inspect(tmp_path)
 

@@ -1,4 +1,4 @@
-"""Other people's logs: each source is one module that returns the same runs, and one line here."""
+"""Import logs of other tools: a source is a module that returns runs in the same form, and a line here."""
 
 from types import ModuleType
 
@@ -9,7 +9,7 @@ from lrreport.sources.logs import Note, SourceFile
 from lrreport.sources.spec import ImportSpec
 from lrreport.sources.study_file import write_study
 
-# A folder is read by the first source that finds files of its own in it.
+# A folder is read by the first source that recognises files in it.
 SOURCES: dict[str, ModuleType] = {
     "tensorboard": tensorboard,
     "wandb": wandb,

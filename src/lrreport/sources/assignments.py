@@ -1,4 +1,4 @@
-"""What `lrreport import --set KEY=VALUE` says: keys of the study file that is to be written, with their values."""
+"""Parse `lrreport import --set KEY=VALUE` into keys and values of the study file to be written."""
 
 import json
 import tomllib
@@ -14,10 +14,10 @@ EXAMPLE = "such as import.duplicates=last"
 
 
 def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
-    """Return the arguments of `inspect` that assignments say: options of [import], `vary` and `metrics`.
+    """Return the arguments of `inspect`: options of [import], `vary` and `metrics`.
 
-    A key without the name of a table is one of [import], and a value that is not TOML is text. Raises LrreportError, in
-    one line, for anything else.
+    A key without a table belongs to [import], and a value that is not TOML is text. Raises LrreportError for anything
+    else.
     """
     tables: dict[str, Any] = {"import": {}, "vary": {}, "metrics": {}}
     for text in assignments:

@@ -19,15 +19,15 @@ def is_beside(path: str) -> bool:
 
 
 def add_settings_beside(folder: Folder, logs: Sequence[RunLog]) -> None:
-    """Add the settings that files beside each run's log hold; what the log itself says wins."""
+    """Add the settings that files beside each run's log hold; the log's own settings take precedence."""
     by_folder: dict[str, list[str]] = {}
     for path in folder.paths:
         if is_beside(path):
             by_folder.setdefault(parent(path), []).append(path)
     read: dict[str, dict[str, Any]] = {}
     for log in logs:
-        for place in (log.source, parent(log.source)):
-            for path in by_folder.get(place, ()):
+        for folder_path in (log.source, parent(log.source)):
+            for path in by_folder.get(folder_path, ()):
                 if path not in read:
                     read[path] = _read(folder, path)
                 log.settings = read[path] | log.settings

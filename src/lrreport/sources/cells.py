@@ -18,7 +18,7 @@ SEARCH_FROM = 12  # runs, each with its own setting and no seed, from which they
 
 
 def key_of(value: Any) -> str:
-    """Return a setting's value as a key: 1 and 1.0 are one, a setting that is absent is "—"."""
+    """Return a setting's value as a key: 1 and 1.0 share a key, an absent setting is "—"."""
     if value is None or (isinstance(value, float) and value != value):
         return "—"
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -37,7 +37,7 @@ def list_settings(runs: pd.DataFrame) -> list[str]:
 
 
 def list_varying(runs: pd.DataFrame) -> list[str]:
-    """Return the settings that have more than one value."""
+    """Return the settings that have several values."""
     return [name for name in list_settings(runs) if keys_of(runs, name).nunique() > 1]
 
 
@@ -48,7 +48,7 @@ def is_label(name: str) -> bool:
 
 
 def find_idle(runs: pd.DataFrame, keep: Sequence[str]) -> tuple[list[str], list[Note]]:
-    """Return settings that vary and decide nothing, and notes that say why: those that name a run or go with its seed."""
+    """Return varying settings that name a run or follow its seed and so decide nothing, and a note on each."""
     varying = [name for name in list_varying(runs) if name not in keep]
     reasons = {name: "names a run" for name in varying if names_run(name)}
     for name in varying:
@@ -65,8 +65,8 @@ def find_idle(runs: pd.DataFrame, keep: Sequence[str]) -> tuple[list[str], list[
     return list(reasons), [Note("guess", f"{name}: {reason}; it is ignored") for name, reason in reasons.items()]
 
 
-def choose_factors(runs: pd.DataFrame, ignore: Sequence[str], place: str) -> tuple[list[str], list[str], list[Note]]:
-    """Return one or two factors, further settings to ignore, and notes that say why; the learning rate comes first.
+def choose_factors(runs: pd.DataFrame, ignore: Sequence[str], where: str) -> tuple[list[str], list[str], list[Note]]:
+    """Return the factors (at most two, the learning rate first), further settings to ignore, and a note on each.
 
     Raises LrreportError where nothing varies, or where more settings vary than a report can compare.
     """
@@ -82,24 +82,24 @@ def choose_factors(runs: pd.DataFrame, ignore: Sequence[str], place: str) -> tup
 
     if len(runs) == 1:
         raise LrreportError(
-            f"{place}: holds one run ({runs['run'].iloc[0]}), and a comparison needs two levels of a setting"
+            f"{where}: holds a single run ({runs['run'].iloc[0]}), and a comparison needs two levels of a setting"
         )
     if not varying and runs["source"].nunique() == 1:
         raise LrreportError(
-            f"{place}: no setting that is known varies between the {len(runs)} runs in {runs['source'].iloc[0]}; add a column "
+            f"{where}: no setting that is known varies between the {len(runs)} runs in {runs['source'].iloc[0]}; add a column "
             "with the setting that you want to compare"
         )
     if not varying:
         raise RefusalError(
-            f"{place}: no setting that is known varies between the {len(runs)} runs; say in import.name which settings their "
+            f"{where}: no setting that is known varies between the {len(runs)} runs; say in import.name which settings their "
             'names hold, such as "lr{learning_rate}_s{seed}", or write them into hparams.json beside each log',
             "import.name=lr{learning_rate}_s{seed}",
         )
     for name in [name for name in varying if name_setting(name) is None]:
-        others = [other for other in varying if name_setting(other) is not None and not is_label(other)]
+        known = [setting for setting in varying if name_setting(setting) is not None and not is_label(setting)]
         is_text = runs[f"setting.{name}"].map(type).isin((str, type(None))).all()
-        if len(others) == 1 and (is_label(name) or is_text) and _go_together(runs, name, others[0]):
-            drop([name], f"tells the same runs apart as {others[0]}")
+        if len(known) == 1 and (is_label(name) or is_text) and _go_together(runs, name, known[0]):
+            drop([name], f"tells the same runs apart as {known[0]}")
     for label in [name for name in varying if is_label(name)]:
         if label in varying:
             others = [name for name in varying if name != label and _follows(runs, name, [f"setting.{label}"])]
@@ -118,33 +118,33 @@ def choose_factors(runs: pd.DataFrame, ignore: Sequence[str], place: str) -> tup
         )
         if pair is None:
             raise RefusalError(
-                f"{place}: {len(factors)} settings vary ({list_words(factors[:8])}), and a report compares one or two; select "
+                f"{where}: {len(factors)} settings vary ({list_words(factors[:8])}), and a report compares at most two; select "
                 "runs with import.paths or import.drop, or name settings that may differ in import.ignore",
                 f"import.ignore={json.dumps(factors[2:], ensure_ascii=False)}",
             )
         drop([name for name in factors if name not in pair], f"goes with {list_words(pair)}")
         factors = pair
     if len(factors) == 2 and _go_together(runs, *factors):
-        raise _refuse_confounded(runs, [factors[0]], [factors[1]], place)
-    _refuse_search(runs, factors, place)
+        raise _refuse_confounded(runs, [factors[0]], [factors[1]], where)
+    _refuse_search(runs, factors, where)
     return factors, dropped, notes
 
 
 def _follows(runs: pd.DataFrame, name: str, columns: Sequence[str]) -> bool:
-    """Return whether a setting has one value for each combination of others, and these repeat over runs."""
+    """Return whether a setting is determined by other columns, whose combinations repeat over runs."""
     keys = pd.DataFrame({column: runs[column].map(key_of) for column in columns})
     groups = keys_of(runs, name).groupby([keys[column] for column in columns])
     return bool((groups.nunique() == 1).all()) and groups.ngroups < len(runs)
 
 
-def _go_together(runs: pd.DataFrame, name: str, other: str) -> bool:
+def _go_together(runs: pd.DataFrame, first: str, second: str) -> bool:
     """Return whether two settings tell the same runs apart."""
-    pairs = pd.DataFrame({"name": keys_of(runs, name), "other": keys_of(runs, other)})
-    return bool(pairs.drop_duplicates().shape[0] == pairs["name"].nunique() == pairs["other"].nunique())
+    pairs = pd.DataFrame({"first": keys_of(runs, first), "second": keys_of(runs, second)})
+    return bool(pairs.drop_duplicates().shape[0] == pairs["first"].nunique() == pairs["second"].nunique())
 
 
-def _refuse_search(runs: pd.DataFrame, factors: Sequence[str], place: str) -> None:
-    """Raise LrreportError where every run has its own setting and none a seed."""
+def _refuse_search(runs: pd.DataFrame, factors: Sequence[str], where: str) -> None:
+    """Raise LrreportError where every run has its own setting and none has a seed."""
     n_cells = runs.groupby([keys_of(runs, name) for name in factors]).ngroups
     full = 1
     for name in factors:
@@ -152,15 +152,15 @@ def _refuse_search(runs: pd.DataFrame, factors: Sequence[str], place: str) -> No
     seeds = (runs["seed"] != "").any()
     if n_cells == len(runs) >= SEARCH_FROM and not seeds and (len(factors) == 1 or n_cells < full / 2):
         raise LrreportError(
-            f"{place}: each of the {len(runs)} runs has its own {list_words(list(factors))}, as in a search; run the values "
+            f"{where}: each of the {len(runs)} runs has its own {list_words(list(factors))}, as in a search; run the values "
             "that you want to compare with several seeds"
         )
 
 
-def check_cells(runs: pd.DataFrame, factors: Sequence[str], ignore: Sequence[str], place: str) -> list[Note]:
+def check_cells(runs: pd.DataFrame, factors: Sequence[str], ignore: Sequence[str], where: str) -> list[Note]:
     """Return notes of settings that go along with a factor; raise LrreportError for what would confound a comparison.
 
-    That is another setting that varies inside a level, or one that changes together with a numeric factor.
+    These are settings that vary inside a level, or that change together with a numeric factor.
     """
     levels = pd.concat([keys_of(runs, name) for name in factors], axis=1).agg(" with ".join, axis=1)
     others = [name for name in list_varying(runs) if name not in factors and name not in ignore]
@@ -182,24 +182,24 @@ def check_cells(runs: pd.DataFrame, factors: Sequence[str], ignore: Sequence[str
         remedy = f"vary {label} instead" if label else f"vary {shown[0]} too"
         setting = f"vary={json.dumps(more, ensure_ascii=False)}"
         raise RefusalError(
-            f"{place}: at {at} other settings vary: {words}; {remedy}, select runs with import.drop, or list {which} in "
+            f"{where}: at {at} other settings vary: {words}; {remedy}, select runs with import.drop, or list {which} in "
             "import.ignore",
             setting if len(more) < 3 else f"import.ignore={json.dumps(shown, ensure_ascii=False)}",
         )
     together = [name for name in others if not any(is_label(factor) for factor in factors)]
     if together:
-        raise _refuse_confounded(runs, factors, together, place)
+        raise _refuse_confounded(runs, factors, together, where)
     return [Note("remark", f"{name} goes with {list_words(list(factors))}") for name in others]
 
 
-def _refuse_confounded(runs: pd.DataFrame, factors: Sequence[str], others: Sequence[str], place: str) -> RefusalError:
+def _refuse_confounded(runs: pd.DataFrame, factors: Sequence[str], others: Sequence[str], where: str) -> RefusalError:
     """Return the error for settings that change together with the factors, with their values."""
     pairs = runs.drop_duplicates([f"setting.{name}" for name in factors])
     shown = ", ".join(f"{_value(row, factors)}: {_value(row, others[:1])}" for _, row in pairs.head(4).iterrows())
     verb, them = ("changes", "it") if len(others) == 1 else ("change", "them")
     return RefusalError(
-        f"{place}: {list_words(list(others))} {verb} together with {list_words(list(factors))} ({shown}), so their effects "
-        f"cannot be told apart; list {them} in import.ignore if that is meant",
+        f"{where}: {list_words(list(others))} {verb} together with {list_words(list(factors))} ({shown}), so their effects "
+        f"cannot be told apart; list {them} in import.ignore if that is intended",
         f"import.ignore={json.dumps(list(others), ensure_ascii=False)}",
     )
 

@@ -1,4 +1,4 @@
-"""The folder of an import: which files are there, and safe reading of them."""
+"""The folder of an import: list its files and read them safely."""
 
 import hashlib
 import os
@@ -23,7 +23,7 @@ def hide_host(path: str) -> str:
 
 
 class Folder:
-    """A folder, or a single file in it, whose files are read only from here: no link is followed, sizes are limited.
+    """A folder of logs, or a single file in it: the only way to read them, which follows no link and limits sizes.
 
     `paths` are relative, with "/" on every system, and sorted so that version_2 stands before version_10.
     """
@@ -44,13 +44,13 @@ class Folder:
     def _walk(self) -> list[str]:
         paths: list[str] = []
         for parent, folders, names in os.walk(self.root):
-            where = PurePosixPath(Path(parent).relative_to(self.root).as_posix())
-            if len(where.parts) >= DEEPEST and folders:
-                raise LrreportError(f"{where}: more than {DEEPEST} folders deep; name a folder nearer to the logs")
+            relative = PurePosixPath(Path(parent).relative_to(self.root).as_posix())
+            if len(relative.parts) >= DEEPEST and folders:
+                raise LrreportError(f"{relative}: more than {DEEPEST} folders deep; name a folder nearer to the logs")
             links = [name for name in folders + names if os.path.islink(os.path.join(parent, name))]
             self.n_links += len(links)
             folders[:] = [name for name in folders if name not in links and not name.startswith((".", "__"))]
-            paths += [str(where / name) for name in names if name not in links and not name.startswith(".")]
+            paths += [str(relative / name) for name in names if name not in links and not name.startswith(".")]
             if len(paths) > MOST_FILES:
                 raise LrreportError(
                     f"{self.root.name}: more than {MOST_FILES:,} files; name a folder nearer to the logs"
@@ -58,9 +58,9 @@ class Folder:
         return paths
 
     def select(self, patterns: Sequence[str], exclude: Sequence[str] = ()) -> "Folder":
-        """Keep the paths that fit one of the patterns and none of `exclude`, and return self.
+        """Keep the paths that match a pattern and none of `exclude`, and return self.
 
-        In a pattern ** is any path and * any name; it also fits a path without the hosts that TensorBoard writes in it.
+        In a pattern ** is any path and * any name; paths also match without the host names that TensorBoard adds.
         """
         self.paths = self._match(patterns, "paths")
         if exclude:
@@ -72,7 +72,7 @@ class Folder:
         return self
 
     def _match(self, patterns: Sequence[str], key: str) -> list[str]:
-        """Return the paths that fit one of the patterns, each of which must fit some path."""
+        """Return the paths that match a pattern; every pattern must match a path."""
         for pattern in patterns:
             if pattern.startswith("/") or ".." in PurePosixPath(pattern).parts:
                 raise LrreportError(f"import.{key}: {pattern} leads out of the folder; name paths below it")
@@ -90,7 +90,7 @@ class Folder:
         return ", ".join(map(hide_host, self.paths[:3])) + (" ..." if len(self.paths) > 3 else "") or "no files"
 
     def locate(self, path: str) -> Path:
-        """Return where a file is, after checking that it is a regular file of this folder and not too large."""
+        """Return the full path of a file after checking that it is regular, in this folder and not too large."""
         file = self.root / path
         if file.is_symlink() or not file.is_file() or not file.resolve().is_relative_to(self.root):
             raise refuse_file(hide_host(path), "not a regular file of this folder", "copy it there")
@@ -99,7 +99,7 @@ class Folder:
         return file
 
     def read(self, path: str) -> bytes:
-        """Return a file's bytes; it becomes one of `files`."""
+        """Return a file's bytes and add it to `files`."""
         file = self.locate(path)
         try:
             content = file.read_bytes()
@@ -109,7 +109,7 @@ class Folder:
         return content
 
     def register(self, path: str) -> Path:
-        """Return where a file is that another library opens; it becomes one of `files`."""
+        """Return the full path of a file that another library will open, and add it to `files`."""
         file = self.locate(path)
         with file.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -118,7 +118,7 @@ class Folder:
 
 
 def natural_key(path: str) -> tuple[list[tuple[int, int, str]], str]:
-    """Return a key that sorts whole numbers in names by value, and equal ones, such as 0.1 and 0.01, as text."""
+    """Return a sort key that compares whole numbers in names by value and breaks ties, such as 0.1 and 0.01, by text."""
     parts = re.split(r"(\d+)", path)
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part], path
 

@@ -18,14 +18,14 @@ from lrreport.study.formats import format_setting, list_words
 from lrreport.study.metrics import Metric
 from lrreport.study.tables import list_planned
 
-SHORTEST_COPY = 3  # equal points of runs without seeds, from which one is a copy of the other
+SHORTEST_COPY = 3  # equal points of runs without seeds, from which runs count as copies
 
 
 @dataclass(frozen=True)
 class Grid:
     """Factors, levels, and the seeds that every level should have; `counts` has the runs of each level (rows).
 
-    The columns of `counts` are found, wanted and, by status, completed, diverged, failed, stopped and unknown.
+    The columns of `counts` are present, expected and, by status, completed, diverged, failed, stopped and unknown.
     """
 
     factors: tuple[Factor, ...]
@@ -34,7 +34,7 @@ class Grid:
     counts: pd.DataFrame
 
 
-def make_factors(runs: pd.DataFrame, vary: Mapping[str, Sequence[Any]], place: str) -> tuple[Factor, ...]:
+def make_factors(runs: pd.DataFrame, vary: Mapping[str, Sequence[Any]], where: str) -> tuple[Factor, ...]:
     """Return the factors; values that the study lists keep its order, others are sorted."""
     factors = []
     for name, listed in vary.items():
@@ -42,21 +42,21 @@ def make_factors(runs: pd.DataFrame, vary: Mapping[str, Sequence[Any]], place: s
         if column not in runs.columns:
             there = list_varying(runs) or list_settings(runs)
             known = ", ".join(there[:8]) + (" ..." if len(there) > 8 else "")
-            raise LrreportError(f"{place}: the runs have no setting {name}; they have {known or 'none'}")
-        found = {key_of(value): value for value in runs[column]}
-        values = list(listed) if listed else [value if key != "—" else "absent" for key, value in found.items()]
+            raise LrreportError(f"{where}: the runs have no setting {name}; they have {known or 'none'}")
+        by_key = {key_of(value): value for value in runs[column]}
+        values = list(listed) if listed else [value if key != "—" else "absent" for key, value in by_key.items()]
         numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
         values = sorted(values) if numeric and not listed else values
         numeric = numeric and (bool(listed) or not is_label(name))  # the numbers of trials have no distance
-        keys = {key if numeric else _as_text(value) for key, value in found.items()}
+        keys = {key if numeric else _as_text(value) for key, value in by_key.items()}
         if listed and not any((key_of(value) if numeric else _as_text(value)) in keys for value in listed):
-            known = ", ".join(map(format_setting, list(found.values())[:8]))
-            raise LrreportError(f"{place}: no run has {name} = {format_setting(listed[0])}; there are {known}")
+            known = ", ".join(map(format_setting, list(by_key.values())[:8]))
+            raise LrreportError(f"{where}: no run has {name} = {format_setting(listed[0])}; there are {known}")
         values = values if numeric else list(map(_as_text, values))
         if len(values) > MOST_LEVELS:
             shown = ", ".join(map(format_setting, values[:3]))
             raise RefusalError(
-                f"{place}: {name} has {len(values)} values, at most {MOST_LEVELS} can be compared; list some in vary.{name}",
+                f"{where}: {name} has {len(values)} values, at most {MOST_LEVELS} can be compared; list some in vary.{name}",
                 f"vary.{name}=[{shown}]",
             )
         factors.append(Factor(name, label_setting(name), tuple(values), numeric))
@@ -64,7 +64,7 @@ def make_factors(runs: pd.DataFrame, vary: Mapping[str, Sequence[Any]], place: s
 
 
 def make_levels(factors: Sequence[Factor]) -> tuple[Level, ...]:
-    """Return every combination of the factors' values, second factor by second factor, as a study has them."""
+    """Return every combination of the factors' values in a study's order: the first factor varies fastest."""
     names = [factor.name for factor in factors]
     combinations = [
         dict(zip(names, reversed(values), strict=True))
@@ -76,17 +76,17 @@ def make_levels(factors: Sequence[Factor]) -> tuple[Level, ...]:
 def assign_levels(
     runs: pd.DataFrame, factors: Sequence[Factor], levels: Sequence[Level]
 ) -> tuple[pd.DataFrame, list[Note]]:
-    """Return the runs of these levels with a column `level` (int), and a note of those that belong to none."""
-    index = {tuple(_key(level.values[f.name], f) for f in factors): level.index for level in levels}
+    """Return the runs of these levels with a column `level` (int), and a note counting the runs of no level."""
+    level_of = {tuple(_key(level.values[f.name], f) for f in factors): level.index for level in levels}
     keys = [runs[f"setting.{factor.name}"].map(lambda value, f=factor: _key(value, f)) for factor in factors]
-    found = pd.Series([index.get(key, -1) for key in zip(*keys, strict=True)], index=runs.index)
+    level = pd.Series([level_of.get(key, -1) for key in zip(*keys, strict=True)], index=runs.index)
     names = list_words([factor.name for factor in factors])
     notes = (
-        [Note("excluded", f"runs whose {names} is not listed in [vary]", int((found < 0).sum()))]
-        if (found < 0).any()
+        [Note("excluded", f"runs whose {names} is not listed in [vary]", int((level < 0).sum()))]
+        if (level < 0).any()
         else []
     )
-    return runs.assign(level=found)[found >= 0].reset_index(drop=True), notes
+    return runs.assign(level=level)[level >= 0].reset_index(drop=True), notes
 
 
 def _key(value: Any, factor: Factor) -> str:
@@ -100,10 +100,10 @@ def _as_text(value: Any) -> str:
 def merge_duplicates(
     runs: pd.DataFrame, history: pd.DataFrame, duplicates: str
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[Note]]:
-    """Return runs and history with one run for each level and seed, and numbers for runs whose seeds are unknown.
+    """Return runs and history with a single run per level and seed, and number runs whose seeds are unknown.
 
-    Runs of one level and seed with equal values are one run; with other values they are an error unless `duplicates`
-    is "first", "last" or "mean".
+    Runs of the same level and seed with equal values are merged; with different values they are an error unless
+    `duplicates` is "first", "last" or "mean".
     """
     digests = _digest_runs(runs, history)
     sizes = history["run"].value_counts().reindex(runs["run"]).fillna(0).to_numpy()
@@ -128,15 +128,15 @@ def merge_duplicates(
         if duplicates in ("error", "identical"):
             first, second = others["run"].iloc[:2]
             raise RefusalError(
-                f"{first} and {second} have the same settings and seed {seed} but other values; set import.duplicates to "
-                '"last", "first" or "mean", or leave one out with import.exclude',
+                f"{first} and {second} have the same settings and seed {seed} but different values; set import.duplicates to "
+                '"last", "first" or "mean", or exclude a file with import.exclude',
                 "import.duplicates=last",
             )
         n_others += len(others) - 1
-        kept = others["run"].iloc[-1 if duplicates == "last" else 0]
-        drop |= set(others["run"]) - {kept}
+        survivor = others["run"].iloc[-1 if duplicates == "last" else 0]
+        drop |= set(others["run"]) - {survivor}
         if duplicates == "mean":
-            runs, history = _average(runs, history, list(others["run"]), kept)
+            runs, history = _average(runs, history, list(others["run"]), survivor)
     if n_copies and duplicates == "error":
         name = next(run for run in runs["run"] if run in drop)
         raise RefusalError(
@@ -144,11 +144,11 @@ def merge_duplicates(
             "import.duplicates=identical",
         )
     if n_copies:
-        notes.append(Note("duplicate", "runs that repeat another one exactly and are counted once", n_copies))
+        notes.append(Note("duplicate", "runs that repeat another exactly and are counted once", n_copies))
     if n_others:
         word = "they are averaged" if duplicates == "mean" else f"the {duplicates} counts"
         notes.append(
-            Note("duplicate", f"runs with the settings and seed of another one and other values; {word}", n_others)
+            Note("duplicate", f"runs with the settings and seed of another but different values; {word}", n_others)
         )
     if drop:
         runs = runs[~runs["run"].isin(drop)].reset_index(drop=True)
@@ -157,7 +157,7 @@ def merge_duplicates(
     runs.loc[unknown, "replicate"] = runs[unknown].groupby("level").cumcount()
     if unknown.any():
         notes.append(
-            Note("guess", "runs whose seeds are unknown; they are repeats and are not paired", int(unknown.sum()))
+            Note("guess", "runs with unknown seeds; they count as repeats and are not paired", int(unknown.sum()))
         )
     return runs, history, notes
 
@@ -178,30 +178,30 @@ def _digest_runs(runs: pd.DataFrame, history: pd.DataFrame) -> list[str]:
 
 
 def _average(
-    runs: pd.DataFrame, history: pd.DataFrame, names: list[str], kept: str
+    runs: pd.DataFrame, history: pd.DataFrame, names: list[str], survivor: str
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return both frames with the values of `kept` replaced by means over runs, at the points that all of them have."""
+    """Return both frames with the values of run `survivor` replaced by means over `names`, at their common points."""
     part = history[history["run"].isin(names)]
     means = part.groupby(["metric", "axis", "at"], observed=True)["value"].agg(["mean", "size"]).reset_index()
     means = means[means["size"] == len(names)]
     new = pd.DataFrame(
-        {"run": kept, "metric": means["metric"], "axis": means["axis"], "at": means["at"], "value": means["mean"]}
+        {"run": survivor, "metric": means["metric"], "axis": means["axis"], "at": means["at"], "value": means["mean"]}
     )
     for column in ("run", "metric", "axis"):
         new[column] = pd.Categorical(new[column], categories=history[column].cat.categories)
-    order = pd.concat([history[history["run"] != kept], new])
+    order = pd.concat([history[history["run"] != survivor], new])
     history = order.sort_values(["run", "metric", "axis", "at"], kind="stable").reset_index(drop=True)
     for column in [column for column in runs.columns if column.startswith("final.")]:
-        runs.loc[runs["run"] == kept, column] = runs.loc[runs["run"].isin(names), column].mean()
+        runs.loc[runs["run"] == survivor, column] = runs.loc[runs["run"].isin(names), column].mean()
     return runs, history
 
 
 def judge_collapse(
     runs: pd.DataFrame, history: pd.DataFrame, metrics: Mapping[str, Metric]
 ) -> tuple[pd.DataFrame, list[Note]]:
-    """Return runs whose `reason` says where they end no better than chance, and a note; and notes of values far apart.
+    """Return runs whose `reason` says where they end no better than chance, and notes on them and on outlying values.
 
-    Such a run stays completed: whoever compares levels counts it as a failure by the metric's chance.
+    Such a run stays completed; comparisons count it as a failure by the metric's chance.
     """
     notes = []
     for name, metric in metrics.items():
@@ -223,7 +223,7 @@ def judge_collapse(
 
 
 def find_last(runs: pd.DataFrame, history: pd.DataFrame, metric: str) -> "pd.Series[float]":
-    """Return a metric's final value in each run: the one for the whole run, else that of its last point."""
+    """Return a metric's final value in each run: the value for the whole run, else that of its last point."""
     last = history[history["metric"] == metric].drop_duplicates("run", keep="last")
     values = runs["run"].map(dict(zip(last["run"].astype(str), last["value"], strict=True))).astype(float)
     column = f"final.{metric}"
@@ -243,31 +243,32 @@ def _find_far(values: "pd.Series[float]", levels: "pd.Series[int]", sign: int) -
 def count_grid(
     runs: pd.DataFrame, factors: Sequence[Factor], levels: Sequence[Level], seeds: Sequence[str] | None
 ) -> tuple[Grid, list[Note]]:
-    """Return the grid and notes of its holes; without declared seeds every level should have all that were found.
+    """Return the grid and notes of its holes; without declared seeds, every level should have all seeds present.
 
-    Where a level shares no seed with another each has its own, and none is missing.
+    Where levels share no seed, none is missing.
     """
     by_level = runs.groupby("level")["seed"].agg(set)
     known = sorted({seed for group in by_level for seed in group} - {""}, key=lambda seed: (len(seed), seed))
     planned = set(list_planned([group - {""} for group in by_level]))
     wanted = list(seeds) if seeds is not None else [seed for seed in known if seed in planned]
     counts = pd.DataFrame(index=pd.Index(range(len(levels)), name="level"))
-    counts["found"] = runs.groupby("level").size().reindex(counts.index, fill_value=0)
-    counts["wanted"] = [
-        len(wanted) or int(counts["found"].max()) if not known else len(wanted) or found for found in counts["found"]
+    counts["present"] = runs.groupby("level").size().reindex(counts.index, fill_value=0)
+    counts["expected"] = [
+        len(wanted) or int(counts["present"].max()) if not known else len(wanted) or present
+        for present in counts["present"]
     ]
     for status in ("completed", "diverged", "failed", "stopped", "unknown"):
         counts[status] = (runs["status"] == status).groupby(runs["level"]).sum().reindex(counts.index, fill_value=0)
     notes = []
-    holes = (counts["wanted"] - counts["found"]).clip(lower=0)
+    holes = (counts["expected"] - counts["present"]).clip(lower=0)
     alike: dict[tuple[int, int, tuple[str, ...]], list[int]] = {}
     for index in holes[holes > 0].index:
         missing = tuple(seed for seed in wanted if seed not in by_level.get(index, set()))
-        alike.setdefault((int(counts["found"][index]), int(counts["wanted"][index]), missing), []).append(index)
-    for (found, number, missing), indices in alike.items():
+        alike.setdefault((int(counts["present"][index]), int(counts["expected"][index]), missing), []).append(index)
+    for (present, expected, missing), indices in alike.items():
         which = f" (without seeds {', '.join(missing[:10])}{' ...' if len(missing) > 10 else ''})" if missing else ""
-        where = levels[indices[0]].name + (f" and {len(indices) - 1} other levels" if len(indices) > 1 else "")
-        notes.append(Note("hole", f"{where}: {found} of {number} runs{which}", int(holes[indices].sum())))
+        name = levels[indices[0]].name + (f" and {len(indices) - 1} other levels" if len(indices) > 1 else "")
+        notes.append(Note("hole", f"{name}: {present} of {expected} runs{which}", int(holes[indices].sum())))
     if (broken := runs["status"].isin(("failed", "stopped"))).any():
         notes.append(
             Note("hole", "runs that failed or were stopped for other reasons than their values", int(broken.sum()))
@@ -277,11 +278,11 @@ def count_grid(
 
 
 def _note_search(counts: pd.DataFrame, seeds: Sequence[str]) -> list[Note]:
-    """Return a note where a few levels have many seeds and all others one: the winners of a search, run again."""
-    single, many = int((counts["found"] == 1).sum()), int((counts["found"] >= 5).sum())
-    if many and single >= 5 and many <= len(counts) / 5 and single + many == int((counts["found"] > 0).sum()):
+    """Return a note where a few levels have many seeds and the rest a single seed: winners of a search, run again."""
+    single, many = int((counts["present"] == 1).sum()), int((counts["present"] >= 5).sum())
+    if many and single >= 5 and many <= len(counts) / 5 and single + many == int((counts["present"] > 0).sum()):
         text = (
-            f"levels with five or more seeds beside {single} with one: they look like the winners of a search that were run "
+            f"levels with five or more seeds beside {single} with a single seed: they look like the winners of a search, run "
             "again, so the seed that chose them flatters them"
         )
         return [Note("remark", text, many)]
@@ -289,7 +290,7 @@ def _note_search(counts: pd.DataFrame, seeds: Sequence[str]) -> list[Note]:
 
 
 def print_grid(grid: Grid) -> str:
-    """Return the grid as text: a line per level with the runs found and wanted, and those that did not complete."""
+    """Return the grid as text: a line per level with the runs present and expected, and those that did not complete."""
     width = max([len(level.name) for level in grid.levels] + [len("level")])
     title = ", ".join(f"{factor.label} ({len(factor.values)})" for factor in grid.factors)
     seeds = f"{len(grid.seeds)} seeds" if grid.seeds else "seeds unknown or different in each level"
@@ -298,7 +299,7 @@ def print_grid(grid: Grid) -> str:
         row = grid.counts.loc[level.index]
         others = [f"{row[status]} {status}" for status in ("diverged", "failed", "stopped", "unknown") if row[status]]
         tail = f"  ({', '.join(others)})" if others else ""
-        lines.append(f"{level.name:<{width}}  {row['found']} of {row['wanted']}{tail}")
+        lines.append(f"{level.name:<{width}}  {row['present']} of {row['expected']}{tail}")
     if len(grid.levels) > 60:
         lines.append(f"... and {len(grid.levels) - 60} more levels")
     return "\n".join(lines)

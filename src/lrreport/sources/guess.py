@@ -1,7 +1,6 @@
-"""What names mean: which settings, seeds, axes and metrics they are, and which way of a metric is better.
+"""Guess from names which settings, seeds, axes and metrics they are, and which direction of a metric is better.
 
-Whatever is guessed here is written into the study file, where it can be changed; a name that can mean two things is
-left undecided.
+Every guess is written into the study file, where it can be changed; an ambiguous name is left undecided.
 """
 
 import re
@@ -51,7 +50,7 @@ LEARNING_RATES = [
     "lr", "learning_rate", "start_lr", "base_lr", "init_lr", "initial_lr", "learning_rate_init", "lr0", "eta",
     "max_lr",
 ]
-SETTINGS: dict[str, Sequence[str]] = {  # a setting's name -> how else it is called
+SETTINGS: dict[str, Sequence[str]] = {  # a setting's name -> its aliases
     "learning_rate": LEARNING_RATES,
     "batch_size": ("bs", "batch_size", "batch", "batchsize", "train_batch_size", "per_device_train_batch_size"),
     "weight_decay": ("wd", "weight_decay", "l2"),
@@ -121,7 +120,7 @@ STATUSES = {
 
 
 def slug(name: str) -> str:
-    """Return a name as one identifier: "--Learning Rate" → "learning_rate", "valLoss" → "val_loss"."""
+    """Return a name as an identifier in snake case: "--Learning Rate" → "learning_rate", "valLoss" → "val_loss"."""
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
     return re.sub(r"[^0-9a-z]+", "_", name.casefold()).strip("_")
 
@@ -132,13 +131,13 @@ def strip_environment(name: str) -> str:
 
 
 def name_setting(name: str) -> str | None:
-    """Return the usual name of a setting, "learning_rate" for "optimizer.lr", or None for an unknown one."""
+    """Return the usual name of a setting, "learning_rate" for "optimizer.lr", or None if it is unknown."""
     whole, last = strip_environment(name), slug(re.split(r"[./]|__", name)[-1])
     return CANONICAL.get(whole) or CANONICAL.get(last)
 
 
 def is_seed(name: str) -> bool:
-    """Return whether a setting's name is one of those for the seed."""
+    """Return whether a setting's name means the seed."""
     whole, last = strip_environment(name), slug(re.split(r"[./]|__", name)[-1])
     return whole in SEEDS or last in SEEDS
 
@@ -155,7 +154,7 @@ def find_axis(name: str) -> str | None:
 
 @dataclass(frozen=True)
 class MetricGuess:
-    """What a metric's name says; `quantity` is None where the direction cannot be known, `reason` says why."""
+    """A guess from a metric's name; `quantity` is None where the direction is unknown, and `reason` says why."""
 
     raw: str
     name: str
@@ -167,7 +166,7 @@ class MetricGuess:
 
 
 def guess_metric(raw: str, siblings: Iterable[str] = ()) -> MetricGuess | None:
-    """Return what the name of a metric says, or None for what is never a result, such as a learning rate.
+    """Return what a metric's name says, or None for a quantity that is never a result, such as a learning rate.
 
     `siblings` are the other metrics of the runs: "loss" beside "val_loss" is that of the training data.
     """
@@ -176,25 +175,25 @@ def guess_metric(raw: str, siblings: Iterable[str] = ()) -> MetricGuess | None:
         return None
     split = next((SPLITS[word] for word in (words[0], words[-1], *words) if word in SPLITS), None)
     rest = [PLAIN.get(word, word) for word in words if word not in SPLITS]
-    kept = [word for word in rest if word not in FILLERS or "average" in rest] or rest
-    if "_".join(kept) in NEVER:
+    terms = [word for word in rest if word not in FILLERS or "average" in rest] or rest
+    if "_".join(terms) in NEVER:
         return None
-    while len(kept) > 1 and kept[-1] == "step":
-        kept = kept[:-1]
-    if not kept:
+    while len(terms) > 1 and terms[-1] == "step":
+        terms = terms[:-1]
+    if not terms:
         return MetricGuess(raw, slug(raw), None, None, False, "its name says a split and no metric")
-    what = "_".join(kept)
+    what = "_".join(terms)
     if what == "top_1":
         what = "top1"
-    if _is_never(kept):
+    if _is_never(terms):
         return None
     name = f"{PREFIXES[split]}_{what}" if split else what
-    if _is_undecided(kept):
+    if _is_undecided(terms):
         return MetricGuess(raw, name, split, None, False, "its name does not say whether higher or lower is better")
-    found = _find_quantity(kept)
-    if found is None:
-        return MetricGuess(raw, name, split, None, False, "its name is not one of those known")
-    quantity, fraction = found
+    match = _find_quantity(terms)
+    if match is None:
+        return MetricGuess(raw, name, split, None, False, "its name is not known")
+    quantity, fraction = match
     explicit = split is not None
     if split is None:
         split = _guess_split(what, quantity.better, siblings)

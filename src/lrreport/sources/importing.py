@@ -1,4 +1,4 @@
-"""From a folder of logs to an import: read, name, judge and arrange its runs; nothing is left out without a note."""
+"""Import a folder of logs: read, name, check and arrange its runs; nothing is left out without a note."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ MOST_SAME_NOTES = 5  # notes that differ in a file's name alone
 
 @dataclass(frozen=True)
 class Import:
-    """Runs that were read, as two frames, and all that was left out, merged, missing or guessed.
+    """Imported runs as two frames, and notes on all that was left out, merged, missing or guessed.
 
     `runs` has a row per run: run, source, status, reason, seed, replicate, started, seconds, setting.NAME, final.METRIC,
     then last (the last point on its axis) and level (index into grid.levels). `history` has a row per value: run, metric,
@@ -92,26 +92,26 @@ def inspect(
 ) -> Import:
     """Return what a folder of logs holds, with everything guessed that a study file would declare.
 
-    `source` is the name of one of SOURCES, None to recognise it; `vary` names the factors, perhaps with their values,
-    `metrics` declares what names do not tell; `options` are keys of [import], such as paths or duplicates. Raises
-    LrreportError, in one line, for what cannot be read or would mislead.
+    `source` is a key of SOURCES, None to recognise it; `vary` names the factors, perhaps with their values; `metrics`
+    declares what names do not say; `options` are keys of [import], such as paths or duplicates. Raises LrreportError for
+    what cannot be read or would mislead.
     """
-    place = folder.name or str(folder)
+    where = folder.name or str(folder)
     options = {"paths": ("**",), "name": "auto", **options}
-    known = parse_import({"from": source or "table", **options}, place)
+    known = parse_import({"from": source or "table", **options}, where)
     files = Folder(folder).select(known.paths, known.exclude)
-    place = files.paths[0] if files.paths == list(known.paths) else place  # a single file
-    spec = known if source else known.model_copy(update={"source": recognize(files, place)})
-    logs, notes = _read(files, _declare_columns(spec, metrics or {}), place)
-    settings = _guess_names(logs, spec.settings, place) | spec.settings
-    seed = _guess_seed(logs, notes, place) if spec.seed is None else spec.seed
+    where = files.paths[0] if files.paths == list(known.paths) else where  # a single file
+    spec = known if source else known.model_copy(update={"source": recognize(files, where)})
+    logs, notes = _read(files, _declare_columns(spec, metrics or {}), where)
+    settings = _guess_names(logs, spec.settings, where) | spec.settings
+    seed = _guess_seed(logs, notes, where) if spec.seed is None else spec.seed
     spec = spec.model_copy(update={"settings": settings, "seed": seed})
     return _build(
         spec,
         logs,
         notes,
         files,
-        place,
+        where,
         metrics or {},
         vary if isinstance(vary, Mapping) else dict.fromkeys(vary),
         None,
@@ -119,15 +119,15 @@ def inspect(
     )
 
 
-def parse_import(settings: Mapping[str, Any], place: str) -> ImportSpec:
+def parse_import(settings: Mapping[str, Any], where: str) -> ImportSpec:
     """Return the table [import] of a study file, or raise LrreportError with the key, its value and the remedy."""
-    return parse_settings(ImportSpec, dict(settings), place, within="import")
+    return parse_settings(ImportSpec, dict(settings), where, within="import")
 
 
 def _declare_columns(spec: ImportSpec, metrics: Mapping[str, MetricDeclaration]) -> ImportSpec:
     """Return the specification with the columns of declared metrics, so that they are not taken for settings."""
-    given = [(one.columns,) if isinstance(one.columns, str) else one.columns for one in metrics.values()]
-    columns = [column for columns in given for column in columns]
+    declared = [(m.columns,) if isinstance(m.columns, str) else m.columns for m in metrics.values()]
+    columns = [column for columns in declared for column in columns]
     return spec.model_copy(update={"metrics": (*spec.metrics, *columns)})
 
 
@@ -142,16 +142,16 @@ def read_import(
     """Return the runs that a study's table [import] names; its paths are below `base_folder` / spec.folder.
 
     `metrics` are the study's declarations, `vary` its factors with their values, `seeds` those that every level should
-    have. Raises LrreportError, in one line that names file, problem and remedy.
+    have. Raises LrreportError that names file, problem and remedy.
     """
-    place = spec.folder if spec.folder != "." else base_folder.resolve().name
+    where = spec.folder if spec.folder != "." else base_folder.resolve().name
     files = Folder(base_folder / spec.folder).select(spec.paths, spec.exclude)
-    logs, notes = _read(files, _declare_columns(spec, metrics or {}), place)
+    logs, notes = _read(files, _declare_columns(spec, metrics or {}), where)
     wanted = None if seeds is None else [str(seed) for seed in seeds]
-    return _build(spec, logs, notes, files, place, metrics or {}, vary or {}, wanted, guess=False)
+    return _build(spec, logs, notes, files, where, metrics or {}, vary or {}, wanted, guess=False)
 
 
-def recognize(folder: Folder, place: str) -> str:
+def recognize(folder: Folder, where: str) -> str:
     """Return the name of the source whose files a folder holds: the first in SOURCES that finds any."""
     for name, module in sources.SOURCES.items():
         if module.find(folder):
@@ -159,20 +159,20 @@ def recognize(folder: Folder, place: str) -> str:
     pickles = [path for path in folder.paths if path.endswith((".pkl", ".pickle", ".pt", ".bin", ".pth"))]
     hint = "pickles are never read; " if pickles else ""
     raise LrreportError(
-        f"{place}: no logs that are known ({len(folder.paths)} files); {hint}there should be CSV, JSON, event files or a "
+        f"{where}: no known logs ({len(folder.paths)} files); {hint}expected CSV, JSON, event files or a "
         "folder of a tracker, see docs/import.md"
     )
 
 
-def _read(folder: Folder, spec: ImportSpec, place: str) -> tuple[list[RunLog], list[Note]]:
+def _read(folder: Folder, spec: ImportSpec, where: str) -> tuple[list[RunLog], list[Note]]:
     """Return the runs with the settings of their logs, of files beside them and of their names."""
     module: ModuleType = sources.SOURCES[spec.source]
     if not module.find(folder):
-        raise LrreportError(f"{place}: holds no files of the source {spec.source}; check import.from and import.paths")
+        raise LrreportError(f"{where}: holds no files of the source {spec.source}; check import.from and import.paths")
     logs, notes = module.read(folder, spec)
     if not logs:
         why = f" ({notes[0].text})" if notes else ""
-        raise LrreportError(f"{place}: no run could be read{why}; check import.paths")
+        raise LrreportError(f"{where}: no run could be read{why}; check import.paths")
     if folder.n_excluded:
         notes.append(Note("excluded", "files left out by import.exclude", folder.n_excluded))
     if folder.n_links:
@@ -185,9 +185,9 @@ def _read(folder: Folder, spec: ImportSpec, place: str) -> tuple[list[RunLog], l
     if hidden:
         notes.append(Note("excluded", "settings that hold a host, a user, a command or an absolute path", hidden))
     if spec.name == "auto":
-        found = find_settings(logs)
-        if found:
-            notes.append(Note("guess", f"settings found in names of files and folders: {', '.join(found)}", len(found)))
+        names = find_settings(logs)
+        if names:
+            notes.append(Note("guess", f"settings found in names of files and folders: {', '.join(names)}", len(names)))
     elif spec.name:
         apply_pattern(spec.name, logs)
     for log in logs:
@@ -201,7 +201,7 @@ def _list_values(logs: Sequence[RunLog]) -> dict[str, tuple[str, ...]]:
     return {name: tuple(key_of(parse_value(log.settings.get(name))) for log in logs) for name in names}
 
 
-def _guess_names(logs: Sequence[RunLog], declared: Mapping[str, str], place: str) -> dict[str, str]:
+def _guess_names(logs: Sequence[RunLog], declared: Mapping[str, str], where: str) -> dict[str, str]:
     """Return {usual name: the source's own} of settings that vary, but for those that are declared."""
     values = _list_values(logs)
     names = list(values)
@@ -215,7 +215,7 @@ def _guess_names(logs: Sequence[RunLog], declared: Mapping[str, str], place: str
         choice = numbers if len(numbers) == 1 else exact if exact and (not numbers or exact[0] in numbers) else called
         if len(choice) > 1 and usual == "learning_rate" and len({values[name] for name in choice}) > 1:
             raise RefusalError(
-                f"{place}: {' and '.join(choice)} may both be the learning rate; select one with "
+                f"{where}: {' and '.join(choice)} may both be the learning rate; select it with "
                 "import.settings.learning_rate",
                 f"import.settings.learning_rate={choice[0]}",
             )
@@ -224,13 +224,13 @@ def _guess_names(logs: Sequence[RunLog], declared: Mapping[str, str], place: str
     return mapping
 
 
-def _guess_seed(logs: Sequence[RunLog], notes: list[Note], place: str) -> str:
+def _guess_seed(logs: Sequence[RunLog], notes: list[Note], where: str) -> str:
     """Return the name of the setting that is the seed, "" if none is."""
     values = {name: column for name, column in _list_values(logs).items() if is_seed(name)}
     varying = [name for name, column in values.items() if len(set(column)) > 1] or list(values)[:1]
     if len({values[name] for name in varying}) > 1:
         raise RefusalError(
-            f"{place}: {' and '.join(varying)} may both be the seed; say which in import.seed",
+            f"{where}: {' and '.join(varying)} may both be the seed; select it with import.seed",
             f"import.seed={varying[0]}",
         )
     if varying:
@@ -243,62 +243,62 @@ def _build(
     logs: list[RunLog],
     notes: list[Note],
     folder: Folder,
-    place: str,
+    where: str,
     declared: Mapping[str, MetricDeclaration],
     vary: Mapping[str, Sequence[Any] | None],
     seeds: Sequence[str] | None,
     guess: bool,
 ) -> Import:
     """Return the import of these runs by the rules of the specification."""
-    logs, spec = _name_settings(spec, logs, notes, place)
+    logs, spec = _name_settings(spec, logs, notes, where)
     columns = list(
         dict.fromkeys([p.metric for log in logs for p in log.points] + [m for log in logs for m in log.final])
     )
     plain = make_frames(logs)
-    found = resolve_metrics(columns, summarize_highest(*plain), spec, declared, place)
-    notes += found.notes
+    resolution = resolve_metrics(columns, summarize_highest(*plain), spec, declared, where)
+    notes += resolution.notes
     if guess:
-        spec = spec.model_copy(update={"percent": tuple(found.percent)})
-    notes += judge_finals(logs, set(found.names))
-    runs, history = apply_resolution(*make_frames(logs), found)
+        spec = spec.model_copy(update={"percent": tuple(resolution.percent)})
+    notes += judge_finals(logs, set(resolution.names))
+    runs, history = apply_resolution(*make_frames(logs), resolution)
     runs["seed"] = [_format_seed(log.settings.get("seed")) if spec.seed != "" else "" for log in logs]
     runs = runs.drop(columns=["setting.seed"], errors="ignore") if spec.seed != "" else runs
-    runs, history = _drop(runs, history, spec, notes, place)
+    runs, history = _drop(runs, history, spec, notes, where)
     history, more = order_points(history, spec.duplicates)
     notes += more
     runs, history, more = judge_divergence(runs, history)
     notes += more
-    runs, history = _drop_empty(runs, history, notes, place)
+    runs, history = _drop_empty(runs, history, notes, where)
     runs, more = find_lengths(runs, history)
     notes += more
-    runs, history, grid, spec = _arrange(runs, history, spec, vary, seeds, found, notes, place, guess)
+    runs, history, grid, spec = _arrange(runs, history, spec, vary, seeds, resolution, notes, where, guess)
     history["run"] = history["run"].cat.remove_unused_categories()
     files = tuple(folder.files[path] for path in sorted(folder.files))
-    return Import(spec, runs, history, found.metrics, grid, tuple(_shorten(notes)), files, found.guessed)
+    return Import(spec, runs, history, resolution.metrics, grid, tuple(_shorten(notes)), files, resolution.guessed)
 
 
 def _arrange(
     runs: pd.DataFrame, history: pd.DataFrame, spec: ImportSpec, vary: Mapping[str, Sequence[Any] | None],
-    seeds: Sequence[str] | None, found: Resolution, notes: list[Note], place: str, guess: bool,
+    seeds: Sequence[str] | None, resolution: Resolution, notes: list[Note], where: str, guess: bool,
 ) -> tuple[pd.DataFrame, pd.DataFrame, Grid, ImportSpec]:  # fmt: skip
     """Return runs with their levels, the history, the grid, and the specification with what is ignored."""
     idle, more = find_idle(runs, [*spec.ignore, *vary])
     notes += more
     ignore = [*spec.ignore, *idle]
     if not vary:
-        names, more_ignored, more = choose_factors(runs, ignore, place)
+        names, more_ignored, more = choose_factors(runs, ignore, where)
         notes += more
         ignore += more_ignored
         vary = dict.fromkeys(names)
-    factors = make_factors(runs, {name: values or () for name, values in vary.items()}, place)
+    factors = make_factors(runs, {name: values or () for name, values in vary.items()}, where)
     levels = make_levels(factors)
     runs, more = assign_levels(runs, factors, levels)
     notes += more
-    notes += check_cells(runs, [factor.name for factor in factors], ignore, place)
+    notes += check_cells(runs, [factor.name for factor in factors], ignore, where)
     history = history[history["run"].isin(set(runs["run"]))].reset_index(drop=True)
     runs, history, more = merge_duplicates(runs, history, spec.duplicates)
     notes += more
-    runs, more = judge_collapse(runs, history, found.metrics)
+    runs, more = judge_collapse(runs, history, resolution.metrics)
     notes += more
     grid, more = count_grid(runs, factors, levels, seeds)
     notes += more
@@ -306,20 +306,20 @@ def _arrange(
 
 
 def _name_settings(
-    spec: ImportSpec, logs: list[RunLog], notes: list[Note], place: str
+    spec: ImportSpec, logs: list[RunLog], notes: list[Note], where: str
 ) -> tuple[list[RunLog], ImportSpec]:
     """Rename settings as the study calls them, and the seed "seed"."""
     there = {name for log in logs for name in log.settings}
     for usual, name in spec.settings.items():
         if name not in there:
             raise LrreportError(
-                f"{place}: import.settings.{usual}: no run has a setting {name}; they have {_sample(there)}"
+                f"{where}: import.settings.{usual}: no run has a setting {name}; they have {_sample(there)}"
             )
     seed = spec.seed
     if seed is None:
-        seed = _guess_seed(logs, notes, place)
+        seed = _guess_seed(logs, notes, where)
     elif seed and seed not in there:
-        raise LrreportError(f"{place}: import.seed: no run has a setting {seed}; they have {_sample(there)}")
+        raise LrreportError(f"{where}: import.seed: no run has a setting {seed}; they have {_sample(there)}")
     renamed = {name: usual for usual, name in spec.settings.items()} | ({seed: "seed"} if seed else {})
     for log in logs:
         log.settings = {renamed.get(name, name): value for name, value in log.settings.items()}
@@ -342,7 +342,7 @@ def _format_seed(value: Any) -> str:
 
 
 def _drop(
-    runs: pd.DataFrame, history: pd.DataFrame, spec: ImportSpec, notes: list[Note], place: str
+    runs: pd.DataFrame, history: pd.DataFrame, spec: ImportSpec, notes: list[Note], where: str
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Leave out the runs that the study drops."""
     dropped = pd.Series(False, index=runs.index)
@@ -353,14 +353,14 @@ def _drop(
     for name, value in spec.drop.settings.items():
         column = "seed" if spec.seed and name in ("seed", spec.seed) else f"setting.{name}"
         if column not in runs.columns:
-            raise LrreportError(f"{place}: import.drop.settings.{name}: no run has this setting")
+            raise LrreportError(f"{where}: import.drop.settings.{name}: no run has this setting")
         write = _format_seed if column == "seed" else key_of
-        keys = {write(one) for one in (value if isinstance(value, list) else [value])}
+        keys = {write(item) for item in (value if isinstance(value, list) else [value])}
         rows = runs[column].map(write).isin(keys) & ~dropped
         notes.append(Note("excluded", f"runs with {name} = {value}, by import.drop", int(rows.sum())))
         dropped |= rows
     if dropped.all():
-        raise LrreportError(f"{place}: import.drop leaves no run; drop fewer")
+        raise LrreportError(f"{where}: import.drop leaves no run; drop fewer")
     if not dropped.any():
         return runs, history
     runs = runs[~dropped].reset_index(drop=True)
@@ -368,13 +368,13 @@ def _drop(
 
 
 def _drop_empty(
-    runs: pd.DataFrame, history: pd.DataFrame, notes: list[Note], place: str
+    runs: pd.DataFrame, history: pd.DataFrame, notes: list[Note], where: str
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Give runs without any value of a metric the status "failed", so that they count as missing."""
     finals = runs.filter(like="final.").notna().any(axis=1)
     empty = ~finals & ~runs["run"].isin(set(history["run"].unique())) & (runs["status"] != "diverged")
     if empty.all():
-        raise LrreportError(f"{place}: no run has a value of a known metric; declare one under [metrics] with from")
+        raise LrreportError(f"{where}: no run has a value of a known metric; declare it under [metrics] with from")
     if empty.any():
         notes.append(Note("hole", "runs without any value of a metric", int(empty.sum())))
         runs = runs.assign(
@@ -385,7 +385,7 @@ def _drop_empty(
 
 
 def _shorten(notes: Sequence[Note]) -> list[Note]:
-    """Return notes with those that say the same of many files put together."""
+    """Return notes with those that repeat for many files merged."""
     groups: dict[tuple[str, str], list[Note]] = {}
     for note in notes:
         _, _, tail = note.text.partition(": ")

@@ -1,4 +1,4 @@
-"""Runs as JSON: the lines that `lrreport.log` writes, and one object per run with lists of values."""
+"""Runs as JSON: the lines that `lrreport.log` writes, and an object per run with lists of values."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -44,13 +44,13 @@ def read_run_logs(rows: Sequence[dict[str, Any]], path: str, notes: list[Note]) 
             continue
         axis = next((key for key in row if key in AXES and parse_measurement(row[key]) is not None), None)
         if axis is None:
-            raise refuse_file(path, f"has none of {', '.join(AXES)}, so it is no point of a run", "add one", number)
+            raise refuse_file(path, f"has none of {', '.join(AXES)}, so it is not a point of a run", "add it", number)
         for name, cell in row.items():
             if name in AXES or name in KEYS:
                 continue
             value = float("nan") if cell is None else parse_measurement(cell)
             if value is None:
-                notes.append(Note("excluded", f"{path}, line {number}: {name} is no number"))
+                notes.append(Note("excluded", f"{path}, line {number}: {name} is not a number"))
                 continue
             at, values = series.setdefault((name, axis), ([], []))
             at.append(float(row[axis]))
@@ -67,7 +67,7 @@ def _add_series(logs: Sequence[RunLog], series: dict[tuple[str, str], tuple[list
 
 
 def read_run_object(content: dict[str, Any], path: str, notes: list[Note]) -> list[RunLog]:
-    """Return one run of a JSON object: lists of numbers are its history, other values its settings and final values."""
+    """Return the run of a JSON object: lists of numbers are its history, other values its settings and final values."""
     lists = {
         name: value
         for name, value in content.items()

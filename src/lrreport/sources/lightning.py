@@ -13,7 +13,7 @@ def find(folder: Folder) -> int:
 
 
 def read(folder: Folder, spec: ImportSpec) -> tuple[list[RunLog], list[Note]]:
-    """Return a run per folder; of the twins METRIC_step and METRIC_epoch the values of the epoch are kept."""
+    """Return a run per folder; of the columns METRIC_step and METRIC_epoch, METRIC_epoch is used."""
     notes: list[Note] = []
     logs: list[RunLog] = []
     for path in _find_files(folder):

@@ -1,4 +1,4 @@
-"""What a source reads: one `RunLog` per run, and the frames of runs and history that they make."""
+"""The output of a source: a `RunLog` per run, and the frames of runs and history made from them."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -21,7 +21,7 @@ MOST_SETTINGS = 2000  # names over all runs; more are dumps of an environment, a
 
 @dataclass(frozen=True)
 class Note:
-    """One kind of thing that was left out, merged, missing or guessed: what and why, and how many times.
+    """Something that was left out, merged, missing or guessed: what, why and how many times.
 
     `kind` is "excluded", "duplicate", "hole", "guess", "cut", "length", "failure" or "remark".
     """
@@ -42,7 +42,7 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class Points:
-    """Values of one metric of one run in the order they were written; `at` and `values` are float arrays (n,)."""
+    """A metric's values in a run, in the order written; `at` and `values` are float arrays (n,)."""
 
     metric: str
     axis: str
@@ -52,7 +52,7 @@ class Points:
 
 @dataclass
 class RunLog:
-    """All that a source says of one run; names of settings and metrics are the source's own."""
+    """A run as its source describes it, with the source's names of settings and metrics."""
 
     run: str
     source: str
@@ -72,7 +72,7 @@ class RunLog:
 
 
 def make_frames(logs: Sequence[RunLog]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the frames of runs (one row per run) and history (one row per value), names as in the source.
+    """Return the frames of runs (a row per run) and history (a row per value), names as in the source.
 
     `runs` has RUN_COLUMNS, then setting.NAME and final.METRIC in order of first appearance. `run`, `metric` and `axis`
     of `history` are categories, `at` and `value` floats; points stand in the order in which they were written.
@@ -81,7 +81,7 @@ def make_frames(logs: Sequence[RunLog]) -> tuple[pd.DataFrame, pd.DataFrame]:
     settings = list(dict.fromkeys(name for log in logs for name in log.settings))
     if len(settings) > MOST_SETTINGS:
         raise RefusalError(
-            f"{logs[0].source}: {len(settings):,} names of settings, at most {MOST_SETTINGS:,} are read; "
+            f"{logs[0].source}: {len(settings):,} names of settings, more than the {MOST_SETTINGS:,} that can be read;  "
             "select fewer files with import.paths",
             f"import.paths={logs[0].source}",
         )
@@ -105,7 +105,7 @@ def make_frames(logs: Sequence[RunLog]) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def make_history(logs: Sequence[RunLog]) -> pd.DataFrame:
-    """Return the points of all runs as one frame with HISTORY_COLUMNS."""
+    """Return the points of all runs in a frame with HISTORY_COLUMNS."""
     chunks = [(index, points) for index, log in enumerate(logs) for points in log.points]
     metrics = list(dict.fromkeys(points.metric for _, points in chunks))
     number = {metric: index for index, metric in enumerate(metrics)}
@@ -127,7 +127,7 @@ def make_history(logs: Sequence[RunLog]) -> pd.DataFrame:
 
 
 def _unify_numbers(values: pd.Series) -> pd.Series:
-    """Return numbers that mean one value as one: 1 and 1.0, and values that differ by rounding, as the shortest of them."""
+    """Replace numbers that differ only in type (1 and 1.0) or by rounding with the shortest of them."""
     kinds = {type(value) for value in values if value is not None}
     if float not in kinds or not kinds <= {int, float}:
         return values
@@ -136,7 +136,7 @@ def _unify_numbers(values: pd.Series) -> pd.Series:
     group: list[float] = []
     for number in [*numbers, math.inf]:
         if group and number - group[0] > ROUNDING * abs(number):
-            shortest |= dict.fromkeys(group, min(group, key=lambda one: (len(repr(one)), one)))
+            shortest |= dict.fromkeys(group, min(group, key=lambda value: (len(repr(value)), value)))
             group = []
         group.append(number)
     return values.map(lambda value: None if value is None else shortest.get(float(value), float(value))).astype(object)

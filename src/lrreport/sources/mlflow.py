@@ -35,18 +35,18 @@ def find(folder: Folder) -> int:
 def read(folder: Folder, spec: ImportSpec) -> tuple[list[RunLog], list[Note]]:
     """Return the runs that were not deleted; parents of nested runs, which repeat a child's values, are left out."""
     notes: list[Note] = []
-    logs = [_read_run(folder, place, files, spec, notes) for place, files in _find_runs(folder).items()]
+    logs = [_read_run(folder, run_folder, files, spec, notes) for run_folder, files in _find_runs(folder).items()]
     for path in folder.paths:
         if is_database(folder, path, TABLES):
             logs += _read_database(folder, path, spec, notes)
-    kept = [(log, above) for log, above, deleted in logs if spec.deleted or not deleted]
-    if len(kept) < len(logs):
-        notes.append(Note("excluded", "runs that were deleted in MLflow", len(logs) - len(kept)))
-    parents = {above for _, above in kept if above}
-    runs = [log for log, _ in kept if log.run not in parents]
-    if len(runs) < len(kept):
+    remaining = [(log, above) for log, above, deleted in logs if spec.deleted or not deleted]
+    if len(remaining) < len(logs):
+        notes.append(Note("excluded", "runs that were deleted in MLflow", len(logs) - len(remaining)))
+    parents = {above for _, above in remaining if above}
+    runs = [log for log, _ in remaining if log.run not in parents]
+    if len(runs) < len(remaining):
         notes.append(
-            Note("excluded", "parents of nested runs, which repeat the values of a child", len(kept) - len(runs))
+            Note("excluded", "parents of nested runs, which repeat the values of a child", len(remaining) - len(runs))
         )
     return runs, notes
 
@@ -54,27 +54,29 @@ def read(folder: Folder, spec: ImportSpec) -> tuple[list[RunLog], list[Note]]:
 def _find_runs(folder: Folder) -> dict[str, list[str]]:
     """Return the folders of runs, each with its files: those with meta.yaml and params/, metrics/ or tags/."""
     files: dict[str, list[str]] = defaultdict(list)
-    places = {path.rpartition("/")[0] for path in folder.paths if path.rpartition("/")[2] == "meta.yaml"}
+    run_folders = {path.rpartition("/")[0] for path in folder.paths if path.rpartition("/")[2] == "meta.yaml"}
     for path in folder.paths:
         parts = path.split("/")
         for depth in range(1, len(parts)):
-            place = "/".join(parts[:depth])
-            if place in places and parts[depth] in ("params", "metrics", "tags") and len(parts) > depth + 1:
-                files[place].append(path)
+            run_folder = "/".join(parts[:depth])
+            if run_folder in run_folders and parts[depth] in ("params", "metrics", "tags") and len(parts) > depth + 1:
+                files[run_folder].append(path)
                 break
-    return {place: files[place] for place in sorted(files) if ".trash" not in place}
+    return {run_folder: files[run_folder] for run_folder in sorted(files) if ".trash" not in run_folder}
 
 
 def _read_run(
-    folder: Folder, place: str, files: list[str], spec: ImportSpec, notes: list[Note]
+    folder: Folder, run_folder: str, files: list[str], spec: ImportSpec, notes: list[Note]
 ) -> tuple[RunLog, str, bool]:
     """Return a run of a file store, its parent's id and whether it was deleted."""
-    meta = parse_yaml(folder.read(f"{place}/meta.yaml"), f"{place}/meta.yaml")
-    log = RunLog(run=str(meta.get("run_id") or meta.get("run_uuid") or place.rsplit("/", 1)[-1]), source=place)
+    meta = parse_yaml(folder.read(f"{run_folder}/meta.yaml"), f"{run_folder}/meta.yaml")
+    log = RunLog(
+        run=str(meta.get("run_id") or meta.get("run_uuid") or run_folder.rsplit("/", 1)[-1]), source=run_folder
+    )
     _describe(log, meta.get("status"), meta.get("start_time"), meta.get("end_time"))
     above = ""
     for path in files:
-        kind, _, name = path.removeprefix(f"{place}/").partition("/")
+        kind, _, name = path.removeprefix(f"{run_folder}/").partition("/")
         if kind == "tags" and name == PARENT:
             above = decode(folder.read(path), path).strip()
         elif kind == "params":
@@ -106,7 +108,7 @@ def _parse_lines(text: str, path: str, notes: list[Note]) -> list[Measurement]:
 
 
 def _add_metric(log: RunLog, name: str, rows: list[Measurement], spec: ImportSpec, notes: list[Note]) -> None:
-    """Add a metric's values by step; those that were all logged without one are no curve: the latest is the final value."""
+    """Add a metric's values by step; where all were logged without a step, the latest is the final value."""
     distinct = list(dict.fromkeys(rows))
     if len(distinct) < len(rows):
         notes.append(Note("duplicate", "lines of metrics that repeat another exactly", len(rows) - len(distinct)))

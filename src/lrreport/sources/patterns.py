@@ -1,4 +1,4 @@
-"""Settings that stand in the names of files and folders: by a declared pattern, or found."""
+"""Settings in the names of files and folders, by a declared pattern or guessed."""
 
 import hashlib
 import re
@@ -44,7 +44,7 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
         )
     wrong = [name for name in names if not name.isidentifier()]
     if wrong:
-        raise LrreportError(f'import.name = "{pattern}": {{{wrong[0]}}} is no name of a setting')
+        raise LrreportError(f'import.name = "{pattern}": {{{wrong[0]}}} is not a valid name of a setting')
 
     def translate(part: str) -> str:
         if part == "*":
@@ -57,7 +57,7 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
 
 
 def apply_pattern(pattern: str, logs: Sequence[RunLog]) -> None:
-    """Add the settings that a declared pattern finds in each run's name; a run that does not fit is an error."""
+    """Add the settings that a declared pattern finds in each run's name; raises LrreportError for a run that does not match."""
     expression = compile_pattern(pattern)
     for log in logs:
         fit = next((fit for text in _texts(log) if (fit := expression.fullmatch(text))), None)
@@ -67,17 +67,17 @@ def apply_pattern(pattern: str, logs: Sequence[RunLog]) -> None:
 
 
 def find_settings(logs: Sequence[RunLog]) -> list[str]:
-    """Add the settings found in the runs' names that the source does not hold itself; return their names."""
-    found: list[str] = []
+    """Add the settings in the runs' names that the source itself does not hold; return their names."""
+    added: list[str] = []
     for log in logs:
         known = {_usual(name) for name in log.settings}
         has_seed = any(map(is_seed, log.settings))
         for name, value in parse_name(log.run).items():
             if _usual(name) not in known and not (is_seed(name) and has_seed):
                 log.settings[name] = value
-                found.append(name)
-    _find_folders(logs, found)
-    return list(dict.fromkeys(found))
+                added.append(name)
+    _find_folders(logs, added)
+    return list(dict.fromkeys(added))
 
 
 def parse_name(path: str) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def parse_name(path: str) -> dict[str, Any]:
     return settings
 
 
-def _find_folders(logs: Sequence[RunLog], found: list[str]) -> None:
+def _find_folders(logs: Sequence[RunLog], added: list[str]) -> None:
     """Add what tells folders apart: "trial" for trial_1, trial_2; else "folder" for names that repeat over runs."""
     parts = [log.run.split("/") for log in logs]
     if len(set(map(len, parts))) != 1 or len(logs) < 2:
@@ -110,19 +110,19 @@ def _find_folders(logs: Sequence[RunLog], found: list[str]) -> None:
                 logs,
                 word if word in LABELS else f"folder_{word}",
                 [int(match.group(2)) for match in numbered if match],
-                found,
+                added,
             )
         elif not all(numbered) and len(set(names)) <= len(names) / 2:
-            _add(logs, f"folder_{depth + 1}" if "folder" in found else "folder", names, found)
+            _add(logs, f"folder_{depth + 1}" if "folder" in added else "folder", names, added)
 
 
-def _add(logs: Sequence[RunLog], name: str, values: Sequence[Any], found: list[str]) -> None:
+def _add(logs: Sequence[RunLog], name: str, values: Sequence[Any], added: list[str]) -> None:
     known = {key for log in logs for key in log.settings}
     if name in known or _repeats_known(logs, values) or _are_copies(logs):
         return
     for log, value in zip(logs, values, strict=True):
         log.settings[name] = value
-    found.append(name)
+    added.append(name)
 
 
 def _repeats_known(logs: Sequence[RunLog], values: Sequence[Any]) -> bool:
@@ -136,7 +136,7 @@ def _repeats_known(logs: Sequence[RunLog], values: Sequence[Any]) -> bool:
 
 
 def _are_copies(logs: Sequence[RunLog]) -> bool:
-    """Return whether many runs are the same as others but for their names, as in a folder that was copied."""
+    """Return whether many runs differ in name only, as in a folder that was copied."""
     if not any(log.points or log.final for log in logs):
         return False
     digests = set()

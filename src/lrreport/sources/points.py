@@ -13,10 +13,10 @@ KEYS = ("run", "metric", "axis")
 
 
 def order_points(history: pd.DataFrame, duplicates: str) -> tuple[pd.DataFrame, list[Note]]:
-    """Return the history sorted by run, metric, axis and point, with one value at each.
+    """Return the history sorted by run, metric, axis and point, without repeated points.
 
-    A point that is repeated with the same value, but for rounding, is counted once; with another value it is an error
-    unless `duplicates` says which counts: "first", "last" (in the order written) or "mean".
+    A point repeated with the same value up to rounding is counted once; with a different value it is an error unless
+    `duplicates` says which counts: "first", "last" (in the order written) or "mean".
     """
     if history.empty:
         return history, []
@@ -37,12 +37,12 @@ def order_points(history: pd.DataFrame, duplicates: str) -> tuple[pd.DataFrame, 
     notes = []
     n_exact = int((repeats & ~np.isin(group, conflicting)).sum())
     if n_exact:
-        notes.append(Note("duplicate", "points that repeat another one exactly and are counted once", n_exact))
+        notes.append(Note("duplicate", "points that repeat another exactly and are counted once", n_exact))
     if len(conflicting):
         n_others = int((repeats & np.isin(group, conflicting)).sum())
         if duplicates in ("error", "identical"):
             raise _refuse(history, int(starts[conflicting[0]]), len(conflicting))
-        text = f"points that repeat another one with another value, of which the {duplicates} counts"
+        text = f"points that repeat another with a different value; the {duplicates} counts"
         notes.append(Note("duplicate", text, n_others))
     if duplicates == "mean":
         means = np.bincount(group, weights=values) / np.bincount(group)
@@ -54,10 +54,10 @@ def order_points(history: pd.DataFrame, duplicates: str) -> tuple[pd.DataFrame, 
 
 
 def _refuse(history: pd.DataFrame, index: int, count: int) -> RefusalError:
-    row, other = history.iloc[index], history.iloc[index + 1]
+    first, second = history.iloc[index], history.iloc[index + 1]
     points = count_nouns(count, "such point")
     return RefusalError(
-        f"{row.run}: {row.metric} at {row.axis} {row['at']:g} is {row.value:.9g} and {other.value:.9g} ({points}); "
+        f"{first.run}: {first.metric} at {first.axis} {first['at']:g} is {first.value:.9g} and {second.value:.9g} ({points}); "
         'set import.duplicates to "last", "first" or "mean", or leave out files with import.exclude',
         "import.duplicates=last",
     )
@@ -151,7 +151,7 @@ class Ends:
 
 
 def find_ends(runs: pd.DataFrame, history: pd.DataFrame, metric: str) -> Ends | None:
-    """Return where runs end on the first axis that a metric has, None for one without a history."""
+    """Return where runs end on the first axis that a metric has, None for a metric without a history."""
     whole = runs["run"][runs["status"] != "diverged"]
     points = history[(history["metric"] == metric) & history["run"].isin(set(whole))]
     if points.empty:

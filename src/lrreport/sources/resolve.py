@@ -1,4 +1,4 @@
-"""From the columns of a source to metrics: declared ones, else those that their names say; fractions from percent."""
+"""Resolve the columns of a source to metrics, by declaration or by name, and convert percent to fractions."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ PERCENT_FROM = 1.5  # a value above can be no fraction
 
 @dataclass
 class Resolution:
-    """Metrics by name, the metric of each column, the columns in percent, and what was left out."""
+    """Metrics by name, the metric of each column, the columns in percent, and notes on what was left out."""
 
     metrics: dict[str, Metric] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)  # column -> metric
@@ -33,52 +33,58 @@ def resolve_metrics(
     highest: pd.DataFrame,
     spec: ImportSpec,
     declared: Mapping[str, MetricDeclaration],
-    place: str,
+    where: str,
 ) -> Resolution:
-    """Return what each column measures; `highest` has the largest value per run (rows) and column.
+    """Return the metric of each column; `highest` has the largest value per run (rows) and column.
 
     Declared metrics come first; other columns are metrics if their names say what they are and, for a fraction, if the
     values are clearly fractions or clearly percent. Raises LrreportError if nothing is left.
     """
-    found = Resolution()
-    guesses = {column: guess_metric(column, [other for other in columns if other != column]) for column in columns}
+    resolution = Resolution()
+    guesses = {
+        column: guess_metric(column, [sibling for sibling in columns if sibling != column]) for column in columns
+    }
     for name, declaration in declared.items():
-        _declare(found, name, declaration, guesses, place)
-    _guess_others(found, guesses, declared)
-    for column, name in list(found.names.items()):
-        metric = found.metrics[name]
+        _declare(resolution, name, declaration, guesses, where)
+    _guess_others(resolution, guesses, declared)
+    for column, name in list(resolution.names.items()):
+        metric = resolution.metrics[name]
         if metric.scale == "fraction":
             fixed = any(d.scale is not None for n, d in declared.items() if n == name or name.endswith(f"_{n}"))
             _judge_scale(
-                found,
+                resolution,
                 column,
                 metric,
                 highest[column].dropna() if column in highest else pd.Series(),
                 spec,
                 fixed,
-                place,
+                where,
             )
-    for name in list(found.guessed):  # what is declared is written out whole
+    for name in list(resolution.guessed):  # what is declared is written out whole
         if name in declared or name.partition("_")[2] in declared:
-            del found.guessed[name]
-    if not found.metrics:
+            del resolution.guessed[name]
+    if not resolution.metrics:
         shown = ", ".join(columns[:8]) or "none"
         column = columns[0] if columns else "COLUMN"
         raise RefusalError(
-            f'{place}: no metric whose direction is known; declare one as [metrics.val_NAME] with from = "COLUMN" and '
+            f'{where}: no metric whose direction is known; declare it as [metrics.val_NAME] with from = "COLUMN" and '
             f'better = "higher" or "lower" (columns with numbers: {shown})',
             f"metrics.val_{slug(column)}={{from={json.dumps(column, ensure_ascii=False)}, better='higher'}}",
         )
-    return found
+    return resolution
 
 
 def _declare(
-    found: Resolution, name: str, declaration: MetricDeclaration, guesses: Mapping[str, MetricGuess | None], place: str
+    resolution: Resolution,
+    name: str,
+    declaration: MetricDeclaration,
+    guesses: Mapping[str, MetricGuess | None],
+    where: str,
 ) -> None:
     """Add a declared metric: of its columns, of the column with its name, or of all columns of its quantity."""
-    given = (declaration.columns,) if isinstance(declaration.columns, str) else declaration.columns
+    listed = (declaration.columns,) if isinstance(declaration.columns, str) else declaration.columns
     changes = declaration.model_dump(exclude_none=True, exclude={"columns"})
-    if not given and split_name(name) is None:  # a quantity on every split
+    if not listed and split_name(name) is None:  # a quantity on every split
         for column, guess in guesses.items():
             if guess is not None and guess.name.partition("_")[2] == name and guess.split:
                 base = guess.quantity or (
@@ -86,23 +92,23 @@ def _declare(
                 )
                 if base is not None:
                     _add(
-                        found,
+                        resolution,
                         column,
                         guess.name,
                         base.model_copy(update=changes | {"label": changes.get("label", base.label)}),
                         guess.split,
                     )
         return
-    columns = [column for column in (given or _columns_called(name, guesses)) if column in guesses]
+    columns = [column for column in (listed or _columns_called(name, guesses)) if column in guesses]
     if not columns:
         there = ", ".join(list(guesses)[:8])
-        raise LrreportError(f"{place}: metrics.{name}: no column {', '.join(given) or name}; there are {there}")
+        raise LrreportError(f"{where}: metrics.{name}: no column {', '.join(listed) or name}; there are {there}")
     guess = guesses[columns[0]] or guess_metric(name)
     known = guess_metric(name)
     base = (guess.quantity if guess else None) or (known.quantity if known else None)
     if base is None and "better" not in changes:
         raise RefusalError(
-            f'{place}: metrics.{name}: set better to "higher" or "lower"', f"metrics.{name}.better=higher"
+            f'{where}: metrics.{name}: set better to "higher" or "lower"', f"metrics.{name}.better=higher"
         )
     parts = split_name(name)
     split = declaration.split or (SPLIT_PREFIXES[parts[0]][0] if parts else None) or (guess.split if guess else None)
@@ -114,7 +120,7 @@ def _declare(
         }
     )
     for column in columns:
-        _add(found, column, name, quantity, split or "validation", label=changes.get("label"))
+        _add(resolution, column, name, quantity, split or "validation", label=changes.get("label"))
 
 
 def _columns_called(name: str, guesses: Mapping[str, MetricGuess | None]) -> list[str]:
@@ -122,59 +128,61 @@ def _columns_called(name: str, guesses: Mapping[str, MetricGuess | None]) -> lis
     return named or [column for column, guess in guesses.items() if guess is not None and guess.name == name]
 
 
-def _add(found: Resolution, column: str, name: str, quantity: Quantity, split: str, label: str | None = None) -> None:
+def _add(
+    resolution: Resolution, column: str, name: str, quantity: Quantity, split: str, label: str | None = None
+) -> None:
     parts = split_name(name)
     form = SPLIT_PREFIXES[parts[0]][1] if parts else "{}"
     text = label or (quantity.label if quantity.label.startswith(form.format("")) else form.format(quantity.label))
-    found.metrics[name] = Metric(
+    resolution.metrics[name] = Metric(
         **{
             **quantity.model_dump(),
             "name": name,
             "split": split,
             "label": text,
-            "columns": _columns(found, name, column),
+            "columns": _columns(resolution, name, column),
         }
     )
-    found.names[column] = name
+    resolution.names[column] = name
 
 
-def _columns(found: Resolution, name: str, column: str) -> tuple[str, ...]:
-    known = found.metrics[name].columns if name in found.metrics else ()
+def _columns(resolution: Resolution, name: str, column: str) -> tuple[str, ...]:
+    known = resolution.metrics[name].columns if name in resolution.metrics else ()
     return known if column in known else (*known, column)
 
 
 def _guess_others(
-    found: Resolution, guesses: Mapping[str, MetricGuess | None], declared: Mapping[str, MetricDeclaration]
+    resolution: Resolution, guesses: Mapping[str, MetricGuess | None], declared: Mapping[str, MetricDeclaration]
 ) -> None:
-    """Add the columns that were not declared: one per metric, those with a known direction."""
+    """Add undeclared columns with a known direction, at most a column per metric."""
     by_name: dict[str, list[MetricGuess]] = {}
     for column, guess in guesses.items():
-        if column in found.names or guess is None:
+        if column in resolution.names or guess is None:
             continue
         if guess.quantity is None:
             text = f"{column}: {guess.reason}; declare it under [metrics] to use it"
-            found.notes.append(Note("excluded", text))
+            resolution.notes.append(Note("excluded", text))
         elif guess.name not in declared:
             by_name.setdefault(guess.name, []).append(guess)
     for name, group in by_name.items():
         best = _choose_column(group)
         others = ", ".join(guess.raw for guess in group if guess is not best)
         if best is None:
-            text = f"{others}: may both be {name}; say which under [metrics.{name}] with from"
-            found.notes.append(Note("excluded", text, len(group)))
+            text = f"{others}: may both be {name}; select a column under [metrics.{name}] with from"
+            resolution.notes.append(Note("excluded", text, len(group)))
             continue
         if others:
-            found.notes.append(Note("excluded", f"{others}: {best.raw} is taken for {name}", len(group) - 1))
+            resolution.notes.append(Note("excluded", f"{others}: {best.raw} is taken for {name}", len(group) - 1))
         assert best.quantity is not None
         assert best.split is not None
         margin = best.quantity.margin if best.fraction and best.split == "validation" else None
         unit = {} if best.fraction else {"unit": "", "margin": None}
-        _add(found, best.raw, name, best.quantity.model_copy(update={**unit, "margin": margin}), best.split)
-        found.guessed[name] = "guessed from the name"
+        _add(resolution, best.raw, name, best.quantity.model_copy(update={**unit, "margin": margin}), best.split)
+        resolution.guessed[name] = "guessed from the name"
 
 
 def _choose_column(group: list[MetricGuess]) -> MetricGuess | None:
-    """Return the column that says its split itself, is a value per epoch and is called so; None if that leaves several."""
+    """Return the column that names its split, is per epoch and has the metric's name; None if several remain."""
     ranks = {
         guess.raw: (not guess.explicit, slug(guess.raw).endswith("_step"), slug(guess.raw) != guess.name)
         for guess in group
@@ -185,33 +193,33 @@ def _choose_column(group: list[MetricGuess]) -> MetricGuess | None:
 
 
 def _judge_scale(
-    found: Resolution,
+    resolution: Resolution,
     column: str,
     metric: Metric,
     highest: "pd.Series[float]",
     spec: ImportSpec,
     fixed: bool,
-    place: str,
+    where: str,
 ) -> None:
     """Add a column to those in percent if its values say so; refuse values that may be either."""
     if column in spec.percent:
-        found.percent.append(column)
+        resolution.percent.append(column)
         return
     top = float(highest.max()) if len(highest) else 0.0
     if top <= 1 + 1e-9:
         if not fixed:
-            found.guessed.setdefault(metric.name, "guessed")
+            resolution.guessed.setdefault(metric.name, "guessed")
         return
     setting = f"import.percent={column}"
     remedy = f'set import.percent = ["{column}"] if they are percent, or [metrics.{metric.name}] scale = "number"'
     if fixed:
-        raise RefusalError(f"{place}: {column} goes up to {top:g}, which is no fraction; {remedy}", setting)
+        raise RefusalError(f"{where}: {column} goes up to {top:g}, which is not a fraction; {remedy}", setting)
     small = int((highest <= 1).sum())
     if top <= PERCENT_FROM or small:
         mixed = f"at most 1 in {small} runs and up to {top:g} in others" if small else f"up to {top:g}"
-        raise RefusalError(f"{place}: {column} is {mixed}, so neither fractions nor percent; {remedy}", setting)
-    found.percent.append(column)
-    found.guessed[metric.name] = "percent, guessed from the values"
+        raise RefusalError(f"{where}: {column} is {mixed}, so neither fractions nor percent; {remedy}", setting)
+    resolution.percent.append(column)
+    resolution.guessed[metric.name] = "percent, guessed from the values"
 
 
 def summarize_highest(runs: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame:
@@ -221,29 +229,34 @@ def summarize_highest(runs: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame
     finite = history[np.isfinite(history["value"].to_numpy())]
     tops = finite.groupby(["run", "metric"], observed=True)["value"].max().unstack("metric")
     tops.index, tops.columns = tops.index.astype(str), tops.columns.astype(str)
-    both = tops.reindex(runs["run"]).combine_first(finals) if len(tops.columns) else finals
-    return both
+    return tops.reindex(runs["run"]).combine_first(finals) if len(tops.columns) else finals
 
 
-def apply_resolution(runs: pd.DataFrame, history: pd.DataFrame, found: Resolution) -> tuple[pd.DataFrame, pd.DataFrame]:
+def apply_resolution(
+    runs: pd.DataFrame, history: pd.DataFrame, resolution: Resolution
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return both frames with metrics under their names, fractions in place of percent, and no other columns."""
     names = list(history["metric"].cat.categories)
-    metrics = list(found.metrics)
-    targets = np.array([metrics.index(found.names[name]) if name in found.names else -1 for name in names], dtype=int)
-    scales = np.array([100.0 if name in found.percent else 1.0 for name in names])
+    metrics = list(resolution.metrics)
+    targets = np.array(
+        [metrics.index(resolution.names[name]) if name in resolution.names else -1 for name in names], dtype=int
+    )
+    scales = np.array([100.0 if name in resolution.percent else 1.0 for name in names])
     codes = history["metric"].cat.codes.to_numpy()
     if len(names):
-        kept = targets[codes] >= 0
-        history = history[kept].reset_index(drop=True)
-        codes = codes[kept]
+        is_metric = targets[codes] >= 0
+        history = history[is_metric].reset_index(drop=True)
+        codes = codes[is_metric]
         history["value"] = _divide(history["value"].to_numpy(), scales[codes])
         history["metric"] = pd.Categorical.from_codes(targets[codes], categories=metrics)
     finals: dict[str, pd.Series] = {}
     for column in runs.filter(like="final.").columns:
         raw = column.removeprefix("final.")
-        if raw in found.names:
-            values = pd.Series(_divide(runs[column].to_numpy(), 100.0 if raw in found.percent else 1.0), runs.index)
-            name = f"final.{found.names[raw]}"
+        if raw in resolution.names:
+            values = pd.Series(
+                _divide(runs[column].to_numpy(), 100.0 if raw in resolution.percent else 1.0), runs.index
+            )
+            name = f"final.{resolution.names[raw]}"
             finals[name] = finals[name].combine_first(values) if name in finals else values
     others = runs[[column for column in runs.columns if not column.startswith("final.")]]
     return pd.concat([others, pd.DataFrame(finals, index=runs.index)], axis=1), history

@@ -1,4 +1,4 @@
-"""What the columns of a table are: axis, run, seed, settings, metrics, and what only describes."""
+"""Assign roles to the columns of a table: axis, run, seed, settings, metrics and descriptions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -30,7 +30,7 @@ STARTED_NAMES = ("started", "created", "start_time", "datetime_start")
 
 @dataclass
 class Roles:
-    """The columns of a table by what they are; `axes` maps "epoch", "step", ... to columns."""
+    """The columns of a table by role; `axes` maps "epoch", "step", ... to columns."""
 
     axes: dict[str, str] = field(default_factory=dict)
     run: str | None = None
@@ -50,7 +50,7 @@ class Roles:
 
 
 def find_roles(frame: pd.DataFrame, spec: ImportSpec, single: bool) -> Roles:
-    """Return what the columns of a table are; `single` says that the table is all there is, not one file per run."""
+    """Return the roles of a table's columns; `single` says that it is the only table, not a file per run."""
     roles = Roles()
     declared = {*spec.settings.values(), *([spec.seed] if spec.seed else [])}
     numeric = {name: is_numeric(frame[name]) for name in frame.columns}
@@ -111,7 +111,7 @@ def _holds_splits(column: pd.Series) -> bool:
 
 
 def _drop_scheduled(frame: pd.DataFrame, roles: Roles) -> None:
-    """Take a number that changes within a run for what it is, such as a rate as a schedule lowered it: no setting."""
+    """Remove settings that change within a run, such as a learning rate lowered by a schedule."""
     axes = [*roles.axes.values(), *([roles.metric] if roles.metric else [])]
     for name in [name for name in roles.settings if not is_seed(name) and is_numeric(frame[name])]:
         keys = [
@@ -130,7 +130,7 @@ def _is_measurement(column: pd.Series) -> bool:
 
 
 def _drop_constant_axes(frame: pd.DataFrame, roles: Roles, single: bool) -> None:
-    """Take an axis of a single table for a setting where it has one value, such as "epoch" 10 of all finished runs."""
+    """Remove constant axes of a single table, such as "epoch" 10 of all finished runs."""
     for axis, name in list(roles.axes.items()):
         if single and frame[name].nunique() == 1 and len(frame) > 1:
             del roles.axes[axis]

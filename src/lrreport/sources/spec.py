@@ -1,4 +1,4 @@
-"""The table [import] of a study file: which logs are read, and what is done about what they leave open."""
+"""The table [import] of a study file: which logs are read, and how ambiguities are resolved."""
 
 from typing import Annotated, Any, Literal
 
@@ -10,7 +10,7 @@ Texts = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isi
 
 
 class Drop(FrozenModel):
-    """Runs that are left out: those of a status, and those with one of the values of a setting."""
+    """Runs that are left out: those of a status, and those with given values of a setting."""
 
     status: Texts = Field(default=(), description='give a list such as ["failed", "stopped"]')
     settings: dict[str, Any] = Field(default={}, description="give a table such as { debug = true }")
@@ -21,7 +21,7 @@ class ImportSpec(FrozenModel):
 
     `settings` maps names of this study to those of the source: { learning_rate = "optimizer.lr" }. `name` is a pattern of
     settings in names of files or folders, or "auto" for all that are found there. `metrics` and `percent` are columns of
-    the source: those that count as metrics although their names do not say so, and those whose values are percent.
+    the source: those that are metrics although their names do not say so, and those whose values are percent.
     """
 
     source: Literal["table", "tensorboard", "wandb", "mlflow", "lightning", "trainer_state", "text", "optuna"] = Field(

@@ -1,4 +1,4 @@
-"""The study file that an inspected folder suggests, with comments that say what was found and what was guessed."""
+"""Write the study file for an inspected folder, with comments on what was found and what was guessed."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ MOST_COMMENTS = 40  # notes and equal settings that are written out
 def write_study(imported: Import, folder: str = ".", study: Study | None = None) -> str:
     """Return the text of a study.toml whose table [import] reads the same runs; `folder` is relative to that file.
 
-    It asks what `study` asks, from whose report the runs come; without one, what seems to be asked.
+    Title, decision and published results come from `study`, whose runs these are; without it they are guessed.
     """
     factors = imported.grid.factors
     question = study.title if study else f"How does the {factors[0].label} change the result?"
@@ -183,7 +183,7 @@ def _toml(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_toml, value))}]"
     if isinstance(value, Mapping):
-        return f"{{ {', '.join(f'{_key(key)} = {_toml(one)}' for key, one in value.items())} }}"
+        return f"{{ {', '.join(f'{_key(key)} = {_toml(item)}' for key, item in value.items())} }}"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int | float):

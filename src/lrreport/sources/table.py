@@ -1,4 +1,4 @@
-"""Source "table": CSV, TSV, JSON and JSON lines; long or wide, one file or one per run, or our own export."""
+"""Source "table": CSV, TSV, JSON and JSON lines; long or wide, a single file or a file per run, or an export of lrreport."""
 
 import math
 import re
@@ -62,9 +62,9 @@ def _select(folder: Folder) -> list[str]:
 
 
 def _read_frames(frames: dict[str, pd.DataFrame], spec: ImportSpec, notes: list[Note]) -> list[RunLog]:
-    """Return the runs of all frames: the files of a folder are parts of one run where other folders have them too.
+    """Return the runs of all frames; files of a folder are parts of the same run where other folders have them too.
 
-    Files of one folder with the same columns whose names differ in numbers alone are runs of their own.
+    Files of a folder with the same columns whose names differ only in numbers are separate runs.
     """
     known: dict[tuple[str, ...], Roles] = {}
     stems = Counter(path.rsplit("/", 1)[-1] for path in frames)
@@ -93,10 +93,10 @@ def _read_frames(frames: dict[str, pd.DataFrame], spec: ImportSpec, notes: list[
             if len(frame) > 1:
                 first.setdefault(columns, path)
     if len(first) > 1:
-        one, other = list(first.values())[:2]
+        left, right = list(first.values())[:2]
         raise RefusalError(
-            f"{one} and {other} are tables with different columns; select those that belong together with import.paths",
-            f"import.paths={one}",
+            f"{left} and {right} are tables with different columns; select those that belong together with import.paths",
+            f"import.paths={left}",
         )
     return _join(histories, tables, notes)
 
@@ -114,7 +114,7 @@ def _is_summary(frame: pd.DataFrame) -> bool:
 
 
 def _read_rows(frame: pd.DataFrame, path: str, name: str, roles: Roles) -> list[RunLog]:
-    """Return one run per row, with final values only."""
+    """Return a run per row, with final values only."""
     metrics = {column: to_numbers(frame[column], path) for column in roles.metrics}
     splits = frame[roles.split].astype(str) if roles.split else None
     logs = []
@@ -131,20 +131,20 @@ def _read_rows(frame: pd.DataFrame, path: str, name: str, roles: Roles) -> list[
 
 
 def _merge_splits(logs: list[RunLog]) -> list[RunLog]:
-    """Return runs whose values for several splits stand in rows one after the other as one run each."""
+    """Merge rows that hold the values of different splits of the same run."""
     merged: dict[Hashable, list[RunLog]] = {}
     for log in logs:
         key = (log.source, tuple(sorted((name, str(value)) for name, value in log.settings.items())))
-        fitting = next((other for other in merged.setdefault(key, []) if not set(other.final) & set(log.final)), None)
-        if fitting:
-            fitting.final |= log.final
+        partner = next((run for run in merged.setdefault(key, []) if not set(run.final) & set(log.final)), None)
+        if partner:
+            partner.final |= log.final
         else:
             merged[key].append(log)
     return [log for group in merged.values() for log in group]
 
 
 def _read_history(frame: pd.DataFrame, path: str, name: str, roles: Roles, spec: ImportSpec) -> Iterator[RunLog]:
-    """Yield the runs of a table that has an axis: one per value of its run column, of its settings, or one in all."""
+    """Yield the runs of a table that has an axis: a run per value of its run column, else per combination of settings."""
     metrics = {
         column: to_numbers(frame[column], path) for column in [*roles.metrics, *([roles.value] if roles.value else [])]
     }
@@ -191,7 +191,7 @@ def _add_points(
     log: RunLog, metric: str, axes: dict[str, np.ndarray], values: np.ndarray, present: np.ndarray, rows: np.ndarray,
     spec: ImportSpec,
 ) -> None:  # fmt: skip
-    """Add a metric's points on the declared axis, else on epochs where it has one value for each, else on steps."""
+    """Add a metric's points on the declared axis, else on epochs where each has a single value, else on steps."""
     rows = rows[present[rows]]
     if not len(rows):
         return
@@ -211,10 +211,10 @@ def _add_points(
             axis, at = "step", axes["step"][rows]
     if np.isnan(at).any():
         missing = int(np.isnan(at).sum())
-        other = next((name for name in axes if name != axis), axis)
+        fallback = next((name for name in axes if name != axis), axis)
         raise RefusalError(
             f"{log.source}: {missing} values of {metric} have no {axis}; fill it in or set import.axis",
-            f"import.axis={other}",
+            f"import.axis={fallback}",
         )
     log.add(metric, axis, at, values[rows])
 
@@ -225,7 +225,7 @@ def _settings(frame: pd.DataFrame, roles: Roles, index: int) -> dict[str, Any]:
 
 
 def _describe(log: RunLog, frame: pd.DataFrame, roles: Roles, index: int) -> None:
-    """Set status, start and duration of a run from one of its rows."""
+    """Set status, start and duration of a run from a row."""
     if roles.status:
         log.status, log.reason = parse_status(frame[roles.status].iloc[index])
         if "reason" in frame.columns and isinstance(frame["reason"].iloc[index], str):
@@ -266,7 +266,7 @@ def _add_exported(frame: pd.DataFrame, path: str, histories: dict[str, RunLog]) 
 
 
 def _join(histories: dict[str, RunLog], tables: list[RunLog], notes: list[Note]) -> list[RunLog]:
-    """Return all runs; a row of a table of runs whose name is that of a run with a history describes that run."""
+    """Return all runs; rows of a table of runs are merged into the histories of the same name."""
     if not histories:
         return tables
     names: dict[str, RunLog] = {}
@@ -293,9 +293,9 @@ def _join(histories: dict[str, RunLog], tables: list[RunLog], notes: list[Note])
 
 
 def read_run(frame: pd.DataFrame, path: str, run: str, spec: ImportSpec) -> RunLog:
-    """Return the one run of a table that has an axis and holds no settings, such as a logger writes it."""
+    """Return the run of a table that has an axis and no settings, as a logger writes it."""
     roles = find_roles(frame, spec, single=False)
     roles.settings, roles.run = [], None
     if not roles.axes:
-        raise refuse_file(path, "has no column epoch or step, so it is no history")
+        raise refuse_file(path, "has no column epoch or step, so it is not a history")
     return next(_read_history(frame, path, run, roles, spec))

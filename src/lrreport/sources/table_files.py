@@ -1,4 +1,4 @@
-"""Text files of tables: CSV, TSV, JSON and JSON lines, each read into one frame of columns as written."""
+"""Text files of tables: CSV, TSV, JSON and JSON lines, each read into a frame of columns as written."""
 
 import codecs
 import csv
@@ -26,8 +26,8 @@ WIDEST = 10_000  # columns
 def read_csv(folder: Folder, path: str) -> tuple[pd.DataFrame, list[Note]]:
     """Return the table of a CSV or TSV file, and notes of lines that were left out.
 
-    An empty cell is NaN in a column of numbers and None in one of text; a cell that says "nan" or "inf" stays text, which
-    `to_numbers` tells from an empty one. A last line that is cut off and a header that is repeated are left out.
+    An empty cell is NaN in a column of numbers and None in a column of text; "nan" and "inf" stay text, which
+    `to_numbers` distinguishes from an empty cell. A last line that is cut off and a header that is repeated are left out.
     """
     text = decode(_drop_cut_character(folder.read(path)), hide_host(path))
     notes: list[Note] = []
@@ -39,7 +39,7 @@ def read_csv(folder: Folder, path: str) -> tuple[pd.DataFrame, list[Note]]:
     if not text.strip() or not any(name.strip() for name in header):
         raise refuse_file(path, "no header line, perhaps cut off")
     if len(header) > WIDEST:
-        raise refuse_file(path, f"more than {WIDEST:,} columns, so it is no table of runs")
+        raise refuse_file(path, f"more than {WIDEST:,} columns, so it is not a table of runs")
     text, cut = _drop_cut_line(text, len(header), delimiter)
     if cut:
         notes.append(Note("cut", f"{path}: the last line has no end and may be cut off, so it is left out"))
@@ -60,7 +60,7 @@ def read_csv(folder: Folder, path: str) -> tuple[pd.DataFrame, list[Note]]:
         problem = " ".join(str(err).split()).removeprefix("Error tokenizing data. C error: ")
         raise refuse_file(path, f"not a table ({problem[:120]})", "correct that line") from err
     if doubled := sorted({name for name in header if name and header.count(name) > 1}):
-        raise refuse_file(path, f"two columns are called {doubled[0]}", "rename one")
+        raise refuse_file(path, f"two columns are called {doubled[0]}", "rename a column")
     if frame.iloc[:, -1].isna().any():
         _refuse_short_lines(data, len(header), delimiter.encode(), path)
     unnamed = [name for name in frame.columns if str(name).startswith("Unnamed:")]
@@ -68,7 +68,7 @@ def read_csv(folder: Folder, path: str) -> tuple[pd.DataFrame, list[Note]]:
 
 
 def _refuse_short_lines(data: bytes, width: int, delimiter: bytes, path: str) -> None:
-    """Raise LrreportError for lines with fewer fields than the header, whose missing values nobody has left empty."""
+    """Raise LrreportError for lines with fewer fields than the header."""
     for number, line in enumerate(data.split(b"\n"), 1):
         if line.strip() and line.count(delimiter) < width - 1 and b'"' not in line:
             raise refuse_file(path, f"has {line.count(delimiter) + 1} of {width} fields", "correct it", number)
@@ -143,7 +143,7 @@ def make_frame(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
 def to_numbers(column: pd.Series, path: str) -> tuple[np.ndarray, np.ndarray]:
     """Return a column as floats (n,), and where it has a value (n,): text "nan" is a value that is not finite.
 
-    Raises LrreportError naming a cell that is no number.
+    Raises LrreportError for a cell that is not a number.
     """
     if pd.api.types.is_bool_dtype(column):
         column = column.astype(float)
@@ -158,7 +158,9 @@ def to_numbers(column: pd.Series, path: str) -> tuple[np.ndarray, np.ndarray]:
             continue
         number = parse_measurement(cell)
         if number is None:
-            raise refuse_file(path, f"column {column.name} holds {str(cell)[:40]!r}, which is no number", "correct it")
+            raise refuse_file(
+                path, f"column {column.name} holds {str(cell)[:40]!r}, which is not a number", "correct it"
+            )
         values[index], present[index] = number, True
     return values, present
 

@@ -1,4 +1,4 @@
-"""Source "tensorboard": event files, read by TensorBoard's own loader; one folder is one run."""
+"""Source "tensorboard": event files, read by TensorBoard's own loader; a folder is a run."""
 
 import math
 from collections import defaultdict
@@ -38,37 +38,37 @@ def read(folder: Folder, spec: ImportSpec) -> tuple[list[RunLog], list[Note]]:
     for path in sorted((path for path in folder.paths if "tfevents" in path.rsplit("/", 1)[-1]), key=natural_key):
         by_folder[parent(path)].append(path)
     runs: dict[str, _Collector] = {}
-    for place, paths in by_folder.items():
-        run, prefix = _find_run(place, by_folder)
+    for subfolder, paths in by_folder.items():
+        run, prefix = _find_run(subfolder, by_folder)
         collector = runs.setdefault(run, _Collector(run))
         for path in paths:
             for event in _load_events(folder, path, notes):
                 collector.add(event, prefix)
     for collector in runs.values():
         if collector.n_skipped:
-            text = "values of other kinds than scalars, such as images and histograms"
+            text = "values that are not scalars, such as images and histograms"
             notes.append(Note("excluded", text, collector.n_skipped))
     return [collector.make_log(spec.axis or "step") for collector in runs.values()], _sum_notes(notes)
 
 
-def _find_run(place: str, by_folder: dict[str, list[str]]) -> tuple[str, str]:
+def _find_run(subfolder: str, by_folder: dict[str, list[str]]) -> tuple[str, str]:
     """Return the run that a folder belongs to, and the prefix of its tags: "train" of the run above."""
-    above, _, name = place.rpartition("/")
+    above, _, name = subfolder.rpartition("/")
     split = name.casefold() in SPLITS
-    siblings = {other.rpartition("/")[2].casefold() for other in by_folder if other.rpartition("/")[0] == above}
+    siblings = {path.rpartition("/")[2].casefold() for path in by_folder if path.rpartition("/")[0] == above}
     if split and (above in by_folder or len(siblings & set(SPLITS)) > 1):
         return above, f"{name}/"
     if above in by_folder and name.replace(".", "", 1).isdecimal():  # add_hparams names a folder by the time
         return above, ""
-    if above in by_folder and "_" in name and not by_folder.get(f"{place}/"):  # add_scalars: "loss_train"
+    if above in by_folder and "_" in name and not by_folder.get(f"{subfolder}/"):  # add_scalars: "loss_train"
         last = name.rpartition("_")[2]
         if last.casefold() in SPLITS:
             return above, f"{last}/"
-    return place, ""
+    return subfolder, ""
 
 
 class _Collector:
-    """The scalars and settings of one run, over all of its files."""
+    """The scalars and settings of a run, over all of its files."""
 
     def __init__(self, run: str) -> None:
         self.log = RunLog(run=hide_host(run) or "run", source=hide_host(run) or ".")
@@ -77,7 +77,7 @@ class _Collector:
         self.n_skipped = 0
 
     def add(self, event: Any, prefix: str) -> None:
-        """Keep what an event holds."""
+        """Add the scalars and settings of an event."""
         if event.HasField("summary"):
             self.times.append(event.wall_time)
             for value in event.summary.value:
@@ -156,7 +156,7 @@ def _is_cut(file: Path, position: int, size: int) -> bool:
 
 
 def _read_scalar(value: Any) -> float | None:
-    """Return a scalar of the old style or the new one, a tensor of rank 0; None for anything else."""
+    """Return a scalar (a simple value or a tensor of rank 0), None for anything else."""
     kind = value.WhichOneof("value")
     if kind == "simple_value":
         return float(value.simple_value)
@@ -179,7 +179,7 @@ def _shorten(values: np.ndarray) -> np.ndarray:
 
 
 def _sum_notes(notes: list[Note]) -> list[Note]:
-    """Return notes with equal texts as one with the sum of their counts."""
+    """Return notes with those of equal text merged and their counts summed."""
     counts: dict[tuple[str, str], int] = defaultdict(int)
     for note in notes:
         counts[note.kind, note.text] += note.count

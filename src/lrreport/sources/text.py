@@ -1,4 +1,4 @@
-"""Source "text": logs of lines such as "step:125/3125 val_loss:4.5 train_time:38.1s", one file per run."""
+"""Source "text": logs of lines such as "step:125/3125 val_loss:4.5 train_time:38.1s", a file per run."""
 
 import re
 from collections import defaultdict
@@ -16,12 +16,12 @@ PAIR = re.compile(r"([A-Za-z_][\w/]*)\s*[:=]\s*([-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+
 
 
 def find(folder: Folder) -> int:
-    """Return how many text files have lines with an axis and a number of something else."""
+    """Return how many text files have lines with an axis and a metric."""
     return sum(_is_log(folder, path) for path in folder.paths if path.casefold().endswith(SUFFIXES))
 
 
 def read(folder: Folder, spec: ImportSpec) -> tuple[list[RunLog], list[Note]]:
-    """Return a run per file; what stands after a "/" is the number of steps that were planned."""
+    """Return a run per file; a number after "/" is the planned number of steps."""
     notes: list[Note] = []
     logs = []
     for path in folder.paths:

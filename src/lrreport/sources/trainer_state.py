@@ -1,4 +1,4 @@
-"""Source "trainer_state": what the Hugging Face Trainer keeps in trainer_state.json."""
+"""Source "trainer_state": trainer_state.json of the Hugging Face Trainer."""
 
 from collections import defaultdict
 from typing import Any
@@ -21,7 +21,7 @@ def find(folder: Folder) -> int:
 def read(folder: Folder, spec: ImportSpec) -> tuple[list[RunLog], list[Note]]:
     """Return a run per output folder, from the longest of the histories in it and its checkpoints.
 
-    The learning rate in a history is the scheduled one; the setting stands in a pickle, which is not read.
+    The learning rate in a history is the scheduled rate; the setting is in a pickle, which is not read.
     """
     notes: list[Note] = []
     states: dict[str, list[tuple[str, dict[str, Any]]]] = defaultdict(list)
@@ -30,18 +30,20 @@ def read(folder: Folder, spec: ImportSpec) -> tuple[list[RunLog], list[Note]]:
             state = parse_json(folder.read(path), path)
             if not isinstance(state, dict) or not isinstance(state.get("log_history"), list):
                 raise refuse_file(path, "has no list log_history, so it is not the Trainer's")
-            place = parent(path)
-            name = place.rsplit("/", 1)[-1]
-            states[parent(place) if name.startswith("checkpoint-") else place].append((path, state))
+            run_folder = parent(path)
+            name = run_folder.rsplit("/", 1)[-1]
+            states[parent(run_folder) if name.startswith("checkpoint-") else run_folder].append((path, state))
     logs = []
-    for place, found in states.items():
-        path, state = max(found, key=lambda item: len(item[1]["log_history"]))
-        for other, shorter in found:
-            if other != path:
-                _check_part(other, shorter["log_history"], path, state["log_history"], spec)
-        if len(found) > 1:
-            notes.append(Note("duplicate", "checkpoints whose history is part of a longer one", len(found) - 1))
-        logs.append(_read_state(state, place or "run", spec, notes))
+    for run_folder, checkpoints in states.items():
+        path, state = max(checkpoints, key=lambda item: len(item[1]["log_history"]))
+        for part_path, part in checkpoints:
+            if part_path != path:
+                _check_part(part_path, part["log_history"], path, state["log_history"], spec)
+        if len(checkpoints) > 1:
+            notes.append(
+                Note("duplicate", "checkpoints whose history is part of a longer history", len(checkpoints) - 1)
+            )
+        logs.append(_read_state(state, run_folder or "run", spec, notes))
     notes.append(
         Note("guess", "learning_rate in a history is the scheduled rate and is not taken for the setting", len(logs))
     )
@@ -49,25 +51,25 @@ def read(folder: Folder, spec: ImportSpec) -> tuple[list[RunLog], list[Note]]:
 
 
 def _check_part(path: str, part: list[Any], longest_path: str, longest: list[Any], spec: ImportSpec) -> None:
-    """Raise LrreportError where a checkpoint's history is not the beginning of the longest one."""
+    """Raise LrreportError where a checkpoint's history is not a prefix of the longest."""
     same = all(str(left) == str(right) for left, right in zip(part, longest, strict=False))
     if not same and spec.duplicates in ("error", "identical"):
         raise refuse_file(
             path,
-            f"its history differs from that of {longest_path}, so these are two runs in one folder",
+            f"its history differs from that of {longest_path}, so the folder holds two runs",
             "separate them",
         )
 
 
-def _read_state(state: dict[str, Any], place: str, spec: ImportSpec, notes: list[Note]) -> RunLog:
-    log = RunLog(run=place, source=place)
+def _read_state(state: dict[str, Any], run_folder: str, spec: ImportSpec, notes: list[Note]) -> RunLog:
+    log = RunLog(run=run_folder, source=run_folder)
     log.settings = {name: state[name] for name in SETTINGS if state.get(name) is not None}
     series: dict[str, tuple[list[float], list[float]]] = defaultdict(lambda: ([], []))
     axis = spec.axis or "step"
     for row in state["log_history"]:
         at = parse_measurement(row.get(axis)) if isinstance(row, dict) else None
         if at is None:
-            notes.append(Note("excluded", f"{place}: entries of log_history without {axis}"))
+            notes.append(Note("excluded", f"{run_folder}: entries of log_history without {axis}"))
             continue
         if "train_runtime" in row:
             log.seconds = parse_measurement(row["train_runtime"]) or log.seconds

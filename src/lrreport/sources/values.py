@@ -1,4 +1,4 @@
-"""Values as logs write them: numbers as text, nested settings, JSON and YAML read safely."""
+"""Parse values of logs: numbers as text, nested settings, and safe JSON and YAML."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ NON_FINITE = {"nan": math.nan, "inf": math.inf, "infinity": math.inf, "-inf": -m
 MISSING = ("", "na", "n/a", "null", "none", "-", "<na>")
 LONGEST_TEXT = 200  # characters of a setting; more is a document, not a value
 DEEPEST = 8  # tables within tables
-MOST_KEYS = 5000  # of one run
+MOST_KEYS = 5000  # per run
 LARGEST_YAML = 1_000_000  # bytes
 DEEPEST_YAML = 50
 MOST_ALIASES = 100
@@ -52,7 +52,7 @@ def parse_value(value: Any) -> Any:
 
 
 def parse_measurement(value: Any) -> float | None:
-    """Return a number of a log, not finite for "NaN" and "Infinity"; None for what is no number."""
+    """Return a number from a log, NaN and infinity included; None for anything else."""
     if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, int | float):
@@ -92,17 +92,17 @@ def hide_private(settings: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
 
     An absolute path becomes "path-" with six digits of its digest: two paths still differ, neither can be read.
     """
-    kept: dict[str, Any] = {}
+    public: dict[str, Any] = {}
     hidden = 0
     for name, value in settings.items():
         if name.rsplit(".", 1)[-1].casefold().lstrip("-") in PRIVATE:
             hidden += 1
         elif isinstance(value, str) and ABSOLUTE_PATH.match(value.strip()):
-            kept[name] = f"path-{hashlib.sha256(value.encode()).hexdigest()[:6]}"
+            public[name] = f"path-{hashlib.sha256(value.encode()).hexdigest()[:6]}"
             hidden += 1
         else:
-            kept[name] = value
-    return kept, hidden
+            public[name] = value
+    return public, hidden
 
 
 def parse_json(content: bytes, path: str, line: int | None = None) -> Any:
@@ -126,7 +126,7 @@ _TextLoader.add_multi_constructor("", _construct_text)
 
 
 def parse_yaml(content: bytes, path: str) -> dict[str, Any]:
-    """Return the top-level mapping of a YAML text, {} for an empty one; unknown tags are read as text."""
+    """Return the top-level mapping of a YAML text, {} for an empty text; unknown tags are read as text."""
     if len(content) > LARGEST_YAML:
         raise refuse_file(path, f"larger than {LARGEST_YAML // 1_000_000} MB, so not a file of settings")
     text = decode(content, path)

@@ -21,7 +21,7 @@ SAMPLE = 500  # rows that W&B's `history()` returns, chosen at random
 
 
 def find(folder: Folder) -> int:
-    """Return how many runs and chart exports there are."""
+    """Return the number of runs and chart exports."""
     return len(_find_runs(folder)) + sum(_is_chart(folder, path) for path in folder.paths)
 
 
@@ -29,8 +29,8 @@ def read(folder: Folder, spec: ImportSpec) -> tuple[list[RunLog], list[Note]]:
     """Return the runs of local folders, merged by their id over resumes, and those of chart exports."""
     notes: list[Note] = []
     logs: dict[str, RunLog] = {}
-    for place, path in _find_runs(folder).items():
-        log = _read_run(folder, place, path, spec, notes)
+    for run_folder, path in _find_runs(folder).items():
+        log = _read_run(folder, run_folder, path, spec, notes)
         if log.run in logs:
             known = logs[log.run]
             notes.append(Note("duplicate", "folders with the id of an earlier run, whose points are put together"))
@@ -53,22 +53,22 @@ def _find_runs(folder: Folder) -> dict[str, str | None]:
     """Return folders of runs in order of time, each with its .wandb file, or None where only files/ is left."""
     runs: dict[str, str | None] = {}
     for path in folder.paths:
-        place, _, name = path.rpartition("/")
+        run_folder, _, name = path.rpartition("/")
         if name.endswith(".wandb"):
-            runs[place or path] = path
-        elif name == "wandb-summary.json" and place.endswith("files"):
-            runs.setdefault(parent(place), None)
+            runs[run_folder or path] = path
+        elif name == "wandb-summary.json" and run_folder.endswith("files"):
+            runs.setdefault(parent(run_folder), None)
     return runs
 
 
-def _read_run(folder: Folder, place: str, path: str | None, spec: ImportSpec, notes: list[Note]) -> RunLog:
-    run = read_wandb_file(folder.read(path), path) if path else WandbRun(run_id=place.rsplit("-", 1)[-1])
-    config, summary = f"{place}/files/config.yaml", f"{place}/files/wandb-summary.json"
+def _read_run(folder: Folder, run_folder: str, path: str | None, spec: ImportSpec, notes: list[Note]) -> RunLog:
+    run = read_wandb_file(folder.read(path), path) if path else WandbRun(run_id=run_folder.rsplit("-", 1)[-1])
+    config, summary = f"{run_folder}/files/config.yaml", f"{run_folder}/files/wandb-summary.json"
     if config in folder.paths:
         run.settings = parse_yaml(folder.read(config), config) | run.settings
     whole = parse_json(folder.read(summary), summary) if summary in folder.paths else {}
     run.summary = (whole if isinstance(whole, dict) else {}) | run.summary
-    log = RunLog(run=run.run_id or place.rsplit("/", 1)[-1], source=place)
+    log = RunLog(run=run.run_id or run_folder.rsplit("/", 1)[-1], source=run_folder)
     log.settings = flatten(
         {name: _unwrap(value) for name, value in run.settings.items() if name not in ("_wandb", "wandb_version")}
     )
@@ -92,7 +92,7 @@ def _unwrap(value: Any) -> Any:
 
 
 def _add_history(log: RunLog, rows: list[dict[str, Any]], spec: ImportSpec, notes: list[Note]) -> None:
-    """Add the points of all rows: on epochs where a metric's rows hold a different one each, else on W&B's own step."""
+    """Add the points of all rows, on epochs where each row of a metric has its own, else on W&B's step."""
     columns: dict[str, list[tuple[float, float, float, float]]] = defaultdict(list)
     kinds: dict[str, str | None] = {}  # name -> the axis that it is, looked up once
     for number, row in enumerate(rows):
@@ -175,7 +175,9 @@ def _read_chart(folder: Folder, path: str, spec: ImportSpec, notes: list[Note]) 
     endings = [{name.split(" - ", start)[-1] for start in range(1, name.count(" - ") + 1)} for name in names]
     shared = set.intersection(*endings) if endings and all(endings) else set()
     if not shared:
-        raise refuse_file(path, 'its columns are not "RUN - METRIC" with one metric', "export one chart per file")
+        raise refuse_file(
+            path, 'its columns are not "RUN - METRIC" with a common metric', "export each chart to a file of its own"
+        )
     metric = min(shared, key=len) if len(shared) > 1 else next(iter(shared))
     logs = []
     for name in names:
@@ -188,7 +190,7 @@ def _read_chart(folder: Folder, path: str, spec: ImportSpec, notes: list[Note]) 
         log.add(metric, axis, at[present], values[present])
         logs.append(log)
     notes.append(
-        Note("guess", f"{path}: a chart's export may be sampled or smoothed; nothing in the file tells", len(names))
+        Note("guess", f"{path}: a chart's export may be sampled or smoothed; the file does not say", len(names))
     )
     if len(frame) == SAMPLE or (len(np.unique(np.diff(at))) == 1 and np.diff(at)[0] > 1):
         notes.append(Note("guess", f"{path}: evenly spaced or exactly {SAMPLE} rows, so probably sampled"))

@@ -21,7 +21,7 @@ HISTORY, SUMMARY, CONFIG, RUN, EXIT = 2, 3, 5, 17, 18  # fields of a record
 
 @dataclass
 class WandbRun:
-    """What a file says; `exit_code` is None where the run has no end, `cut` says that the last record is incomplete."""
+    """The contents of a file; `exit_code` is None where the run has no end, `cut` says that the last record is incomplete."""
 
     run_id: str = ""
     name: str = ""
@@ -48,7 +48,7 @@ def read_wandb_file(data: bytes, path: str) -> WandbRun:
 
 
 def _read_records(data: bytes, path: str, run: WandbRun) -> Iterator[bytes]:
-    """Yield the records, each put together from its chunks; sets `run.cut` where the last one is incomplete."""
+    """Yield the records, each put together from its chunks; sets `run.cut` where the last is incomplete."""
     if data[:4] != MAGIC:
         raise refuse_file(path, "not a W&B run file")
     index = HEADER

@@ -175,7 +175,7 @@ def test_text_logs_give_the_final_losses(data: Path) -> None:
     assert ttest_1samp(baseline, 3.28, alternative="less").pvalue == pytest.approx(0.0042976481, abs=1e-9)
     assert ttest_1samp(change, 3.28, alternative="less").pvalue == pytest.approx(0.0006690604, abs=1e-9)
     assert ttest_ind(baseline, change, equal_var=False).pvalue == pytest.approx(0.8587465, abs=1e-6)
-    assert ("runs whose seeds are unknown; they are repeats and are not paired", 26) in find_notes(imported, "guess")
+    assert ("runs with unknown seeds; they count as repeats and are not paired", 26) in find_notes(imported, "guess")
     assert imported.runs["replicate"].tolist() == [*range(13), *range(13)]
     assert set(imported.runs["status"]) == {"completed"}  # step 1390 of 1390
 

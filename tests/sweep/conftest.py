@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 SECONDS = 60  # the longest wait for anything but a whole sweep
-# As README shows it: one certificate for the whole cluster.
+# As in the README: a single certificate for the whole cluster.
 CERTIFICATE = (
     "openssl req -x509 -newkey rsa:2048 -nodes -days 365 -subj /CN=lrreport "
     "-addext keyUsage=critical,digitalSignature,keyCertSign -keyout key.pem -out cert.pem"
@@ -57,20 +57,22 @@ class Processes:
         return process
 
     def start_scheduler(self, host: str = "127.0.0.1", port: int = 0) -> "subprocess.Popen[bytes]":
-        """Start a scheduler, on which there is no lrreport, and wait until it has told its address."""
-        told = self.folder / f"scheduler-{len(self.started)}.json"
+        """Start a scheduler, on which there is no lrreport, and wait for its address."""
+        scheduler_file = self.folder / f"scheduler-{len(self.started)}.json"
         without = "import sys; sys.modules['lrreport'] = None; from dask.__main__ import main; main()"
         command = [sys.executable, "-c", without, "scheduler", "--protocol", "tls", "--host", host, "--port", str(port),
-                   "--dashboard-address", f"{host}:0", "--scheduler-file", str(told)]  # fmt: skip
+                   "--dashboard-address", f"{host}:0", "--scheduler-file", str(scheduler_file)]  # fmt: skip
         process = self.start("scheduler", command)
-        self.wait_until(lambda: told.exists() and told.read_text().rstrip().endswith("}"), "the scheduler")
-        self.address = json.loads(told.read_text())["address"]
+        self.wait_until(
+            lambda: scheduler_file.exists() and scheduler_file.read_text().rstrip().endswith("}"), "the scheduler"
+        )
+        self.address = json.loads(scheduler_file.read_text())["address"]
         return process
 
     def start_worker(
         self, *options: str, prefix: tuple[str, ...] = (), **environment: str
     ) -> "subprocess.Popen[bytes]":
-        """Start a worker of one slot, a process without a nanny, and wait until the scheduler knows it."""
+        """Start a worker with a single slot, a process without a nanny, and wait until the scheduler knows it."""
         n_before = len(self.list_workers())
         folder = self.folder / f"local-{len(self.started)}"
         command = [*prefix, sys.executable, "-m", "dask", "worker", self.address, "--no-nanny", "--nthreads", "1",
@@ -92,21 +94,21 @@ class Processes:
 
     def find_kernels(self, worker: "subprocess.Popen[bytes] | None" = None) -> list[psutil.Process]:
         """Return the kernels that a worker, or any of them, has started."""
-        found = []
+        kernels = []
         for process in self.started if worker is None else [worker]:
             with suppress(psutil.NoSuchProcess):
-                for one in psutil.Process(process.pid).children(recursive=True):
+                for child in psutil.Process(process.pid).children(recursive=True):
                     with suppress(psutil.NoSuchProcess):
-                        found += [one] if one.name() == "lrreport-kernel" else []
-        return found
+                        kernels += [child] if child.name() == "lrreport-kernel" else []
+        return kernels
 
     @staticmethod
     def wait_until(reached: Callable[[], Any], what: str, seconds: float = SECONDS) -> Any:
         """Wait until something is reached and return it; fail in the end."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            if found := reached():
-                return found
+            if result := reached():
+                return result
             time.sleep(0.05)
         raise AssertionError(f"not within {seconds} s: {what}")
 
@@ -139,14 +141,14 @@ def open_processes(folder: Path, n_workers: int) -> Iterator[Processes]:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
-    """A cluster of two workers that the tests of a module share; none of them ends one."""
+    """A cluster of two workers that the tests of a module share; no test ends a worker."""
     with open_processes(tmp_path_factory.mktemp("cluster"), n_workers=2) as processes:
         yield processes
 
 
 @pytest.fixture
 def own_cluster(tmp_path: Path) -> Iterator[Processes]:
-    """A scheduler for one test alone, which starts its workers."""
+    """A scheduler for a single test, which starts its workers."""
     (tmp_path / "cluster").mkdir()
     with open_processes(tmp_path / "cluster", n_workers=0) as processes:
         yield processes

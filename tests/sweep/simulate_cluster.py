@@ -32,7 +32,7 @@ N_STEPS, N_TEST = 4_300, 10_000  # of a run of the default study, whose arrays t
 
 
 class Sleeper:
-    """A producer that needs nothing and takes one seed at a time."""
+    """A producer that needs nothing and takes a seed at a time."""
 
     most_seeds, start_cost, dataset = 1, 0.0, None
 
@@ -44,7 +44,7 @@ class Sleeper:
 
 
 def stand_in(task: Task) -> bytes:
-    """Sleep as long as it is told, report epochs, and send a record and arrays as large as a real run's."""
+    """Sleep for a configured time, report epochs, and send a record and arrays as large as a real run's."""
     import socket
 
     import numpy as np
@@ -69,14 +69,14 @@ def stand_in(task: Task) -> bytes:
 
 
 def make_runs(n_runs: int, seconds: float) -> list[Run]:
-    """Return so many runs of one level."""
+    """Return `n` runs of a level."""
     producer = Sleeper(seconds)
     identities = [Identity(settings={"learning_rate": 0.1}, seed=seed) for seed in range(n_runs)]
     return [Run("learning rate 0.1", identity, producer, 0, 5) for identity in identities]  # type: ignore[arg-type]
 
 
 async def serve(address: str, n_workers: int) -> None:
-    """Be so many workers of one slot each, until the scheduler has gone."""
+    """Run workers with a slot each, until the scheduler has gone."""
     workers = [
         Worker(address, nthreads=1, memory_limit=0, dashboard=False, local_directory=tempfile.gettempdir())
         for _ in range(n_workers)
@@ -89,17 +89,17 @@ async def serve(address: str, n_workers: int) -> None:
 def start_processes(n_slots: int) -> Iterator[tuple[str, psutil.Process]]:
     """Start a scheduler and the processes of the workers; yield its address and process."""
     with tempfile.TemporaryDirectory() as folder:
-        told = Path(folder) / "scheduler.json"
+        scheduler_file = Path(folder) / "scheduler.json"
         quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder}
         scheduler = subprocess.Popen(
             [sys.executable, "-m", "dask", "scheduler", "--host", "127.0.0.1", "--port", "0", "--dashboard-address", "127.0.0.1:0",
-             "--scheduler-file", str(told)], **quiet,
+             "--scheduler-file", str(scheduler_file)], **quiet,
         )  # fmt: skip
         processes = [scheduler]
         try:
-            while not (told.exists() and told.read_text().rstrip().endswith("}")):
+            while not (scheduler_file.exists() and scheduler_file.read_text().rstrip().endswith("}")):
                 time.sleep(0.1)
-            address = json.loads(told.read_text())["address"]
+            address = json.loads(scheduler_file.read_text())["address"]
             for first in range(0, n_slots, PER_PROCESS):
                 n_workers = str(min(PER_PROCESS, n_slots - first))
                 processes.append(subprocess.Popen([sys.executable, __file__, "serve", address, n_workers], **quiet))

@@ -1,4 +1,4 @@
-"""What a worker may send back: an archive is read; anything else is a failed run with one line, whatever its size."""
+"""Archives from workers: valid archives are read, anything else is a failed run with a single line."""
 
 import io
 import json
@@ -27,11 +27,11 @@ def zip_files(files: dict[str, bytes], answer: Any = None) -> bytes:
 
 
 def lie_about_sizes(content: bytes) -> bytes:
-    """Return an archive whose directory says that each file has one byte."""
-    place = content.find(b"PK\x01\x02")
-    while place >= 0:
-        content = content[: place + 24] + struct.pack("<I", 1) + content[place + 28 :]
-        place = content.find(b"PK\x01\x02", place + 4)
+    """Return an archive whose directory says that each file has a single byte."""
+    start = content.find(b"PK\x01\x02")
+    while start >= 0:
+        content = content[: start + 24] + struct.pack("<I", 1) + content[start + 28 :]
+        start = content.find(b"PK\x01\x02", start + 4)
     return content
 
 

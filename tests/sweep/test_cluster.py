@@ -20,7 +20,7 @@ from lrreport.record.record import load_arrays, load_record
 from lrreport.record.store import Store
 from lrreport.study.settings import MLP
 from lrreport.study.study import load_study
-from lrreport.sweep.builtin import OwnLoop
+from lrreport.sweep.builtin import BuiltinProducer
 from lrreport.sweep.plan import plan_runs
 from lrreport.sweep.run import LostError, Run, Sweep, summarize_failures
 from lrreport.sweep.scheduler import Address
@@ -42,8 +42,11 @@ def make_runs(*rates: float, seeds: tuple[int, ...] = (0,), **changes: Any) -> l
     runs = []
     for level, rate in enumerate(rates):
         setup = study.training_of(study.levels[0]).model_copy(update={"learning_rate": rate, **changes})
-        producer = OwnLoop(setup, data=DIGESTS[setup.dataset])
-        runs += [Run(f"learning rate {rate:g}", one, producer, level, setup.epochs) for one in producer.identify(seeds)]
+        producer = BuiltinProducer(setup, data=DIGESTS[setup.dataset])
+        runs += [
+            Run(f"learning rate {rate:g}", identity, producer, level, setup.epochs)
+            for identity in producer.identify(seeds)
+        ]
     return runs
 
 
@@ -82,7 +85,7 @@ def in_background(sweep: Sweep, runs: list[Run]) -> Any:
 
 
 def wait_for_epochs(cluster: Any, sweep: Sweep, n_runs: int) -> None:
-    """Wait until so many runs have told of finished epochs."""
+    """Wait until so many runs have reported finished epochs."""
     cluster.wait_until(
         lambda: sum(path.stat().st_size > 0 for path in sweep.store.root.glob(".*/progress")) >= n_runs, "epochs"
     )
@@ -133,11 +136,11 @@ def test_code_of_ones_own_is_sent_along(tmp_path: Path, cluster: Any) -> None:
 
 
 def test_two_clients_share_one_cluster_and_its_runs(tmp_path: Path, cluster: Any) -> None:
-    """Two with one folder make each run once; a third with a folder of its own makes its own."""
+    """Two sweeps that share a folder make each run once; a third with its own folder makes all runs."""
     runs = make_runs(0.02, **SHORT)
     sweeps = [make_sweep(tmp_path / name, cluster) for name in ("shared", "shared", "own")]
     with ThreadPoolExecutor(3) as pool:
-        assert [future.result(SWEEP_SECONDS) for future in [pool.submit(one.run_all, runs) for one in sweeps]] == [
+        assert [future.result(SWEEP_SECONDS) for future in [pool.submit(sweep.run_all, runs) for sweep in sweeps]] == [
             {}
         ] * 3
     for run in runs:
@@ -201,8 +204,8 @@ def test_a_lost_scheduler_ends_the_sweep_and_the_next_call_goes_on(tmp_path: Pat
     port = int(own_cluster.address.rpartition(":")[2])
     command = [*COUNTS, "--outputs", str(tmp_path), "--scheduler", own_cluster.address, "--epochs", "40"]
     process = subprocess.Popen(command, env=own_cluster.environment, stderr=subprocess.PIPE, text=True)
-    kept = own_cluster.wait_until(lambda: list(tmp_path.glob("runs/[!.]*/record.json")), "the first run")
-    inode = kept[0].stat().st_ino
+    records = own_cluster.wait_until(lambda: list(tmp_path.glob("runs/[!.]*/record.json")), "the first run")
+    inode = records[0].stat().st_ino
     own_cluster.wait_until(own_cluster.find_kernels, "the second run")
     scheduler.kill()
     _, err = process.communicate(timeout=60)
@@ -217,7 +220,7 @@ def test_a_lost_scheduler_ends_the_sweep_and_the_next_call_goes_on(tmp_path: Pat
         command, env=own_cluster.environment, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert kept[0].stat().st_ino == inode
+    assert records[0].stat().st_ino == inode
     assert len(list(tmp_path.glob("runs/[!.]*/record.json"))) == 2
 
 
@@ -251,8 +254,8 @@ def write_version(folder: Path, package: str, version: str) -> str:
 
 
 def test_a_worker_of_another_version_is_refused_or_noted(tmp_path: Path, own_cluster: Any, capsys: Any) -> None:
-    other = write_version(tmp_path / "other", "lrreport", "9.9")
-    odd = own_cluster.start_worker(PYTHONPATH=other)
+    site = write_version(tmp_path / "other", "lrreport", "9.9")
+    odd = own_cluster.start_worker(PYTHONPATH=site)
     (name,) = own_cluster.list_workers()
     runs = make_runs(0.01, 0.001, **SHORT)
     with pytest.raises(LrreportError) as error:
@@ -269,7 +272,7 @@ def test_a_worker_of_another_version_is_refused_or_noted(tmp_path: Path, own_clu
     sweep = make_sweep(tmp_path / "late", own_cluster)
     with in_background(sweep, runs) as future:  # it joins while the runs wait
         own_cluster.wait_until(lambda: list(sweep.store.root.glob(".*")), "runs that wait")
-        own_cluster.start_worker(PYTHONPATH=other)
+        own_cluster.start_worker(PYTHONPATH=site)
         assert "lrreport 9.9" in " ".join(future.result(SWEEP_SECONDS).values())
     assert not any(sweep.store.has(run.identity) for run in runs)
 
@@ -342,7 +345,7 @@ ODD_ANSWERS = {
 
 
 def test_an_odd_answer_fails_its_run_alone(tmp_path: Path, cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever a worker answers, its run fails with one line, and the others are made."""
+    """Whatever a worker answers, its run fails with a single line and the other runs are made."""
     from lrreport.sweep.cluster import Data, open_cluster
     from lrreport.sweep.remote import run_task
 

@@ -1,4 +1,4 @@
-"""One notebook in a process of its own: what it is told, what it may see, and why it fails."""
+"""A notebook in its own process: its parameters, its environment, and the causes of failures."""
 
 import json
 import os
@@ -41,11 +41,11 @@ def short() -> Iterator[Path]:
 
 
 def fail(notebook: Path, output: Path, limits: Limits | None = None) -> str:
-    """Execute a notebook that must fail; return the cause, without the place that every message ends with."""
+    """Execute a notebook that must fail; return the cause, without the paths at the end of every message."""
     with pytest.raises(LrreportError) as error:
         execute_notebook(notebook, output, {}, limits)
-    cause, _, place = str(error.value).partition("; see ")
-    assert place == f"{output} and execution.log beside it"
+    cause, _, paths = str(error.value).partition("; see ")
+    assert paths == f"{output} and execution.log beside it"
     return cause
 
 
@@ -60,7 +60,9 @@ def _leave_nothing_running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     monkeypatch.setenv("LRREPORT_TEST", str(tmp_path))
     yield
     processes = psutil.process_iter(["environ"])
-    assert not [one for one in processes if (one.info["environ"] or {}).get("LRREPORT_TEST") == str(tmp_path)]
+    assert not [
+        process for process in processes if (process.info["environ"] or {}).get("LRREPORT_TEST") == str(tmp_path)
+    ]
 
 
 def find_commands(word: str) -> list[psutil.Process]:
@@ -172,8 +174,8 @@ def test_what_is_left_of_killed_processes_is_cleared(short: Path, monkeypatch: p
     left = short / f"{PRIVATE}left"
     left.mkdir(mode=0o700)
     (left / MARK).touch()
-    with make_private_folder() as used, make_private_folder() as other:
-        assert {path.name for path in short.iterdir()} == {used.name, other.name}
+    with make_private_folder() as used, make_private_folder() as second:
+        assert {path.name for path in short.iterdir()} == {used.name, second.name}
         assert used.stat().st_mode & 0o077 == 0
     assert not list(short.iterdir())
 
@@ -198,9 +200,9 @@ def test_a_folder_of_the_user_is_never_cleared(short: Path, monkeypatch: pytest.
 
 def test_a_long_tmpdir_is_measured_in_bytes(short: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """60 letters are 180 bytes, and the path of a socket has at most 107."""
-    place = short / ("名" * 55)
-    place.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(place))
+    folder = short / ("名" * 55)
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
     with make_private_folder() as folder:
         assert folder.parent == Path("/tmp")
 
@@ -226,10 +228,10 @@ def test_sockets_are_nobody_elses_and_settings_not_the_users(tmp_path: Path, mon
         "oct(os.stat('.').st_mode)[-3:], os.listdir(), os.environ['OMP_NUM_THREADS']",
     )  # fmt: skip
     execute_notebook(notebook, tmp_path / "out.ipynb", {})
-    transport, place = read_outputs(tmp_path / "out.ipynb")
+    transport, folder = read_outputs(tmp_path / "out.ipynb")
     assert transport == "'ipc'"
-    assert place.startswith("('700',")
-    assert place.endswith("'1')")
+    assert folder.startswith("('700',")
+    assert folder.endswith("'1')")
 
 
 @pytest.mark.parametrize(
@@ -273,7 +275,7 @@ def test_no_socket_of_a_kernel_is_on_a_network(tmp_path: Path) -> None:
         "fork = multiprocessing.get_context('fork').Process(target=print, args=['from a fork'], kwargs={'flush': True})\n"
         "fork.start(); fork.join()\ntime.sleep(0.5)",
         "family = [psutil.Process(os.getppid()), *psutil.Process(os.getppid()).children(recursive=True)]\n"
-        "len(family), [c for one in family for c in one.net_connections('inet')]",
+        "len(family), [c for process in family for c in process.net_connections('inet')]",
     )  # fmt: skip
     execute_notebook(notebook, tmp_path / "out.ipynb", {})
     assert read_outputs(tmp_path / "out.ipynb") == ["(3, [])"]
@@ -325,8 +327,8 @@ def run_command(tmp_path: Path, code: str, **options: object) -> str:
     """Run Python code as a command that must fail; return the cause."""
     with pytest.raises(FailedError) as error:
         execute_command(["python", "-c", code], tmp_path, tmp_path, **options)  # type: ignore[arg-type]
-    cause, _, place = str(error.value).partition("; see ")
-    assert place == f"{tmp_path / 'stderr.log'} and stdout.log beside it"
+    cause, _, paths = str(error.value).partition("; see ")
+    assert paths == f"{tmp_path / 'stderr.log'} and stdout.log beside it"
     return cause
 
 

@@ -1,4 +1,4 @@
-"""Kernels that are forked from one server: as new as those that are started alone."""
+"""Kernels forked from a server: as fresh as kernels that are started alone."""
 
 import ast
 import json
@@ -81,8 +81,8 @@ def test_a_server_that_is_killed_fails_what_it_serves_and_is_started_again(tmp_p
 def test_an_end_by_signal_or_status_is_told(tmp_path: Path) -> None:
     before = set(psutil.Process().children())
     with ForkServer() as server:
-        for end, told in (("os._exit(3)", "exit status 3"), (f"os.kill(os.getpid(), {signal.SIGKILL})", "SIGKILL")):
-            with pytest.raises(FailedError, match=told):
+        for end, cause in (("os._exit(3)", "exit status 3"), (f"os.kill(os.getpid(), {signal.SIGKILL})", "SIGKILL")):
+            with pytest.raises(FailedError, match=cause):
                 execute_cell(tmp_path, f"import os; {end}", server)
         with pytest.raises(FailedError, match="its process was ended by SIGTERM"):
             execute_cell(tmp_path, f"import os, time; os.kill(os.getppid(), {signal.SIGTERM}); time.sleep(100)", server)

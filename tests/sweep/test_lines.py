@@ -1,4 +1,4 @@
-"""Lines that user code logs: what is written, how they are read, and what makes a run fail in one line."""
+"""Lines that user code logs: writing, reading, and failures of a run in a single line."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ from lrreport import log
 from lrreport.errors import FailedError
 from lrreport.record.provenance import Identity
 from lrreport.study.metrics import find_metric
-from lrreport.sweep.lines import Expected, LogReader, RunKeeper, make_record
+from lrreport.sweep.lines import Expected, LogReader, RunRecorder, make_record
 from lrreport.sweep.run import Run
 
 NAMES = ("train_loss", "val_loss", "val_accuracy", "test_accuracy")
@@ -151,7 +151,7 @@ def test_null_without_divergence_is_a_point_that_was_not_measured(tmp_path: Path
         ([{"epoch": 3, "val_accuracy": 0.5}, {"epoch": 2, "val_accuracy": 0.5}, {"end": "completed"}],
          "it logged val_accuracy at epoch 2 after epoch 3; points must ascend"),
         ([{"run": {"learning_rate": 0.2}}, {"end": "completed"}],
-         "it logged learning_rate = 0.2 but was started with 0.1; use the value that it is given"),
+         "it logged learning_rate = 0.2 but was started with 0.1; use the value that it gets"),
         ([{"run": {}}, {"end": "failed", "reason": "no\nluck"}], "it ended as failed: no luck"),
         ([{"run": {}}, {"end": "\x1b[31m" * 1000}], None),
         ([{"run": {}}, "no JSON"], None),
@@ -164,7 +164,7 @@ def test_null_without_divergence_is_a_point_that_was_not_measured(tmp_path: Path
         ([{"run": {}}, {"epoch": 1, "x" * 900_000: 1}, {"end": "completed"}], None),
         ([{"run": {}}, {"epoch": 1, "x": "y" * 1_100_000}], "line 2 of its log has more than 1,000,000 bytes; log numbers only"),
         ([{"run": {}}, {"epoch": 1, **{f"m{n}": 1 for n in range(300)}}, {"end": "completed"}],
-         "it logged 300 metrics, at most 200 are kept; log fewer"),
+         "it logged 300 metrics, at most 200 are recorded; log fewer"),
     ],
 )  # fmt: skip
 def test_what_is_no_run_is_told_in_one_line(tmp_path: Path, lines: list[Any], expected: str | None) -> None:
@@ -202,19 +202,19 @@ def test_a_log_is_read_while_it_grows(tmp_path: Path) -> None:
     assert [(run.seed, run.status) for run in reader.runs] == [(0, "completed"), (1, "")]
 
 
-def keep(tmp_path: Path, seeds: list[int], lines: list[Any]) -> RunKeeper:
+def keep(tmp_path: Path, seeds: list[int], lines: list[Any]) -> RunRecorder:
     (tmp_path / "log").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
-    keeper = RunKeeper(tmp_path / "log", [make_run(seed) for seed in seeds], tmp_path, EXPECTED)
-    keeper.refresh(to_the_end=True)
-    return keeper
+    recorder = RunRecorder(tmp_path / "log", [make_run(seed) for seed in seeds], tmp_path, EXPECTED)
+    recorder.refresh(to_the_end=True)
+    return recorder
 
 
 RUN = [{"epoch": 1, "val_accuracy": 0.5}, {"end": "completed"}]
 
 
 def test_runs_are_matched_by_seed_or_in_order(tmp_path: Path) -> None:
-    keeper = keep(tmp_path, [5, 6], [{"run": {"seed": 6}}, *RUN, {"run": {"seed": 5}}, *RUN])
-    assert keeper.ended == {make_run(5).key, make_run(6).key}
+    recorder = keep(tmp_path, [5, 6], [{"run": {"seed": 6}}, *RUN, {"run": {"seed": 5}}, *RUN])
+    assert recorder.ended == {make_run(5).key, make_run(6).key}
     assert (tmp_path / make_run(6).key / "record.json").exists()
     assert keep(tmp_path, [5, 6], [*RUN]).ended == {make_run(5).key}
     with pytest.raises(FailedError, match="^it logged a run of seed 9, but the seeds of this start are 5, 6$"):
@@ -234,5 +234,5 @@ def test_what_is_missing_is_explained(tmp_path: Path) -> None:
     assert cut.describe_absence(cut.runs[0]) == (
         "its log stops after epoch 1, without a last line; call lrreport.log.end when the run is done"
     )
-    other = keep(tmp_path, [0, 1], [{"run": {"seed": 0}}, *RUN])
-    assert other.describe_absence(other.runs[1]) == "it logged no run of seed 1"
+    second = keep(tmp_path, [0, 1], [{"run": {"seed": 0}}, *RUN])
+    assert second.describe_absence(second.runs[1]) == "it logged no run of seed 1"

@@ -76,5 +76,8 @@ def test_a_gpu_takes_one_run_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_worker_without_a_gpu_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    with pytest.raises(FailedError, match="^this worker sees no GPU; start it where there is one$"), hold_gpu(Event()):
+    with (
+        pytest.raises(FailedError, match="^this worker sees no GPU; start it on a host with a GPU$"),
+        hold_gpu(Event()),
+    ):
         pass

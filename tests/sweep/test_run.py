@@ -94,15 +94,15 @@ def test_a_damaged_run_is_repeated_alone(tmp_path: Path, capsys: pytest.CaptureF
     runs, store = make_runs(tmp_path, {0.1: [0, 1]}), Store(tmp_path / "runs")
     sweep = Sweep(store, tmp_path / "failed")
     assert sweep.run_all(runs, 1) == {}
-    arrays, other = (store.folder(run.identity) / "arrays.npz" for run in runs)
-    content, untouched = arrays.read_bytes(), other.stat().st_mtime_ns
+    arrays, untouched_arrays = (store.folder(run.identity) / "arrays.npz" for run in runs)
+    content, untouched = arrays.read_bytes(), untouched_arrays.stat().st_mtime_ns
     arrays.write_bytes(content[:-1])
     assert sweep.run_all(runs, 1) == {}
     assert capsys.readouterr().err == (
         f"lrreport: {arrays}: missing or changed since it was recorded; this run is repeated\n"
     )
     assert arrays.read_bytes() == content
-    assert other.stat().st_mtime_ns == untouched
+    assert untouched_arrays.stat().st_mtime_ns == untouched
 
 
 def test_finished_runs_of_a_killed_execution_are_kept(tmp_path: Path) -> None:
@@ -132,8 +132,8 @@ def test_two_sweeps_with_overlapping_seeds_share_the_work(tmp_path: Path) -> Non
             for number, runs in enumerate([some, others])
         ]
         assert [future.result(60) for future in futures] == [{}, {}]
-    kept = [path for path in store.root.glob("[!.]*") if (path / "record.json").exists()]
-    assert len(kept) == 6
+    records = [path for path in store.root.glob("[!.]*") if (path / "record.json").exists()]
+    assert len(records) == 6
     assert all(store.find_damage(run.identity) == "" for run in [*some, *others])
 
 

@@ -1,4 +1,4 @@
-"""Which addresses of a scheduler are refused, in one line that says what to do."""
+"""Addresses of a scheduler that are refused, with the remedy."""
 
 import json
 import socket
@@ -73,7 +73,7 @@ def test_a_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPat
         with pytest.raises(LrreportError) as error:
             connect(address)
     assert str(error.value).startswith(f"--scheduler: no scheduler answers at {address} (")
-    assert str(error.value).endswith("); start one with dask scheduler, or name another")
+    assert str(error.value).endswith("); start it with dask scheduler, or name another")
 
 
 def read(*arguments: str) -> Address | None:

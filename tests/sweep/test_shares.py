@@ -8,7 +8,7 @@ from lrreport.sweep.shares import MOST_SEEDS, share_out
 @pytest.mark.parametrize(
     ("n_seeds", "n_slots", "expected"),
     [
-        ([5, 5, 5], 2, [[5], [5], [5]]),  # no slot would be idle: one execution for each level
+        ([5, 5, 5], 2, [[5], [5], [5]]),  # no slot would be idle: a single execution per level
         ([5, 5, 5], 3, [[5], [5], [5]]),
         ([5, 5, 5], 16, [[1] * 5] * 3),
         ([6, 6], 4, [[3, 3], [3, 3]]),

@@ -9,7 +9,7 @@ import nbformat
 
 from lrreport.record.provenance import Identity
 from lrreport.study.settings import Training
-from lrreport.sweep.builtin import OwnLoop
+from lrreport.sweep.builtin import BuiltinProducer
 from lrreport.sweep.run import Run
 
 DATA = {"train-images": "0" * 64}
@@ -51,7 +51,7 @@ if learning_rate == 0.7:
 
 
 @dataclass(frozen=True)
-class TinyLoop(OwnLoop):
+class TinyLoop(BuiltinProducer):
     """Identifies runs without the code of the training wing, which they do not use."""
 
     def identify(self, seeds: Sequence[int]) -> list[Identity]:

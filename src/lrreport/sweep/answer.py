@@ -1,4 +1,4 @@
-"""What a worker sends back, checked before anything of it is used."""
+"""Check the archive that a worker sends back, and unpack it."""
 
 import io
 import json
@@ -17,8 +17,8 @@ from lrreport.study.frozen import FrozenModel
 from lrreport.study.parsing import shorten
 
 ANSWER = "answer.json"
-LARGEST_ARCHIVE = 500_000_000  # bytes of an archive as it comes
-LARGEST_FILE, LARGEST_TOTAL = 1_000_000_000, 2_000_000_000  # bytes of its files
+LARGEST_ARCHIVE = 500_000_000  # bytes, compressed
+LARGEST_FILE, LARGEST_TOTAL = 1_000_000_000, 2_000_000_000  # bytes, uncompressed
 LARGEST_ANSWER = 1_000_000
 MOST_FILES = 1_000
 TO_OPEN = re.compile(r"[\w.=+ -]{1,120}\.(ipynb|log|jsonl)|progress")  # what a workspace may hold beside its runs
@@ -38,8 +38,8 @@ class Answer(FrozenModel):
 def read_answer(content: Any, workspace: Path, keys: Collection[str]) -> Answer:
     """Return the answer in an archive, and write its files into the workspace.
 
-    Only records of the runs with these keys are written, and files for the user to open. Raises FailedError, in one
-    line, for anything but a whole archive of moderate size.
+    Only records of the runs with these keys are written, and files for the user to open. Raises FailedError for
+    anything but a complete archive within the size limits.
     """
     if not isinstance(content, bytes):
         raise FailedError(f"its worker sent a {shorten(type(content).__name__)}, not an archive; see the worker's log")
@@ -66,12 +66,12 @@ def read_answer(content: Any, workspace: Path, keys: Collection[str]) -> Answer:
 
 
 def clean(text: str) -> str:
-    """Return a text as one line of printable characters."""
+    """Return a text as a single line of printable characters."""
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())[:2_000]
 
 
 def _write(archive: zipfile.ZipFile, name: str, workspace: Path, keys: Collection[str]) -> None:
-    """Write a file of an archive into the workspace if it has a place there."""
+    """Write a file of an archive into the workspace if it may be there."""
     folder, _, file = name.rpartition("/")
     if folder and folder in keys and file in (RECORD, ARRAYS):
         (workspace / folder).mkdir(exist_ok=True)

@@ -13,11 +13,11 @@ from lrreport.sweep.run import Run
 
 
 @dataclass(frozen=True)
-class OwnLoop:
-    """Makes the runs of one level, or a range test, with lrreport's own training.
+class BuiltinProducer:
+    """Makes the runs of a level, or a range test, with lrreport's training loop.
 
-    `code_folder` is where functions of the user's are imported from, `prepared` the key of data that all runs share,
-    `notebook` the file to execute if not the one that ships with lrreport. `data` are digests by file name.
+    `code_folder` is where the user's functions are imported from, `prepared` the key of data that all runs share,
+    `notebook` replaces the file that ships with lrreport. `data` are digests by file name.
     """
 
     setup: Training | RangeSetup
@@ -29,17 +29,17 @@ class OwnLoop:
 
     @property
     def most_seeds(self) -> int | None:
-        """Any number, side by side."""
+        """Unlimited: seeds are trained side by side."""
         return None
 
     @property
     def start_cost(self) -> float:
-        """Seeds of a built-in network train side by side, so that one more costs less than a kernel of its own."""
+        """Relative cost of a start; a further seed of a built-in network costs less than a separate kernel."""
         return 0.25 if "model" in self.setup.import_paths() else 1.0
 
     @property
     def dataset(self) -> str | None:
-        """The dataset, unless a function of the user's makes it."""
+        """The dataset, None if a function of the user makes it."""
         return None if "dataset" in self.setup.import_paths() else self.setup.dataset
 
     @property
@@ -48,11 +48,11 @@ class OwnLoop:
         return TRAINING_NOTEBOOK if isinstance(self.setup, Training) else RANGE_NOTEBOOK
 
     def identify(self, seeds: Sequence[int]) -> list[Identity]:
-        """Return the identity of the run of each seed; a range test is one run of all of them."""
+        """Return the identity of the run of each seed; a range test is a single run of all of them."""
         return identify(self.setup, seeds, self.data, self.code_folder or "", self.device)
 
     def make(self, runs: Sequence[Run], workspace: Path, limits: Limits) -> Mapping[str, str]:
-        """Execute the notebook once for all seeds; it keeps each run in the workspace."""
+        """Execute the notebook once for all seeds; it writes each run to the workspace."""
         notebook = self.notebook or find_notebook(self.file_name)
         seeds = [run.identity.seed for run in runs if run.identity.seed is not None]
         seeds = seeds or list(runs[0].identity.settings["seeds"])
@@ -61,7 +61,7 @@ class OwnLoop:
         return {}
 
     def _fill(self, names: Sequence[str], seeds: list[int], run_dir: str) -> dict[str, Any]:
-        """Return the notebook's parameters: settings by name, and in `settings` those that have none of their own."""
+        """Return the notebook's parameters: settings by name, and in `settings` those without a parameter."""
         settings = self.setup.model_dump(mode="json", exclude_none=True)
         settings |= {} if self.device is None else {"device": self.device}
         context = {"code_folder": str(self.code_folder or ""), "prepared": self.prepared}
@@ -74,6 +74,6 @@ class OwnLoop:
         paths = self.setup.import_paths().values()
         return read_user_code(paths, self.code_folder) if self.code_folder is not None else {}
 
-    def relocate(self, folder: Path) -> "OwnLoop":
+    def relocate(self, folder: Path) -> "BuiltinProducer":
         """Return the same producer with the user's functions in `folder`, and without data that this machine prepared."""
         return replace(self, code_folder=None if self.code_folder is None else folder, prepared="")

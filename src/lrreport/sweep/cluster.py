@@ -1,4 +1,4 @@
-"""A Dask cluster: an execution is sent to one of its workers as a task, and comes back as an archive."""
+"""Execute runs on a Dask cluster: an execution is sent to a worker as a task and returns as an archive."""
 
 import time
 import uuid
@@ -27,15 +27,15 @@ from lrreport.sweep.run import LostError, Notify, Run
 from lrreport.sweep.scheduler import Address, connect
 from lrreport.sweep.worker import join_lines
 
-FEWEST_AT_ONCE = 32  # so that clusters that grow with the demand see one
-MOST_TRIES = 6  # of an execution that comes back because its worker differs, or has no data
+FEWEST_AT_ONCE = 32  # so that clusters that scale with demand see some
+MOST_TRIES = 6  # of an execution whose workers differ or have no data
 FETCH_SECONDS = 300  # for an answer that is ready
 MOST_EPOCHS = 100_000_000  # that a worker may report
 
 
 @dataclass(frozen=True)
 class Data:
-    """How data reach a worker: `find` and `keep` are called there, `read` here for workers that find none."""
+    """Callbacks that bring data to a worker: `find` and `keep` run there, `read` runs here for workers without data."""
 
     find: Callable[[str], object]
     read: Callable[[str], Mapping[str, bytes]]
@@ -81,27 +81,27 @@ class Cluster:
         self.client.subscribe_topic(self._topic, self._note_epochs)
 
     def introduce(self, notify: Notify) -> None:
-        """Notify the user which cluster this is, and where its dashboard is; or that it has no worker yet."""
+        """Notify the user of the cluster's size and its dashboard, or that it has no worker yet."""
         monitor = self.monitor
         size = (
             f"{monitor.n_slots} slots (hosts: {monitor.n_hosts})" if monitor.n_slots else "waiting for workers to join"
         )
         notify(f"{self.address.text}: {size}")
-        with suppress(KeyError):  # a scheduler may be started without one
+        with suppress(KeyError):  # a scheduler may be started without a dashboard
             notify(f"Dask's dashboard: {self.client.dashboard_link}")
 
     def count_at_once(self) -> int:
-        """Return how many executions to have under way: twice the slots, so that none of them waits for us."""
+        """Return how many executions to have under way: twice the slots, so that none is idle."""
         return max(FEWEST_AT_ONCE, 2 * self.monitor.n_slots)
 
     def count_slots(self) -> int:
-        """Return how many executions the workers take at the same time."""
+        """Return how many executions the workers run at the same time."""
         return self.monitor.n_slots
 
     def make(self, runs: Sequence[Run], workspace: Path, limits: Limits) -> Mapping[str, str]:
-        """Leave the finished runs in the workspace; return why, by key, for each that failed.
+        """Leave the finished runs in the workspace; return the reasons of failed runs by key.
 
-        Raises FailedError with the cause for all that are not there, LostError if the scheduler is lost.
+        Raises FailedError with the cause for all runs not in the workspace, LostError if the scheduler is lost.
         """
         keys = [run.key for run in runs]
         for _ in range(MOST_TRIES):
@@ -118,7 +118,7 @@ class Cluster:
         raise FailedError(f"the worker {answer.worker} on {answer.host}: {answer.reason}")
 
     def _send(self, runs: Sequence[Run], workspace: Path, limits: Limits) -> Future[bytes]:
-        """Send an execution to whichever worker the scheduler chooses."""
+        """Submit an execution to the scheduler."""
         key = f"run-{runs[0].key}-{uuid.uuid4().hex}"
         self._workspaces[key] = workspace
         task = Task(
@@ -130,7 +130,7 @@ class Cluster:
         return self.client.submit(CALL, packed, key=key, workers=self.monitor.choose(), resources=needs, pure=False)
 
     def _finish(self, future: Future[bytes], limits: Limits) -> Any:
-        """Wait for a task and return its result, whatever it is; raise FailedError if there is none."""
+        """Wait for a task and return its result, unchecked; raise FailedError if there is none."""
         done = Event()
         future.add_done_callback(lambda _: done.set())
         try:
@@ -157,7 +157,7 @@ class Cluster:
             ) from err
         except Exception as err:
             problem = f"{type(err).__name__}: {clean(join_lines(err))[:300]}"
-            raise FailedError(f"its worker gave up: {problem}") from err
+            raise FailedError(f"its worker failed: {problem}") from err
         finally:
             self._workspaces.pop(str(future.key), None)
             with suppress(Exception):  # the scheduler has gone
@@ -186,13 +186,13 @@ class Cluster:
             self.monitor.notify(f"{answer.host} cannot get the data of {dataset}, so they are sent there")
             contents = read_once(self.data.read, dataset)
             try:
-                self.client.run(keep_elsewhere, self.data.keep, dataset, contents, workers=[answer.worker])
+                self.client.run(store_on_worker, self.data.keep, dataset, contents, workers=[answer.worker])
             except Exception as err:  # whatever the worker raised
                 raise FailedError(f"the data could not be sent to {answer.host}: {clean(join_lines(err))}") from err
             self._served[answer.host] = time.monotonic()
 
     def _note_epochs(self, event: Any) -> None:
-        """Note in a workspace the epochs that a worker reports, as a run on this machine does itself."""
+        """Record the epochs that a worker reports in the workspace, as a run on this machine does."""
         with suppress(OSError, TypeError, KeyError, IndexError):  # the runs have just been kept, or the report is odd
             report = event[1]
             workspace, n_epochs = self._workspaces.get(report["key"]), report["epochs"]
@@ -202,9 +202,9 @@ class Cluster:
 
 
 def _make_call() -> Callable[[bytes], Any]:
-    """Return what a task calls; Dask sends a function in a function as code, so the scheduler needs no lrreport.
+    """Return the function of a task; Dask sends a nested function as code, so the scheduler needs no lrreport.
 
-    It may name nothing of ours, not even in an annotation, since the scheduler reads it.
+    It must not refer to lrreport, not even in an annotation, since the scheduler loads it.
     """
 
     def call(packed: bytes) -> Any:
@@ -219,10 +219,10 @@ def _make_call() -> Callable[[bytes], Any]:
 CALL = _make_call()
 
 
-async def keep_elsewhere(
+async def store_on_worker(
     keep: Callable[[str, Mapping[str, bytes]], None], dataset: str, contents: Mapping[str, bytes]
 ) -> None:
-    """Keep data files on the worker where this runs, in a thread so that its heartbeat goes on."""
+    """Store data files on this worker, in a thread so that its heartbeat continues."""
     import asyncio
 
     await asyncio.to_thread(keep, dataset, contents)
@@ -230,5 +230,5 @@ async def keep_elsewhere(
 
 @cache
 def read_once(read: Callable[[str], Mapping[str, bytes]], dataset: str) -> Mapping[str, bytes]:
-    """Return the bytes of the data files, which stay in memory once a worker has needed them."""
+    """Return the bytes of the data files, cached in memory."""
     return read(dataset)

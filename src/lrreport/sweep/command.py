@@ -1,4 +1,4 @@
-"""A command of the user's as a producer: started once for each run."""
+"""Producer that runs the user's command, once per run."""
 
 import platform
 import shlex
@@ -10,9 +10,9 @@ from typing import Any
 from lrreport.errors import FailedError, LrreportError
 from lrreport.record.files import digest_file
 from lrreport.record.provenance import Identity, digest_text, digest_user_code, read_user_code
+from lrreport.sweep.command_logs import CommandLogs
 from lrreport.sweep.execute import Limits, execute_command
 from lrreport.sweep.lines import VARIABLE, Expected, make_logged
-from lrreport.sweep.own_logs import OwnLogs
 from lrreport.sweep.run import Run
 from lrreport.sweep.values import fill_in, name_settings, write_value
 
@@ -21,31 +21,31 @@ PREFIX = "LRREPORT_"
 
 
 @dataclass(frozen=True)
-class OwnCommand:
-    """Makes the runs of one level, each by a command that runs in `folder`; {NAME} in it stands for a setting or the seed.
+class CommandProducer:
+    """Makes the runs of a level, each by a command in `folder`; {NAME} in it stands for a setting or the seed.
 
-    `own_logs` says where the command writes its own logs, if it does not write lines.
+    `logs` says where the command writes its logs, None if it logs with `lrreport.log`.
     """
 
     command: str
     folder: Path
     settings: Mapping[str, Any]
     expected: Expected
-    own_logs: OwnLogs | None = None
+    logs: CommandLogs | None = None
 
     @property
     def most_seeds(self) -> int | None:
-        """One."""
+        """1: the command makes a single run."""
         return 1
 
     @property
     def start_cost(self) -> float:
-        """None that sharing could save."""
+        """0: sharing a start saves nothing."""
         return 0.0
 
     @property
     def dataset(self) -> None:
-        """None: it finds its data itself."""
+        """None: the command finds its data itself."""
 
     def identify(self, seeds: Sequence[int]) -> list[Identity]:
         """Return the identity of the run of each seed."""
@@ -53,29 +53,29 @@ class OwnCommand:
         return [Identity(settings=dict(self.settings), seed=seed, **shared) for seed in seeds]
 
     def list_arguments(self, seed: int | None) -> list[str]:
-        """Return the arguments of one run; raises LrreportError for a command that cannot be split, or a name unknown."""
+        """Return the arguments of a run; raises LrreportError for a command that cannot be split, or an unknown name."""
         try:
             words = shlex.split(self.command)
         except ValueError as err:
             raise LrreportError(f"producer.command = {self.command[:80]!r}: {err}; close the quotes") from err
         if not words:
-            raise LrreportError('producer.command: it is empty; give one such as "python train.py --seed {seed}"')
+            raise LrreportError('producer.command: it is empty; give a command such as "python train.py --seed {seed}"')
         values = {**name_settings(self.settings), "seed": seed}
         return [fill_in(word, values, "producer.command") for word in words]
 
     def list_variables(self, seed: int | None) -> dict[str, str]:
-        """Return the environment variables of one run: LRREPORT_ and the name of a setting, or SEED, in capitals."""
+        """Return the environment variables of a run: LRREPORT_ and the name of a setting, or SEED, in capitals."""
         values = {**name_settings(self.settings), "seed": seed}
         return {f"{PREFIX}{name.replace('.', '_').upper()}": write_value(value) for name, value in values.items()}
 
     def digest(self) -> dict[str, str]:
-        """Return the digests of the command, of its script with the modules beside it that it imports, and of other files.
+        """Return the digests of the command, its script, the modules beside the script that it imports, and other files.
 
-        Files are those named in its arguments, below the folder.
+        Files are those named in the arguments, below the folder.
         """
         digests = {"command": digest_text(self.command)}
-        if self.own_logs is not None:
-            digests["log"] = digest_text(self.own_logs.describe())
+        if self.logs is not None:
+            digests["log"] = digest_text(self.logs.describe())
         for module, folder in self._find_modules():
             digests |= digest_user_code([module], folder)
         for path in self._list_files():
@@ -94,24 +94,24 @@ class OwnCommand:
         """Return the modules that the command starts, each with the folder that its imports are looked for in."""
         scripts = [(path.stem, path.parent) for path in self._list_files() if path.suffix == ".py"]
         words = self.list_arguments(None)
-        named = [(words[place + 1], self.folder) for place, word in enumerate(words[:-1]) if word == "-m"]
+        named = [(words[index + 1], self.folder) for index, word in enumerate(words[:-1]) if word == "-m"]
         return scripts + named
 
     def make(self, runs: Sequence[Run], workspace: Path, limits: Limits) -> Mapping[str, str]:
         """Run the command for the seed of the only run."""
         (run,) = runs
-        if self.own_logs is None:
+        if self.logs is None:
             return make_logged(runs, workspace, limits, self.expected, self._start)
         values = {**name_settings(self.settings), "seed": run.identity.seed}
-        place = self.own_logs.locate(self.folder, values)
-        before = place.snapshot()
-        self._start(runs, workspace / "log.jsonl", limits, place.list_watched())
+        location = self.logs.locate(self.folder, values)
+        before = location.snapshot()
+        self._start(runs, workspace / "log.jsonl", limits, location.list_watched())
         try:
-            place.keep_run(run, workspace, before, self.expected)
+            location.save_run(run, workspace, before, self.expected)
         except FailedError:
             raise
         except LrreportError as err:
-            raise FailedError(f"its own logs cannot be read: {err}") from err
+            raise FailedError(f"its logs cannot be read: {err}") from err
         return {}
 
     def _start(self, runs: Sequence[Run], log: Path, limits: Limits, watched: Sequence[Path] = ()) -> None:
@@ -127,6 +127,6 @@ class OwnCommand:
             files |= {(inside / name).as_posix(): content for name, content in read_user_code([module], folder).items()}
         return files
 
-    def relocate(self, folder: Path) -> "OwnCommand":
+    def relocate(self, folder: Path) -> "CommandProducer":
         """Return the same producer with its files in `folder`."""
         return replace(self, folder=folder)

@@ -1,4 +1,4 @@
-"""One process of an execution: its environment, how it is watched, and why it failed."""
+"""Run an execution in a process: its environment, its limits, and the cause of a failure."""
 
 import importlib.util
 import json
@@ -54,11 +54,11 @@ def _do_nothing() -> None: ...
 
 @dataclass(frozen=True)
 class Limits:
-    """The bounds of an execution: `stopping` ends it at once, and so does a lack of progress.
+    """Limits of an execution: setting `stopping` ends it at once, and so does a lack of progress.
 
-    `stall_timeout` is how many seconds may pass without a finished cell or epoch; `n_bytes` is the memory that all its
-    processes may use together, `gpu` the only GPU that it sees; None sets no limit. `on_tick` is called about twice a
-    second while it runs. Executions that are given one `server` share what it has imported.
+    `stall_timeout` is the time without a finished cell or epoch, in seconds; `n_bytes` is the memory that all processes
+    may use together, `gpu` the only visible GPU; None sets no limit. `on_tick` is called about twice a second.
+    Executions with the same `server` share its imports.
     """
 
     stopping: Event = field(default_factory=Event)
@@ -71,7 +71,7 @@ class Limits:
 
 
 def count_cores() -> int:
-    """Return how many cores this process may use, or what LRREPORT_CORES says.
+    """Return how many cores this process may use, or the value of LRREPORT_CORES.
 
     Raises LrreportError for a value of LRREPORT_CORES that is not a whole number from 1 on.
     """
@@ -92,12 +92,12 @@ def execute_notebook(
     code_folder: Path | None = None,
     watched: Sequence[Path] = (),
 ) -> None:
-    """Execute a notebook with these parameters; write it, executed as far as it came, to `output`.
+    """Execute a notebook with these parameters and write it, even if it fails, to `output`.
 
     The output of the kernel and of Papermill goes to execution.log beside `output`. With a `code_folder` the notebook
-    works there and may import its modules; without one it works in an empty folder. Files in `watched` that grow count
-    as progress. Raises FailedError, in one line that names the cause and the notebook to open, and LrreportError for a
-    parameter that the notebook does not have.
+    works there and may import its modules; else it works in an empty folder. Files in `watched` that grow count
+    as progress. Raises FailedError that names the cause and the notebook to open, and LrreportError for a parameter that the
+    notebook does not have.
     """
     refuse_unknown_parameters(notebook, parameters)
     limits = limits or Limits()
@@ -130,11 +130,11 @@ def execute_command(
     environment: Mapping[str, str] | None = None,
     watched: Sequence[Path] = (),
 ) -> None:
-    """Run a command of the user's in `folder`; its output goes to stdout.log and stderr.log in the workspace.
+    """Run the user's command in `folder`; its output goes to stdout.log and stderr.log in the workspace.
 
-    It has our environment, with one thread for each numerical library so that the number of jobs changes no result;
-    "python" is the Python that runs lrreport. Raises FailedError, in one line: the exit status with the last line of
-    stderr, or the limit that it broke.
+    It has our environment, with a single thread per numerical library so that the number of jobs changes no result;
+    "python" is the Python that runs lrreport. Raises FailedError with the exit status and the last line of
+    stderr, or with the exceeded limit.
     """
     limits = limits or Limits()
     outputs = workspace / STDOUT, workspace / STDERR
@@ -158,7 +158,7 @@ def execute_command(
 def _run_worker(
     task: dict[str, Any], start: Callable[[int], "Worker"], log: Path, limits: Limits, watched: Sequence[Path]
 ) -> str:
-    """Run a worker, started with the descriptor for its cause of failure, to its end; return that, or an empty string."""
+    """Run a worker, started with a descriptor for its cause of failure; return that cause, or an empty string."""
     n_killed = count_killed_for_memory()
     read_end, write_end = os.pipe()
     with open(read_end, "rb") as causes:
@@ -201,7 +201,7 @@ def _start_worker(
 
 
 def watch_process(process: Worker, log: Path, watched: Sequence[Path], limits: Limits) -> str:
-    """Wait until the process has ended, or end it when it is to stop or breaks a limit; return which one it broke."""
+    """Wait for the process, or end it when stopped or over a limit; return the exceeded limit, or an empty string."""
     seen, since, ticked, broken = None, time.monotonic(), time.monotonic(), ""
     try:
         while process.poll() is None and not broken and not limits.stopping.wait(0.05):
@@ -220,7 +220,7 @@ def watch_process(process: Worker, log: Path, watched: Sequence[Path], limits: L
 
 
 def _find_excess(process: Worker, log: Path, limits: Limits) -> str:
-    """Return which limit on sizes an execution has broken, or an empty string."""
+    """Return the exceeded limit on memory or output, or an empty string."""
     if limits.n_bytes is not None and measure_memory(process) > limits.n_bytes:
         return f"it used more than the {limits.n_bytes / 1e6:.0f} MB of memory that it may use"
     stat = _stat(log)
@@ -254,7 +254,7 @@ def measure_memory(process: Worker) -> int:
 def end_tree(process: Worker) -> None:
     """Kill a process with its descendants and its session, and wait until they have ended.
 
-    Of one that has ended by itself, those that it left behind in its session are ended.
+    If it has already ended, processes left in its session are killed.
     """
     family: list[psutil.Process] = []
     if process.poll() is None:
@@ -282,19 +282,19 @@ def read_last_line(path: Path, longest: int = 300) -> str:
 
 @contextmanager
 def make_private_folder() -> Iterator[Path]:
-    """Make a folder that only this user can enter, for a kernel's sockets; it is removed in the end.
+    """Make a temporary folder that only this user can enter, for a kernel's sockets.
 
     Those of killed processes are removed as well: folders of this user with our mark in them and a lock that is free.
     """
-    place = Path(tempfile.gettempdir())
-    if len(os.fsencode(place)) > LONGEST_FOLDER:
-        place = Path("/tmp")
-    for mark in place.glob(f"{PRIVATE}*/{MARK}"):
+    parent = Path(tempfile.gettempdir())
+    if len(os.fsencode(parent)) > LONGEST_FOLDER:
+        parent = Path("/tmp")
+    for mark in parent.glob(f"{PRIVATE}*/{MARK}"):
         with suppress(Timeout, OSError):
             if _is_ours(mark.parent):
                 with FileLock(mark.with_name(".lock"), timeout=0):
                     shutil.rmtree(mark.parent, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=PRIVATE, dir=place))
+    folder = Path(tempfile.mkdtemp(prefix=PRIVATE, dir=parent))
     try:
         with FileLock(folder / ".lock"):
             (folder / MARK).touch()  # only now, since a folder with the mark and a free lock may be removed
@@ -318,24 +318,24 @@ def _fill_standard_streams() -> None:
 
 
 def list_parameters(notebook: Path) -> list[str]:
-    """Return the names in a notebook's parameters cell; raises LrreportError for a file that is no notebook."""
+    """Return the names in a notebook's parameters cell; raises LrreportError for a file that is not a notebook."""
     source = "".join(line for cell in read_cells(notebook) if is_tagged(cell, "parameters") for line in cell["source"])
     return [line.partition(":")[0].partition("=")[0].strip() for line in source.splitlines() if "=" in line]
 
 
 def read_cells(notebook: Path) -> list[dict[str, Any]]:
-    """Return the cells of a notebook; raises LrreportError for a file that is none."""
+    """Return the cells of a notebook; raises LrreportError for a file that is not a notebook."""
     try:
         cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
         return [{**cell, "source": "".join(cell["source"]), "tags": cell["metadata"].get("tags", [])} for cell in cells]
     except OSError as err:
-        raise LrreportError(f"{notebook}: cannot read the notebook ({err.strerror}); name another") from err
+        raise LrreportError(f"{notebook}: cannot read the notebook ({err.strerror}); name another notebook") from err
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as err:
         raise LrreportError(f"{notebook}: not a notebook of format 4; save it again in Jupyter") from err
 
 
 def list_modules(notebook: Path) -> list[str]:
-    """Return the modules that the cells of a notebook may import; a cell that is no plain Python names none."""
+    """Return the modules that the cells of a notebook may import; cells that are not plain Python are skipped."""
     names: list[str] = []
     for cell in read_cells(notebook):
         if cell["cell_type"] == "code":
@@ -360,7 +360,7 @@ def refuse_unknown_parameters(notebook: Path, parameters: Mapping[str, Any]) -> 
 def make_environment(n_threads: int, gpu: str | None = None) -> dict[str, str]:
     """Return our environment without settings of the user that could change a result, for so many threads.
 
-    With a `gpu`, that is the only one to be seen.
+    With a `gpu`, only that GPU is visible.
     """
     matplotlib = importlib.util.find_spec("matplotlib")
     assert matplotlib

@@ -1,8 +1,8 @@
 """A process that has imported what notebooks need, from which executions and their kernels are forked.
 
 Jupyter, PyTorch, pandas and matplotlib take four seconds of CPU time to import. The server imports them once for all
-executions of a study, and never runs a notebook itself, so a kernel that is forked from it is as new as one that was
-started: see multiprocessing's start method of this name. It is used on Linux; elsewhere, libraries of the system may not
+executions of a study, and never runs a notebook itself, so a kernel forked from it is as fresh as a
+started kernel: see multiprocessing's start method of this name. It is used on Linux; elsewhere, libraries of the system may not
 survive a fork.
 """
 
@@ -32,7 +32,7 @@ DIED = -signal.SIGKILL
 
 
 class ServedProcess:
-    """A process that was forked from the server, with the methods of subprocess.Popen that its owner needs."""
+    """A process forked from the server, with the methods of subprocess.Popen that are needed."""
 
     def __init__(self, server: int, stdin: IO[bytes], status: IO[bytes]):
         self.server, self.stdin, self._status = server, stdin, status  # the server by its process number
@@ -54,7 +54,7 @@ class ServedProcess:
     def _read(self, timeout: float | None) -> int | None:
         if self.returncode is None and select.select([self._status], [], [], timeout)[0]:
             last = self._status.readline()
-            self.returncode = int(last) if last else DIED  # the server is gone, and nobody will know
+            self.returncode = int(last) if last else DIED  # the server has died with the exit status
         return self.returncode
 
     def __enter__(self) -> "ServedProcess":
@@ -84,8 +84,8 @@ class ForkServer:
     ) -> ServedProcess:
         """Fork a worker that prints to `log` and has our descriptor `cause`, once these modules are imported.
 
-        Modules that are missing or fail are left to the notebook. None says that the kernel must have imported nothing but
-        what it needs itself. The first line on standard input is to be the task.
+        Modules that are missing or fail are left to the notebook. With None the kernel imports only what it needs
+        itself. The first line on standard input must be the task.
         """
         (task_end, stdin), (status, status_end) = os.pipe(), os.pipe()
         try:
@@ -117,7 +117,7 @@ class ForkServer:
     def _send(
         self, environment: Mapping[str, str], modules: Sequence[str] | None, log: IO[bytes], descriptors: Sequence[int]
     ) -> int:
-        """Send a message to the server of its kind, which is started if need be; return the number of its process."""
+        """Send a message to the server of its kind, started if necessary; return the server's process id."""
         key = environment["OMP_NUM_THREADS"], modules is None
         with self._guard:
             if (
@@ -145,10 +145,10 @@ def _start_server(
 
 
 def serve(control: socket.socket, later: Sequence[str]) -> int:
-    """Fork a worker for each message, and tell its owner how it ended, until the owner closes the socket.
+    """Fork a worker for each message, and report to its owner how it ended, until the owner closes the socket.
 
     A message has the modules to import before, as JSON, and the descriptors of the task, the log, the cause of a failure
-    and the status. Returns the exit status of this process, or in a forked one of that.
+    and the status. Returns the exit status of this process or, in a forked process, of that.
     """
     worker.skip_address_grammar()
     _import(NEEDED)
@@ -165,7 +165,7 @@ def serve(control: socket.socket, later: Sequence[str]) -> int:
             later = ()
         if woken in ready:
             os.read(woken, 1000)
-            _tell_ends(statuses)
+            _report_ends(statuses)
         if control not in ready:
             continue
         message, descriptors, _, _ = socket.recv_fds(control, 1 << 20, 4)
@@ -189,13 +189,13 @@ def serve(control: socket.socket, later: Sequence[str]) -> int:
 
 
 def _import(modules: Sequence[str]) -> None:
-    """Import modules; one that fails will fail again in the notebook, where it can be seen."""
+    """Import modules; a failing import will fail again in the notebook, where it is visible."""
     for name in modules:
         with suppress(Exception):
             importlib.import_module(name)
 
 
-def _tell_ends(statuses: dict[int, int]) -> None:
+def _report_ends(statuses: dict[int, int]) -> None:
     """Write the exit status of each process that has ended to its owner."""
     with suppress(ChildProcessError):
         while (ended := os.waitpid(-1, os.WNOHANG))[0]:
@@ -206,7 +206,7 @@ def _tell_ends(statuses: dict[int, int]) -> None:
 
 
 def _become_worker(task: int, log: int, cause: int) -> int:
-    """Be a worker in a session of its own, with a kernel that waits for it; return the exit status."""
+    """Turn this process into a worker in its own session, with a waiting kernel; return the exit status."""
     os.setsid()
     for descriptor, standard in ((task, 0), (log, 1), (log, 2)):
         os.dup2(descriptor, standard)
@@ -232,7 +232,7 @@ class WaitingKernel:
         self.returncode: int | None = None
 
     def launch(self, command: Sequence[str], environment: Mapping[str, str], folder: str) -> None:
-        """Let it run with the options of this command and this environment, in a folder."""
+        """Start the kernel in `folder` with the options of this command and this environment."""
         request = {"command": list(command), "environment": dict(environment), "folder": folder}
         with suppress(BrokenPipeError), open(self._launch, "w", encoding="utf-8") as file:  # it may have been killed
             json.dump(request, file)
@@ -266,7 +266,7 @@ class WaitingKernel:
 
 
 def _become_kernel(launch: int) -> int:
-    """Wait to be launched, and be a kernel as one that was started alone would be."""
+    """Wait to be launched, then run as a kernel that was started alone would."""
     os.setsid()
     with open(os.devnull, "rb") as nothing:
         os.dup2(nothing.fileno(), 0)

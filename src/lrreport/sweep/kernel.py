@@ -26,7 +26,7 @@ class PrivateIOPubThread(iostream.IOPubThread):
         self._pipe_in.on_recv(self._handle_pipe_msg)
 
     def _setup_pipe_out(self) -> tuple[Any, Any]:
-        context = zmq.Context()  # a new one, since this is a forked process
+        context = zmq.Context()  # a new context, since this is a forked process
         pipe_out = context.socket(zmq.PUSH)
         pipe_out.linger = 3000  # milliseconds
         pipe_out.connect(self._pipe_address)
@@ -39,9 +39,9 @@ def enter_code_folder() -> None:
     if folder is None:
         return
     os.chdir(folder)
-    standard = [place for place, path in enumerate(sys.path) if path.startswith(sysconfig.get_path("stdlib"))]
+    standard = [index for index, path in enumerate(sys.path) if path.startswith(sysconfig.get_path("stdlib"))]
     installed = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
-    last = max((place for place in standard if sys.path[place] not in installed), default=-1)
+    last = max((index for index in standard if sys.path[index] not in installed), default=-1)
     sys.path.insert(last + 1, folder)
 
 

@@ -1,4 +1,4 @@
-"""The lines that a user's notebook or command logs: read as they come, and made into records of runs."""
+"""Read the lines that a user's notebook or command logs as they arrive, and make records of them."""
 
 import json
 import math
@@ -20,13 +20,13 @@ NO_METRICS = (*AXES, "status", "reason", "lr", "learning_rate", "grad_norm")  # 
 LARGEST_LOG, LONGEST_LINE = 500_000_000, 1_000_000  # bytes
 MOST_METRICS = 200  # of a run; more are a dump of something else
 VARIABLE = "LRREPORT_LOG"
-REMEDY = "call lrreport.log.run, epoch and end, or name its own logs with log = { from = ..., path = ... }"
-Point = tuple[str, float, dict[str, float | None]]  # axis, where on it, and values by metric
+REMEDY = "call lrreport.log.run, epoch and end, or declare its logs with log = { from = ..., path = ... }"
+Point = tuple[str, float, dict[str, float | None]]  # axis, position on it, and values by metric
 
 
 @dataclass
 class LoggedRun:
-    """The lines of one run; `status` is empty as long as its last line is missing."""
+    """The lines of a run; `status` is empty until its last line."""
 
     settings: dict[str, Any]
     points: list[Point] = field(default_factory=list)
@@ -44,14 +44,14 @@ class LoggedRun:
 
 @dataclass(frozen=True)
 class Expected:
-    """What a study expects of a run's lines: the metrics that it knows, and those that its decision needs."""
+    """The metrics that a study knows, and those that its decision needs."""
 
     metrics: Mapping[str, Metric]
     needed: tuple[str, ...]
 
 
 class LogReader:
-    """Reads a file of JSON lines while it grows: `runs` are those that have begun so far."""
+    """Reads a growing file of JSON lines: `runs` are those begun so far."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -59,9 +59,9 @@ class LogReader:
         self._position, self._n_lines = 0, 0
 
     def read(self, to_the_end: bool = False) -> int:
-        """Read the lines that were added, the last one only if it is complete; return how many points they hold.
+        """Read the lines added since the last call, except an incomplete last line; return how many points they hold.
 
-        `to_the_end` also reads a last line without a line break. Raises FailedError for a line that is not of the form.
+        `to_the_end` also reads a last line without a line break. Raises FailedError for a malformed line.
         """
         try:
             with self.path.open("rb") as file:
@@ -137,7 +137,7 @@ def make_record(logged: LoggedRun, run: Run, expected: Expected, facts: Mapping[
         raise FailedError(f"it ended as {_shorten(logged.status)}{reason}")
     points = logged.points
     if logged.status == "diverged":
-        broken = next((place for place, (_, _, values) in enumerate(points) if None in values.values()), len(points))
+        broken = next((index for index, (_, _, values) in enumerate(points) if None in values.values()), len(points))
         points = points[:broken]
     names = list(dict.fromkeys([name for _, _, values in logged.points for name in values] + list(logged.final)))
     metrics = _declare(names, expected)
@@ -170,13 +170,13 @@ def _check_settings(logged: LoggedRun, run: Run) -> None:
         numbers = isinstance(expected, int | float) and isinstance(value, int | float)
         if (numbers or (isinstance(expected, str) and isinstance(value, str))) and value != expected:
             raise FailedError(
-                f"it logged {name} = {_shorten(value)} but was started with {expected}; use the value that it is given"
+                f"it logged {name} = {_shorten(value)} but was started with {expected}; use the value that it gets"
             )
 
 
 def _declare(names: Sequence[str], expected: Expected) -> dict[str, Metric]:
     if len(names) > MOST_METRICS:
-        raise FailedError(f"it logged {len(names):,} metrics, at most {MOST_METRICS} are kept; log fewer")
+        raise FailedError(f"it logged {len(names):,} metrics, at most {MOST_METRICS} are recorded; log fewer")
     for name in names:
         if name not in expected.metrics:
             raise FailedError(
@@ -206,16 +206,16 @@ def _check_bounds(metric: Metric, value: float) -> None:
 
 
 def _collect_series(points: Sequence[Point]) -> tuple[Series, ...]:
-    """Return the values of each metric on each axis; one that is null at a point has no value there."""
+    """Return the values of each metric on each axis, without points where a metric is null."""
     series: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for axis, at, values in points:
         for name, value in values.items():
             if value is not None:
-                there = series.setdefault((name, axis), [])
-                if there and at <= there[-1][0]:
-                    problem = "twice" if at == there[-1][0] else f"after {axis} {there[-1][0]:g}"
+                pairs = series.setdefault((name, axis), [])
+                if pairs and at <= pairs[-1][0]:
+                    problem = "twice" if at == pairs[-1][0] else f"after {axis} {pairs[-1][0]:g}"
                     raise FailedError(f"it logged {name} at {axis} {at:g} {problem}; points must ascend")
-                there.append((at, value))
+                pairs.append((at, value))
     return tuple(
         Series(metric=name, axis=axis, at=tuple(at for at, _ in pairs), values=tuple(value for _, value in pairs))
         for (name, axis), pairs in series.items()
@@ -234,8 +234,8 @@ def find_facts() -> dict[str, Any]:
     return collect_facts()
 
 
-class RunKeeper:
-    """Saves each run of an execution in the workspace as soon as its last line is there."""
+class RunRecorder:
+    """Saves each run of an execution in the workspace as soon as its last line is logged."""
 
     def __init__(self, log: Path, runs: Sequence[Run], workspace: Path, expected: Expected) -> None:
         self.runs, self.workspace, self.expected = runs, workspace, expected
@@ -245,7 +245,7 @@ class RunKeeper:
         self._n_matched = 0
 
     def refresh(self, to_the_end: bool = False) -> None:
-        """Read what was logged since the last call; raises FailedError for lines that no run of these can have written."""
+        """Read the lines logged since the last call; raises FailedError for lines of no expected run."""
         n_points = self._reader.read(to_the_end)
         if n_points:
             with (self.workspace / PROGRESS).open("ab") as file:
@@ -262,7 +262,7 @@ class RunKeeper:
                 self.errors[run.key] = str(err)
 
     def _match(self, logged: LoggedRun) -> Run:
-        """Return the run that these lines are of: by their seed, or the next in order where they name none."""
+        """Return the run of these lines: by seed, or the next in order if they have none."""
         left = [run for run in self.runs if run.key not in self.ended]
         if logged.seed is None and left:
             return left[0]
@@ -281,7 +281,7 @@ class RunKeeper:
         return self._match(self._reader.runs[-1])
 
     def describe_absence(self, run: Run) -> str:
-        """Return why there is no record of a run whose process ended without an error."""
+        """Return why a run has no record although its process ended without an error."""
         if not self._reader.runs:
             return f"it logged nothing to the file that {VARIABLE} names; {REMEDY}"
         current = self._reader.runs[-1]
@@ -298,20 +298,20 @@ def make_logged(
     expected: Expected,
     start: Callable[[Sequence[Run], Path, Limits], None],
 ) -> dict[str, str]:
-    """Make runs by `start(runs, log, limits)`, which executes something that logs; return why, by key, for each that failed.
+    """Make runs by `start(runs, log, limits)`, which executes code that logs; return the reasons of failed runs by key.
 
-    If it fails in one run of several, that run has the error, and the runs after it are made by another start; two
-    failures in a row without a finished run end this.
+    If it fails within a run, that run gets the error and the remaining runs are started again; two failures in a row
+    without a finished run end this.
     """
     errors: dict[str, str] = {}
     remaining, fruitless = list(runs), 0
     while remaining:
         log = workspace / f"log-{remaining[0].identity.seed}.jsonl"
         log.unlink(missing_ok=True)
-        keeper = RunKeeper(log, remaining, workspace, expected)
+        recorder = RunRecorder(log, remaining, workspace, expected)
 
-        def tick(keeper: RunKeeper = keeper) -> None:
-            keeper.refresh()
+        def tick(recorder: RunRecorder = recorder) -> None:
+            recorder.refresh()
             limits.on_tick()
 
         failure = ""
@@ -319,17 +319,17 @@ def make_logged(
             start(remaining, log, replace(limits, on_tick=tick))
         except FailedError as err:
             failure = str(err)
-        keeper.refresh(to_the_end=True)
-        errors |= keeper.errors
-        left = [run for run in remaining if run.key not in keeper.ended]
+        recorder.refresh(to_the_end=True)
+        errors |= recorder.errors
+        left = [run for run in remaining if run.key not in recorder.ended]
         if limits.stopping.is_set():
             raise FailedError("stopped")
-        current = keeper.find_current()
+        current = recorder.find_current()
         fruitless = fruitless + 1 if len(left) == len(remaining) else 0
         if failure and current is not None and len(left) > 1 and fruitless < 2:
             errors[current.key] = failure
             remaining = [run for run in left if run is not current]
             continue
-        errors |= {run.key: failure or keeper.describe_absence(run) for run in left}
+        errors |= {run.key: failure or recorder.describe_absence(run) for run in left}
         break
     return errors

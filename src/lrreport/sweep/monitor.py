@@ -1,4 +1,4 @@
-"""The workers of a cluster: which there are, which differ from this machine, and which have fallen silent."""
+"""Monitor the workers of a cluster: versions that differ from this machine, and workers that fall silent."""
 
 import asyncio
 import time
@@ -17,21 +17,23 @@ from lrreport.sweep.remote import compare_versions, describe_mixed
 from lrreport.sweep.run import Notify
 from lrreport.sweep.worker import join_lines
 
-ANSWER_SECONDS = 60  # within which a worker must answer a question
-SILENCE = 60.0  # seconds; workers of a large cluster give a sign of life every few
+ANSWER_SECONDS = 60  # within which a worker must answer a query
+SILENCE = 60.0  # seconds; workers of a large cluster send a heartbeat every few
 REFRESHES = 5  # in that time
 CONNECTION_ERRORS = (Exception, asyncio.CancelledError)  # what Dask raises when the scheduler has gone: anything
 
 
 @dataclass
 class WorkerMonitor:
-    """The workers that a scheduler knows; one that is silent for `silence` seconds loses its executions to others."""
+    """The workers of a scheduler; a worker silent for `silence` seconds loses its executions to others."""
 
     client: Client
     notify: Notify
     silence: float = SILENCE
-    _workers: dict[str, dict[str, Any]] = field(default_factory=dict)  # what the scheduler says of each
-    _signs: dict[str, tuple[float, float]] = field(default_factory=dict)  # the last of each, by its clock and by ours
+    _workers: dict[str, dict[str, Any]] = field(default_factory=dict)  # as the scheduler describes them
+    _signs: dict[str, tuple[float, float]] = field(
+        default_factory=dict
+    )  # last heartbeat of each, by its clock and by ours
     _heard: float = 0.0  # when the scheduler last answered
     _refused: set[str] = field(default_factory=set)
 
@@ -96,14 +98,14 @@ class WorkerMonitor:
         return [address for address in self._workers if address not in self._refused] if self._refused else None
 
     def refuse(self, worker: str, line: str) -> None:
-        """Send nothing more to a worker and notify the user why; raise FailedError, with that line, if there is no other."""
+        """Stop using a worker and notify the user why; raise FailedError with that line if no worker remains."""
         self._refused.add(worker)
         if not self.choose():
             raise FailedError(line)
         self.notify(f"{line}; its runs go to others")
 
     def check_versions(self, mixed: bool) -> None:
-        """Raise LrreportError for a worker without lrreport, or of other versions unless `mixed` ones are allowed."""
+        """Raise LrreportError for a worker without lrreport, or with other versions unless `mixed`."""
         for worker, answer in self._query(compare_versions, list_versions()).items():
             if isinstance(answer, str):
                 if answer and not mixed:

@@ -1,4 +1,4 @@
-"""A notebook of the user's as a producer: executed once for the seeds of a level, or once for each seed."""
+"""Producer that executes the user's notebook, once for the seeds of a level or once per seed."""
 
 import ast
 import platform
@@ -23,8 +23,8 @@ from lrreport.sweep.values import name_settings
 
 
 @dataclass(frozen=True)
-class OwnNotebook:
-    """Makes the runs of one level with a notebook whose parameters cell has `seeds` or `seed`."""
+class NotebookProducer:
+    """Makes the runs of a level with a notebook whose parameters cell has `seeds` or `seed`."""
 
     notebook: Path
     settings: Mapping[str, Any]
@@ -38,17 +38,17 @@ class OwnNotebook:
 
     @property
     def most_seeds(self) -> int | None:
-        """One, unless the notebook has the parameter `seeds`."""
+        """1, or None (unlimited) if the notebook has the parameter `seeds`."""
         return None if "seeds" in list_parameters(self.notebook) else 1
 
     @property
     def start_cost(self) -> float:
-        """The start of a kernel, beside one training of unknown length."""
+        """A guess: the start of a kernel relative to a training of unknown length."""
         return 0.5
 
     @property
     def dataset(self) -> None:
-        """None: it finds its data itself."""
+        """None: the notebook finds its data itself."""
 
     def identify(self, seeds: Sequence[int]) -> list[Identity]:
         """Return the identity of the run of each seed."""
@@ -56,7 +56,7 @@ class OwnNotebook:
         return [Identity(settings=dict(self.settings), seed=seed, **shared) for seed in seeds]
 
     def check(self, varied: Sequence[str]) -> None:
-        """Raise LrreportError for a setting that the study varies and that is no parameter of the notebook."""
+        """Raise LrreportError for a setting that the study varies and the notebook does not have as a parameter."""
         known = list_parameters(self.notebook)
         for name in varied:
             if name.rpartition(".")[2] not in known:
@@ -84,7 +84,7 @@ class OwnNotebook:
         return names
 
     def make(self, runs: Sequence[Run], workspace: Path, limits: Limits) -> Mapping[str, str]:
-        """Execute the notebook for these seeds, and again for those that come after one that raised."""
+        """Execute the notebook for these seeds, and again for the seeds after a failed run."""
         return make_logged(runs, workspace, limits, self.expected, self._start)
 
     def _start(self, runs: Sequence[Run], log: Path, limits: Limits) -> None:
@@ -101,10 +101,10 @@ class OwnNotebook:
 
     def collect_files(self) -> dict[str, bytes]:
         """Return the notebook and the modules beside it that it imports, by file name."""
-        own = read_user_code(self._list_imports(), self.notebook.parent)
-        return {self.notebook.name: self.notebook.read_bytes(), **own}
+        modules = read_user_code(self._list_imports(), self.notebook.parent)
+        return {self.notebook.name: self.notebook.read_bytes(), **modules}
 
-    def relocate(self, folder: Path) -> "OwnNotebook":
+    def relocate(self, folder: Path) -> "NotebookProducer":
         """Return the same producer with the notebook in `folder`."""
         return replace(self, notebook=folder / self.notebook.name)
 

@@ -1,4 +1,4 @@
-"""The runs of a study, each with its identity and what makes it."""
+"""Plan the runs of a study, each with its identity and producer."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,11 +8,11 @@ from lrreport.errors import LrreportError
 from lrreport.study.metrics import SPLIT_PREFIXES
 from lrreport.study.settings import RangeSetup, Training
 from lrreport.study.study import PlannedRun, Study
-from lrreport.sweep.builtin import OwnLoop
-from lrreport.sweep.command import OwnCommand
+from lrreport.sweep.builtin import BuiltinProducer
+from lrreport.sweep.command import CommandProducer
+from lrreport.sweep.command_logs import CommandLogs
 from lrreport.sweep.lines import Expected
-from lrreport.sweep.notebook import OwnNotebook
-from lrreport.sweep.own_logs import OwnLogs
+from lrreport.sweep.notebook import NotebookProducer
 from lrreport.sweep.run import Run
 from lrreport.sweep.values import name_settings
 
@@ -26,9 +26,9 @@ def plan_runs(
 ) -> list[Run]:
     """Return the runs of a study, level by level, then its range tests; none of a study that imports its runs.
 
-    `seeds` by level index replace the study's own. `data` are digests by file name of what our own loop trains on,
-    `prepared` the key of its prepared form, `device` replaces this machine's own. Raises LrreportError
-    for a producer that cannot make them.
+    `seeds` by level index replace the study's. `data` are digests by file name of the built-in loop's data,
+    `prepared` the key of its prepared form, `device` replaces this machine's device. Raises LrreportError for a producer
+    that cannot make them.
     """
     if study.import_ is not None:
         return []
@@ -36,7 +36,7 @@ def plan_runs(
     for planned in study.plan(seeds):
         levels.setdefault(planned.level.index, []).append(planned)
     if not study.has_own_loop:
-        return [run for planned in levels.values() for run in _plan_own(study, planned)]
+        return [run for planned in levels.values() for run in _plan_user_code(study, planned)]
     runs = [
         run for planned in levels.values() for run in _plan_level(study, planned, dict(data or {}), prepared, device)
     ]
@@ -44,16 +44,16 @@ def plan_runs(
 
 
 def label_level(study: Study, planned: PlannedRun) -> str:
-    """Return what messages call a level: "learning rate 0.001", "batch size 32"."""
+    """Return the label of a level in messages: "learning rate 0.001", "batch size 32"."""
     return f"learning rate {planned.level.name}" if study.factors[0].name == "learning_rate" else planned.level.name
 
 
 def _plan_level(
     study: Study, planned: Sequence[PlannedRun], data: dict[str, str], prepared: str, device: str | None
 ) -> list[Run]:
-    """Return the runs of one level of our own loop."""
+    """Return the runs of a level made by the built-in loop."""
     setup = study.training_of(planned[0].level)
-    producer = OwnLoop(setup, _find_code(study, setup), prepared, device, data=data)
+    producer = BuiltinProducer(setup, _find_code(study, setup), prepared, device, data=data)
     identities = producer.identify([run.seed for run in planned])
     label, index = label_level(study, planned[0]), planned[0].level.index
     return [Run(label, identity, producer, index, setup.epochs) for identity in identities]
@@ -62,19 +62,19 @@ def _plan_level(
 def _plan_range_tests(study: Study, data: dict[str, str], prepared: str, device: str | None) -> list[Run]:
     runs = []
     for name, setup in study.range_setups().items():
-        producer = OwnLoop(setup, _find_code(study, setup), prepared, device, data=data)
+        producer = BuiltinProducer(setup, _find_code(study, setup), prepared, device, data=data)
         (identity,) = producer.identify(study.seeds.initial)
         runs.append(Run(f"the range test with {name}" if name else "the range test", identity, producer))
     return runs
 
 
 def _find_code(study: Study, setup: Training | RangeSetup) -> Path | None:
-    """Return where functions of the user's are: beside the study's file, if it has any."""
+    """Return the folder of the user's functions, beside the study file, if the setup uses any."""
     return study.folder if setup.import_paths() else None
 
 
-def _plan_own(study: Study, planned: Sequence[PlannedRun]) -> list[Run]:
-    """Return the runs of one level of a user's notebook or command."""
+def _plan_user_code(study: Study, planned: Sequence[PlannedRun]) -> list[Run]:
+    """Return the runs of a level made by the user's notebook or command."""
     settings = _make_plain(planned[0].settings)
     producer = _make_producer(study, settings)
     n_epochs, identities = settings.get("epochs"), producer.identify([run.seed for run in planned])
@@ -84,7 +84,7 @@ def _plan_own(study: Study, planned: Sequence[PlannedRun]) -> list[Run]:
 
 
 def _make_plain(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings as plain data, whatever kinds of numbers the study's file gave."""
+    """Return settings as plain Python types, whatever subclasses the TOML parser returned."""
     plain = {bool: bool, int: int, float: float, str: str}
 
     def convert(value: Any) -> Any:
@@ -97,37 +97,37 @@ def _make_plain(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {name: convert(value) for name, value in settings.items()}
 
 
-def _make_producer(study: Study, settings: dict[str, Any]) -> OwnNotebook | OwnCommand:
+def _make_producer(study: Study, settings: dict[str, Any]) -> NotebookProducer | CommandProducer:
     assert study.producer is not None
     folder, expected = study.folder or Path.cwd(), expect(study)
     if study.producer.notebook is not None:
-        notebook = OwnNotebook((folder / study.producer.notebook).resolve(), settings, expected)
+        notebook = NotebookProducer((folder / study.producer.notebook).resolve(), settings, expected)
         notebook.check([factor.name for factor in study.factors])
         return notebook
     assert study.producer.command is not None
     logs = _read_logs(study.producer.log, study.place)
-    command = OwnCommand(study.producer.command, folder.resolve(), settings, expected, logs)
+    command = CommandProducer(study.producer.command, folder.resolve(), settings, expected, logs)
     command.list_arguments(0)
     if logs is not None:
         _check_paths(study, command, logs)
     return command
 
 
-def _read_logs(log: dict[str, Any] | None, place: str) -> OwnLogs | None:
+def _read_logs(log: dict[str, Any] | None, where: str) -> CommandLogs | None:
     if log is None:
         return None
     options = {name: value for name, value in log.items() if name not in ("from", "path")}
     if not isinstance(log.get("from"), str) or not isinstance(log.get("path"), str):
         raise LrreportError(
-            f'{place}: producer.log: give from and path, such as {{ from = "lightning", path = "logs/{{seed}}" }}'
+            f'{where}: producer.log: give from and path, such as {{ from = "lightning", path = "logs/{{seed}}" }}'
         )
-    logs = OwnLogs(log["from"], log["path"], options)
+    logs = CommandLogs(log["from"], log["path"], options)
     logs.check()
     return logs
 
 
-def _check_paths(study: Study, command: OwnCommand, logs: OwnLogs) -> None:
-    """Raise LrreportError if two runs of the study would write their logs to one place."""
+def _check_paths(study: Study, command: CommandProducer, logs: CommandLogs) -> None:
+    """Raise LrreportError if two runs of the study would write their logs to the same path."""
     seen: dict[Path, str] = {}
     for planned in study.plan():
         values = {**name_settings(planned.settings), "seed": planned.seed}
@@ -142,7 +142,7 @@ def _check_paths(study: Study, command: OwnCommand, logs: OwnLogs) -> None:
 
 
 def expect(study: Study) -> Expected:
-    """Return what the lines of a run must hold: metrics that the study knows, those of its decision among them."""
+    """Return the metrics that a run may log, and those that the study's decision needs."""
     names = [f"{prefix}_{quantity}" for prefix in SPLIT_PREFIXES for quantity in study.quantities]
     metrics = {name: study.find_metric(name) for name in [*names, *study.metrics]}
     needed = [name for name in (study.decide.metric, study.decide.best_of) if name is not None]

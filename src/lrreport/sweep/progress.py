@@ -1,4 +1,4 @@
-"""The progress of a sweep: a bar over the epochs of all runs on a terminal, a line a minute without one."""
+"""The progress of a sweep: a bar over the epochs of all runs on a terminal, else a line per minute."""
 
 import sys
 import time
@@ -25,13 +25,13 @@ class Progress:
     _unit: str = "epoch"
     _n_done: int = 0  # of the runs that have ended
     _watched: dict[Path, int] = field(default_factory=dict)  # workspace -> the most that its runs can count
-    _n_shown: int = 0  # which never falls, although runs that have just ended are counted by nobody for a moment
+    _n_shown: int = 0  # never falls, although runs that have just ended are counted nowhere for a moment
     _started: float = 0.0
     _last_line: float = 0.0
     _n_total: int = 0
 
     def start(self, runs: "Sequence[Run]") -> None:
-        """Begin to count, from now on."""
+        """Start counting."""
         from tqdm import tqdm
 
         self._unit = "epoch" if all(run.n_epochs for run in runs if run.level is not None) else "run"
@@ -52,7 +52,7 @@ class Progress:
         self._watched[workspace] = sum(map(self._weigh, runs)) if self._unit == "epoch" else 0
 
     def forget(self, workspace: Path) -> None:
-        """Count a workspace no more."""
+        """Stop counting a workspace."""
         self._watched.pop(workspace, None)
 
     def finish(self, runs: "Sequence[Run]") -> None:
@@ -81,7 +81,7 @@ class Progress:
         return f"{count}, about {max(1, round(left / 60))} min left"
 
     def print(self, line: str) -> None:
-        """Print a line to stderr, above the bar if there is one."""
+        """Print a line to stderr, above the bar, if any."""
         if sys.stderr is not None:
             from tqdm import tqdm
 

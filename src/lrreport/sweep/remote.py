@@ -1,4 +1,4 @@
-"""What happens on a worker of a cluster: an execution in a folder of the worker's, sent back as an archive."""
+"""Run an execution on a worker of a cluster, and pack the result into an archive."""
 
 import io
 import json
@@ -33,7 +33,7 @@ ALIVE = ("init", "running", "paused", "closing_gracefully")  # a worker that is 
 
 @dataclass(frozen=True)
 class Task:
-    """All that a worker needs for one execution; `topic` is where it reports finished epochs.
+    """Everything that a worker needs for an execution; finished epochs are reported to `topic`.
 
     `find_data` finds a dataset on the worker, or raises LrreportError; `files` are those that the producer needs, by
     their paths in its folder.
@@ -49,7 +49,7 @@ class Task:
 
 
 def run_task(task: Task) -> bytes:
-    """Make the runs on this worker; whatever happens comes back as an archive with an answer."""
+    """Make the runs on this worker and return an archive with the answer, also for failures."""
     worker = get_worker()
     answer = partial(Answer, worker=worker.address, host=socket.gethostname())
     mixed = compare_versions(task.versions)
@@ -95,7 +95,7 @@ def unpack_code(task: Task, folder: Path) -> list[Run]:
 
 
 def compare_versions(wanted: Mapping[str, str]) -> str:
-    """Return which versions here are not those wanted, naming both, or an empty string."""
+    """Return the versions here that differ from those wanted, or an empty string."""
     here = list_versions()
     different = [
         f"{name} {here.get(name)}, not {version}" for name, version in wanted.items() if here.get(name) != version
@@ -123,7 +123,7 @@ def find_changes(runs: Sequence[Run], mixed: str) -> str:
 
 
 def _execute(task: Task, runs: Sequence[Run], worker: Worker, workspace: Path) -> Mapping[str, str]:
-    """Let the producer make the runs, within what this worker may use, as long as the task is wanted."""
+    """Let the producer make the runs within the worker's limits, as long as the task is wanted."""
     stopping, device = Event(), runs[0].identity.device
     with (
         report_progress(worker, task.topic, workspace, stopping),
@@ -178,13 +178,13 @@ def _measure(path: Path) -> int:
 
 @contextmanager
 def hold_gpu(stopping: Event) -> Iterator[str]:
-    """Hold a GPU of this host that no other execution has, and yield its name.
+    """Hold a free GPU of this host, and yield its name.
 
-    Raises FailedError when there is none, or when `stopping` is set while it waits for one.
+    Raises FailedError if the worker sees no GPU, or if `stopping` is set during the wait.
     """
     names = list_gpus()
     if not names:
-        raise FailedError("this worker sees no GPU; start it where there is one")
+        raise FailedError("this worker sees no GPU; start it on a host with a GPU")
     while not stopping.is_set():
         for name in names:
             lock = FileLock(Path(tempfile.gettempdir()) / f"lrreport-gpu-{os.getuid()}-{name.replace('/', '_')}.lock")

@@ -1,4 +1,4 @@
-"""All runs of a study, in parallel, each made once, here or on a cluster, with one progress bar over all of them."""
+"""Make all runs of a study in parallel, each once, here or on a cluster, with a progress bar over all of them."""
 
 import re
 import shutil
@@ -34,37 +34,37 @@ class Producer(Protocol):
 
     @property
     def most_seeds(self) -> int | None:
-        """How many seeds one execution may make; None for any number."""
+        """The largest number of seeds per execution; None for any number."""
 
     @property
     def start_cost(self) -> float:
-        """What the start of an execution costs, as a multiple of what one seed costs."""
+        """The cost of starting an execution, in units of the cost of a seed."""
 
     @property
     def dataset(self) -> str | None:
-        """The dataset that it needs where it runs, or None."""
+        """The dataset needed where the producer runs, or None."""
 
     def identify(self, seeds: Sequence[int]) -> list[Identity]:
         """Return the identity of the run of each seed."""
 
     def collect_files(self) -> Mapping[str, bytes]:
-        """Return the user's files that it needs on another machine, by their paths in a folder."""
+        """Return the user's files needed on another machine, by their paths in a folder."""
 
     def relocate(self, folder: Path) -> "Producer":
         """Return the same producer with its files in another folder."""
 
     def make(self, runs: "Sequence[Run]", workspace: Path, limits: Limits) -> Mapping[str, str]:
-        """Leave each run in workspace/<key>/, its record written last; return why, by key, for each that failed.
+        """Leave each run in workspace/<key>/, its record written last; return the reasons of failed runs by key.
 
-        Raises FailedError with the cause for all that are not there. `limits.on_tick` is to be called on the way.
+        Raises FailedError with the cause for all runs not in the workspace. Calls `limits.on_tick` now and then.
         """
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a study: its level and seed, or a range test.
+    """A run of a study: a level and a seed, or a range test.
 
-    `level` is the index of the level in the study, None for a range test; `label` is what messages call the level, such
+    `level` is the index of the level in the study, None for a range test; `label` names the level in messages, such
     as "learning rate 0.001". `n_epochs` is 0 where it is unknown.
     """
 
@@ -87,14 +87,14 @@ class Run:
 
 @dataclass(frozen=True)
 class Execution:
-    """One start of a producer, which makes all seeds of a level or a share of them; `name` is that of a folder."""
+    """A start of a producer, which makes all seeds of a level or a share of them; `name` is a folder's name."""
 
     runs: tuple[Run, ...]
     name: str
 
 
 class LostError(FailedError):
-    """The cluster is gone, so no other run can be made either."""
+    """The cluster is gone, so no further run can be made."""
 
 
 class Executor(Protocol):
@@ -112,7 +112,7 @@ class Executor(Protocol):
 
 @dataclass(frozen=True)
 class LocalExecutor:
-    """Makes runs on this machine, each execution in a process of its own."""
+    """Makes runs on this machine, each execution in its own process."""
 
     n_jobs: int
     n_slots: int
@@ -122,17 +122,17 @@ class LocalExecutor:
         return self.n_jobs
 
     def count_slots(self) -> int:
-        """Return on how many cores they work."""
+        """Return the number of cores they share."""
         return self.n_slots
 
     def make(self, runs: Sequence[Run], workspace: Path, limits: Limits) -> Mapping[str, str]:
-        """Let the producer of the runs make them."""
+        """Make the runs with their producer."""
         return runs[0].producer.make(runs, workspace, limits)
 
 
 @dataclass
 class Sweep:
-    """Makes the missing runs of a study; `failures` is the folder that keeps the notebooks and logs of failed ones.
+    """Makes the missing runs of a study; the notebooks and logs of failed runs are copied to the folder `failures`.
 
     `limits` hold for each execution; setting their `stopping` ends all of them at once. `open_cluster` opens an executor
     that replaces this machine.
@@ -149,18 +149,18 @@ class Sweep:
     _guard: Lock = field(default_factory=Lock)
 
     def run_all(self, runs: Sequence[Run], n_jobs: int | None = None) -> dict[str, str]:
-        """Make every run that is not kept yet or is damaged; return why, by name, for each that failed.
+        """Make every run that is missing or damaged; return the reasons of failed runs by name.
 
-        On this machine `n_jobs` executions go on at once, by default one more than there are cores: equal ones seldom
-        divide evenly over the cores, and the operating system then shares them out. Where cores would be idle, the
-        seeds of a level are shared out over several executions. Raises LostError if the cluster is lost.
+        On this machine `n_jobs` executions run at once, by default the number of cores + 1: executions of equal length
+        seldom divide evenly over the cores, and the operating system then shares them out. Where cores would be idle,
+        the seeds of a level are divided over several executions. Raises LostError if the cluster is lost.
         """
         self.store.clear_leftovers()
         if not self._has_begun:  # a second call leaves what failed in the first
             shutil.rmtree(self.failures, ignore_errors=True)
             self._has_begun = True
         self._errors.clear()
-        missing = list({run.key: run for run in runs if not self._is_kept(run)}.values())
+        missing = list({run.key: run for run in runs if not self._is_done(run)}.values())
         if not missing:
             return {}
         cores = count_cores()
@@ -205,15 +205,15 @@ class Sweep:
             self._progress.show()
 
     def _run_execution(self, execution: Execution, executor: Executor) -> None:
-        """Make the runs of an execution; those that another process makes are waited for, and made if it fails.
+        """Make the runs of an execution; wait for runs that another process makes, and make them if it fails.
 
-        Raises FailedError, naming the cause, for all of them.
+        Raises FailedError with the cause for all of them.
         """
         waiting = list(execution.runs)
         try:
             while waiting and not self.limits.stopping.is_set():
                 with self._claim(waiting) as claimed:
-                    mine = [run for run in claimed if not self._is_kept(run)]
+                    mine = [run for run in claimed if not self._is_done(run)]
                     if mine and not self.limits.stopping.is_set():
                         self._make(execution, mine, executor)
                 waiting = [run for run in waiting if run not in claimed]
@@ -224,10 +224,10 @@ class Sweep:
 
     @contextmanager
     def _claim(self, runs: Sequence[Run]) -> Iterator[list[Run]]:
-        """Hold the locks of those of these runs whose lock is free, in the order of their keys.
+        """Hold the free locks among these runs, in the order of their keys.
 
-        If others hold all of them, wait for the first. No lock is waited for while another is held, so that processes
-        with overlapping runs cannot block one another.
+        If other processes hold all of them, wait for the first. No lock is waited for while another is held, so that
+                processes with overlapping runs cannot deadlock.
         """
         ordered = sorted(runs, key=lambda run: run.key)
         with ExitStack() as locks:
@@ -242,8 +242,8 @@ class Sweep:
                 claimed.append(ordered[0])
             yield claimed
 
-    def _is_kept(self, run: Run) -> bool:
-        """Return whether the run is kept and can be used; notify the user if it is damaged."""
+    def _is_done(self, run: Run) -> bool:
+        """Return whether the store has the run undamaged; notify the user of damage."""
         if not self.store.has(run.identity):
             return False
         damage = self.store.find_damage(run.identity)
@@ -289,7 +289,7 @@ class Sweep:
             self._errors |= {run.key: error for run in runs}
 
     def _keep_notebook(self, workspace: Path, runs: Sequence[Run], promoted: Sequence[Run]) -> None:
-        """Put the executed notebook of the execution beside the record of each of its runs, on disk only once."""
+        """Hard-link the executed notebook beside the record of each run of the execution."""
         for path in workspace.glob("*.ipynb"):
             for run in runs:
                 folder = self.store.folder(run.identity) if run in promoted else workspace / run.key
@@ -298,7 +298,7 @@ class Sweep:
                     (folder / path.name).hardlink_to(path)
 
     def _leave_to_open(self, execution: Execution, workspace: Path, error: str) -> str:
-        """Keep the notebooks and logs of a failed execution; return its error with the place where they are."""
+        """Copy the notebooks and logs of a failed execution to `failures`; return its error with their path."""
         folder = self.failures / execution.name
         try:
             make_folder(folder)
@@ -317,7 +317,7 @@ class Sweep:
 
 
 def plan_executions(runs: Sequence[Run], n_slots: int) -> list[Execution]:
-    """Return the executions that make these runs: one for each level, or several where slots would be idle."""
+    """Return the executions that make these runs: a single execution per level, or several where slots would be idle."""
     groups: dict[tuple[str, int | None], list[Run]] = {}
     for run in runs:
         groups.setdefault((run.label, run.level), []).append(run)
@@ -332,11 +332,11 @@ def plan_executions(runs: Sequence[Run], n_slots: int) -> list[Execution]:
         name = name_folder(group[0].label)
         for size in sizes:
             share, group = group[:size], group[size:]
-            of_share = name if len(sizes) == 1 else f"{name}_seed={share[0].identity.seed}"
-            while of_share in taken:  # labels that differ only in characters that a folder's name cannot have
-                of_share += "_"
-            taken.add(of_share)
-            executions.append(Execution(tuple(share), of_share))
+            folder = name if len(sizes) == 1 else f"{name}_seed={share[0].identity.seed}"
+            while folder in taken:  # labels that differ only in characters that a folder's name cannot have
+                folder += "_"
+            taken.add(folder)
+            executions.append(Execution(tuple(share), folder))
     return executions
 
 
@@ -347,12 +347,12 @@ def name_folder(label: str) -> str:
 
 
 def summarize_failures(runs: Sequence[Run], errors: Mapping[str, str]) -> dict[str, str]:
-    """Return errors by name, with seeds of one level that failed alike in one entry: "learning rate 0.1, seeds 0 and 1"."""
+    """Return errors by name, merging seeds of a level with equal errors: "learning rate 0.1, seeds 0 and 1"."""
     alike: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
         if run.name in errors:
             alike.setdefault((run.label, errors[run.name]), []).append(run)
-    levels = {run.label: [other for other in runs if other.label == run.label] for run in runs}
+    levels = {run.label: [same for same in runs if same.label == run.label] for run in runs}
     return {_name_runs(failed, levels[label]): error for (label, error), failed in alike.items()}
 
 

@@ -1,4 +1,4 @@
-"""The scheduler of a cluster: whether its address may be used, and a client for it."""
+"""Check the address of a cluster's scheduler, and connect to it."""
 
 import ipaddress
 import logging
@@ -22,7 +22,7 @@ CONNECT_SECONDS = 20
 
 @dataclass(frozen=True)
 class Address:
-    """A scheduler, and what the user allows: `insecure` traffic to other hosts, workers with other versions (`mixed`)."""
+    """The address of a scheduler, and whether `insecure` traffic to other hosts and `mixed` versions are allowed."""
 
     text: str
     insecure: bool = False
@@ -76,24 +76,24 @@ def check_certificates(address: str) -> None:
 
 
 def is_this_host(host: str) -> bool:
-    """Return whether a name or address is one of this machine; raises LrreportError for one that does not exist."""
+    """Return whether a host name or address is this machine's; raises LrreportError for an unknown name."""
     try:
         addresses = {str(info[4][0]) for info in socket.getaddrinfo(host, None)}
     except OSError as err:
         raise LrreportError(f"--scheduler: no host {host!r} ({err.strerror})") from err
-    own = {interface.address for interfaces in psutil.net_if_addrs().values() for interface in interfaces}
-    return all(ipaddress.ip_address(address).is_loopback or address in own for address in addresses)
+    local = {interface.address for interfaces in psutil.net_if_addrs().values() for interface in interfaces}
+    return all(ipaddress.ip_address(address).is_loopback or address in local for address in addresses)
 
 
 def connect(address: str) -> "Client":
-    """Return a client of the scheduler; raises LrreportError if none answers."""
+    """Return a client of the scheduler; raises LrreportError if it does not answer."""
     import dask
     from distributed import Client
     from distributed.versions import VersionMismatchWarning
 
     for name in logging.root.manager.loggerDict:
         if name.partition(".")[0] in ("distributed", "tornado"):
-            logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # we print what matters ourselves, in one line
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # lrreport prints its own messages
     # Dask keeps the last messages to debug with, and ours hold whole tasks: 1,000 of them would be tens of megabytes.
     with warnings.catch_warnings(), dask.config.set({"distributed.admin.low-level-log-length": 20}):
         warnings.simplefilter("ignore", VersionMismatchWarning)  # of packages that decide nothing
@@ -102,5 +102,5 @@ def connect(address: str) -> "Client":
         except (OSError, TimeoutError, ValueError) as err:
             cause = re.sub(r"in <[^>]*>: ", "", join_lines(err.__cause__ or err))  # Dask names its objects
             raise LrreportError(
-                f"--scheduler: no scheduler answers at {address} ({cause}); start one with dask scheduler, or name another"
+                f"--scheduler: no scheduler answers at {address} ({cause}); start it with dask scheduler, or name another"
             ) from err

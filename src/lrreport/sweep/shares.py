@@ -1,9 +1,9 @@
-"""How the seeds of each level are shared out over executions."""
+"""Divide the seeds of each level over executions."""
 
 import heapq
 from collections.abc import Sequence
 
-MOST_SEEDS = 100  # of one execution, whose networks are all in memory and whose locks are all open files
+MOST_SEEDS = 100  # of an execution, whose networks are all in memory and whose locks are all open files
 
 
 def share_out(
@@ -11,9 +11,9 @@ def share_out(
 ) -> list[list[int]]:
     """Return for each level the numbers of seeds of its executions, which add up to its `n_seeds`.
 
-    A level has one execution unless slots would be idle; then the longest execution is made so short that all of them,
-    on `n_slots` slots, end as early as possible. An execution costs its level's start cost plus 1 for each seed; of
-    plans that end at the same time, the one with the fewest executions is taken.
+    A level has a single execution unless slots would be idle; then the longest execution is shortened so that all of
+    them, on `n_slots` slots, end as early as possible. An execution costs its level's start cost plus 1 per seed; of
+    plans that end at the same time, the plan with the fewest executions is taken.
     """
     limits = [min(most or MOST_SEEDS, MOST_SEEDS) for most in most_seeds]
     whole = _divide(n_seeds, limits)

@@ -11,7 +11,7 @@ PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.]*)\}")
 
 
 def name_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings by name; those of a table also by the last part of their path where no other has that name.
+    """Return settings by name; those of a table also by the last part of their path where that is unique.
 
     {"optimizer": {"name": "sgd", "momentum": 0.9}} → optimizer, optimizer.name, optimizer.momentum, momentum.
     """
@@ -37,13 +37,13 @@ def write_value(value: Any) -> str:
     return json.dumps(value)
 
 
-def fill_in(template: str, values: Mapping[str, Any], place: str) -> str:
-    """Return a text with {name} replaced by values; raises LrreportError for a name that is no setting."""
+def fill_in(template: str, values: Mapping[str, Any], key: str) -> str:
+    """Return a text with {name} replaced by values; raises LrreportError, naming the study's `key`, for an unknown setting."""
 
     def find(match: re.Match[str]) -> str:
         if match[1] not in values:
             known = ", ".join(f"{{{name}}}" for name in values)
-            raise LrreportError(f"{place}: there is no setting {match[0]}; there are {known}")
+            raise LrreportError(f"{key}: there is no setting {match[0]}; there are {known}")
         return write_value(values[match[1]])
 
     return PLACEHOLDER.sub(find, template)

@@ -1,4 +1,4 @@
-"""The process in which Papermill executes one notebook; it ends, and its kernel with it, when its parent does."""
+"""The process in which Papermill executes a notebook; it ends with its kernel when its parent does."""
 
 import errno
 import json
@@ -26,7 +26,7 @@ OUT_OF_MEMORY = ("MemoryError", "can't allocate memory", "Cannot allocate memory
 def main(descriptor: int, kernel: "WaitingKernel | None" = None) -> int:
     """Execute the task in the first line of standard input; write the cause of a failure to a descriptor.
 
-    A notebook gets this kernel, or without one starts its own. Returns the exit status.
+    A notebook runs in this kernel, or starts its own. Returns the exit status.
     """
     task = json.loads(sys.stdin.readline())
     Thread(target=_end_with_parent, args=[task.get("private")], daemon=True).start()
@@ -36,7 +36,7 @@ def main(descriptor: int, kernel: "WaitingKernel | None" = None) -> int:
 
 
 def run_command(task: dict[str, Any]) -> str:
-    """Run a command, and return in one line why that failed, or an empty string."""
+    """Run a command; return the cause of a failure in a single line, or an empty string."""
     try:
         returncode = subprocess.run(
             task["command"], cwd=task["folder"], env=task["environment"], stdin=subprocess.DEVNULL, check=False
@@ -49,7 +49,7 @@ def run_command(task: dict[str, Any]) -> str:
 
 
 def execute_task(task: dict[str, Any], kernel: "WaitingKernel | None" = None) -> str:
-    """Execute a notebook with Papermill, and return in one line why that failed, or an empty string."""
+    """Execute a notebook with Papermill; return the cause of a failure in a single line, or an empty string."""
     os.environ.clear()
     os.environ.update(task["environment"])
     skip_address_grammar()
@@ -85,7 +85,7 @@ def execute_task(task: dict[str, Any], kernel: "WaitingKernel | None" = None) ->
 
     private = Path(task["private"])  # a folder that only this user can enter
     n_killed = count_killed_for_memory()
-    # No configuration, kernel, start-up file or module of the user's, nor one in the current folder.
+    # No configuration, kernel, start-up file or module of the user's, nor any in the current folder.
     os.environ |= {"JUPYTER_CONFIG_DIR": f"{private}/config", "JUPYTER_DATA_DIR": f"{private}/data"}
     os.environ |= {"JUPYTER_PREFER_ENV_PATH": "1", "IPYTHONDIR": f"{private}/ipython"}
     os.chdir(private)
@@ -127,7 +127,7 @@ def describe_transport(private: Path) -> dict[str, str]:
 
 
 def escape_braces(path: str) -> str:
-    """Return a path as Papermill wants it, which takes what stands in braces for names of parameters."""
+    """Return a path with braces escaped, since Papermill reads names of parameters in braces."""
     return path.replace("{", "{{").replace("}", "}}")
 
 
@@ -141,7 +141,7 @@ def describe_end(returncode: int) -> str:
 
 
 def describe_death(returncode: int | None, killed_for_memory: bool) -> str:
-    """Return how a kernel died, in one line."""
+    """Return how a kernel died, in a single line."""
     if killed_for_memory:
         return "its kernel was killed because memory ran out; run fewer at once with --jobs 1"
     if returncode == -9:
@@ -152,12 +152,12 @@ def describe_death(returncode: int | None, killed_for_memory: bool) -> str:
 
 
 def describe_os_error(err: OSError) -> str:
-    """Return what the system refused, in one line: path, cause and remedy."""
-    place = f"{os.fsdecode(err.filename)}: " if isinstance(err.filename, str | bytes | os.PathLike) else ""
+    """Return a system error as a single line with path, cause and remedy."""
+    path = f"{os.fsdecode(err.filename)}: " if isinstance(err.filename, str | bytes | os.PathLike) else ""
     remedy = "; free some space there and repeat" if err.errno in (errno.ENOSPC, errno.EDQUOT) else ""
     if "No usable temporary directory" in str(err):
-        remedy = "; free some space in one of them, or set TMPDIR to another folder, and repeat"
-    return f"{place}{err.strerror or join_lines(err)}{remedy}"
+        remedy = "; free some space in any of them, or set TMPDIR to another folder, and repeat"
+    return f"{path}{err.strerror or join_lines(err)}{remedy}"
 
 
 def is_memory(cause: str) -> bool:
@@ -184,7 +184,7 @@ def count_killed_for_memory() -> int:
 
 
 def join_lines(text: object) -> str:
-    """Return a text in one line."""
+    """Return a text as a single line."""
     return " ".join(str(text).split())
 
 

@@ -1,4 +1,4 @@
-"""The logs that a user's command writes by itself, read by a source once the command has ended."""
+"""Logs that the user's command writes in its own format, read by a source once the command has ended."""
 
 import importlib
 import json
@@ -15,12 +15,12 @@ from lrreport.sweep.lines import Expected, LoggedRun, find_facts, make_record
 from lrreport.sweep.run import Run
 from lrreport.sweep.values import fill_in
 
-MOST_FILES = 10_000  # in the folder of one run's logs
+MOST_FILES = 10_000  # in the folder of a run's logs
 Snapshot = dict[Path, tuple[int, int]]  # file -> size and time of change
 
 
 @dataclass(frozen=True)
-class OwnLogs:
+class CommandLogs:
     """Which source reads the logs of a run, and where they are: `path` may name settings and the seed in braces."""
 
     source: str
@@ -28,19 +28,19 @@ class OwnLogs:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def describe(self) -> str:
-        """Return all of it as text."""
+        """Return the specification as text, for a digest."""
         return json.dumps([self.source, self.path, dict(self.options)], sort_keys=True)
 
-    def locate(self, folder: Path, values: Mapping[str, Any]) -> "LogPlace":
-        """Return where the logs of one run are, given its settings and seed."""
-        return LogPlace(folder / fill_in(self.path, values, "producer.log.path"), self.source, self.options)
+    def locate(self, folder: Path, values: Mapping[str, Any]) -> "LogLocation":
+        """Return the location of a run's logs from its settings and seed."""
+        return LogLocation(folder / fill_in(self.path, values, "producer.log.path"), self.source, self.options)
 
     def check(self) -> None:
         """Raise LrreportError unless there is such a source, and its options are right."""
         self.parse()
 
     def parse(self) -> Any:
-        """Return the options as the source takes them."""
+        """Return the options as an ImportSpec."""
         from lrreport.sources.spec import ImportSpec
         from lrreport.study.parsing import parse_settings
 
@@ -48,35 +48,35 @@ class OwnLogs:
 
 
 @dataclass(frozen=True)
-class LogPlace:
-    """The file or folder with the logs of one run."""
+class LogLocation:
+    """The file or folder with the logs of a run."""
 
     path: Path
     source: str
     options: Mapping[str, Any]
 
     def snapshot(self) -> Snapshot:
-        """Return what is there now, so that files of an earlier start are not read again."""
+        """Return the files with their sizes and times, so that files of an earlier start are not read again."""
         files = [self.path] if self.path.is_file() else sorted(self.path.rglob("*"))[: MOST_FILES + 1]
         if len(files) > MOST_FILES:
             raise FailedError(
-                f"its own logs are more than {MOST_FILES:,} files; name a folder that holds those of one run"
+                f"its logs are more than {MOST_FILES:,} files; name a folder that holds those of a single run"
             )
         return {file: (file.stat().st_size, file.stat().st_mtime_ns) for file in files if file.is_file()}
 
     def list_watched(self) -> list[Path]:
-        """Return what shows progress when it changes."""
+        """Return the paths whose changes show progress."""
         return [self.path]
 
-    def keep_run(self, run: Run, workspace: Path, before: Snapshot, expected: Expected) -> None:
-        """Save the record of the run that the files which are new or changed hold; raises LrreportError."""
+    def save_run(self, run: Run, workspace: Path, before: Snapshot, expected: Expected) -> None:
+        """Save the record of the run in the new or changed files; raises LrreportError."""
         from lrreport.sources.folder import Folder
 
         now = self.snapshot()
         changed = {file for file, state in now.items() if before.get(file) != state}
         if not changed:
             raise FailedError(f"it wrote no logs to {self.path}; check producer.log.path")
-        spec = OwnLogs(self.source, "", self.options).parse()
+        spec = CommandLogs(self.source, "", self.options).parse()
         folder = Folder(self.path)
         folder.paths = [path for path in folder.paths if folder.root / path in {file.resolve() for file in changed}]
         folder.select(spec.paths, spec.exclude)
@@ -86,16 +86,16 @@ class LogPlace:
         )
         measured = [log for log in logs if {points.metric for points in log.points} | set(log.final) & columns.keys()]
         if len(measured) != 1:
-            raise FailedError(f"its own logs in {self.path} hold {len(measured)} runs; give each run a path of its own")
+            raise FailedError(f"its logs in {self.path} hold {len(measured)} runs; give each run its own path")
         logged = _read_log(measured[0], columns, spec.percent)
         save_record(workspace / run.key, make_record(logged, run, expected, find_facts()), {})
 
 
 def _map_columns(expected: Expected, columns: Iterable[str]) -> dict[str, str]:
-    """Return the metric that each column of the logs is: as the study's `from` says, its own name, else what that means.
+    """Map the columns of the logs to metrics: by the study's `from`, by equal names, else by guessing from the name.
 
-    "eval_accuracy" is val_accuracy; a metric that several columns may be is taken from none of them. Raises FailedError
-    where none is the metric that decides.
+    "eval_accuracy" is val_accuracy; an ambiguous metric is left out. Raises FailedError where the deciding metric is
+    missing.
     """
     names = list(dict.fromkeys(columns))
     from lrreport.sources.guess import guess_metric
@@ -103,22 +103,22 @@ def _map_columns(expected: Expected, columns: Iterable[str]) -> dict[str, str]:
     mapped = {name: name for name in expected.metrics}
     mapped |= {column: name for name, metric in expected.metrics.items() for column in metric.columns}
     known = {mapped[name] for name in names if name in mapped}
-    guesses = {name: guess_metric(name, [other for other in names if other != name]) for name in names}
-    meant = Counter(guess.name for guess in guesses.values() if guess is not None)
+    guesses = {name: guess_metric(name, [sibling for sibling in names if sibling != name]) for name in names}
+    counts = Counter(guess.name for guess in guesses.values() if guess is not None)
     for name, guess in guesses.items():
-        if guess is not None and guess.name in expected.metrics and guess.name not in known and meant[guess.name] == 1:
+        if guess is not None and guess.name in expected.metrics and guess.name not in known and counts[guess.name] == 1:
             mapped.setdefault(name, guess.name)
-    found = {mapped[name] for name in names if name in mapped}
-    if missing := [name for name in expected.needed if name not in found]:
+    present = {mapped[name] for name in names if name in mapped}
+    if missing := [name for name in expected.needed if name not in present]:
         raise FailedError(
-            f"its own logs have {', '.join(names[:8]) or 'no numbers'} but not {missing[0]}, which the study decides on; "
+            f"its logs have {', '.join(names[:8]) or 'no numbers'} but not {missing[0]}, which the study decides on; "
             f'add [metrics.{missing[0]}] with from = "COLUMN", or change [decide]'
         )
     return mapped
 
 
 def _read_log(log: Any, columns: Mapping[str, str], percent: tuple[str, ...]) -> LoggedRun:
-    """Return what a source read as the lines that the run could have logged; columns that are no metric are left out."""
+    """Convert a source's log to logged lines; columns that are not metrics are left out."""
     logged = LoggedRun({}, status="completed")
     for points in log.points:
         name = columns.get(points.metric)
@@ -140,5 +140,5 @@ def _read_log(log: Any, columns: Mapping[str, str], percent: tuple[str, ...]) ->
     if logged.status == "diverged":  # make_record cuts at the first value that is not finite, in order of the axis
         logged.points.sort(key=lambda point: (point[0], point[1]))
     if log.status in ("failed", "stopped"):
-        raise LrreportError(f"they say that the run {log.status}{f' ({log.reason})' if log.reason else ''}")
+        raise LrreportError(f"the run {log.status}{f' ({log.reason})' if log.reason else ''}")
     return logged

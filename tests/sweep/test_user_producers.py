@@ -1,4 +1,4 @@
-"""Notebooks and commands of the user as producers: what they are given, what is kept, and how each failure reads."""
+"""The user's notebooks and commands as producers: parameters, records, and the message of each failure."""
 
 import json
 import shutil
@@ -136,16 +136,16 @@ def test_only_the_run_that_fails_fails(tmp_path: Path, producer: str, kind: str)
     assert "\n" not in error
     assert [store.has(run.identity) for run in runs] == [True, False, True]
     if kind in ("raises", "hangs"):
-        place = Path(error.partition("; see ")[2].partition(" and ")[0])
-        assert place.exists()
-        assert place.is_relative_to(tmp_path / "my/outputs/failed")
+        path = Path(error.partition("; see ")[2].partition(" and ")[0])
+        assert path.exists()
+        assert path.is_relative_to(tmp_path / "my/outputs/failed")
 
 
 def test_nothing_logged_is_told(tmp_path: Path) -> None:
     file = write_study(tmp_path / "my", 'command = "python -c pass"')
     _, _, failures = make(file)
     assert set(failures.values()) == {
-        "it logged nothing to the file that LRREPORT_LOG names; call lrreport.log.run, epoch and end, or name its own logs "
+        "it logged nothing to the file that LRREPORT_LOG names; call lrreport.log.run, epoch and end, or declare its logs "
         "with log = { from = ..., path = ... }"
     }
 
@@ -166,9 +166,9 @@ def test_a_notebook_that_always_raises_is_not_started_for_every_seed(tmp_path: P
 
 
 def test_a_notebook_may_take_one_seed(tmp_path: Path) -> None:
-    file = write_study(tmp_path / "my", 'notebook = "one.ipynb"')
+    file = write_study(tmp_path / "my", 'notebook = "single.ipynb"')
     write_notebook(
-        file.parent / "one.ipynb", "learning_rate = 0.1\nseed = 0",
+        file.parent / "single.ipynb", "learning_rate = 0.1\nseed = 0",
         "from lrreport import log\nlog.run()\nlog.epoch(val_accuracy=seed / 10)\nlog.end()",
     )  # fmt: skip
     runs, store, failures = make(file)
@@ -223,7 +223,7 @@ def test_names_of_the_trainer_need_no_declaration(tmp_path: Path) -> None:
     shutil.rmtree(store.root)
     file.write_text(file.read_text() + '[decide]\nmetric = "val_f1"\n')
     assert set(make(file)[2].values()) == {
-        "its own logs have loss, eval_accuracy, eval_loss but not val_f1, which the study decides on; "
+        "its logs have loss, eval_accuracy, eval_loss but not val_f1, which the study decides on; "
         'add [metrics.val_f1] with from = "COLUMN", or change [decide]'
     }
 
@@ -240,17 +240,18 @@ def test_what_cannot_make_runs_is_refused_before_any_is_made(tmp_path: Path) -> 
     assert refuse(file) == "producer.command: there is no setting {rate}; there are {learning_rate}, {seed}"
     file = write_study(tmp_path / "my", 'command = "python \'train.py"')
     assert refuse(file) == 'producer.command = "python \'train.py": No closing quotation; close the quotes'
-    file = write_study(tmp_path / "my", 'notebook = "none.ipynb"')
+    file = write_study(tmp_path / "my", 'notebook = "nsingle.ipynb"')
     assert (
-        refuse(file) == f"{tmp_path}/my/none.ipynb: cannot read the notebook (No such file or directory); name another"
+        refuse(file)
+        == f"{tmp_path}/my/nsingle.ipynb: cannot read the notebook (No such file or directory); name another"
     )
-    write_notebook(file.parent / "none.ipynb", "learning_rate = 0.1", "1")
+    write_notebook(file.parent / "nsingle.ipynb", "learning_rate = 0.1", "1")
     assert refuse(file) == (
-        f"{tmp_path}/my/none.ipynb: no parameter seed or seeds; tag a cell with parameters, and give it seed = 0 or seeds = [0]"
+        f"{tmp_path}/my/nsingle.ipynb: no parameter seed or seeds; tag a cell with parameters, and give it seed = 0 or seeds = [0]"
     )
-    write_notebook(file.parent / "none.ipynb", "lr = 0.1\nseed = 0", "1")
+    write_notebook(file.parent / "nsingle.ipynb", "lr = 0.1\nseed = 0", "1")
     assert refuse(file) == (
-        f"{tmp_path}/my/none.ipynb: no parameter learning_rate, which the study varies; its parameters are lr, seed"
+        f"{tmp_path}/my/nsingle.ipynb: no parameter learning_rate, which the study varies; its parameters are lr, seed"
     )
     file = write_study(tmp_path / "my", f'{COMMAND}\nlog = {{ from = "table", path = "logs/{{seed}}" }}')
     assert refuse(file) == (
@@ -268,7 +269,7 @@ def test_settings_are_named_and_written() -> None:
 
 
 def test_no_shell_sees_a_command(tmp_path: Path) -> None:
-    """Settings are one argument each, whatever they contain."""
+    """Each setting is a single argument, whatever it contains."""
     code = "import sys, os; from lrreport import log; assert sys.argv[1] == 'a b; touch gone $(touch gone)', sys.argv; log.epoch(val_accuracy=1); log.end()"
     (tmp_path / "my").mkdir()
     (tmp_path / "my/train.py").write_text(code)
@@ -297,8 +298,8 @@ def test_another_metric_at_each_level_is_named(tmp_path: Path, producer: str) ->
     file = write_study(tmp_path / "my", producer)
     for name, rate in (("train.py", "options.lr"), ("mine.ipynb", "learning_rate")):
         path = tmp_path / "my" / name
-        other = f"**{{'val_accuracy' if {rate} == 0.1 else 'val_f1': 0.5}}"
-        path.write_text(path.read_text().replace("val_accuracy=0.5 + epoch / 10", other))
+        metric = f"**{{'val_accuracy' if {rate} == 0.1 else 'val_f1': 0.5}}"
+        path.write_text(path.read_text().replace("val_accuracy=0.5 + epoch / 10", metric))
     _, _, failures = make(file)
     assert set(failures) == {"learning rate 0.01, seed 0", "learning rate 0.01, seed 1"}
     assert set(failures.values()) == {

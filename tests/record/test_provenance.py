@@ -105,10 +105,8 @@ def test_the_committed_reference_belongs_to_the_code() -> None:
         for level in study.levels
         for identity in identify(study.training_of(level), study.seeds.initial, DIGESTS["fashion_mnist"], device="cpu")
     }
-    kept = {
-        (place.level, place.seed): load_runs(reference / place.folder)[0].record.identity for place in contents.runs
-    }
-    assert kept == ours
+    stored = {(run.level, run.seed): load_runs(reference / run.folder)[0].record.identity for run in contents.runs}
+    assert stored == ours
 
 
 def test_threads_may_parse_at_once() -> None:

@@ -46,9 +46,9 @@ def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
     assert kept.record == saved
     assert kept.record.history[0].values == (2.3, 1.0, None)
     assert kept.record.metrics["val_accuracy"].chance == 0.1
-    found = kept.load_arrays("step_losses", "test_predictions")
-    assert list(found) == ["step_losses"]
-    assert found["step_losses"].tolist() == [0.0, 1.0, 2.0]
+    arrays = kept.load_arrays("step_losses", "test_predictions")
+    assert list(arrays) == ["step_losses"]
+    assert arrays["step_losses"].tolist() == [0.0, 1.0, 2.0]
 
 
 def test_the_digest_is_that_of_the_contents_however_they_are_laid_out(tmp_path: Path) -> None:
@@ -85,8 +85,8 @@ def test_a_record_needs_nothing_that_a_producer_does_not_have(tmp_path: Path) ->
     ("changes", "problem"),
     [
         ({"final": {"val_f1": 0.5}}, "val_f1 is measured but not declared"),
-        ({"history": (make_series("val_loss", [1.0]),) * 2}, "a metric has two series on one axis"),
-        ({"seed": 4}, "it is that of another run"),
+        ({"history": (make_series("val_loss", [1.0]),) * 2}, "a metric has two series on the same axis"),
+        ({"seed": 4}, "identity: belongs to another run"),
     ],
 )
 def test_a_record_that_contradicts_itself_is_refused(changes: dict[str, object], problem: str) -> None:
@@ -139,11 +139,11 @@ def test_records_of_schema_1_are_read_as_a_run_for_each_seed() -> None:
     }
     assert sorted(runs) == [(rate, seed) for rate in (0.0001, 0.0005, 0.001) for seed in range(5)]
     contents = {
-        one["identity"]["parameters"]["learning_rate"]: one
-        for one in (json.loads((path / "record.json").read_text()) for path in folders)
+        old["identity"]["parameters"]["learning_rate"]: old
+        for old in (json.loads((path / "record.json").read_text()) for path in folders)
     }
     for (rate, seed), kept in runs.items():
-        old = next(one for one in contents[rate]["seeds"] if one["seed"] == seed)
+        old = next(run for run in contents[rate]["seeds"] if run["seed"] == seed)
         assert kept.record.final["test_accuracy"] == old["test"]["accuracy"]
         assert kept.record.final["val_loss"] == old["epochs"][-1]["val_loss"]
         losses = next(series for series in kept.record.history if series.metric == "val_loss")

@@ -1,4 +1,4 @@
-"""The runs kept: their states and why, what is promoted, what is left over, what is damaged."""
+"""The store of runs: states and their reasons, promotion, leftovers, damage."""
 
 import json
 import math
@@ -22,10 +22,10 @@ Keep = Callable[..., Path]
 
 
 def identify(seed: int = 0, **changes: Any) -> Identity:
-    given = {"settings": SETTINGS, "producer": {"notebook": "a", "training/loop.py": "b"}, "versions": {"torch": "2.13.0"},
+    base = {"settings": SETTINGS, "producer": {"notebook": "a", "training/loop.py": "b"}, "versions": {"torch": "2.13.0"},
              "data": {"labels": "c"}, "device": "cpu"}  # fmt: skip
-    known = {name: changes.pop(name) for name in list(changes) if name in given}
-    return Identity(**{**given, **known, "seed": seed, "settings": {**given["settings"], **changes}})
+    known = {name: changes.pop(name) for name in list(changes) if name in base}
+    return Identity(**{**base, **known, "seed": seed, "settings": {**base["settings"], **changes}})
 
 
 def make_record(identity: Identity, **changes: Any) -> RunRecord:
@@ -62,7 +62,7 @@ def test_states_of_runs_and_why_they_are_stale(store: Store, keep: Keep) -> None
     keep(identity)
     assert [state.status for state in store.inspect([identity, identify(seed=1)])] == ["fresh", "missing"]
     (state,) = store.inspect([identify(epochs=10)])
-    assert (state.status, state.reason) == ("missing", "the nearest that is kept differs: epochs 2 → 10")
+    assert (state.status, state.reason) == ("missing", "the nearest stored run differs: epochs 2 → 10")
     (state,) = store.inspect([identify(versions={"torch": "9.9"})])
     assert (state.status, state.reason) == ("stale", "torch 2.13.0 → 9.9")
     (state,) = store.inspect([identify(producer={"notebook": "a", "training/loop.py": "x"})])
@@ -84,27 +84,27 @@ def test_changes_are_named() -> None:
 
 
 def test_a_record_of_another_run_is_not_promoted(store: Store) -> None:
-    identity, other = identify(), identify(batch_size=9)
+    identity, different = identify(), identify(batch_size=9)
     workspace = store.make_workspace(identity)
-    save_record(workspace / other.key, make_record(other), {})
+    save_record(workspace / different.key, make_record(different), {})
     with pytest.raises(LrreportError, match=r"the run changed while it was made \(batch_size 9 → None\)"):
         store.promote(workspace, identity)
-    shutil.rmtree(workspace / other.key)
-    save_record(workspace / identity.key, make_record(other), {})
+    shutil.rmtree(workspace / different.key)
+    save_record(workspace / identity.key, make_record(different), {})
     with pytest.raises(LrreportError, match=r"the run changed while it was made \(batch_size 9 → None\)"):
         store.promote(workspace, identity)
     assert not store.has(identity)
 
 
 def test_damage_is_found_and_named(store: Store, keep: Keep) -> None:
-    identity, other = identify(), identify(epochs=3)
-    folder, beside = keep(identity), keep(other)
+    identity, different = identify(), identify(epochs=3)
+    folder, beside = keep(identity), keep(different)
     assert store.find_damage(identity) == ""
     shutil.copytree(beside, folder, dirs_exist_ok=True)
     assert store.find_damage(identity) == f"{folder}: holds another run (epochs 2 → 3)"
     (folder / "arrays.npz").write_bytes(b"")
     assert store.find_damage(identity).startswith(f"{folder / 'arrays.npz'}: missing or changed")
-    assert [state.status for state in store.inspect([identity, other])] == ["damaged", "fresh"]
+    assert [state.status for state in store.inspect([identity, different])] == ["damaged", "fresh"]
     keep(identity)
     assert store.find_damage(identity) == ""
 

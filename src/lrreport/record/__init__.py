@@ -1,1 +1,1 @@
-"""The record of a run: schema, identity, and the store of those kept."""
+"""The record of a run: schema, identity, and the store of recorded runs."""

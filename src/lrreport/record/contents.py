@@ -1,4 +1,4 @@
-"""What a report's folder answers: study.json names the study, the kept runs that it is made from, and the looks taken."""
+"""study.json in a report's folder: the study, the runs that the report is made from, and the looks taken."""
 
 import json
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ CONTENTS = "study.json"
 
 @dataclass(frozen=True)
 class RunPlace:
-    """Where the run of a level and seed is kept, relative to the report's folder.
+    """The folder of the run of a level and seed, relative to the report's folder.
 
     A `fresh` run was made to score the chosen level, after the choice, and takes no part in it.
     """
@@ -28,7 +28,7 @@ class RunPlace:
 
 @dataclass(frozen=True)
 class ImportNote:
-    """One kind of thing that an import left out, merged, missed or guessed: what and why, and how many times."""
+    """Something that an import left out, merged, missed or guessed: what, why and how many times."""
 
     kind: str
     text: str
@@ -37,7 +37,7 @@ class ImportNote:
 
 @dataclass(frozen=True)
 class Contents:
-    """A study, its runs, its range tests by name, the looks taken at it, and why runs are missing, by their names.
+    """A study, its runs, its range tests by name, its looks, and the reasons of failed runs by name.
 
     `notes` are those of an import.
     """
@@ -66,7 +66,7 @@ class Contents:
 
 
 def read_contents(folder: Path) -> Contents:
-    """Return what study.json in `folder` says; raises LrreportError if it is missing or not what we wrote."""
+    """Return the contents of study.json in `folder`; raises LrreportError if it is missing or malformed."""
     path = folder / CONTENTS
     try:
         contents = json.loads(path.read_text(encoding="utf-8"))

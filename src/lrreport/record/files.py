@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and are on the disk before anyone is told so."""
+"""Atomic and durable writing of files, and their digests."""
 
 import errno
 import glob
@@ -12,7 +12,7 @@ LONGEST_NAME = 200  # bytes; most file systems allow 255, and a dot and a proces
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a file that appears whole or not at all, even if the machine stops; raises OSError if that cannot be done."""
+    """Write a file atomically and durably, even if the machine stops; raises OSError if that fails."""
     stem = _name_temporary(path.name)
     for left in path.parent.glob(f"{glob.escape(stem)}.*"):
         if not _is_running(left.suffix[1:]):  # by a process that was killed
@@ -32,13 +32,13 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def _name_temporary(name: str) -> str:
-    """Return a hidden name for what a file is written as first, by its digest where a longer name might not be possible."""
+    """Return the hidden name of the temporary file, a digest where the name would be too long."""
     encoded = os.fsencode(name)
     return f".{name}" if len(encoded) <= LONGEST_NAME else f".{hashlib.sha256(encoded).hexdigest()[:32]}"
 
 
 def sync_path(path: Path) -> None:
-    """Have a file or folder written to the disk; raises OSError if that fails."""
+    """Flush a file or folder to the disk; raises OSError if that fails."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

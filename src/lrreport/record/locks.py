@@ -1,4 +1,4 @@
-"""Locks between processes: one works, the others wait and say which one they wait for."""
+"""Locks between processes; a waiting process reports which process holds the lock."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from lrreport.study.parsing import shorten
 
-MOMENT = 0.2  # seconds that a lock may be held by somebody who only asks whether it is held
+MOMENT = 0.2  # seconds that `is_held` may hold a lock
 
 
 @contextmanager
@@ -24,9 +24,9 @@ def hold_lock(
     cancelled: Callable[[], bool] = lambda: False,
     timeout: float | None = None,
 ) -> Iterator[None]:
-    """Hold the lock of this path; if another process does, notify who it is and wait until it is done or has died.
+    """Hold the lock of this path; if another process holds it, notify who it is and wait until it is done or has died.
 
-    Raises TimeoutError after `timeout` seconds, or when `cancelled` becomes true while it waits.
+    Raises TimeoutError after `timeout` seconds, or when `cancelled` returns true during the wait.
     """
     lock, owner = FileLock(path), path.with_suffix(".owner")
     try:
@@ -66,7 +66,7 @@ def describe_owner(path: Path) -> str:
         owner = json.loads(path.with_suffix(".owner").read_text(encoding="utf-8"))
         host = "" if owner["host"] == socket.gethostname() else f" on {owner['host']}"
         return f"process {owner['pid']}{host} ({shorten(owner['command'])}, since {owner['since']})"
-    except (OSError, ValueError, KeyError, TypeError):  # it has just taken the lock, or just left it
+    except (OSError, ValueError, KeyError, TypeError):  # it has just taken or released the lock
         return "another process"
 
 

@@ -1,4 +1,4 @@
-"""What identifies a run, so that equal runs are made once; and where and with what it was made."""
+"""The identity of a run, so that equal runs are made once, and facts about its machine and software."""
 
 import ast
 import hashlib
@@ -21,8 +21,8 @@ from lrreport.study.frozen import FrozenModel
 from lrreport.study.settings import Setup, Training
 
 TRAINING_NOTEBOOK, RANGE_NOTEBOOK = "train.ipynb", "range_test.ipynb"
-# What decides a run of our own: these modules and all of the training wing that they import, but for those that only
-# find, fetch and store the data, whose digests stand for them.
+# The code that decides a run of the built-in loop: these modules and all training modules that they import, except
+# those that only find, fetch and store the data, which is identified by its digests.
 TRAINING_ROOTS, RANGE_ROOTS = ("lrreport.training.loop:", "lrreport.training.data:"), ("lrreport.training.range_test:",)
 MOVES_DATA = {f"lrreport.training.{name}" for name in ("files", "fetch", "cache", "transfer", "user_code")}
 PACKAGES = ("lrreport", "torch", "numpy", "pydantic", "papermill", "ipykernel")
@@ -30,7 +30,7 @@ _PARSING = threading.Lock()
 
 
 class Identity(FrozenModel):
-    """All that decides what a run computes; digests are SHA-256 in hexadecimal.
+    """Everything that decides what a run computes; digests are SHA-256 in hexadecimal.
 
     `producer` are the digests of the code that makes the run, `versions` those of the packages that decide its numbers.
     """
@@ -44,7 +44,7 @@ class Identity(FrozenModel):
 
     @property
     def key(self) -> str:
-        """The name of the run in outputs/runs: 16 hexadecimal digits."""
+        """The name of the run's folder in outputs/runs: 16 hexadecimal digits."""
         return digest_text(json.dumps(self.model_dump(mode="json"), sort_keys=True))[:16]
 
 
@@ -55,17 +55,21 @@ def identify(
     code_folder: Path | str = "",
     device: str | None = None,
 ) -> list[Identity]:
-    """Return the identity of each seed's run that these settings and data (file name → digest) would give here.
+    """Return the identity of each seed's run with these settings and data (file name → digest) on this machine.
 
-    A range test is one run of all its seeds, which are then among its settings. `code_folder` is where modules of the
-    user's are looked for. A `device` stands for the one that would be found here.
+    A range test is a single run of all its seeds, which are then among its settings. The user's modules are looked for
+    in `code_folder`. A `device` replaces this machine's.
     """
     training = isinstance(setup, Training)
     notebook, roots = (TRAINING_NOTEBOOK, TRAINING_ROOTS) if training else (RANGE_NOTEBOOK, RANGE_ROOTS)
     settings = setup.model_dump(mode="json", exclude={"device"}, exclude_none=True)
     user_code = digest_user_code(setup.import_paths().values(), Path(code_folder) if code_folder else None)
     shared: dict[str, Any] = {
-        "producer": {"notebook": digest_notebook(find_notebook(notebook)), **_digest_own_modules(roots), **user_code},
+        "producer": {
+            "notebook": digest_notebook(find_notebook(notebook)),
+            **_digest_training_modules(roots),
+            **user_code,
+        },
         "data": dict(sorted(data.items())),
         "versions": {"torch": _read_release("torch")},
         "device": device or find_device(setup.device),
@@ -76,8 +80,8 @@ def identify(
 
 
 @cache
-def _digest_own_modules(roots: tuple[str, ...]) -> dict[str, str]:
-    """Return the digests of the modules of our training wing that decide a run, by walking their imports."""
+def _digest_training_modules(roots: tuple[str, ...]) -> dict[str, str]:
+    """Return the digests of the training modules that decide a run, by walking their imports."""
     files = find_modules(roots, None, "lrreport.training")
     deciding = sorted(name for name in files if name.startswith("lrreport.training.") and not _moves_data(name))
     return {f"training/{name.rpartition('.')[2]}.py": digest_module(files[name]) for name in deciding}
@@ -97,7 +101,7 @@ def list_versions() -> dict[str, str]:
 
 
 def _read_release(package: str) -> str:
-    # "2.13.0+cpu" and "2.13.0" are one release: which build it was is among the facts.
+    # "2.13.0+cpu" and "2.13.0" are the same release: the build is among the facts.
     return importlib.metadata.version(package).partition("+")[0]
 
 
@@ -150,9 +154,9 @@ def _digest_module(path: Path, changed: int, size: int) -> str:  # a file that h
 
 
 def parse_source(source: str | bytes) -> ast.Module:
-    """Return a syntax tree, made by one thread at a time: CPython 3.11 counts the depth of all threads' trees in one place.
+    """Return a syntax tree, parsed by a single thread at a time.
 
-    It then raises SystemError (https://github.com/python/cpython/issues/106905).
+    CPython 3.11 shares the recursion depth of parsing between threads and then raises SystemError (https://github.com/python/cpython/issues/106905).
     """
     with _PARSING:
         return ast.parse(source)
@@ -161,20 +165,20 @@ def parse_source(source: str | bytes) -> ast.Module:
 def digest_user_code(paths: Iterable[str], folder: Path | None) -> dict[str, str]:
     """Return the digests of the modules that hold these functions ("module:function"), and of those they import.
 
-    Only modules beside them count: those in `folder`, or in the same installed package, whose parents count too. One that
-    cannot be found or read is left out, since importing it will tell why.
+    Only modules beside them count: those in `folder`, or in the same installed package, whose parents count too. A
+    module that cannot be found or read is left out, since importing it will raise the reason.
     """
     return {name: digest_module(file) for name, file in find_modules(paths, folder).items()}
 
 
 def read_user_code(paths: Iterable[str], folder: Path) -> dict[str, bytes]:
-    """Return the files in `folder` that `digest_user_code` goes through, by their paths in it."""
+    """Return the files in `folder` that `digest_user_code` visits, by their paths in it."""
     files = [file for file in find_modules(paths, folder).values() if file.is_relative_to(folder)]
     return {str(file.relative_to(folder)): file.read_bytes() for file in files}
 
 
 def find_modules(paths: Iterable[str], folder: Path | None, package: str = "") -> dict[str, Path]:
-    """Return the files of the modules that `digest_user_code` goes through, by module; of a `package` those in it alone."""
+    """Return the files of the modules that `digest_user_code` visits, by module; with a `package` only those in it."""
     files: dict[str, Path] = {}
     waiting = [path.partition(":")[0] for path in paths]
     packages = {name.partition(".")[0] for name in waiting}
@@ -184,8 +188,8 @@ def find_modules(paths: Iterable[str], folder: Path | None, package: str = "") -
             continue
         file = find_module(name, folder)
         # Not whatever lies below the folder: that may hold a whole Python with all that is installed.
-        own = folder is not None and file == _find_file(folder, name.split("."))
-        if file is None or not (own or name.partition(".")[0] in packages):
+        in_folder = folder is not None and file == _find_file(folder, name.split("."))
+        if file is None or not (in_folder or name.partition(".")[0] in packages):
             continue
         try:
             tree = parse_source(file.read_bytes())
@@ -217,7 +221,7 @@ def _find_file(folder: Path, parts: list[str]) -> Path | None:
 
 
 def list_imports(tree: ast.AST, package: str) -> Iterator[str]:
-    """Yield the modules that a syntax tree may import; a name imported from a package may be one too."""
+    """Yield the modules that a syntax tree may import; a name imported from a package may be a module too."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -229,7 +233,7 @@ def list_imports(tree: ast.AST, package: str) -> Iterator[str]:
 
 
 class _Sign(str):
-    """What is written between the values of a syntax tree."""
+    """Syntax between the values of a written syntax tree."""
 
 
 def _canonical(node: Any) -> str:
@@ -256,7 +260,7 @@ def digest_text(text: str) -> str:
 
 
 def collect_facts() -> dict[str, Any]:
-    """Return what is worth knowing of this machine and process, none of which may decide a result."""
+    """Return facts about this machine and process, none of which may decide a result."""
     return {
         "python": platform.python_version(),
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},

@@ -1,4 +1,4 @@
-"""The record of a run, schema 2: all that is kept of it, and all that a report reads."""
+"""The record of a run, schema 2: everything that is kept of a run and that a report reads."""
 
 import hashlib
 import io
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 2
 RECORD, ARRAYS, PROGRESS = "record.json", "arrays.npz", "progress"
-DIGEST = "digest"  # the key in record.json with the SHA-256 of all the others
+DIGEST = "digest"  # the key in record.json with the SHA-256 of the rest
 END, HISTORY, SERIES, HISTORY_END = "\n}", ',\n "history": [\n  ', ",\n  ", "\n ]\n}"  # how record.json is laid out
-LARGEST_RECORD, LARGEST_ARRAYS = 200_000_000, 4_000_000_000  # bytes; a larger file is none of ours
+LARGEST_RECORD, LARGEST_ARRAYS = 200_000_000, 4_000_000_000  # bytes; larger files are refused
 LONGEST_TEXT, LONGEST_REASON = 200, 10_000  # letters
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Arrays: TypeAlias = "dict[str, np.ndarray[Any, np.dtype[Any]]]"
@@ -37,7 +37,7 @@ Axis = Literal["epoch", "step", "samples", "seconds"]
 
 
 class Series(FrozenModel):
-    """The values of one metric at the points of an axis, in ascending order; a value that is no finite number is None."""
+    """The values of a metric at ascending points of an axis; a value that is not finite is None."""
 
     metric: str
     axis: Axis
@@ -53,8 +53,8 @@ class Series(FrozenModel):
         return self
 
 
-class _Kept(FrozenModel):
-    """What every record holds; `facts` say where and with what it was made, and decide nothing."""
+class _Record(FrozenModel):
+    """Fields of every record; `facts` describe where and with what it was made, and decide nothing."""
 
     schema_version: int = SCHEMA_VERSION
     identity: Identity
@@ -62,12 +62,12 @@ class _Kept(FrozenModel):
     facts: dict[str, Any] = {}
 
 
-class RunRecord(_Kept):
-    """One run: one level of a study with one seed.
+class RunRecord(_Record):
+    """A run: a level of a study with a seed.
 
     `metrics` declares every name that `history` and `final` use. `history` holds a series for each metric and axis,
-    `final` the values that stand for the finished run. A run that diverged has its history up to the last finite point
-    and no final values. `description` is what the producer says of model and data: n_parameters, split_sizes,
+    `final` the values of the finished run. A run that diverged has its history up to the last finite point
+    and no final values. `description` is the producer's description of model and data: n_parameters, split_sizes,
     class_names, equal_images; none of it is required.
     """
 
@@ -98,19 +98,19 @@ class RunRecord(_Kept):
             if metric.low is not None and metric.high is not None and metric.low >= metric.high:
                 raise ValueError(f"metrics: low of {metric.name} is not below high")
         if len({(series.metric, series.axis) for series in self.history}) < len(self.history):
-            raise ValueError("history: a metric has two series on one axis")
+            raise ValueError("history: a metric has two series on the same axis")
         if self.identity.seed != self.seed or _differ(self.identity.settings, self.settings):
-            raise ValueError("identity: it is that of another run")
+            raise ValueError("identity: belongs to another run")
         return self
 
 
 def _differ(decided: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
-    """Return whether one of the settings that identify a run has another value among its settings."""
+    """Return whether any setting that identifies a run has another value among its settings."""
     return any(name not in settings or settings[name] != value for name, value in decided.items())
 
 
-class RangeRecord(_Kept):
-    """One range test: its arrays hold `rates` (n_steps,) float64 and `losses` (n_seeds, n_steps) float32."""
+class RangeRecord(_Record):
+    """A range test: its arrays hold `rates` (n_steps,) float64 and `losses` (n_seeds, n_steps) float32."""
 
     kind: Literal["range test"] = "range test"
     settings: dict[str, Any]
@@ -121,19 +121,19 @@ Record = RunRecord | RangeRecord
 
 @dataclass(frozen=True)
 class KeptRecord:
-    """A record and the folder that it lies in; `array_names` are those in its file, where they differ from today's."""
+    """A record and its folder; `array_names` maps today's names of arrays to those in the file, where they differ."""
 
     record: RunRecord
     folder: Path | None = None
     array_names: Mapping[str, str] = field(default_factory=dict)
 
     def load_arrays(self, *names: str) -> Arrays:
-        """Return those of these arrays that the run has; raises LrreportError as `load_arrays` does."""
+        """Return these arrays as far as the run has them; raises LrreportError as `load_arrays` does."""
         if self.folder is None or not self.record.arrays:
             return {}
         wanted = {name: self.array_names.get(name, name) for name in names}
-        there = load_arrays(self.folder, *wanted.values(), missing_ok=True)
-        return {name: there[stored] for name, stored in wanted.items() if stored in there}
+        arrays = load_arrays(self.folder, *wanted.values(), missing_ok=True)
+        return {name: arrays[stored] for name, stored in wanted.items() if stored in arrays}
 
 
 def save_record(folder: Path, record: Record, arrays: Mapping[str, Any]) -> Record:
@@ -143,7 +143,7 @@ def save_record(folder: Path, record: Record, arrays: Mapping[str, Any]) -> Reco
     """
     folder.mkdir(exist_ok=True)
     if arrays:
-        import numpy as np  # where it is used: a status is asked for without it
+        import numpy as np  # imported here since `lrreport status` does not need it
 
         buffer = io.BytesIO()
         np.savez_compressed(buffer, allow_pickle=False, **arrays)
@@ -166,9 +166,9 @@ def write_record(folder: Path, record: Record) -> None:
 
 
 def mark_mixed(folder: Path, identity: Identity, versions: str) -> None:
-    """Let the record in `folder` stand for the run that was asked for, although it was made with other versions.
+    """Give the record in `folder` the identity of the requested run, although it was made with other versions.
 
-    Which they were, and which were asked for, is kept among its facts. Raises LrreportError as `load_record` does.
+    Both sets of versions are kept among its facts. Raises LrreportError as `load_record` does.
     """
     record = load_record(folder)
     facts = record.facts | {"mixed": versions}
@@ -185,7 +185,7 @@ def _write_canonically(value: Any) -> str:
 
 
 def _digest_parts(contents: Mapping[str, Any], history: Sequence[str] | None) -> str:
-    """Return what `digest_contents` does, from contents without the history and its series as text.
+    """Return the same as `digest_contents`, from contents without the history and its series as text.
 
     A history may have millions of numbers, which take longer to write than all else takes to read.
     """
@@ -198,8 +198,8 @@ def _digest_parts(contents: Mapping[str, Any], history: Sequence[str] | None) ->
 
 def _is_unchanged(text: str, contents: Mapping[str, Any], digest: Any) -> bool:
     """Return whether contents, which were read from `text`, have this digest."""
-    _, found, history = text.rstrip("\n").rpartition(HISTORY)
-    if found and history.endswith(HISTORY_END):
+    _, layout, history = text.rstrip("\n").rpartition(HISTORY)
+    if layout and history.endswith(HISTORY_END):
         series = history.removesuffix(HISTORY_END).split(SERIES)
         others = {name: value for name, value in contents.items() if name != "history"}
         if digest == _digest_parts(others, series):
@@ -208,7 +208,7 @@ def _is_unchanged(text: str, contents: Mapping[str, Any], digest: Any) -> bool:
 
 
 def keep_records(folder: str, made: Iterable[tuple[Record, Mapping[str, Any]]]) -> str:
-    """Save each record in a folder of its own in `folder`, named by its key; return a sentence on where they went.
+    """Save each record in a folder named by its key in `folder`; return a sentence that names them.
 
     Without a folder nothing is kept, so that a notebook runs by itself.
     """
@@ -222,7 +222,7 @@ def keep_records(folder: str, made: Iterable[tuple[Record, Mapping[str, Any]]]) 
 
 
 def load_record(folder: Path) -> Record:
-    """Return the record of schema 2 in `folder`, it and its arrays checked against their digests.
+    """Return the record of schema 2 in `folder`, checked with its arrays against their digests.
 
     Raises LrreportError if a file is missing, cut, edited, too large, or of another schema.
     """
@@ -230,7 +230,7 @@ def load_record(folder: Path) -> Record:
 
 
 def _make_record(folder: Path, contents: dict[str, Any]) -> Record:
-    """Return the record with the contents that `read_contents` found in `folder`."""
+    """Return the record with these contents, read from `folder`."""
     if contents.get("schema_version") != SCHEMA_VERSION:
         raise LrreportError(f"{folder / RECORD}: of an older schema; make the run again")
     if contents.get("kind") == "range test":
@@ -239,7 +239,7 @@ def _make_record(folder: Path, contents: dict[str, Any]) -> Record:
 
 
 def load_runs(folder: Path) -> list[KeptRecord]:
-    """Return the runs in `folder`: one of schema 2, or those of all seeds of schema 1; raises as `load_record` does."""
+    """Return the runs in `folder`: a single run of schema 2, or all seeds of schema 1; raises as `load_record` does."""
     from lrreport.record.schema1 import convert_record
 
     contents = read_contents(folder)
@@ -258,14 +258,14 @@ def load_runs(folder: Path) -> list[KeptRecord]:
 
 
 def read_contents(folder: Path) -> dict[str, Any]:
-    """Return what is in a record's file, if it is what was written there and this version can read it."""
+    """Return the contents of a record's file, checked against their digest and this version's schema."""
     path = folder / RECORD
     try:
         if path.stat().st_size > LARGEST_RECORD:
             raise LrreportError(f"{path}: larger than {LARGEST_RECORD // 1_000_000} MB; make the run again")
         content = path.read_bytes()
         contents = json.loads(content)
-        if b"\\ud" in content.lower():  # half of a surrogate pair is no text that could be written anywhere
+        if b"\\ud" in content.lower():  # half of a surrogate pair cannot be encoded
             json.dumps(contents, ensure_ascii=False).encode()
     except OSError as err:
         raise LrreportError(f"{path}: cannot read the record ({err.strerror}); make the run again") from err
@@ -281,7 +281,7 @@ def read_contents(folder: Path) -> dict[str, Any]:
         )
     try:
         changed = not _is_unchanged(content.decode(), contents, contents.pop(DIGEST, None))
-    except (ValueError, TypeError, RecursionError):  # such as a number that is none: never written by us
+    except (ValueError, TypeError, RecursionError):  # such as NaN, which is never written
         changed = True
     if changed:
         raise LrreportError(f"{path}: changed since it was recorded; make the run again")
@@ -320,11 +320,10 @@ def _digest_file(path: Path) -> str | None:
 
 
 def load_arrays(folder: Path, *names: str, missing_ok: bool = False) -> Arrays:
-    """Return the arrays of a run that have these names, or all of them.
+    """Return the arrays of a run with these names, or all of them.
 
     There may be `step_losses` (n_steps,) float32, `test_predictions` (n_test,) class numbers or float32 values, and
-    `test_labels` (n_test,). Raises LrreportError if one is not there, too large or not an array of numbers; nothing is
-    ever unpickled.
+    `test_labels` (n_test,). Raises LrreportError if an array is missing, too large or not numeric; nothing is ever unpickled.
     """
     import numpy as np
 
@@ -350,7 +349,7 @@ def load_arrays(folder: Path, *names: str, missing_ok: bool = False) -> Arrays:
 
 
 def mark_progress(folder: Path | str, n_seeds: int) -> Callable[[], None]:
-    """Return a function that notes in `folder` that every seed has finished an epoch, for whoever watches.
+    """Return a callback that records in `folder` that every seed has finished an epoch.
 
     Without a folder it does nothing.
     """
@@ -364,9 +363,11 @@ def mark_progress(folder: Path | str, n_seeds: int) -> Callable[[], None]:
 
 
 def make_series(metric: str, values: Iterable[float], axis: Axis = "epoch", first: int = 0) -> Series:
-    """Return values at consecutive points from `first` on as a series; those that are not finite become None."""
-    kept = tuple(value if math.isfinite(value) else None for value in values)
-    return Series(metric=metric, axis=axis, at=tuple(float(first + index) for index in range(len(kept))), values=kept)
+    """Return values at consecutive points from `first` on as a series; None for those that are not finite."""
+    finite = tuple(value if math.isfinite(value) else None for value in values)
+    return Series(
+        metric=metric, axis=axis, at=tuple(float(first + index) for index in range(len(finite))), values=finite
+    )
 
 
 def declare_metrics(names: Iterable[str], chance: Mapping[str, float] | None = None) -> dict[str, Metric]:

@@ -1,4 +1,4 @@
-"""Records of schema 1, which held all seeds of one learning rate, as runs of schema 2."""
+"""Convert records of schema 1, which held all seeds of a learning rate, to runs of schema 2."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 
 
 def convert_record(contents: dict[str, Any], folder: Path) -> list[KeptRecord]:
-    """Return the runs in the contents of a record of schema 1; raises KeyError or TypeError for what is none."""
+    """Return the runs in the contents of a record of schema 1; raises KeyError or TypeError for malformed contents."""
     identity, sizes = contents["identity"], contents["split_sizes"]
     settings, seeds = _convert_settings(identity["parameters"])
     chance = max(1 / len(contents["class_names"]), contents.get("majority_accuracy") or 0.0)

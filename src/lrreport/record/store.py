@@ -1,4 +1,4 @@
-"""The runs kept in outputs/runs: which of a study's are fresh, missing or stale and why; promote, list and prune them."""
+"""The store of finished runs in outputs/runs: inspect a study's runs, promote, list and remove runs."""
 
 import errno
 import os
@@ -16,15 +16,15 @@ from lrreport.record.locks import hold_lock, is_held
 from lrreport.record.provenance import Identity
 from lrreport.record.record import RECORD, RangeRecord, Record, load_record, load_runs
 
-DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)  # not what the user asked for, but what became of the disk
+DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)  # failures of the disk, not of the input
 MOST_CHANGES = 8  # that are named when two runs differ
 
 
 @dataclass(frozen=True)
 class RunState:
-    """One run of a study: `fresh` if its record is kept, `damaged` if that cannot be used.
+    """The state of a run of a study: `fresh` if its record is in the store, `damaged` if that cannot be used.
 
-    `stale` if only a record of other code or versions is kept.
+    `stale` if only a record of other code or versions is in the store.
     """
 
     identity: Identity
@@ -36,7 +36,7 @@ class RunState:
 class KeptRun:
     """A run in the store: its size in bytes, its age in seconds, and its records or why they cannot be used.
 
-    There is one record, or one for each seed where it is of schema 1.
+    There is a single record, or a record per seed where it is of schema 1.
     """
 
     key: str
@@ -48,22 +48,22 @@ class KeptRun:
 
 @dataclass(frozen=True)
 class Store:
-    """The folder that keeps finished runs, each in a folder named by its key."""
+    """The folder of finished runs, each in a folder named by its key."""
 
     root: Path
 
     def folder(self, identity: Identity) -> Path:
-        """Return where this run is, or will be, kept."""
+        """Return the folder of this run in the store."""
         return self.root / identity.key
 
     def has(self, identity: Identity) -> bool:
-        """Return whether the run is kept: a run exists if and only if its record does."""
+        """Return whether the store has the run: a run exists if and only if its record does."""
         return (self.folder(identity) / RECORD).exists()
 
     def find_damage(self, identity: Identity) -> str:
-        """Return why a kept run cannot be used, in one line, or nothing.
+        """Return why a stored run cannot be used, in a single line, or an empty string.
 
-        Raises NewerRecordError for a run that a newer version of lrreport keeps here.
+        Raises NewerRecordError for a run written by a newer version of lrreport.
         """
         try:
             record = load_record(self.folder(identity))
@@ -76,12 +76,12 @@ class Store:
         return ""
 
     def lock(self, key: str) -> Path:
-        """Return the path of the lock that whoever makes or removes this run holds."""
+        """Return the path of the lock that is held while this run is made or removed."""
         make_folder(self.root / ".locks")
         return self.root / ".locks" / f"{key}.lock"
 
     def lock_use(self) -> Path:
-        """Return the path of the lock that is held while a study notes which runs it uses, and while unused ones go."""
+        """Return the path of the lock that is held while a study notes which runs it uses, and during pruning."""
         return self.lock("use")
 
     def make_workspace(self, identity: Identity) -> Path:
@@ -91,20 +91,20 @@ class Store:
         """
         make_folder(self.root)
         workspace = Path(tempfile.mkdtemp(prefix=f".{identity.key}-", dir=self.root))
-        workspace.chmod(0o755)  # a kept run is for everybody to read
+        workspace.chmod(0o755)  # a stored run is readable by everybody
         return workspace
 
     def clear_leftovers(self) -> None:
-        """Remove the workspaces of processes that were killed: those whose run nobody is making any more."""
+        """Remove the workspaces of processes that were killed: those whose run no process is making."""
         for left in self.root.glob(".*-*"):
             if not is_held(self.lock(left.name[1:].partition("-")[0])):
                 shutil.rmtree(left, ignore_errors=True)
 
     def promote(self, workspace: Path, identity: Identity) -> Path:
-        """Move one finished run from its execution's workspace to where it is kept, and return that folder.
+        """Move a finished run from its execution's workspace into the store, and return its folder.
 
-        It lies there in a folder named by its key. It appears whole or not at all, even if the machine stops. Raises
-        FailedError if its record is missing, broken or of another run, OSError if it cannot be written to the disk.
+        The move is atomic and durable, even if the machine stops. Raises FailedError if its record is missing, broken or of
+        another run, OSError if it cannot be written to the disk.
         """
         made = workspace / identity.key
         try:
@@ -134,21 +134,21 @@ class Store:
         return f"{made.parent}: the run changed while it was made ({changes}); make it again"
 
     def inspect(self, identities: list[Identity]) -> list[RunState]:
-        """Return the state of each run; what a stale one differs in from the nearest record kept is its reason."""
-        states = [self._inspect_kept(identity) for identity in identities]
+        """Return the state of each run; the reason of a stale run is how it differs from the nearest record."""
+        states = [self._inspect_stored(identity) for identity in identities]
         if None not in states:
             return [state for state in states if state is not None]
-        kept = [record.identity for run in self.list_runs() for record in run.records]
-        return [state or _explain_absence(wanted, kept) for state, wanted in zip(states, identities, strict=True)]
+        stored = [record.identity for run in self.list_runs() for record in run.records]
+        return [state or _explain_absence(wanted, stored) for state, wanted in zip(states, identities, strict=True)]
 
-    def _inspect_kept(self, identity: Identity) -> RunState | None:
+    def _inspect_stored(self, identity: Identity) -> RunState | None:
         if not self.has(identity):
             return None
         damage = self.find_damage(identity)
         return RunState(identity, "damaged" if damage else "fresh", damage)
 
     def list_runs(self) -> Iterator[KeptRun]:
-        """Yield every run kept, in the order of their keys."""
+        """Yield every run in the store, in the order of their keys."""
         for folder in sorted(path for path in self.root.glob("[!.]*") if path.is_dir()):
             records, problem = tuple[Record, ...](), ""
             try:
@@ -157,17 +157,17 @@ class Store:
                 problem = str(err)
             try:
                 stats = [path.stat() for path in folder.iterdir()] or [folder.stat()]
-            except OSError:  # somebody has just removed it
+            except OSError:  # it has just been removed
                 continue
             age = max(0.0, time.time() - max(stat.st_mtime for stat in stats))
             yield KeptRun(folder.name, sum(stat.st_size for stat in stats), age, records, problem)
 
     def remove(self, key: str) -> bool:
-        """Remove a run and return whether that was done: not one that somebody makes or reads."""
+        """Remove a run unless another process makes or reads it; return whether it was removed."""
         try:
             with hold_lock(self.lock(key), timeout=0):
                 folder = self.root / key
-                (folder / RECORD).unlink(missing_ok=True)  # first, since without it the run is none
+                (folder / RECORD).unlink(missing_ok=True)  # first: without its record a run does not exist
                 shutil.rmtree(folder, ignore_errors=True)
                 return True
         except TimeoutError:
@@ -187,21 +187,21 @@ def _load_any(folder: Path) -> tuple[Record, ...]:
         raise
 
 
-def _explain_absence(identity: Identity, kept: list[Identity]) -> RunState:
-    """Return the state of a run that is not kept: missing, or stale if one with its settings and seed is."""
-    alike = [old for old in kept if old.settings.get("learning_rate") == identity.settings.get("learning_rate")]
+def _explain_absence(identity: Identity, stored: list[Identity]) -> RunState:
+    """Return the state of a run that is not in the store: missing, or stale if its settings and seed are there."""
+    alike = [old for old in stored if old.settings.get("learning_rate") == identity.settings.get("learning_rate")]
     alike = [old for old in alike if old.seed == identity.seed and old.settings.keys() & identity.settings.keys()]
     if not alike:
         return RunState(identity, "missing")
     nearest = min(alike, key=lambda old: len(compare_identities(old, identity)))
     reason = describe_changes(nearest, identity)
     if nearest.settings != identity.settings or nearest.data.keys() != identity.data.keys():
-        return RunState(identity, "missing", f"the nearest that is kept differs: {reason}")
+        return RunState(identity, "missing", f"the nearest stored run differs: {reason}")
     return RunState(identity, "stale", reason)
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it; raise LrreportError if that or writing into it is not possible."""
+    """Make a folder and its parents; raise LrreportError if it cannot be made or written to."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as err:
@@ -212,17 +212,17 @@ def make_folder(folder: Path) -> None:
 
 
 def describe_changes(old: Identity, new: Identity) -> str:
-    """Return what changed from one identity to another, in one line."""
+    """Return the changes between two identities in a single line."""
     changes = compare_identities(old, new)
     more = [f"and {len(changes) - MOST_CHANGES} more"] if len(changes) > MOST_CHANGES else []
     return "; ".join(changes[:MOST_CHANGES] + more) or "nothing that can be named"
 
 
 def compare_identities(old: Identity, new: Identity) -> list[str]:
-    """Return what changed from one identity to another, in words."""
+    """Return the changes between two identities, in words."""
     changes = _compare(flatten(old.settings), flatten(new.settings))
     changes += [f"{name} changed" for name in _differing(old.producer, new.producer)]
-    if old.settings.get("dataset") == new.settings.get("dataset"):  # another one has other files
+    if old.settings.get("dataset") == new.settings.get("dataset"):  # another dataset has other files
         changes += [f"data file {name} changed" for name in _differing(old.data, new.data)]
     changes += _compare(old.versions, new.versions)
     return changes + _compare({"seed": old.seed, "device": old.device}, {"seed": new.seed, "device": new.device})

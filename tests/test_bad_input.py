@@ -1,4 +1,4 @@
-"""Bad input, as a table: each is answered by one line with place, value and remedy, and status 2; nothing is written."""
+"""Bad input: each case ends with a single line that names source, value and remedy, and status 2; nothing is written."""
 
 import json
 import os
@@ -71,7 +71,7 @@ STUDIES: dict[str, tuple[str | bytes, str]] = {
     "a margin of nothing": (f"{VARY}[metrics.accuracy]\nmargin = 0\n", "metrics.accuracy.margin = 0: "),
     "an unknown metric": (f"{VARY}[decide]\nmetric = 'val_acc'\n", "there is no such metric"),
     "a name that leaves the folder": (f"name = '../x'\n{VARY}", "name = '../x': "),
-    "a name that is taken": (f"name = 'reference'\n{VARY}", "'reference' is a folder that lrreport keeps for itself"),
+    "a name that is taken": (f"name = 'reference'\n{VARY}", "'reference' is reserved by lrreport"),
     "a title that is no text": (f"title = 3\n{VARY}", "title = 3: "),
     "a range upside down": (f"{QUICK}[range_test]\nlowest = 1.0\nhighest = 0.1\n", "it must be above the lowest rate"),
     "a range of few steps": (f"{QUICK}[range_test]\nsteps = 3\n", "range_test.steps = 3: "),
@@ -155,8 +155,10 @@ def test_an_option_that_cannot_be_used(
 ) -> None:
     arguments, problem = OPTIONS[name]
     monkeypatch.chdir(tmp_path)
-    place = [] if "--outputs" in arguments or arguments[:1] != ["report"] else ["--outputs", str(tmp_path / "outputs")]
-    check(run([*arguments, *place], capsys), problem)
+    options = (
+        [] if "--outputs" in arguments or arguments[:1] != ["report"] else ["--outputs", str(tmp_path / "outputs")]
+    )
+    check(run([*arguments, *options], capsys), problem)
     assert not list(tmp_path.iterdir())
 
 
@@ -246,7 +248,7 @@ FUZZING = settings(
 def write_toml(value: object) -> str:
     """Return a value as TOML, as far as TOML has such values."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{json.dumps(key)} = {write_toml(one)}" for key, one in value.items()) + "}"
+        return "{" + ", ".join(f"{json.dumps(key)} = {write_toml(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(write_toml, value)) + "]"
     if isinstance(value, str):
@@ -307,15 +309,15 @@ def test_no_record_brings_out_anything_but_a_line(
     folder = tmp_path_factory.mktemp("fuzz")
     [run] = [path.parent for path in write_report_folder(folder / "mine", 1, 1, 2).parent.glob(f"runs/*/{RECORD}")]
     contents = json.loads((run / RECORD).read_text())
-    place: object = contents
-    while isinstance(place, dict | list) and place:
-        keys = list(place) if isinstance(place, dict) else list(range(len(place)))
+    table: object = contents
+    while isinstance(table, dict | list) and table:
+        keys = list(table) if isinstance(table, dict) else list(range(len(table)))
         key = data.draw(st.sampled_from(keys))
-        inner = place[key]
+        inner = table[key]
         if not isinstance(inner, dict | list) or not inner or data.draw(st.booleans()):
-            place[key] = data.draw(VALUES.filter(lambda value: "date" not in repr(value)))
+            table[key] = data.draw(VALUES.filter(lambda value: "date" not in repr(value)))
             break
-        place = inner
+        table = inner
     seal(run, contents)
     said = read_all(run, folder / "mine")
     assert "\n" not in said

@@ -69,7 +69,7 @@ def test_without_a_study_there_is_one_line(command: Path, tmp_path: Path) -> Non
     done = run(command, tmp_path, "report")
     assert done.returncode == 2
     assert done.stderr == (
-        "lrreport: studies/fashion_mnist.toml: cannot read the study (No such file or directory); lrreport new NAME writes one\n"
+        "lrreport: studies/fashion_mnist.toml: cannot read the study (No such file or directory); lrreport new NAME writes a study\n"
     )
 
 

@@ -78,8 +78,8 @@ def import_runs(study: Study, folder: Path) -> Contents:
     digests. Raises LrreportError for logs that cannot be read or would mislead.
     """
     if study.folder is None:
-        raise LrreportError(f"{study.place}: a study of logs needs a file, which says where they are")
-    spec = parse_settings(ImportSpec, study.import_, study.place, within="import")
+        raise LrreportError(f"{study.where}: a study of logs needs a file, which says where they are")
+    spec = parse_settings(ImportSpec, study.import_, study.where, within="import")
     made_from = _fingerprint(study, spec)
     known = _read_noted(folder, made_from)
     if known is None:
@@ -124,12 +124,12 @@ def _check_metric(study: Study, imported: Import) -> None:
         if name is not None and name not in imported.metrics:
             there = ", ".join(imported.metrics) or "none"
             raise LrreportError(
-                f"{study.place}: decide.metric = {name!r}: the runs have no such metric; they have {there}"
+                f"{study.where}: decide.metric = {name!r}: the runs have no such metric; they have {there}"
             )
     ends = find_ends(imported.runs, imported.history, study.decide.metric)
     if study.decide.at == "last" and ends is not None and ends.is_early:
         raise LrreportError(
-            f"{study.place}: decide.at = 'last': {ends.describe()}, where {study.decide.metric} would be compared; set "
+            f"{study.where}: decide.at = 'last': {ends.describe()}, where {study.decide.metric} would be compared; set "
             f'decide.at to "end" for the last value of each run, or to "best of {study.decide.metric}"'
         )
 
@@ -169,7 +169,7 @@ def _save_runs(study: Study, imported: Import, folder: Path) -> list[dict[str, A
             problem = err.errors()[0]["msg"].removeprefix("Value error, ")
             raise LrreportError(f"{row['source']}: the run {row['run']} cannot be kept: {problem}") from err
     if not made:
-        raise LrreportError(f"{study.place}: the logs have no run of a level that [vary] lists")
+        raise LrreportError(f"{study.where}: the logs have no run of a level that [vary] lists")
     shutil.rmtree(folder / FOLDER, ignore_errors=True)
     (folder / FOLDER).mkdir(parents=True)
     for _, _, record in made:

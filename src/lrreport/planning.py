@@ -25,7 +25,7 @@ def describe_plan(study: Study, loaded: LoadedReport) -> str:
         return "\n".join([*lines, f"decided already: {names[decision.chosen]} {kind}; no more seeds are needed."])
     plan, candidates = decision.more_seeds, decision.candidates
     if plan is None:
-        raise LrreportError(f"{study.place}: nothing to plan from: {_explain(assessment)}")
+        raise LrreportError(f"{study.where}: nothing to plan from: {_explain(assessment)}")
     who = list_words([names[index] for index in candidates])
     if math.isinf(plan.n):
         return "\n".join(

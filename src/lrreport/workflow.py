@@ -139,7 +139,7 @@ class Workflow:
                 try:
                     check_published_claim(claim, self.study.factors, metrics)
                 except LrreportError as err:
-                    raise LrreportError(f"{self.study.place}: {err}") from err
+                    raise LrreportError(f"{self.study.where}: {err}") from err
         if self.study.import_ is not None or all(self.store.has(run.identity) for run in self.list_runs()):
             return
         if self.scheduler is not None:
@@ -444,7 +444,7 @@ def print_plan(study: Study, outputs: Path) -> int:
     work = Workflow(study, outputs)
     kept = [run for run in work.list_runs() if run.level is not None and work.store.has(run.identity)]
     if not kept:
-        raise LrreportError(f"{study.place}: no run of it is kept to plan from; make a pilot with --seeds 0-2")
+        raise LrreportError(f"{study.where}: no run of it is kept to plan from; make a pilot with --seeds 0-2")
     print(describe_plan(study, load_runs_of(work.store.root, work.describe(kept))))  # the report's folder may not exist
     return 0
 
@@ -452,7 +452,7 @@ def print_plan(study: Study, outputs: Path) -> int:
 def fetch_data(study: Study) -> int:
     """Find, fetch and verify the study's data files, and print where they are."""
     if not study.has_own_loop:
-        print(f"{study.place}: its producer has its own data, so there is nothing to fetch")
+        print(f"{study.where}: its producer has its own data, so there is nothing to fetch")
         return 0
     dataset = study.training_of(study.levels[0]).dataset
     if IMPORT_PATH.match(dataset):

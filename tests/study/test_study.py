@@ -1,4 +1,4 @@
-"""Study files: what is read, and the one line that says what is wrong."""
+"""Study files: valid settings, and the error message of each invalid setting."""
 
 import time
 from pathlib import Path
@@ -104,7 +104,7 @@ def test_values_of_a_factor_have_learning_rates_of_their_own() -> None:
         "0.1 with SGD with momentum 0.9", "0.01 with SGD with momentum 0.9", "0.001 with Adam",
     ]  # fmt: skip
     trained = [study.training_of(level) for level in study.levels]
-    assert [(one.optimizer.name, one.learning_rate) for one in trained] == [
+    assert [(training.optimizer.name, training.learning_rate) for training in trained] == [
         ("sgd", 0.1),
         ("sgd", 0.01),
         ("adam", 0.001),
@@ -135,7 +135,7 @@ def test_flat_keys_of_the_first_version_are_read_with_the_new_form() -> None:
     metric = study.find_metric("val_accuracy")
     assert metric is not None
     assert metric.margin == 0.01
-    assert "margins" in old  # what was given is left as it was
+    assert "margins" in old  # the argument is unchanged
 
 
 def test_an_old_option_counts_for_the_values_that_have_it() -> None:
@@ -144,8 +144,8 @@ def test_an_old_option_counts_for_the_values_that_have_it() -> None:
     vary = {"learning_rate": [0.1], "optimizer": ["adam", "sgd", "rmsprop"]}
     upgraded, _ = upgrade_settings({"vary": vary, "fixed": {"momentum": 0.9, "nesterov": True}})
     study = parse(**upgraded)
-    found = [study.training_of(level).optimizer.arguments for level in study.levels]
-    assert found == [{}, {"momentum": 0.9, "nesterov": True}, {"momentum": 0.9}]
+    arguments = [study.training_of(level).optimizer.arguments for level in study.levels]
+    assert arguments == [{}, {"momentum": 0.9, "nesterov": True}, {"momentum": 0.9}]
 
 
 @pytest.mark.parametrize(
@@ -161,11 +161,11 @@ def test_an_old_option_counts_for_the_values_that_have_it() -> None:
         ({"vary": VARY, "fixed": {"epochz": 1}}, "unknown key fixed.epochz; did you mean epochs?"),
         ({"vary": VARY, "range_test": {"lowest": 1.0, "highest": 0.1}}, "range_test.highest = 0.1: it must be above the lowest rate; give a number above the lowest rate, such as 10.0"),
         ({"vary": VARY, "colour": 1}, "unknown key colour; the keys here are name, title, author, note, vary, seeds, fixed, decide, metrics, producer, import, range_test, published, figures"),
-        ({"vary": VARY, "name": "runs"}, "name = 'runs': 'runs' is a folder that lrreport keeps for itself; use letters, digits, '.', '_', '+' and '-' (not 'runs' or 'reference')"),
+        ({"vary": VARY, "name": "runs"}, "name = 'runs': 'runs' is reserved by lrreport; use letters, digits, '.', '_', '+' and '-' (not 'runs' or 'reference')"),
         ({"vary": VARY, "name": "my study"}, "name = 'my study': must start with a letter or digit and use only letters, digits, . _ + - (at most 81); use letters, digits, '.', '_', '+' and '-' (not 'runs' or 'reference')"),
         ({"vary": {"batch_size": [0, 1]}}, "vary.batch_size = 0: input should be greater than or equal to 1; give a whole number from 1 on, such as 64"),
         ({"vary": VARY | {"batchsize": [1, 2]}}, "unknown key vary.batchsize; did you mean batch_size?"),
-        ({"vary": {"learning_rate": [1.0, 0.1], "batch_size": [1, 2], "epochs": [1, 2]}}, "vary.epochs = [1, 2]: learning_rate and batch_size vary already; leave one of them out"),
+        ({"vary": {"learning_rate": [1.0, 0.1], "batch_size": [1, 2], "epochs": [1, 2]}}, "vary.epochs = [1, 2]: learning_rate and batch_size vary already; leave out a factor"),
         ({"vary": VARY | {"optimizer": ["adam", "sdg"]}}, 'vary.optimizer = \'sdg\': there is no such optimizer (did you mean \'sgd\'?); give "adam", "adamw", "sgd" or "rmsprop", or your own as "module:function"'),
         ({"vary": VARY | {"batch_size": [1, 2]}, "fixed": {"batch_size": 128}}, "fixed.batch_size = 128: the study varies it, so leave it out of [fixed]"),
         ({"vary": VARY | {"optimizer.momentum": [0.0, 0.9]}}, "unknown key vary.optimizer.momentum; the keys here are weight_decay, name, betas, eps"),
@@ -183,8 +183,8 @@ def test_an_old_option_counts_for_the_values_that_have_it() -> None:
         ({"vary": VARY, "seeds": [1, 1]}, "seeds.listed = (1, 1): 1 appears twice"),
         ({"vary": VARY, "seeds": {"first": 5, "most": 3}}, "seeds.most = 3: it is below the 5 that every level begins with"),
         ({"vary": VARY, "decide": {"at": "first"}}, "decide.at = 'first': no such point; give \"last\", \"end\", \"best of val_loss\", or a point such as 5"),
-        ({"vary": VARY, "decide": {"metric": "val_acuracy"}}, 'decide = \'val_acuracy\': there is no such metric; give one of loss, accuracy, balanced_accuracy, f1, rmse, mae, r2 after train_, final_train_, val_, test_, or declare it as [metrics.val_acuracy] with better = "higher"'),
-        ({"vary": VARY, "metrics": {"bleu": {"margin": 0.1}}}, 'metrics.bleu is not built in; say better = "higher" or "lower"'),
+        ({"vary": VARY, "decide": {"metric": "val_acuracy"}}, 'decide = \'val_acuracy\': there is no such metric; give a quantity of loss, accuracy, balanced_accuracy, f1, rmse, mae, r2 after train_, final_train_, val_, test_, or declare it as [metrics.val_acuracy] with better = "higher"'),
+        ({"vary": VARY, "metrics": {"bleu": {"margin": 0.1}}}, 'metrics.bleu is not built in; set better = "higher" or "lower"'),
         ({"vary": VARY, "producer": {"paired": True}}, "producer.notebook = None: give either notebook or command"),
         ({"vary": VARY, "published": {"title": "t", "result": [{"learning_rate": 0.1, "loss": 1}]}}, "published.result: the study has no level learning_rate = 0.1, loss = 1; it has 0.1"),
         ({"vary": VARY, "published": {"title": "t", "result": [{"learning_rate": 0.2, "test_loss": 1}]}}, "published.result: the study has no level learning_rate = 0.2; it has 0.1"),
@@ -383,7 +383,7 @@ def test_levels_may_have_labels() -> None:
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (("one", "one"), ": 'one' appears twice"),
+        (("a", "a"), ": 'a' appears twice"),
         ((1, "two"), ": label = 1: give a text"),
         (("", "two"), ": label = '': give a text"),
     ],

@@ -28,7 +28,7 @@ def measure(study: Study, kept: Kept, looks: Sequence[Look] = ()) -> Measurement
     metrics = _collect_metrics(study, kept)
     for name in (study.decide.metric, study.decide.best_of):
         if name is not None and name not in metrics and kept:
-            raise LrreportError(f"{study.place}: no run has the metric {name!r}; the runs have {', '.join(metrics)}")
+            raise LrreportError(f"{study.where}: no run has the metric {name!r}; the runs have {', '.join(metrics)}")
     if study.decide.metric not in metrics and (declared := study.find_metric(study.decide.metric)) is not None:
         metrics[study.decide.metric] = declared
     runs, values = _tabulate_runs(kept), _tabulate_values(kept)

@@ -26,7 +26,7 @@ def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
     vary = tables["vary"]
     factors = [vary] if isinstance(vary, str) else vary
     if isinstance(factors, dict):
-        factors = flatten_tables(factors, own=False)
+        factors = flatten_tables(factors, builtin=False)
         factors = {name: values if isinstance(values, list) else [values] for name, values in factors.items()}
     for name in ("import", "metrics"):
         if not isinstance(tables[name], dict):

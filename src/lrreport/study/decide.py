@@ -1,4 +1,4 @@
-"""How a study decides, and what an earlier report said: the tables [decide] and [published] of a study file."""
+"""The tables [decide] and [published] of a study file: how a study decides, and what an earlier report said."""
 
 import re
 from typing import Annotated, Any, Literal
@@ -12,13 +12,13 @@ BEST_OF = re.compile(r"best of (\w+)")
 
 
 class Decide(FrozenModel):
-    """What levels are compared on, and how a choice is made among levels that are practically equal.
+    """The metric that levels are compared on, and how to choose among levels that are practically equal.
 
     `at` says which value of a run counts: "last", which is the last point that all runs have, "end" for each run's own
     last value where length is part of a level, "best of METRIC", or a point on the axis. `margin` is the largest
     difference that counts as small, in the metric's own scale; None takes the metric's. `prefer` chooses among levels
-    that are practically as good: the highest mean ("mean"), the lowest or highest value of the first factor, or the one
-    that gets there first ("fastest"). With "none" the study only reproduces: nothing is chosen.
+    that are practically as good: the highest mean ("mean"), the lowest or highest value of the first factor, or the
+    earliest to get there ("fastest"). With "none" the study only reproduces: nothing is chosen.
     """
 
     metric: str = Field(default="val_accuracy", description='give the name of a metric, such as "val_accuracy"')
@@ -47,7 +47,7 @@ class Decide(FrozenModel):
 
 
 class PublishedResult(FrozenModel):
-    """The numbers that an earlier report gave for one level: the values of its factors, and metrics by name.
+    """The numbers that an earlier report gave for a level: the values of its factors, and metrics by name.
 
     `digits` are the decimals printed for each metric, in the metric's own scale, where the file gives them as text.
     """
@@ -73,7 +73,7 @@ class PublishedDifference(FrozenModel):
 
 
 class PublishedClaim(FrozenModel):
-    """One assertion of an earlier report, in words and as a claim of our vocabulary with its arguments."""
+    """An assertion of an earlier report, in words and as a claim of lrreport with its arguments."""
 
     says: str = Field(description="give the report's own words")
     claim: str = Field(description='give the name of a claim, such as "best"')
@@ -91,7 +91,7 @@ class Published(FrozenModel):
 
 
 class Look(FrozenModel):
-    """One look at a study's results: how many seeds each level had, the error level spent, and what was dropped then."""
+    """A look at a study's results: the seeds of each level, the error level spent, and the levels dropped."""
 
     number: int
     n_seeds: dict[int, int]  # by level

@@ -1,4 +1,4 @@
-"""Factors and levels: what a study varies, and each combination of values that it tries."""
+"""Factors and levels: the settings that a study varies, and the combinations of values that it tries."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 
 from lrreport.study.formats import format_setting
 
-LABELS = {  # of settings whose path does not say what they are
+LABELS = {  # of settings whose path is not descriptive
     "optimizer.betas": "betas", "optimizer.eps": "epsilon", "schedule.gamma": "decay factor",
     "schedule.epochs": "epochs of the schedule", "model.hidden_sizes": "hidden layers",
     "optimizer.nesterov": "Nesterov momentum",
@@ -15,11 +15,11 @@ LABELS = {  # of settings whose path does not say what they are
 OPTION_LABELS = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD", "rmsprop": "RMSprop", "mlp": "MLP"}
 LONGEST_NUMBER = 6  # significant digits that are written out
 NOUN_FREE = ("learning_rate",)  # factors whose values need no noun before them: "0.001", not "learning rate 0.001"
-LABEL = "label"  # the key of a table of settings that says what reports call it
+LABEL = "label"  # the key of a table of settings that names it in reports
 
 
 def label_setting(name: str) -> str:
-    """Return what a setting is called in a sentence: "optimizer.weight_decay" → "weight decay"."""
+    """Return the name of a setting in a sentence: "optimizer.weight_decay" → "weight decay"."""
     return LABELS.get(name, name.rpartition(".")[2].replace("_", " "))
 
 
@@ -31,7 +31,7 @@ def freeze(value: Any) -> Any:
 
 
 def thaw(value: Any) -> Any:
-    """Return what `freeze` made of plain data as plain data again."""
+    """Return the plain data that `freeze` converted."""
     if isinstance(value, FrozenTable):
         return {key: thaw(item) for key, item in value}
     return list(map(thaw, value)) if isinstance(value, tuple) else value
@@ -44,7 +44,7 @@ class FrozenTable(tuple[tuple[str, Any], ...]):
         return str(dict(self).get(LABEL) or self.spell_out())
 
     def spell_out(self) -> str:
-        """Return its settings in words, without the label that stands for them."""
+        """Return its settings in words, without the label."""
         settings = without_label(dict(self))
         name = str(settings.pop("name", ""))
         options = [f"{label_setting(key)} {format_setting(value)}" for key, value in settings.items()]
@@ -52,7 +52,7 @@ class FrozenTable(tuple[tuple[str, Any], ...]):
 
 
 def without_label(value: Any) -> Any:
-    """Return a value of a factor without the label that reports call it by: it decides no run."""
+    """Return a value of a factor without its label, which decides no run."""
     return {key: inner for key, inner in value.items() if key != LABEL} if isinstance(value, dict) else value
 
 
@@ -65,7 +65,7 @@ def _list_digits(value: float) -> str:
 class Factor:
     """A setting that varies: `name` is its path in the settings ("optimizer.weight_decay"), `values` are in order.
 
-    The values of a numeric factor are numbers and have an axis; those of another are texts.
+    The values of a numeric factor are numbers and have an axis; those of other factors are texts.
     """
 
     name: str
@@ -79,7 +79,7 @@ class Factor:
         return self.numeric and min(self.values) > 0 and max(self.values) > 5 * min(self.values)
 
     def format(self, value: Any) -> str:
-        """Return one value as a reader sees it: "0.001", "SGD with momentum 0.9"."""
+        """Return a value as a reader sees it: "0.001", "SGD with momentum 0.9"."""
         if isinstance(value, float) and len(_list_digits(value)) > LONGEST_NUMBER:
             return format_setting(float(f"{value:.{self._n_digits - 1}e}"))
         text = str(value) if isinstance(value, FrozenTable) else format_setting(value)
@@ -94,7 +94,7 @@ class Factor:
         )
 
     def name_value(self, value: Any) -> str:
-        """Return one value with what it is a value of, unless that is clear: "0.001", "batch size 32", "Adam"."""
+        """Return a value with its factor's label unless that is clear: "0.001", "batch size 32", "Adam"."""
         text = self.format(value)
         named = isinstance(value, str | FrozenTable) and not text.replace(".", "", 1).isdecimal()
         return text if self.name in NOUN_FREE or named else f"{self.label} {text}"
@@ -102,7 +102,7 @@ class Factor:
 
 @dataclass(frozen=True)
 class Level:
-    """One combination of the factors' values; `index` is its place in the study, `name` what sentences call it."""
+    """A combination of the factors' values; `index` is its position in the study, `name` its name in sentences."""
 
     index: int
     values: dict[str, Any]  # by the factors' names
@@ -110,6 +110,6 @@ class Level:
 
 
 def name_level(factors: Sequence[Factor], values: dict[str, Any]) -> str:
-    """Return what a level is called: "0.001", or with two factors "0.001 with batch size 32"."""
+    """Return the name of a level: "0.001", or with two factors "0.001 with batch size 32"."""
     names = [factor.name_value(values[factor.name]) for factor in factors]
     return " with ".join(names)

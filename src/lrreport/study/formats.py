@@ -1,4 +1,4 @@
-"""Numbers as a reader sees them: percent, points, rates, counts, probabilities; a minus sign is a minus sign."""
+"""Format numbers for a reader: percent, points, rates, counts, probabilities, with a typographic minus sign."""
 
 import math
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ def format_points(fraction: float, digits: int = 2) -> str:
 
 
 def format_number(value: float, digits: int = 4) -> str:
-    """Return a number with so many decimals: 0.29687 → "0.2969"; from 100 on with four significant digits."""
+    """Return a number with `digits` decimals: 0.29687 → "0.2969"; from 100 on with four significant digits."""
     if abs(value) < 100 or not math.isfinite(value):
         return _signed(value, f".{digits}f")
     return _signed(value, f",.{max(0, 3 - int(math.log10(abs(value))))}f")
@@ -56,7 +56,7 @@ def format_rate(rate: float) -> str:
 
 
 def format_p(p: float) -> str:
-    """Return a probability with its sign of comparison: "= 0.031", "< 0.001"; near 0.05 with one digit more."""
+    """Return a probability with its sign of comparison: "= 0.031", "< 0.001"; near 0.05 with an extra digit."""
     if p < 0.001:
         return "< 0.001"
     digits = 4 if f"{p:.3f}" == "0.050" else 3

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-# Flat key -> the setting it is now an option of, its name there, and the names that have it.
+# Flat key -> the setting that it is now an option of, its name there, and the values of `name` that have it.
 MOVED = {
     "hidden_sizes": ("model", "hidden_sizes", ("mlp",)),
     "activation": ("model", "activation", ("mlp",)),
@@ -32,9 +32,9 @@ def upgrade_settings(settings: dict[str, Any]) -> tuple[dict[str, Any], list[str
     if "seed" in vary and "seeds" not in settings:
         settings["seeds"] = vary.pop("seed")
         notes.append("vary.seed is now the key seeds = [0, 1, 2] above the tables")
-    there = settings.get("metrics", {})
-    if isinstance(margins := settings.pop("margins", None), dict) and isinstance(there, dict):
-        metrics = {name: {**table} if isinstance(table, dict) else table for name, table in there.items()}
+    declared = settings.get("metrics", {})
+    if isinstance(margins := settings.pop("margins", None), dict) and isinstance(declared, dict):
+        metrics = {name: {**table} if isinstance(table, dict) else table for name, table in declared.items()}
         for name, margin in margins.items():
             table = metrics.get(name, {})
             metrics[name] = {**table, "margin": margin} if isinstance(table, dict) else table

@@ -1,6 +1,6 @@
-"""Metrics are data: what is measured, on which split, which way is better, and how its values are written.
+"""Metrics as data: quantity, split, direction, and how values are written.
 
-To add a metric, add one `Quantity` to `QUANTITIES` and one function that computes it to `training/scores.py`.
+To add a metric, add a `Quantity` to `QUANTITIES` and the function that computes it to `training/scores.py`.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ SPLIT_PREFIXES: dict[str, tuple[Split, str]] = {  # prefix of a metric's name ->
 
 
 class Quantity(FrozenModel):
-    """What is measured, whatever the split.
+    """A measured quantity, on any split.
 
     `scale` is "fraction" for values that are written as percent and whose differences are points, else "number".
     `margin` is the largest difference that counts as small, in the metric's own scale; None leaves what needs a margin
@@ -43,15 +43,15 @@ class Quantity(FrozenModel):
 
 
 class Metric(Quantity):
-    """A quantity measured on one split: "val_accuracy" is the accuracy on the validation examples."""
+    """A quantity measured on a split: "val_accuracy" is the accuracy on the validation examples."""
 
     name: str
     split: Split
-    columns: tuple[str, ...] = ()  # of foreign logs, from which the values come
+    columns: tuple[str, ...] = ()  # of imported logs that hold the values
 
     @property
     def sign(self) -> int:
-        """1 where higher values are better, −1 where lower ones are."""
+        """1 where higher values are better, −1 where lower values are."""
         return 1 if self.better == "higher" else -1
 
     @property
@@ -113,9 +113,9 @@ def find_metric(name: str, quantities: Mapping[str, Quantity] = QUANTITIES) -> M
 
 
 class MetricDeclaration(FrozenModel):
-    """What a study's [metrics.NAME] says: a metric that is not built in, or what differs from one that is.
+    """The table [metrics.NAME] of a study: a new metric, or changes to a built-in metric.
 
-    NAME is a quantity on every split ("accuracy", "perplexity") or a metric on one ("val_accuracy").
+    NAME is a quantity on every split ("accuracy", "perplexity") or a metric on a single split ("val_accuracy").
     """
 
     label: str | None = None

@@ -1,4 +1,4 @@
-"""Settings as nested tables: their paths and short names, and the learning rates that a value has for itself."""
+"""Settings as nested tables: paths, short names, and learning rates that belong to a value of another factor."""
 
 import math
 import re
@@ -19,7 +19,7 @@ def is_number(value: Any) -> bool:
 
 
 def is_plain(value: Any) -> bool:
-    """Return whether a value can stand in a record: a finite number, a text, a truth value, or lists and tables of these."""
+    """Return whether a value can be stored in a record: a finite number, a text, a truth value, or lists and tables of these."""
     if isinstance(value, float):
         return math.isfinite(value)
     if isinstance(value, dict):
@@ -31,14 +31,14 @@ def is_plain(value: Any) -> bool:
     )
 
 
-def flatten_tables(vary: dict[str, Any], own: bool) -> dict[str, Any]:
-    """Return {"optimizer.momentum": [...]} for {"optimizer": {"momentum": [...]}}; short names of our `own` loop as paths."""
+def flatten_tables(vary: dict[str, Any], builtin: bool) -> dict[str, Any]:
+    """Return {"optimizer.momentum": [...]} for {"optimizer": {"momentum": [...]}}; short names of the built-in loop as paths."""
     flat: dict[str, Any] = {}
     for name, values in vary.items():
         if isinstance(values, dict):
-            flat |= {f"{name}.{option}": own for option, own in values.items()}
+            flat |= {f"{name}.{option}": levels for option, levels in values.items()}
         else:
-            flat[resolve_name(name) if own else name] = values
+            flat[resolve_name(name) if builtin else name] = values
     return flat
 
 
@@ -47,7 +47,7 @@ def holds_out_none(fixed: Any) -> bool:
 
 
 def choose_nothing(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings of a study without validation examples: it shows test values, and nothing is chosen by them."""
+    """Return the settings of a study without validation examples: test values are shown and nothing is chosen by them."""
     decide = settings.get("decide", {})
     if not isinstance(decide, dict):
         return settings
@@ -58,7 +58,7 @@ def choose_nothing(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def list_rates(value: Any) -> list[float]:
-    """Return the learning rates that a value of another factor has for itself."""
+    """Return the learning rates that belong to a value of another factor."""
     rates = value.get("learning_rate", []) if isinstance(value, dict) else []
     return list(rates) if isinstance(rates, list | tuple) else [rates]
 
@@ -69,14 +69,14 @@ def without_rates(value: Any) -> Any:
     return {key: item for key, item in value.items() if key != "learning_rate"}
 
 
-def set_path(settings: dict[str, Any], path: str, value: Any, own: bool) -> None:
+def set_path(settings: dict[str, Any], path: str, value: Any, builtin: bool) -> None:
     """Set a setting by its path: "optimizer.momentum" is the key momentum of the table optimizer.
 
-    In our `own` loop a table that is not there is that of its default name.
+    For the built-in loop a missing table is the default's.
     """
     table, _, option = path.rpartition(".")
     if not table:
         settings[path] = value
         return
-    inner = settings.get(table, DEFAULT_NAMES.get(table, {}) if own else {})
+    inner = settings.get(table, DEFAULT_NAMES.get(table, {}) if builtin else {})
     settings[table] = {**(inner if isinstance(inner, dict) else {"name": inner}), option: value}

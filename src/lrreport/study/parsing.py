@@ -1,4 +1,4 @@
-"""Settings out of a file or a notebook: checked, or refused in one line that names place, key, value and remedy."""
+"""Validate settings from a file or a notebook; errors name the source, key, value and remedy."""
 
 import difflib
 import re
@@ -11,7 +11,7 @@ from lrreport.errors import LrreportError
 from lrreport.study.frozen import FrozenModel
 from lrreport.study.settings import NAMED, suggest
 
-PLAIN_WORDS = {  # pydantic's words, in those of who writes a study file
+PLAIN_WORDS = {  # pydantic's messages, in the terms of a study file
     "Input should be a valid tuple": "it should be a list",
     "Input should be a valid dictionary": "it should be a table",
     "Tuple should have at least 1 item after validation, not 0": "it is empty",
@@ -21,11 +21,11 @@ M = TypeVar("M", bound=FrozenModel)
 
 
 def parse_settings(
-    model: type[M], settings: Any, place: str, within: str = "", locate: Callable[[str], str] | None = None
+    model: type[M], settings: Any, where: str, within: str = "", locate: Callable[[str], str] | None = None
 ) -> M:
-    """Return `model` with these settings, or raise LrreportError: one line with place, key, value and remedy.
+    """Return `model` with these settings, or raise LrreportError with source (`where`), key, value and remedy.
 
-    `within` is the path of the table that the settings come from, for the message; `locate` gives the whole path of a
+    `within` is the path of the table that the settings come from, for the message; `locate` gives the full path of a
     key where they come from several tables.
     """
     locate = locate or (lambda path: ".".join(filter(None, [within, path])))
@@ -36,7 +36,7 @@ def parse_settings(
         # A list with a wrong item is also reported as too short, which it is not.
         errors = [error for error in errors if error["type"] != "too_short"] or errors
         more = f" (the first of {len(errors)} problems)" if len(errors) > 1 else ""
-        raise LrreportError(f"{place}: {_describe(model, errors[0], locate)}{more}") from err
+        raise LrreportError(f"{where}: {_describe(model, errors[0], locate)}{more}") from err
 
 
 def _describe(model: type[FrozenModel], error: Any, locate: Callable[[str], str]) -> str:
@@ -52,7 +52,7 @@ def _describe(model: type[FrozenModel], error: Any, locate: Callable[[str], str]
         return f"unknown key {shorten(path)}; {hint}"
     problem = error["msg"].removeprefix("Value error, ")
     if isinstance(error["input"], dict) and error["type"] == "value_error" and ": " in problem:
-        # Raised by a model about one of its settings beside the others: "setting: problem".
+        # Raised by a model about a combination of settings: "setting: problem".
         inner, _, problem = problem.partition(": ")
         value: Any = error["input"]
         for name in inner.split("."):
@@ -73,7 +73,7 @@ def _describe(model: type[FrozenModel], error: Any, locate: Callable[[str], str]
 
 
 def _walk(model: type[FrozenModel], names: list[str]) -> tuple[type[FrozenModel], list[str]]:
-    """Return the model that the last of the names is a key of, and the keys of the path to it, without union tags."""
+    """Return the model that has the last name as a key, and the path of keys to it, without union tags."""
     table, keys = model, list[str]()
     for index, name in enumerate(names):
         if keys and keys[-1] in NAMED and (name in NAMED[keys[-1]] or name == "own"):
@@ -99,11 +99,11 @@ def _find_model(annotation: Any) -> type[FrozenModel] | None:
 
 
 def shorten(text: str) -> str:
-    """Return a text as one line of printable characters that a message can hold."""
+    """Return a text as a single line of printable characters, shortened for a message."""
     text = "".join(letter if letter.isprintable() else "�" for letter in text)
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
 def brief(value: Any) -> str:
-    """Return a value as a message shows it."""
+    """Return the shortened repr of a value for a message."""
     return shorten(repr(value))

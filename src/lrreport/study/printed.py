@@ -1,4 +1,4 @@
-"""Published numbers as they were printed: compared in the digits that their report gives."""
+"""Published numbers with the digits that they were printed with, in which they are compared."""
 
 from typing import Any
 
@@ -6,15 +6,15 @@ from lrreport.study.metrics import split_name
 
 
 class PrintedFloat(float):
-    """A number of a TOML file that remembers how many decimals it was written with."""
+    """A float from a TOML file with the number of decimals that it was written with."""
 
     digits: int
 
     def __new__(cls, text: str) -> "PrintedFloat":
-        made = super().__new__(cls, text)
+        number = super().__new__(cls, text)
         mantissa, _, exponent = text.lower().replace("_", "").partition("e")
-        made.digits = max(0, len(mantissa.partition(".")[2]) - int(exponent or 0))
-        return made
+        number.digits = max(0, len(mantissa.partition(".")[2]) - int(exponent or 0))
+        return number
 
 
 def read_result(result: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The settings of lrreport's own training loop, nested where they depend on each other."""
+"""The settings of the built-in training loop, nested where they depend on each other."""
 
 import difflib
 import re
@@ -49,7 +49,7 @@ def list_choices(names: Sequence[str]) -> str:
 
 
 def check_name(name: str, kind: str, names: Sequence[str]) -> str:
-    """Return a name that is built in or an import path; raise ValueError for another."""
+    """Return a name that is built in or an import path; raise ValueError for any other."""
     if name not in names and not IMPORT_PATH.match(name):
         if ":" in name or "/" in name:
             raise ValueError("not of the form module:function, with a dot between package and module, and without .py")
@@ -58,7 +58,7 @@ def check_name(name: str, kind: str, names: Sequence[str]) -> str:
 
 
 class Own(FrozenModel):
-    """A function of the user's, by import path; its other keys are passed to it as keyword arguments."""
+    """A function of the user, by import path; its other keys are passed to it as keyword arguments."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -155,7 +155,7 @@ class Constant(FrozenModel):
 
 
 class Cosine(FrozenModel):
-    """The rate falls to 0 along half a cosine, after a linear warm-up if there is one."""
+    """The rate falls to 0 along half a cosine, after an optional linear warm-up."""
 
     name: Literal["cosine"] = "cosine"
     warmup_epochs: NonNegative = Field(default=0.0, description="give a number of epochs from 0 on, such as 1")
@@ -168,7 +168,7 @@ class OneCycle(FrozenModel):
 
 
 class Step(FrozenModel):
-    """The rate falls by a factor every so many epochs; by default after each third of them."""
+    """The rate falls by a factor every `epochs` epochs, by default after each third of training."""
 
     name: Literal["step"] = "step"
     epochs: Count | None = Field(default=None, description="give after how many epochs the rate falls, such as 10")
@@ -183,16 +183,16 @@ class LinearWarmup(FrozenModel):
 
 
 class EarlyStopping(FrozenModel):
-    """Training ends once a metric has not improved for so many epochs."""
+    """Training ends once a metric has not improved for `patience` epochs."""
 
     metric: str = Field(default="val_loss", description='give a metric on validation, such as "val_loss"')
     patience: Count = Field(default=3, description="give a number of epochs, such as 3")
 
 
 def _by_name(kind: str, *models: type[FrozenModel]) -> Any:
-    """Return the type of a setting that is one of these models, told apart by `name`, or a function of the user's.
+    """Return the discriminated union, by `name`, of these models and a function of the user.
 
-    A bare text stands for its name.
+    A plain string is read as the name.
     """
     names = [str(model.model_fields["name"].default) for model in models]
 
@@ -234,11 +234,11 @@ def _describe(names: Iterable[str]) -> str:
     return f'give {list_choices(list(names))}, or your own as "module:function"'
 
 
-def _own_or_known(name: Any) -> Any:
+def _check_dataset(name: Any) -> Any:
     return check_name(name, "dataset", DATASETS) if isinstance(name, str) else name
 
 
-Dataset = Annotated[str, Field(max_length=200), AfterValidator(_own_or_known)]
+Dataset = Annotated[str, Field(max_length=200), AfterValidator(_check_dataset)]
 
 
 if TYPE_CHECKING:
@@ -253,7 +253,7 @@ else:
 
 
 class Setup(FrozenModel):
-    """The data, the network and how it is optimized: all that a range test and a training run have in common."""
+    """The data, the network and its optimization: the settings shared by range tests and training runs."""
 
     dataset: Dataset = Field(default="fashion_mnist", description=_describe(DATASETS))
     model: ModelSetting = Field(default=MLP(), description=_describe(MODELS))
@@ -272,14 +272,14 @@ class Setup(FrozenModel):
         description='give how many training examples to hold out, such as 5000; validation = "none" holds out none',
     )
     split_seed: Literal["per seed"] | Seed = Field(
-        default="per seed", description='give "per seed", or a whole number from 0 on for one fixed split'
+        default="per seed", description='give "per seed", or a whole number from 0 on for a fixed split'
     )
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description='give "auto", "cpu" or "cuda"')
 
     @model_validator(mode="before")
     @classmethod
     def _read_no_validation(cls, settings: Any) -> Any:
-        """Read validation = "none" as what it stands for: no example is held out."""
+        """Read validation = "none" as validation_size = 0."""
         if not isinstance(settings, Mapping) or "validation" not in settings:
             return settings
         if settings["validation"] != "none":
@@ -307,7 +307,7 @@ class Setup(FrozenModel):
         return size
 
     def import_paths(self) -> dict[str, str]:
-        """Return the settings that are functions of the user's, with their import paths."""
+        """Return the settings that are functions of the user, with their import paths."""
         named = {
             name: getattr(self, name) for name in ("model", "loss", "optimizer", "schedule") if hasattr(self, name)
         }
@@ -316,7 +316,7 @@ class Setup(FrozenModel):
 
 
 class Training(Setup):
-    """All that decides a training run but its seed."""
+    """Everything that decides a training run except its seed."""
 
     learning_rate: Positive = Field(default=0.001, description="give a positive number, such as 0.001")
     schedule: ScheduleSetting = Field(default=Constant(), description=_describe(SCHEDULES))
@@ -340,7 +340,7 @@ class Training(Setup):
 
 
 class RangeTest(FrozenModel):
-    """From which rate to which a range test goes, and in how many training steps."""
+    """The range of rates and the number of training steps of a range test."""
 
     lowest: Positive = Field(default=1e-7, description="give a positive number, such as 1e-7")
     highest: Positive = Field(default=10.0, description="give a number above the lowest rate, such as 10.0")
@@ -357,4 +357,4 @@ class RangeTest(FrozenModel):
 
 
 class RangeSetup(Setup, RangeTest):
-    """All that decides a range test but its seeds."""
+    """Everything that decides a range test except its seeds."""

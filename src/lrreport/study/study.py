@@ -1,4 +1,4 @@
-"""A study: what varies, what stays fixed, how it decides, and what an earlier report said; read from a TOML file."""
+"""A study, read from a TOML file: what varies, what is fixed, how it decides, and what an earlier report said."""
 
 import hashlib
 import json
@@ -50,13 +50,13 @@ from lrreport.study.tables import Figures, Producer, Seeds
 
 DEFAULT_STUDY = "studies/fashion_mnist.toml"
 LARGEST_FILE = 1_000_000  # bytes
-RESERVED_NAMES = ("runs", "reference")  # folders of outputs/ that belong to no study
-MOST_LEVELS = 2000  # of a study; more would make a report that nobody reads
+RESERVED_NAMES = ("runs", "reference")  # folders of outputs/ that no study may use
+MOST_LEVELS = 2000  # of a study; more would make an unreadable report
 
 
 def _check_folder_name(name: str) -> str:
     if name in RESERVED_NAMES:
-        raise ValueError(f"{name!r} is a folder that lrreport keeps for itself")
+        raise ValueError(f"{name!r} is reserved by lrreport")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,80}", name):
         raise ValueError("must start with a letter or digit and use only letters, digits, . _ + - (at most 81)")
     return name
@@ -70,7 +70,7 @@ def _check_title(title: str) -> str:
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One run of a study: its level, its seed, and all settings that decide it but the seed, as plain data."""
+    """A run of a study: its level, its seed, and its other settings as plain data."""
 
     level: Level
     seed: int
@@ -78,7 +78,7 @@ class PlannedRun:
 
 
 class Study(FrozenModel):
-    """One question and all that is needed to answer it."""
+    """A question and everything needed to answer it."""
 
     name: Annotated[str, AfterValidator(_check_folder_name)] = Field(
         description="use letters, digits, '.', '_', '+' and '-' (not 'runs' or 'reference')"
@@ -117,9 +117,9 @@ class Study(FrozenModel):
     def _flatten(cls, settings: Any) -> Any:
         if not isinstance(settings, dict) or not isinstance(settings.get("vary"), dict):
             return settings
-        own = settings.get("producer") is None and settings.get("import") is None
-        settings = {**settings, "vary": flatten_tables(settings["vary"], own)}
-        return choose_nothing(settings) if own and holds_out_none(settings.get("fixed")) else settings
+        builtin = settings.get("producer") is None and settings.get("import") is None
+        settings = {**settings, "vary": flatten_tables(settings["vary"], builtin)}
+        return choose_nothing(settings) if builtin and holds_out_none(settings.get("fixed")) else settings
 
     @field_validator("published", mode="before")
     @classmethod
@@ -135,20 +135,20 @@ class Study(FrozenModel):
 
     @property
     def folder(self) -> Path | None:
-        """Where the study's file is, and the user's own modules."""
+        """The folder of the study file and the user's modules."""
         return None if self.file is None else self.file.parent
 
     @property
     def has_own_loop(self) -> bool:
-        """Whether lrreport's own training notebook makes the runs."""
+        """Whether the built-in training notebook makes the runs."""
         return self.producer is None and self.import_ is None
 
     @cached_property
     def factors(self) -> tuple[Factor, ...]:
-        """What varies: one or two factors, the learning rate first if it is one of them."""
+        """The factors (at most two), the learning rate first if it varies."""
         names = [name for name, values in self.vary.items() if len(values) > 1] or list(self.vary)[:1]
         if any(list_rates(value) for values in self.vary.values() for value in values):
-            names.append("learning_rate")  # a grid with rates of its own for each value
+            names.append("learning_rate")  # each value has its own rates
         names = list(dict.fromkeys(names or ["learning_rate"]))
         names.sort(key=lambda name: name != "learning_rate")
         return tuple(self._make_factor(name) for name in names)
@@ -156,7 +156,7 @@ class Study(FrozenModel):
     def _make_factor(self, name: str) -> Factor:
         values = self.vary.get(name, ())
         if name == "learning_rate":
-            rates = {rate for own in self.vary.values() for value in own for rate in list_rates(value)}
+            rates = {rate for levels in self.vary.values() for value in levels for rate in list_rates(value)}
             values = tuple(dict.fromkeys((*map(freeze, values), *sorted(rates, reverse=True))))
             values = values or (self.fixed.get(name, Training().learning_rate),)
         plain = tuple(without_rates(value) for value in values)
@@ -165,7 +165,7 @@ class Study(FrozenModel):
 
     @cached_property
     def levels(self) -> tuple[Level, ...]:
-        """Every combination of values that is tried, in the study's order: second factor by second factor."""
+        """Every combination of values that is tried; the first factor varies fastest."""
         combinations = list(self._combine())
         return tuple(
             Level(index, values, name_level(self.factors, {name: values[name] for name in values}))
@@ -173,26 +173,28 @@ class Study(FrozenModel):
         )
 
     def _combine(self) -> Iterator[dict[str, Any]]:
-        """Yield the factors' values of each level; a value with rates of its own is combined with those alone."""
+        """Yield the factors' values of each level; a value with its own rates is combined only with those."""
         first, *others = self.factors
         for value in others[0].values if others else (None,):
-            of_second = {others[0].name: value} if others else {}
+            second = {others[0].name: value} if others else {}
             rates = self._rates_of(others[0].name, value) if others else ()
             for rate in rates or map(freeze, map(without_rates, self.vary.get(first.name, first.values))):
-                yield {first.name: rate, **of_second}
+                yield {first.name: rate, **second}
 
     def _rates_of(self, name: str, value: Any) -> tuple[float, ...]:
-        return next((tuple(list_rates(own)) for own in self.vary[name] if freeze(without_rates(own)) == value), ())
+        return next(
+            (tuple(list_rates(level)) for level in self.vary[name] if freeze(without_rates(level)) == value), ()
+        )
 
     def settings_of(self, level: Level) -> dict[str, Any]:
-        """Return all settings of a level but the seed, as plain data: of our own loop with every default filled in."""
+        """Return all settings of a level except the seed, as plain data; for the built-in loop with every default filled in."""
         settings: dict[str, Any] = json.loads(json.dumps(self.fixed, default=list))
         singles = {name: values[0] for name, values in self.vary.items() if name not in level.values}
         for name, value in {**singles, **level.values}.items():
             set_path(settings, name, without_label(thaw(value)), self.has_own_loop)
         if not self.has_own_loop:
             return settings
-        training = parse_settings(Training, settings, self.place, locate=self._locate)
+        training = parse_settings(Training, settings, self.where, locate=self._locate)
         return training.model_dump(mode="json", exclude_none=True)
 
     def _locate(self, path: str) -> str:
@@ -201,16 +203,16 @@ class Study(FrozenModel):
         return f"{'vary' if varied else 'fixed'}.{path}"
 
     def training_of(self, level: Level) -> Training:
-        """Return the settings of a level of our own loop."""
+        """Return the settings of a level of the built-in loop."""
         return Training.model_validate(self.settings_of(level))
 
     @property
-    def place(self) -> str:
-        """What messages call the study: its file, or its name."""
+    def where(self) -> str:
+        """The study in messages: its file, or its name."""
         return str(self.file) if self.file is not None else self.name
 
     def plan(self, seeds: Mapping[int, Sequence[int]] | None = None) -> list[PlannedRun]:
-        """Return every run, level by level; `seeds` by level replace the study's own."""
+        """Return every run, level by level; `seeds` by level replace the study's."""
         return [
             PlannedRun(level, seed, settings)
             for level in self.levels
@@ -219,9 +221,9 @@ class Study(FrozenModel):
         ]
 
     def range_setups(self) -> dict[str, RangeSetup]:
-        """Return the settings of each range test by the name of what it belongs to; {} for a study without one.
+        """Return the settings of each range test by the value of the second factor; {} for a study without range tests.
 
-        There is one for each value of the second factor, or a single one, named "", where that changes nothing in it.
+        A single range test, named "", covers all values where they do not change it.
         """
         if self.range_test is None or not self.has_own_loop:
             return {}
@@ -229,16 +231,16 @@ class Study(FrozenModel):
         for level in self.levels:
             training = self.training_of(level).model_dump(mode="json")
             setup = {name: value for name, value in training.items() if name in RangeSetup.model_fields}
-            made = RangeSetup(**setup, **self.range_test.model_dump())
-            if made not in setups.values():
+            range_setup = RangeSetup(**setup, **self.range_test.model_dump())
+            if range_setup not in setups.values():
                 others = [factor for factor in self.factors if factor.name != "learning_rate"]
                 names = [factor.name_value(level.values[factor.name]) for factor in others]
-                setups[", ".join(names)] = made
+                setups[", ".join(names)] = range_setup
         return {"": next(iter(setups.values()))} if len(setups) == 1 else setups
 
     @cached_property
     def quantities(self) -> dict[str, Quantity]:
-        """What can be measured: the built-in quantities as the study changes them, and those it declares."""
+        """All quantities: the built-in quantities with the study's changes, and those that it declares."""
         known = dict(QUANTITIES)
         for name, declared in self.metrics.items():
             changes = declared.model_dump(exclude_none=True, exclude={"split", "columns"})
@@ -246,9 +248,9 @@ class Study(FrozenModel):
                 known[name] = known[name].model_copy(update=changes)
             elif split_name(name) is None and {"better"} <= changes.keys():
                 known[name] = Quantity(**{"label": name.replace("_", " "), **changes})
-        own = {self.training_of(level).loss.name for level in self.levels} if self.has_own_loop else {None}
+        losses = {self.training_of(level).loss.name for level in self.levels} if self.has_own_loop else {None}
         if (
-            own != {CrossEntropy().name} and "loss" not in self.metrics
+            losses != {CrossEntropy().name} and "loss" not in self.metrics
         ):  # of another loss neither unit nor margin is known
             known["loss"] = known["loss"].model_copy(update={"unit": "", "margin": None})
         return known
@@ -294,14 +296,14 @@ class Study(FrozenModel):
             if name in self.fixed:
                 raise ValueError(f"fixed.{name}: the study varies it, so leave it out of [fixed]")
         if len(factors) > 2:
-            raise ValueError(f"vary.{factors[2]}: {factors[0]} and {factors[1]} vary already; leave one of them out")
+            raise ValueError(f"vary.{factors[2]}: {factors[0]} and {factors[1]} vary already; leave out a factor")
         return self
 
     def check(self) -> Self:
-        """Return the study after trying each of its levels; raise LrreportError for the first that cannot be."""
+        """Return the study after checking each of its levels; raise LrreportError for the first invalid level."""
         if len(self.levels) > MOST_LEVELS:
             raise LrreportError(
-                f"{self.place}: {len(self.levels)} levels are more than a report can show ({MOST_LEVELS})"
+                f"{self.where}: {len(self.levels)} levels are more than a report can show ({MOST_LEVELS})"
             )
         for level in self.levels if self.has_own_loop else ():
             self.settings_of(level)
@@ -309,12 +311,12 @@ class Study(FrozenModel):
             if name is not None and self.import_ is None and self.find_metric(name) is None:
                 prefixes = ", ".join(f"{prefix}_" for prefix in SPLIT_PREFIXES)
                 raise LrreportError(
-                    f"{self.place}: decide = {name!r}: there is no such metric; give one of {', '.join(self.quantities)} "
+                    f"{self.where}: decide = {name!r}: there is no such metric; give a quantity of {', '.join(self.quantities)} "
                     f'after {prefixes}, or declare it as [metrics.{name}] with better = "higher"'
                 )
         for name in self.metrics:
             if self.find_metric(name) is None and name not in self.quantities:
-                raise LrreportError(f'{self.place}: metrics.{name} is not built in; say better = "higher" or "lower"')
+                raise LrreportError(f'{self.where}: metrics.{name} is not built in; set better = "higher" or "lower"')
         for result in self.published.result if self.published is not None else ():
             self._check_published(result.level, result.values)
         for difference in self.published.difference if self.published is not None else ():
@@ -326,22 +328,22 @@ class Study(FrozenModel):
         named = {resolve_name(name) if self.has_own_loop else name: value for name, value in values.items()}
         shown = ", ".join(f"{name} = {value}" for name, value in values.items())
         if not any(all(level.values.get(name) == value for name, value in named.items()) for level in self.levels):
-            there = ", ".join(level.name for level in self.levels[:20])
-            raise LrreportError(f"{self.place}: published.{key}: the study has no level {shown}; it has {there}")
+            names = ", ".join(level.name for level in self.levels[:20])
+            raise LrreportError(f"{self.where}: published.{key}: the study has no level {shown}; it has {names}")
         for name, number in numbers.items():
             metric = self.find_metric(name)
             if metric is None and self.import_ is None:
-                raise LrreportError(f"{self.place}: published.{key}: there is no metric {name!r}")
+                raise LrreportError(f"{self.where}: published.{key}: there is no metric {name!r}")
             if key == "result" and metric is not None and metric.clip(number) != number:
                 hint = "a fraction, such as 0.87 for 87 %" if metric.scale == "fraction" else "a value that is possible"
-                raise LrreportError(f"{self.place}: published.result: {name} = {number:g}: give {hint}")
+                raise LrreportError(f"{self.where}: published.result: {name} = {number:g}: give {hint}")
 
     def with_changes(self, name: str | None = None, **changes: Any) -> Self:
-        """Return the study with other settings, under a name of its own so that it replaces no other report.
+        """Return the study with changed settings, renamed so that it replaces no other report.
 
         `changes` are settings by path, `seeds` (a list or {"first", "most"}) among them; those that are None are left
         as they are. More seeds are another look at the same study, so they change no name.
-        Raises LrreportError for a value that a study file could not hold either.
+        Raises LrreportError for a value that would be invalid in a study file.
         """
         settings = self.model_dump(mode="json", exclude_none=True, by_alias=True)
         settings |= {"file": self.file, "notes": self.notes, "seeds": self.seeds.model_dump(exclude_none=True)}
@@ -366,13 +368,13 @@ class Study(FrozenModel):
         return parse_study(settings, "command line")  # type: ignore[return-value]
 
     def digest(self) -> str:
-        """Return the SHA-256 (hexadecimal) of all settings but the name and the seeds."""
+        """Return the SHA-256 (hexadecimal) of all settings except the name and the seeds."""
         settings = self.model_dump(mode="json", exclude={"name", "seeds"}, exclude_none=True)
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
 def _leave_out_published(settings: dict[str, Any]) -> list[str]:
-    """Leave out what an earlier report said of learning rates that are not tried; return a line on how much that was."""
+    """Leave out published results on learning rates that are not tried; return a note with their number."""
     published, rates = settings.get("published"), settings["vary"].get("learning_rate")
     if published is None or rates is None:
         return []
@@ -383,19 +385,19 @@ def _leave_out_published(settings: dict[str, Any]) -> list[str]:
     results = [result for result in published["result"] if is_tried(result["level"])]
     pairs = [pair for pair in published["difference"] if is_tried(pair["level"]) and is_tried(pair["than"])]
     claims = [claim for claim in published["claim"] if is_tried(claim["arguments"])]
-    kept = {"result": results, "difference": pairs, "claim": claims}
-    n_left_out = sum(len(published[key]) - len(items) for key, items in kept.items())
-    settings["published"] = published | kept
+    tried = {"result": results, "difference": pairs, "claim": claims}
+    n_left_out = sum(len(published[key]) - len(items) for key, items in tried.items())
+    settings["published"] = published | tried
     if not n_left_out:
         return []
     return [f"published: {n_left_out} results and claims on learning rates that are not tried are left out"]
 
 
 def load_study(path: Path | str) -> Study:
-    """Return the study in a TOML file; its name is that of `name_study` unless the file gives another.
+    """Return the study in a TOML file, named by `name_study` unless the file has a name.
 
     A path that does not exist from here is also looked for in the checkout.
-    Raises LrreportError, in one line that names file, key, value and remedy.
+    Raises LrreportError that names file, key, value and remedy.
     """
     file, checkout = Path(path).expanduser(), find_checkout()
     if not file.is_absolute() and not file.exists() and checkout is not None:
@@ -412,29 +414,29 @@ def load_study(path: Path | str) -> Study:
     except (OSError, ValueError, RecursionError) as err:
         if isinstance(err, OSError):
             known = ", ".join(f"studies/{study.name}" for study in find_studies() if study.parent.name == "studies")
-            there = f"there are {known}" if known else "lrreport new NAME writes one"
-            raise LrreportError(f"{path}: cannot read the study ({err.strerror}); {there}") from err
+            hint = f"there are {known}" if known else "lrreport new NAME writes a study"
+            raise LrreportError(f"{path}: cannot read the study ({err.strerror}); {hint}") from err
         problem = "nested too deeply" if isinstance(err, RecursionError) else " ".join(str(err).split())
         raise LrreportError(f"{path}: not a TOML file: {problem}; lrreport new NAME writes an example") from err
     if reserved := [key for key in ("file", "notes") if key in settings]:
         raise LrreportError(f"{path}: unknown key {reserved[0]}")
-    own = "producer" not in settings and "import" not in settings  # other programs have settings of the same names
-    upgraded, notes = upgrade_settings(settings) if own else (settings, [])
+    builtin = "producer" not in settings and "import" not in settings  # other programs have settings of the same names
+    upgraded, notes = upgrade_settings(settings) if builtin else (settings, [])
     settings = {"name": name_study(file.resolve()), **upgraded, "file": file.resolve(), "notes": tuple(notes)}
     return parse_study(settings, str(path))
 
 
 def name_study(file: Path) -> str:
-    """Return the name of a study whose file gives none: the file's, or of a study.toml the folder's."""
+    """Return the default name of a study: the file's, or the folder's for study.toml."""
     if file.stem != "study":
         return file.stem
     return re.sub(r"[^A-Za-z0-9._+-]+", "-", file.parent.name).strip("-.") or file.stem
 
 
-def parse_study(settings: dict[str, Any], place: str) -> Study:
-    """Return the study with these settings, or raise a LrreportError that begins with `place`."""
-    study = parse_settings(Study, settings, place)
+def parse_study(settings: dict[str, Any], where: str) -> Study:
+    """Return the study with these settings, or raise a LrreportError that begins with `where`."""
+    study = parse_settings(Study, settings, where)
     try:
         return study.check()
     except LrreportError as err:
-        raise LrreportError(str(err).replace(f"{study.place}: ", f"{place}: ", 1)) from err
+        raise LrreportError(str(err).replace(f"{study.where}: ", f"{where}: ", 1)) from err

@@ -13,9 +13,9 @@ S = TypeVar("S")
 
 
 def list_planned(by_level: Sequence[Set[S]]) -> list[S]:
-    """Return the seeds that every level should have: all that are there, in order of appearance.
+    """Return the seeds that every level should have: all seeds present, in order of appearance.
 
-    Where a level shares none with another, each has its own: none is missing, and the list is empty.
+    Where a level shares no seed with any other, each has its own and the list is empty.
     """
     counts = Counter(seed for seeds in by_level for seed in seeds)
     alone = len(by_level) > 1 and any(seeds and all(counts[seed] == 1 for seed in seeds) for seeds in by_level)
@@ -23,7 +23,7 @@ def list_planned(by_level: Sequence[Set[S]]) -> list[S]:
 
 
 class Seeds(FrozenModel):
-    """The seeds of every level: a list, or `first` so many and up to `most` until the study is decided."""
+    """The seeds of every level: a list, or the `first` seeds and up to `most` until the study is decided."""
 
     listed: tuple[Seed, ...] | None = None
     first: Count = Field(default=5, description="give a whole number from 1 on, such as 5")
@@ -40,7 +40,7 @@ class Seeds(FrozenModel):
 
     @property
     def initial(self) -> tuple[int, ...]:
-        """The seeds that every level begins with."""
+        """The seeds that every level starts with."""
         return tuple(sorted(self.listed)) if self.listed is not None else tuple(range(self.first))
 
     @property
@@ -49,16 +49,16 @@ class Seeds(FrozenModel):
         return max(len(self.initial), self.most or 0)
 
     def extend(self, n: int) -> tuple[int, ...]:
-        """Return the first `n` seeds: the initial ones, then the smallest numbers that are not among them."""
+        """Return the first `n` seeds: the initial seeds, then the smallest numbers not among them."""
         known = set(self.initial)
         more = (seed for seed in range(n + len(known)) if seed not in known)
         return (*self.initial, *(next(more) for _ in range(n - len(self.initial))))[:n]
 
 
 class Producer(FrozenModel):
-    """What makes the runs, if not lrreport's own training notebook: a notebook or a command of the user's.
+    """The user's notebook or command that makes the runs instead of the built-in training notebook.
 
-    `log` names a source and a path where the command writes its own logs; without it lines are read from the file
+    `log` names a source and a path where the command writes its logs; without it lines are read from the file
     that LRREPORT_LOG names.
     """
 
@@ -68,7 +68,7 @@ class Producer(FrozenModel):
     paired: bool = False
 
     @model_validator(mode="after")
-    def _is_one_of_both(self) -> Self:
+    def _is_notebook_or_command(self) -> Self:
         if (self.notebook is None) == (self.command is None):
             raise ValueError("notebook: give either notebook or command")
         return self

@@ -105,7 +105,7 @@ def _make_producer(study: Study, settings: dict[str, Any]) -> NotebookProducer |
         notebook.check([factor.name for factor in study.factors])
         return notebook
     assert study.producer.command is not None
-    logs = _read_logs(study.producer.log, study.place)
+    logs = _read_logs(study.producer.log, study.where)
     command = CommandProducer(study.producer.command, folder.resolve(), settings, expected, logs)
     command.list_arguments(0)
     if logs is not None:
@@ -135,7 +135,7 @@ def _check_paths(study: Study, command: CommandProducer, logs: CommandLogs) -> N
         name = f"{label_level(study, planned)}, seed {planned.seed}"
         if path in seen:
             raise LrreportError(
-                f"{study.place}: producer.log.path = {logs.path!r}: {seen[path]} and {name} have the same path; add what "
+                f"{study.where}: producer.log.path = {logs.path!r}: {seen[path]} and {name} have the same path; add what "
                 "differs, such as {seed}"
             )
         seen[path] = name

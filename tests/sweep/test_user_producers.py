@@ -105,6 +105,18 @@ def test_identity_is_code_settings_and_modules(tmp_path: Path) -> None:
     assert not set(notebook) & {run.key for run in plan_runs(load_study(file))}
 
 
+def test_installed_packages_are_no_part_of_identity(tmp_path: Path) -> None:
+    file = write_study(tmp_path / "my", NOTEBOOK)
+    write_notebook(
+        file.parent / "mine.ipynb", "learning_rate = 0.1\nseeds = [0]", "import json, torch.nn, helper, lrreport.log"
+    )
+    (file.parent / "torch").mkdir()  # a folder that is no package
+    assert set(plan_runs(load_study(file))[0].identity.producer) == {"notebook", "helper"}
+    for module, expected in (("torch.distributed.run", set()), ("helper", {"helper"})):
+        write_study(file.parent, f"command = 'python -m {module} --seed {{seed}} {{learning_rate}}'")
+        assert set(plan_runs(load_study(file))[0].identity.producer) == {"command", *expected}
+
+
 def test_a_notebook_is_executed_once_for_each_level(tmp_path: Path) -> None:
     runs, store, failures = make(write_study(tmp_path / "my", NOTEBOOK, seeds="[0, 1, 2]"))
     assert failures == {}

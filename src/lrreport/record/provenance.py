@@ -8,6 +8,7 @@ import os
 import platform
 import socket
 import subprocess
+import sysconfig
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
@@ -169,6 +170,16 @@ def digest_user_code(paths: Iterable[str], folder: Path | None) -> dict[str, str
     module that cannot be found or read is left out, since importing it will raise the reason.
     """
     return {name: digest_module(file) for name, file in find_modules(paths, folder).items()}
+
+
+def is_user_module(name: str, folder: Path) -> bool:
+    """Return whether a module is the user's: in this folder, or installed from a folder where it is still being edited."""
+    top = name.partition(".")[0]
+    if _find_file(folder, name.split(".")) or _find_file(folder, [top]):
+        return True
+    file = find_module(top, folder)
+    installed = [PACKAGE, *(Path(sysconfig.get_path(kind)) for kind in ("stdlib", "purelib", "platlib"))]
+    return file is not None and not any(map(file.is_relative_to, installed))
 
 
 def read_user_code(paths: Iterable[str], folder: Path) -> dict[str, bytes]:

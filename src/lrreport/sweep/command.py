@@ -9,7 +9,7 @@ from typing import Any
 
 from lrreport.errors import FailedError, LrreportError
 from lrreport.record.files import digest_file
-from lrreport.record.provenance import Identity, digest_text, digest_user_code, read_user_code
+from lrreport.record.provenance import Identity, digest_text, digest_user_code, is_user_module, read_user_code
 from lrreport.sweep.command_logs import CommandLogs
 from lrreport.sweep.execute import Limits, execute_command
 from lrreport.sweep.lines import VARIABLE, Expected, make_logged
@@ -91,11 +91,11 @@ class CommandProducer:
         return [path for path in dict.fromkeys(inside) if path.stat().st_size <= LARGEST_ARGUMENT]
 
     def _find_modules(self) -> list[tuple[str, Path]]:
-        """Return the modules that the command starts, each with the folder that its imports are looked for in."""
+        """Return the user's modules that the command starts, each with the folder that its imports are looked for in."""
         scripts = [(path.stem, path.parent) for path in self._list_files() if path.suffix == ".py"]
         words = self.list_arguments(None)
         named = [(words[index + 1], self.folder) for index, word in enumerate(words[:-1]) if word == "-m"]
-        return scripts + named
+        return scripts + [(module, folder) for module, folder in named if is_user_module(module, folder)]
 
     def make(self, runs: Sequence[Run], workspace: Path, limits: Limits) -> Mapping[str, str]:
         """Run the command for the seed of the only run."""

@@ -12,6 +12,7 @@ from lrreport.record.provenance import (
     Identity,
     digest_text,
     digest_user_code,
+    is_user_module,
     list_imports,
     parse_source,
     read_user_code,
@@ -72,7 +73,7 @@ class NotebookProducer:
         return digests | digest_user_code(self._list_imports(), self.notebook.parent)
 
     def _list_imports(self) -> list[str]:
-        """Return the modules that the notebook imports; a cell with magics is read without them."""
+        """Return the modules of the user's that the notebook imports; a cell with magics is read without them."""
         names: list[str] = []
         for cell in read_cells(self.notebook):
             if cell["cell_type"] == "code":
@@ -81,7 +82,7 @@ class NotebookProducer:
                     names += list_imports(parse_source("\n".join(lines)), "")
                 except (SyntaxError, ValueError):
                     continue
-        return names
+        return [name for name in names if is_user_module(name, self.notebook.parent)]
 
     def make(self, runs: Sequence[Run], workspace: Path, limits: Limits) -> Mapping[str, str]:
         """Execute the notebook for these seeds, and again for the seeds after a failed run."""

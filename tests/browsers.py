@@ -1,4 +1,4 @@
-"""Two browsers with one interface: Chromium through Playwright, and Firefox through WebDriver BiDi."""
+"""Two browsers with a common interface: Chromium through Playwright, and Firefox through WebDriver BiDi."""
 
 import json
 import re
@@ -124,8 +124,8 @@ class Firefox:
     def press(self, key: str) -> None:
         keys = [KEYS.get(part, part) for part in key.split("+")] if len(key) > 1 else [key]
         keys = ["\ue008" if part == "Shift" else part for part in keys]
-        actions = [{"type": "keyDown", "value": one} for one in keys]
-        actions += [{"type": "keyUp", "value": one} for one in reversed(keys)]
+        actions = [{"type": "keyDown", "value": key} for key in keys]
+        actions += [{"type": "keyUp", "value": key} for key in reversed(keys)]
         self.act({"type": "key", "id": "keys", "actions": actions})
 
     def type(self, text: str) -> None:
@@ -169,7 +169,7 @@ def start_firefox(command: str, profile: Path) -> Iterator[Any]:
     with subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
         assert process.stderr is not None
         address = next(
-            found.group(1) for line in process.stderr if (found := re.search(r"BiDi listening on (ws://\S+)", line))
+            match.group(1) for line in process.stderr if (match := re.search(r"BiDi listening on (ws://\S+)", line))
         )
         socket = websocket.create_connection(f"{address}/session", suppress_origin=True, timeout=60)
         socket.send(json.dumps({"id": 0, "method": "session.new", "params": {"capabilities": {}}}))

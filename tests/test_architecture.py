@@ -20,13 +20,13 @@ LATE = {"sweep": {"sources"}}  # what a wing imports inside a function alone
 
 def list_imports(node: ast.AST) -> set[str]:
     """Return the modules of lrreport that a syntax tree imports, without the package's name."""
-    found = set()
+    names = set()
     for part in ast.walk(node):
         if isinstance(part, ast.Import):
-            found |= {alias.name for alias in part.names}
+            names |= {alias.name for alias in part.names}
         elif isinstance(part, ast.ImportFrom) and part.module:
-            found |= {f"{part.module}.{alias.name}" for alias in part.names}
-    return {name.removeprefix("lrreport.") for name in found if name.split(".")[0] == "lrreport"}
+            names |= {f"{part.module}.{alias.name}" for alias in part.names}
+    return {name.removeprefix("lrreport.") for name in names if name.split(".")[0] == "lrreport"}
 
 
 def list_modules(repository: Path, wing: str) -> list[Path]:

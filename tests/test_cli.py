@@ -1,4 +1,4 @@
-"""The command line: what it forwards, and one line with status 2 for what it cannot use."""
+"""The command line: forwarded arguments, and a single line with status 2 for invalid arguments."""
 
 import os
 import random

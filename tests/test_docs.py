@@ -84,8 +84,8 @@ def test_readme_is_short(repository: Path) -> None:
 def test_records_fit_the_published_schema(repository: Path) -> None:
     schema = json.loads((repository / "docs/record.schema.json").read_text())
     reference = repository / "outputs/reference"
-    for place in read_contents(reference).runs:
-        contents = json.loads((reference / place.folder / RECORD).read_text())
+    for run in read_contents(reference).runs:
+        contents = json.loads((reference / run.folder / RECORD).read_text())
         if contents["schema_version"] == 2:
             contents.pop("digest")
             jsonschema.validate(contents, schema)

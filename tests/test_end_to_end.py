@@ -49,8 +49,12 @@ def test_a_report_asks_for_nothing_and_carries_its_findings(outputs: Path) -> No
     findings = json.loads((outputs / "quick/findings.json").read_text())
     text = html.unescape(re.sub(r"<[^>]*>", "", page)).replace("\N{NO-BREAK SPACE}", " ")
     assert findings["answer"] in text
-    told = [one["sentence"] for one in findings["findings"] if one["claim"] not in ("choice", "best_combination")]
-    assert not [sentence for sentence in told if sentence not in text]  # the choice is the first screen's
+    sentences = [
+        finding["sentence"]
+        for finding in findings["findings"]
+        if finding["claim"] not in ("choice", "best_combination")
+    ]
+    assert not [sentence for sentence in sentences if sentence not in text]  # the choice is the first screen's
     for name in ("scores", "curves"):
         assert (outputs / f"quick/{name}.pdf").read_bytes().startswith(b"%PDF")
         assert "<svg" in (outputs / f"quick/{name}.svg").read_text()
@@ -121,11 +125,11 @@ def test_two_factors_are_run_and_reported(outputs: Path, tmp_path: Path) -> None
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     loaded = load_report(outputs / "optimizers")
-    found = {
-        kept.record.settings["optimizer"]["name"]: kept.record.settings["optimizer"] for kept in loaded.kept.values()
+    optimizers = {
+        run.record.settings["optimizer"]["name"]: run.record.settings["optimizer"] for run in loaded.kept.values()
     }
-    assert found["sgd"] == {"name": "sgd", "momentum": 0.9, "nesterov": True}
-    assert set(found) == {"adam", "sgd"}
+    assert optimizers["sgd"] == {"name": "sgd", "momentum": 0.9, "nesterov": True}
+    assert set(optimizers) == {"adam", "sgd"}
     assert len(loaded.kept) == 12
     assert len(loaded.range_tests) == 2
     command[3] = "status"
@@ -158,18 +162,27 @@ def test_runs_come_back_from_an_export(outputs: Path, tmp_path: Path) -> None:
         for folder in (outputs / "quick", tmp_path / "outputs/again")
     )
     assert ours["verdict"] == theirs["verdict"]
-    means = [{row["name"]: round(row["mean"], 9) for row in one["table"]} for one in (ours, theirs)]
+    means = [{row["name"]: round(row["mean"], 9) for row in decision["table"]} for decision in (ours, theirs)]
     assert means[0] == means[1]
-    bounds = [{row["name"]: row["behind_at_most"] for row in one["table"]} for one in (ours, theirs)]
+    bounds = [{row["name"]: row["behind_at_most"] for row in decision["table"]} for decision in (ours, theirs)]
     assert bounds[0] == pytest.approx(bounds[1], abs=1e-4)
 
 
 def test_two_reports_are_compared(outputs: Path, tmp_path: Path) -> None:
     done = report(tmp_path, "--learning-rates", "0.01 0.001", "--seeds", "0-2", "--epochs", "2")
     assert done.returncode == 0, done.stderr
-    other = Path(done.stdout.splitlines()[-1]).parent
+    second = Path(done.stdout.splitlines()[-1]).parent
     page = tmp_path / "comparison.html"
-    command = [sys.executable, "-m", "lrreport.cli", "compare", str(outputs / "quick"), str(other), "--page", str(page)]
+    command = [
+        sys.executable,
+        "-m",
+        "lrreport.cli",
+        "compare",
+        str(outputs / "quick"),
+        str(second),
+        "--page",
+        str(page),
+    ]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert "settings (" in said
     assert "  epochs: 5 -> 2" in said

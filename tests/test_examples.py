@@ -116,7 +116,7 @@ def test_a_new_study_can_be_read(tmp_path: Path, name: str, with_code: bool) -> 
     assert len(files) == 1 + with_code
     with pytest.raises(LrreportError) as error:
         write_new(name, tmp_path, with_code)
-    assert str(error.value) == f"{files[0]}: is there already; choose another name, or remove it"
+    assert str(error.value) == f"{files[0]}: already exists; choose another name, or remove it"
 
 
 def test_a_new_study_needs_a_name_that_a_file_can_have(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_the_runs_of_other_people_have_the_intervals_that_their_authors_publishe
 REPLAY = """\
 import pathlib, shutil, sys
 name = f"{sys.argv[2]}-{sys.argv[4]}"
-shutil.copytree(f"recorded/{name}", pathlib.Path("PLACE", name))
+shutil.copytree(f"recorded/{name}", pathlib.Path("LOGS", name))
 """
 
 
@@ -154,15 +154,15 @@ def check_trainer(study: Path) -> None:
         assert ("test_accuracy" in record["final"] or "test_accuracy" in points) == (study.parent.name == "lightning")
 
 
-@pytest.mark.parametrize(("name", "place"), [("lightning", "logs"), ("hugging_face", "out")])
-def test_the_files_of_a_trainer_make_a_report(repository: Path, tmp_path: Path, name: str, place: str) -> None:
+@pytest.mark.parametrize(("name", "logs"), [("lightning", "logs"), ("hugging_face", "out")])
+def test_the_files_of_a_trainer_make_a_report(repository: Path, tmp_path: Path, name: str, logs: str) -> None:
     """A command that writes what the real trainer wrote, with its study as it is."""
     folder = tmp_path / name
     folder.mkdir()
     shutil.copy(repository / "examples" / name / "study.toml", folder)
     unpack(repository / f"tests/sources/data/trainers/{name}.tar.xz", folder)
-    (folder / place).rename(folder / "recorded")
-    (folder / "train.py").write_text(REPLAY.replace("PLACE", place))
+    (folder / logs).rename(folder / "recorded")
+    (folder / "train.py").write_text(REPLAY.replace("LOGS", logs))
     check_trainer(folder / "study.toml")
 
 

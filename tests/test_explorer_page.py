@@ -111,12 +111,12 @@ def locate(window: Any, *shares: Point) -> list[Point]:
     return [(box["x"] + across * box["width"], box["y"] + down * box["height"]) for across, down in shares]
 
 
-def between(one: Point, other: Point, n: int = 5) -> list[Point]:
-    return [(one[0] + (other[0] - one[0]) * i / n, one[1] + (other[1] - one[1]) * i / n) for i in range(n + 1)]
+def between(start: Point, end: Point, n: int = 5) -> list[Point]:
+    return [(start[0] + (end[0] - start[0]) * i / n, start[1] + (end[1] - start[1]) * i / n) for i in range(n + 1)]
 
 
 def read_zoom(window: Any, zoomed: bool = True) -> list[float] | None:
-    """Return left, right, bottom and top of the zoom as the link gives them, once there is one, or is none."""
+    """Return left, right, bottom and top of the zoom as the link gives them, once it is set or removed."""
     for _ in range(40):
         text = window.evaluate("new URLSearchParams(location.hash.split('?')[1] || '').get('zoom')")
         if (text is not None) == zoomed:
@@ -141,13 +141,13 @@ def focus(window: Any, selector: str = ".explorer .plot") -> None:
 
 
 def show_values(window: Any, device: str) -> None:
-    [place] = locate(window, (0.5, 0.5))
+    [point] = locate(window, (0.5, 0.5))
     if device == "mouse":
-        window.stroke("mouse", [place], pressed=False)
+        window.stroke("mouse", [point], pressed=False)
     elif device == "pen":
-        window.stroke("pen", [place])
+        window.stroke("pen", [point])
     elif device == "touch":
-        window.touch([place])
+        window.touch([point])
     else:
         focus(window)
         window.press("ArrowRight")
@@ -161,8 +161,8 @@ def zoom_across(window: Any, device: str) -> None:
         focus(window)
         window.press("+")
     else:
-        one, other = locate(window, (0.3, 0.5), (0.6, 0.51))
-        window.stroke(device, between(one, other))
+        start, end = locate(window, (0.3, 0.5), (0.6, 0.51))
+        window.stroke(device, between(start, end))
 
 
 def zoom_up(window: Any, device: str) -> None:
@@ -170,22 +170,22 @@ def zoom_up(window: Any, device: str) -> None:
         top, middle, bottom = locate(window, (0.5, 0.2), (0.5, 0.5), (0.5, 0.8))
         window.touch(between((middle[0], middle[1] - 25), top), between((middle[0], middle[1] + 25), bottom))
     else:
-        one, other = locate(window, (0.5, 0.3), (0.505, 0.6))
-        window.stroke(device, between(one, other))
+        start, end = locate(window, (0.5, 0.3), (0.505, 0.6))
+        window.stroke(device, between(start, end))
 
 
 def reset(window: Any, device: str) -> None:
-    [place] = locate(window, (0.5, 0.5))
+    [point] = locate(window, (0.5, 0.5))
     if device == "mouse":
         click = [{"type": "pointerDown", "button": 0}, {"type": "pointerUp", "button": 0}]
         if isinstance(window, Chromium):
-            window.page.mouse.dblclick(*place)
+            window.page.mouse.dblclick(*point)
         else:
-            move = {"type": "pointerMove", "x": round(place[0]), "y": round(place[1])}
+            move = {"type": "pointerMove", "x": round(point[0]), "y": round(point[1])}
             window.act({"type": "pointer", "id": "mouse", "actions": [move, *click, *click]})
     elif device == "touch":
-        window.touch([place])
-        window.touch([place])
+        window.touch([point])
+        window.touch([point])
     else:
         focus(window)
         window.press("Escape")
@@ -228,8 +228,8 @@ def test_zoom_in_height(opened: Any, device: str) -> None:
 
 @pytest.mark.parametrize("device", ["mouse", "pen"])
 def test_a_stroke_past_the_edge_zooms_to_the_edge(opened: Any, device: str) -> None:
-    one, beyond = locate(opened, (0.6, 0.5), (1.2, 0.52))
-    opened.stroke(device, between(one, beyond))
+    start, beyond = locate(opened, (0.6, 0.5), (1.2, 0.52))
+    opened.stroke(device, between(start, beyond))
     zoom = read_zoom(opened)
     assert zoom is not None
     assert zoom[0] > 8
@@ -239,8 +239,8 @@ def test_a_stroke_past_the_edge_zooms_to_the_edge(opened: Any, device: str) -> N
 def test_two_fingers_move_the_view(opened: Any) -> None:
     zoom_across(opened, "touch")
     before = read_zoom(opened)
-    one, other = locate(opened, (0.4, 0.5), (0.6, 0.5))
-    opened.touch(between(one, (one[0] - 120, one[1])), between(other, (other[0] - 120, other[1])))
+    first, second = locate(opened, (0.4, 0.5), (0.6, 0.5))
+    opened.touch(between(first, (first[0] - 120, first[1])), between(second, (second[0] - 120, second[1])))
     for _ in range(40):
         after = read_zoom(opened)
         if after != before:
@@ -254,10 +254,10 @@ def test_two_fingers_move_the_view(opened: Any) -> None:
 
 
 def test_one_finger_moves_the_readout_and_does_not_zoom(opened: Any) -> None:
-    one, other = locate(opened, (0.2, 0.5), (0.7, 0.5))
-    opened.touch([one])
+    first, second = locate(opened, (0.2, 0.5), (0.7, 0.5))
+    opened.touch([first])
     before = read_values(opened)
-    opened.touch(between(one, other))
+    opened.touch(between(first, second))
     after = read_values(opened)
     assert before is not None
     assert after is not None
@@ -325,7 +325,7 @@ def enter_filter(window: Any, text: str) -> str:
 def test_chips_show_all_none_or_only_one(opened: Any) -> None:
     assert read_label(opened) == "Validation loss (nats) by epoch, 3 levels"
     texts = opened.evaluate(
-        "[...document.querySelectorAll('.explorer .group:first-child button')].map(one => one.textContent)"
+        "[...document.querySelectorAll('.explorer .group:first-child button')].map(element => element.textContent)"
     )
     assert texts == ["All", "None", "0.1", "only", "0.01", "only", "0.001", "only"]
     click(opened, ".explorer .group .only", 1)
@@ -366,8 +366,8 @@ def test_rows_and_lines_light_each_other(opened: Any) -> None:
     assert opened.evaluate(first)
     opened.evaluate("document.activeElement.blur()")
     assert opened.evaluate(lit) == []
-    [place] = locate(opened, (0.97, 0.85))
-    opened.stroke("mouse", [place], pressed=False)
+    [point] = locate(opened, (0.97, 0.85))
+    opened.stroke("mouse", [point], pressed=False)
     rows = opened.evaluate(lit)
     assert len(rows) == 3
     assert len({row.split()[0] for row in rows}) == 1
@@ -407,10 +407,10 @@ def test_downloads(opened: Any) -> None:
     for kind in ("SVG", "PNG", "Points, CSV", "Runs, CSV"):
         opened.evaluate(f"document.querySelector('.explorer [aria-label=\"Download: {kind}\"]').click()")
     time.sleep(0.4)
-    names = opened.evaluate("kept.filter(one => typeof one === 'string')")
+    names = opened.evaluate("kept.filter(item => typeof item === 'string')")
     assert sorted(names) == ["runs.csv", "val_loss-by-epoch.csv", "val_loss-by-epoch.png", "val_loss-by-epoch.svg"]
     texts = opened.evaluate(
-        "Promise.all(kept.filter(one => one instanceof Blob && one.type !== 'image/png').map(blob => blob.text()))"
+        "Promise.all(kept.filter(item => item instanceof Blob && item.type !== 'image/png').map(blob => blob.text()))"
     )
     svg, points, runs = texts
     assert (
@@ -470,10 +470,10 @@ def test_several_panels_stand_in_one_page_and_leave_nothing_global(window: Any, 
     assert [name for name in plain if not re.fullmatch(r"\d+|explorer(-2)?", name)] == []
     window.evaluate("document.querySelectorAll('.explorer')[1].querySelector('.only').click()")
     counts = window.evaluate(
-        "[...document.querySelectorAll('.explorer output[aria-live]')].map(one => one.textContent)"
+        "[...document.querySelectorAll('.explorer output[aria-live]')].map(element => element.textContent)"
     )
     assert counts == ["9 of 9 runs", "3 of 9 runs"]
-    ids = window.evaluate("[...document.querySelectorAll('[id]')].map(one => one.id)")
+    ids = window.evaluate("[...document.querySelectorAll('[id]')].map(element => element.id)")
     assert len(ids) == len(set(ids))
 
 
@@ -498,8 +498,8 @@ def test_in_a_notebook_the_script_may_come_first_and_the_address_is_left_alone(w
 
 
 def find_violations(page: Any) -> list[str]:
-    found = Axe().run(page).response["violations"]
-    return [f"{one['id']}: {one['help']} ({one['nodes'][0]['html'][:150]})" for one in found]
+    violations = Axe().run(page).response["violations"]
+    return [f"{rule['id']}: {rule['help']} ({rule['nodes'][0]['html'][:150]})" for rule in violations]
 
 
 @pytest.mark.parametrize(

@@ -81,11 +81,11 @@ def read_results(outputs: Path) -> dict[str, Any]:
 
 def list_records(outputs: Path) -> dict[Path, tuple[int, int]]:
     """Return the inode and time of every record kept, all of which must be whole."""
-    found = {}
+    records = {}
     for folder in outputs.glob("runs/[!.]*"):
         load_record(folder)
-        found[folder] = ((folder / "record.json").stat().st_ino, (folder / "record.json").stat().st_mtime_ns)
-    return found
+        records[folder] = ((folder / "record.json").stat().st_ino, (folder / "record.json").stat().st_mtime_ns)
+    return records
 
 
 def list_family(process: Process) -> list[psutil.Process]:
@@ -97,12 +97,12 @@ def list_family(process: Process) -> list[psutil.Process]:
 def find_kernels(outputs: Path) -> list[psutil.Process]:
     """Return the processes that work for a report in `outputs`: the workers name it, their kernels are their children."""
     found = []
-    for one in psutil.process_iter(["cmdline", "environ"]):
-        if str(outputs) in " ".join(one.info["cmdline"] or []) or (one.info["environ"] or {}).get(
+    for process in psutil.process_iter(["cmdline", "environ"]):
+        if str(outputs) in " ".join(process.info["cmdline"] or []) or (process.info["environ"] or {}).get(
             "LRREPORT_TEST"
         ) == str(outputs):
-            found.append(one)
-    return found
+            processes.append(process)
+    return processes
 
 
 @pytest.fixture(scope="module")
@@ -152,15 +152,15 @@ def test_kills_at_random_moments_lose_and_repeat_nothing(
 
 
 def test_three_at_once_make_each_run_once(tmp_path: Path) -> None:
-    """Two make the same report: one waits for the other. The third makes another report and shares a run with them."""
+    """Two processes make the same report, so the second waits. A third makes another report and shares a run with them."""
     tally: Counter[str] = Counter()
     for trial in range(N_RACES):
         outputs = tmp_path / str(trial)
-        other = ["--name", "other", "--learning-rates", "0.001", "0.0001"]
-        processes = [start(outputs), start(outputs), start(outputs, *other)]
+        changes = ["--name", "other", "--learning-rates", "0.001", "0.0001"]
+        processes = [start(outputs), start(outputs), start(outputs, *changes)]
         workspaces = set()
         while any(process.poll() is None for process in processes):
-            workspaces |= set(outputs.glob("runs/.*-*"))  # each execution has one of its own, for seconds
+            workspaces |= set(outputs.glob("runs/.*-*"))  # each execution has its own, for seconds
             time.sleep(0.02)
         ends = [(*process.communicate(timeout=300), process.returncode) for process in processes]
         assert [status for _, _, status in ends] == [0, 0, 0], ends
@@ -173,7 +173,7 @@ def test_three_at_once_make_each_run_once(tmp_path: Path) -> None:
         shutil.rmtree(outputs)
     print(f"\n{N_RACES} races of three: {dict(tally)}")
     assert tally["runs kept"] == 6 * N_RACES
-    assert tally["executions"] == 3 * N_RACES  # one for each rate
+    assert tally["executions"] == 3 * N_RACES  # a single execution per rate
 
 
 @pytest.mark.parametrize(
@@ -197,15 +197,15 @@ def test_a_signal_stops_everything_soon(tmp_path: Path, sent: int, status: int, 
 
 
 def test_a_failed_run_is_named_and_the_report_made_without_it(tmp_path: Path) -> None:
-    """One kernel is killed: the other run is kept, the report says which rate is missing, the next call does only that."""
+    """A kernel is killed: the other run is kept, the report names the missing rate, the next call makes only that run."""
     process = start(tmp_path, "--jobs", "1", "--keep-going")
     killed = False
     while not killed and process.poll() is None:
         training = any(path.stat().st_size for path in tmp_path.glob(f"runs/.*/{PROGRESS}"))
-        for one in list_family(process) if training else []:
+        for member in list_family(process) if training else []:
             with suppress(psutil.NoSuchProcess):
-                if one.name() == "lrreport-kernel":
-                    one.kill()
+                if member.name() == "lrreport-kernel":
+                    member.kill()
                     killed = True
         time.sleep(0.05)
     out, err = process.communicate(timeout=300)
@@ -219,11 +219,11 @@ def test_a_failed_run_is_named_and_the_report_made_without_it(tmp_path: Path) ->
     assert out.startswith(findings["answer"])
     assert "2 runs are missing (0.01)." in json.dumps(findings)
     assert "2 of 4 runs finished" in findings["kicker"]
-    kept = list_records(tmp_path)
+    records = list_records(tmp_path)
     status, out, err = finish(tmp_path)
     assert status == 0, err
     assert "missing" not in out
-    assert {folder: stat for folder, stat in list_records(tmp_path).items() if folder in kept} == kept
+    assert {folder: stat for folder, stat in list_records(tmp_path).items() if folder in records} == records
     assert not notebook.exists()
 
 
@@ -282,7 +282,7 @@ def test_a_folder_that_is_read_only_is_named(tmp_path: Path, mount: Callable[[st
 
 
 def test_a_full_folder_for_temporary_files_is_named(tmp_path: Path) -> None:
-    """In a mount namespace of its own, every folder for temporary files is full but the one that is named in the end."""
+    """In a mount namespace, every folder for temporary files is full except the last."""
     if Path(sys.executable).is_relative_to("/tmp"):
         pytest.skip("this machine does not allow to fill /tmp: Python itself lies there")
     fill = "mount -t tmpfs -o size=8k,nr_inodes=4 full {0}; head -c 1M /dev/zero > {0}/filler 2>/dev/null"

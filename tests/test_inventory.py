@@ -54,7 +54,7 @@ def test_nothing_is_pruned_without_consent(
     assert main(["prune", "--outputs", str(outputs)]) == 2
     said = capsys.readouterr()
     assert said.out.count("3 epochs") == 2
-    assert said.err.endswith("nothing removed, since nobody can be asked here; add --yes to remove them\n")
+    assert said.err.endswith("nothing removed, since there is no terminal to ask on; add --yes to remove them\n")
     assert list_keys(outputs) == before
 
 

@@ -1,4 +1,4 @@
-"""make: what it lists, what it forwards, and how set-up fails: in one line that says what to do."""
+"""make: its list of targets, forwarded arguments, and failures of set-up in a single line with a remedy."""
 
 import fcntl
 import os
@@ -159,9 +159,9 @@ def test_a_python_that_is_too_old_is_one_line(clone: Path) -> None:
     script = clone / "tools/setup_venv.py"
     script.write_text(script.read_text().replace("OLDEST = (3, 11)", "OLDEST = (9, 1)"))
     done = make(clone, "setup")
-    found = "Python {}.{}".format(*sys.version_info)
+    version = "Python {}.{}".format(*sys.version_info)
     assert done.stderr.splitlines()[0] == (
-        f"setup: {found} is too old; install Python 9.1 or newer, or name one: make PYTHON=python3.11"
+        f"setup: {version} is too old; install Python 9.1 or newer, or name one: make PYTHON=python3.11"
     )
 
 

@@ -77,10 +77,10 @@ def test_the_introductions_of_the_report_stay_in_the_notebook(repository: Path) 
 
 
 def test_the_summary_takes_a_folder_and_a_target(repository: Path) -> None:
-    [cell] = [one for one in read_cells(repository, "summary.ipynb") if "parameters" in one["metadata"].get("tags", ())]
-    given: dict[str, object] = {}
-    exec("".join(cell["source"]), given)
-    assert (given["folder"], given["target"]) == ("", "")
+    [cell] = [c for c in read_cells(repository, "summary.ipynb") if "parameters" in c["metadata"].get("tags", ())]
+    namespace: dict[str, object] = {}
+    exec("".join(cell["source"]), namespace)
+    assert (namespace["folder"], namespace["target"]) == ("", "")
 
 
 def test_the_readme_quotes_the_answer_of_the_reference(repository: Path) -> None:

@@ -30,7 +30,7 @@ SIZES = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark"), (320, "
 WORDS = r"""root => {
   const copy = root.cloneNode(true);
   document.body.append(copy);
-  copy.querySelectorAll(".actions, .explorer .runs tbody tr:nth-child(n + 20)").forEach(one => one.remove());
+  copy.querySelectorAll(".actions, .explorer .runs tbody tr:nth-child(n + 20)").forEach(element => element.remove());
   const words = copy.innerText.split(/\s+/).filter(word => /[\p{L}\p{N}]/u.test(word)).length;
   copy.remove();
   return words;
@@ -47,7 +47,7 @@ def write_report(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A report like the default one: three rates, five seeds, five epochs, and an earlier report."""
+    """A report like the default study's: three rates, five seeds, five epochs, and an earlier report."""
     import numpy as np
 
     folder = tmp_path_factory.mktemp("page") / "three"
@@ -86,7 +86,7 @@ def save_record_in(folder: Path, record: Any, arrays: Any) -> None:
 
 @pytest.fixture(scope="module")
 def grid_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report on a study of two factors, one of whose runs diverged."""
+    """The report on a study of two factors with a diverged run."""
     return write_report(
         write_report_folder(tmp_path_factory.mktemp("grid") / "made", 8, 5, 5, batch_sizes=[16, 64, 1024])
     )
@@ -112,8 +112,8 @@ def findings(page_file: Path) -> dict[str, Any]:
 
 
 def find_violations(page: Any) -> list[str]:
-    found = Axe().run(page).response["violations"]
-    return [f"{one['id']}: {one['help']} ({one['nodes'][0]['html'][:150]})" for one in found]
+    violations = Axe().run(page).response["violations"]
+    return [f"{rule['id']}: {rule['help']} ({rule['nodes'][0]['html'][:150]})" for rule in violations]
 
 
 @pytest.mark.parametrize(("width", "scheme"), SIZES)
@@ -130,7 +130,7 @@ def test_the_page_is_whole_and_accessible(browser: Any, either_page: Path, width
     assert page.evaluate("document.documentElement.scrollWidth") == width
     assert find_violations(page) == []
     page.get_by_role("button", name="Show code").click()
-    page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+    page.evaluate("document.querySelectorAll('details').forEach(element => { element.open = true; })")
     assert page.evaluate("document.documentElement.scrollWidth") == width
     page.evaluate("document.querySelector('.contents').open = false")
     assert find_violations(page) == []
@@ -144,15 +144,15 @@ def test_firefox_shows_the_page_whole(firefox_socket: Any, either_page: Path, wi
     window.resize(width, 800)
     window.open(either_page.as_uri())
     assert window.evaluate("document.querySelector('h1').innerText.trim()").startswith(("Choose", "Undecided"))
-    for open_all in ("null", "document.querySelectorAll('main details').forEach(one => { one.open = true; })"):
+    for open_all in ("null", "document.querySelectorAll('main details').forEach(element => { element.open = true; })"):
         window.evaluate(open_all)
         assert window.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
     window.evaluate(f"void eval({json.dumps(AXE_SCRIPT)})")
     violations = window.evaluate(
-        "axe.run({resultTypes: ['violations']}).then(found => found.violations.map(one => one.help))"
+        "axe.run({resultTypes: ['violations']}).then(found => found.violations.map(element => element.help))"
     )
     assert violations == []
-    assert window.evaluate("performance.getEntriesByType('resource').map(one => one.name)") == []
+    assert window.evaluate("performance.getEntriesByType('resource').map(element => element.name)") == []
     window.close()
     assert window.problems == []
 
@@ -162,7 +162,7 @@ def test_forced_colors_keep_marks_apart(browser: Any, page_file: Path) -> None:
     page = context.new_page()
     page.goto(page_file.as_uri())
     fills = page.evaluate(
-        """() => [...document.querySelectorAll("#decision .wide .disc")].map(one => getComputedStyle(one).fill)"""
+        """() => [...document.querySelectorAll("#decision .wide .disc")].map(element => getComputedStyle(element).fill)"""
     )
     assert "none" not in fills
     assert find_violations(page) == []
@@ -208,7 +208,7 @@ def test_a_finding_opens_its_sentence_and_has_a_link(page: Any, findings: dict[s
     cell = page.locator("#levels .finding").first
     cell.click()
     shown = page.locator("[popover]:popover-open")
-    sentences = [one["sentence"] for one in findings["findings"]]
+    sentences = [finding["sentence"] for finding in findings["findings"]]
     said = shown.locator("p").first.inner_text().replace("\N{NO-BREAK SPACE}", " ")
     assert said.removesuffix(" ¶") in sentences
     anchor = shown.get_attribute("id")
@@ -294,7 +294,7 @@ def test_the_page_is_valid_html(either_page: Path, tmp_path: Path) -> None:
     subprocess.run(["tar", "xzf", packed.stdout.split()[-1]], cwd=tmp_path, check=True)
     command = ["java", "-jar", str(tmp_path / "package/build/dist/vnu.jar"), "--errors-only", "--format", "json"]
     done = subprocess.run([*command, str(either_page)], capture_output=True, text=True, check=False)
-    assert [(one["message"], one.get("extract")) for one in json.loads(done.stderr)["messages"]] == []
+    assert [(message["message"], message.get("extract")) for message in json.loads(done.stderr)["messages"]] == []
     broken = tmp_path / "broken.html"
     broken.write_text(either_page.read_text().replace('<main id="report"', '<main id="show-code"', 1))
     assert "error" in subprocess.run([*command, str(broken)], capture_output=True, text=True, check=False).stderr
@@ -310,7 +310,7 @@ def test_the_same_records_give_the_same_page(page_file: Path, tmp_path: Path) ->
 
 def test_marks_of_figures_are_printed(page: Any) -> None:
     page.emulate_media(media="print")
-    shown = page.locator("#decision .wide .bar").first.evaluate("one => getComputedStyle(one).display")
+    shown = page.locator("#decision .wide .bar").first.evaluate("element => getComputedStyle(element).display")
     assert shown != "none"
     assert not page.locator("header").is_visible()
 
@@ -325,7 +325,7 @@ def test_the_report_prints_to_few_pages(page_file: Path, grid_file: Path) -> Non
 
 def test_without_a_browser_the_pdf_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(LrreportError, match="^no browser to print with: install one of chromium, "):
+    with pytest.raises(LrreportError, match="^no browser to print with: install chromium, "):
         print_page(tmp_path / "report.html")
 
 

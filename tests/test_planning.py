@@ -1,4 +1,4 @@
-"""What a plan says: how many seeds would decide, from the spread of the runs that are kept, and what they cost."""
+"""Plans: how many seeds would decide, from the spread of finished runs, and what they cost."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +21,7 @@ def load(folder: Path, n_rates: int, n_seeds: int, margin: float) -> tuple[Study
 def test_a_plan_names_seeds_and_cost(tmp_path: Path) -> None:
     study, loaded = load(tmp_path, 4, 4, 0.004)
     first, second, third = describe_plan(study, loaded).splitlines()
-    assert first == "From 16 runs that are kept, at 4 levels:"
+    assert first == "From 16 finished runs at 4 levels:"
     assert second.endswith(" would show which is best, or that they differ by less than 0.40 points.")
     n = int(second.split()[1])
     n_levels = second.split(" each of ")[1].split(" (")[0].count(" and ") + 1

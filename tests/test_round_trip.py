@@ -86,15 +86,15 @@ def test_trackers_give_the_same_findings(original: Document, exported: Path, tra
     unpack(TRACKERS / f"{tracker}.tar.xz", tmp_path / "logs")
     settings = tomllib.loads(exported.read_text())
     settings["import"] = {"from": tracker, "folder": "logs", "seed": "seed", "paired": True, **OPTIONS[tracker]}
-    settings["metrics"] = {name: one for name, one in settings["metrics"].items() if not name.endswith(("_f1", "balanced_accuracy"))}  # fmt: skip
+    settings["metrics"] = {name: metric for name, metric in settings["metrics"].items() if not name.endswith(("_f1", "balanced_accuracy"))}  # fmt: skip
     study = parse_study({"name": "back", "file": tmp_path / "back.toml", **settings}, "back.toml")
     document, contents = report_import(study, tmp_path / "out")
     ours, theirs = list_findings(document), list_findings(original)
     assert len(contents.runs) == 15
     assert len(theirs) == 31
     if tracker == "tensorboard":  # float32: sentences are the same, further digits are not
-        assert {key: (one["verdict"], one["sentence"]) for key, one in ours.items()} == {
-            key: (one["verdict"], one["sentence"]) for key, one in theirs.items()
+        assert {key: (finding["verdict"], finding["sentence"]) for key, finding in ours.items()} == {
+            key: (finding["verdict"], finding["sentence"]) for key, finding in theirs.items()
         }
     else:
         assert ours == theirs
@@ -148,7 +148,7 @@ def test_factors_whose_values_are_lists_and_tables_come_back(tmp_path: Path) -> 
 
 
 def test_a_published_target_is_checked_against_imported_runs(tmp_path: Path) -> None:
-    """Thirteen runs each of a baseline and a change, whose authors test the mean loss against 3.28 on one side."""
+    """Thirteen runs each of a baseline and a change, whose authors use a one-sided test of the mean loss against 3.28."""
     logs = tmp_path / "logs"
     shutil.copytree(TRACKERS.parent / "text-nanogpt", logs)
     settings = tomllib.loads(write_study(inspect(logs), "logs"))
@@ -163,5 +163,5 @@ def test_a_published_target_is_checked_against_imported_runs(tmp_path: Path) -> 
     assert baseline["evidence"]["p"]["value"] == pytest.approx(0.0042976481, abs=1e-9)
     assert change["evidence"]["p"]["value"] == pytest.approx(0.0006690604, abs=1e-9)
     assert baseline["verdict"] == change["verdict"] == "supported"
-    [welch] = [one for one in document.to_json()["findings"] if one["claim"] == "lower"]
+    [welch] = [finding for finding in document.to_json()["findings"] if finding["claim"] == "lower"]
     assert welch["evidence"]["p"]["value"] == pytest.approx(0.8587465, abs=1e-7)

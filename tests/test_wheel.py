@@ -19,7 +19,7 @@ STUDY = '[vary]\nlearning_rate = [0.01, 0.001]\n[fixed]\ndataset = "sample"\nval
 
 @pytest.fixture(scope="module")
 def command(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Install the wheel into a new environment, which takes the dependencies from this one but not the checkout."""
+    """Install the wheel into a new environment, with this environment's dependencies but not the checkout."""
     folder = tmp_path_factory.mktemp("wheel")
     build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder)]
     subprocess.run([*build, str(repository)], check=True, capture_output=True, timeout=300)

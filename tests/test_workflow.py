@@ -18,7 +18,7 @@ SMALL = 'seeds = [0, 1]\n[vary]\nlearning_rate = [0.01, 0.001]\n[fixed]\ndataset
 
 
 def test_a_report_does_not_replace_that_of_another_study(tmp_path: Path) -> None:
-    files = [tmp_path / place / "mine.toml" for place in ("one", "other")]
+    files = [tmp_path / folder / "mine.toml" for folder in ("a", "b")]
     for file in files:
         file.parent.mkdir()
         file.write_text('[vary]\nlearning_rate = [0.1]\n[fixed]\ndataset = "sample"\nvalidation_size = 500\n')
@@ -85,7 +85,7 @@ def make_work(tmp_path: Path) -> Workflow:
     return work
 
 
-def place(first: int, *keys: str) -> list[RunPlace]:
+def locate(first: int, *keys: str) -> list[RunPlace]:
     return [RunPlace(0, seed, f"../runs/{key}") for seed, key in enumerate(keys, start=first)]
 
 
@@ -96,26 +96,26 @@ def make_look(number: int, n: int, *dropped: int) -> Look:
 def test_every_look_at_the_runs_of_a_study_counts_once(tmp_path: Path) -> None:
     study, folder = make_work(tmp_path).study, tmp_path
     first, second = make_look(1, 1), make_look(2, 2, 0)
-    note_look(folder, study, place(0, "a"), first)
-    note_look(folder, study, place(0, "a", "b"), second)
-    note_look(folder, study, place(0, "a"), make_look(7, 1))  # the same runs again are the look that is noted
-    assert list_looks(folder, study, place(0, "a")) == ((), first)
-    assert list_looks(folder, study, place(0, "a", "b")) == ((first,), second)
-    assert list_looks(folder, study, place(0, "a", "b", "c")) == ((first, second), None)
-    fewer = list_looks(folder, study, place(0, "b"))[0]
+    note_look(folder, study, locate(0, "a"), first)
+    note_look(folder, study, locate(0, "a", "b"), second)
+    note_look(folder, study, locate(0, "a"), make_look(7, 1))  # the same runs again are the noted look
+    assert list_looks(folder, study, locate(0, "a")) == ((), first)
+    assert list_looks(folder, study, locate(0, "a", "b")) == ((first,), second)
+    assert list_looks(folder, study, locate(0, "a", "b", "c")) == ((first, second), None)
+    fewer = list_looks(folder, study, locate(0, "b"))[0]
     assert [look.dropped for look in fewer] == [()]  # the second saw more than these runs
-    others = list_looks(folder, study, place(5, "f", "g"))[0]
+    others = list_looks(folder, study, locate(5, "f", "g"))[0]
     assert [look.number for look in others] == [1, 2]
-    assert list_looks(folder, study, place(0, "x", "y")) == ((), None)  # the same seeds, made with other code
+    assert list_looks(folder, study, locate(0, "x", "y")) == ((), None)  # the same seeds, made with other code
 
 
 def test_a_study_that_changed_keeps_what_its_looks_spent_and_forgets_what_they_dropped(tmp_path: Path) -> None:
     study = make_work(tmp_path).study
-    note_look(tmp_path, study, place(0, "a"), make_look(1, 1, 0))
+    note_look(tmp_path, study, locate(0, "a"), make_look(1, 1, 0))
     changed = study.model_copy(update={"decide": Decide(metric="val_loss")})
-    (look,), same = list_looks(tmp_path, changed, place(0, "a", "b"))
+    (look,), same = list_looks(tmp_path, changed, locate(0, "a", "b"))
     assert (look.alpha, look.dropped, same) == (0.025, (), None)
-    assert list_looks(tmp_path, changed, place(0, "a"))[1] == make_look(1, 1)
+    assert list_looks(tmp_path, changed, locate(0, "a"))[1] == make_look(1, 1)
 
 
 @pytest.mark.slow
@@ -143,7 +143,7 @@ def test_more_seeds_make_only_the_runs_that_are_missing(tmp_path: Path, capsys: 
     assert count() == second
     capsys.readouterr()
     print_plan(work.study.with_changes(name="without_a_report"), work.outputs)
-    assert capsys.readouterr().out.startswith("From 4 runs that are kept, at 2 levels:\n")
+    assert capsys.readouterr().out.startswith("From 4 finished runs at 2 levels:\n")
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""How does the learning rate change what a model learns? One report whose every sentence is a tested claim."""
+"""How does the learning rate change what a model learns? A report whose every sentence is a tested claim."""
 
 from lrreport.errors import FailedError, LrreportError
 

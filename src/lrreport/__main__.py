@@ -1,11 +1,11 @@
-"""The command: `lrreport`, or `python -m lrreport`. It heeds Ctrl-C before it imports anything else."""
+"""Entry point of `lrreport` and `python -m lrreport`; it handles Ctrl-C before importing anything else."""
 
 import signal
 import sys
 
 
 def main() -> int:
-    """Run the command line; until it can answer for itself, Ctrl-C ends the process without a word."""
+    """Run the command line; during its imports Ctrl-C ends the process silently."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     from lrreport.cli import main
 

@@ -1,4 +1,4 @@
-"""The command line: it parses and forwards, nothing more. What a command needs is imported when it runs."""
+"""The command line: parse arguments and forward them. The imports of a command happen when it runs."""
 
 import os
 import signal
@@ -21,11 +21,11 @@ PLAIN = {"×": "x", "−": "-", "–": "-", "…": "...", "→": "->", "“": '"
 EPILOG = """\
 examples:
   lrreport report                                              the default study
-  lrreport report studies/quick.toml                           a study of seconds, without any network
+  lrreport report studies/quick.toml                           a study that takes seconds, without network access
   lrreport report --learning-rates 0.01 0.001 --epochs 10      the default study with other settings
   lrreport report --most-seeds 20                              more seeds until the study is decided
   lrreport import runs/                                        a study of runs that something else made
-  lrreport status                                              which runs are kept, and why others would be made again
+  lrreport status                                              which runs are stored, and why others would be repeated
 """
 
 
@@ -34,14 +34,14 @@ def make_parser() -> "argparse.ArgumentParser":
     import argparse
 
     class Parser(argparse.ArgumentParser):
-        """A parser whose errors are one line, and whose options are written out."""
+        """A parser with single-line errors and without abbreviated options."""
 
         def __init__(self, **options: Any) -> None:
             super().__init__(allow_abbrev=False, **options)
 
         def error(self, message: str) -> NoReturn:
-            """Print what is wrong and exit with status 2."""
-            self.exit(2, f"lrreport: {_as_one_line(message)}; see {self.prog} --help\n")
+            """Print the error and exit with status 2."""
+            self.exit(2, f"lrreport: {_join_lines(message)}; see {self.prog} --help\n")
 
     from lrreport import __version__
 
@@ -61,16 +61,14 @@ def make_parser() -> "argparse.ArgumentParser":
         add_execution(making)
     report.add_argument("--summary", action="store_true", help="print the summary in place of the answer alone")
 
-    status = commands.add_parser("status", help="say for each run whether it is kept, missing or stale, and why")
+    status = commands.add_parser("status", help="show for each run whether it is fresh, missing or stale, and why")
     add_study(status)
-    plan = commands.add_parser(
-        "plan", help="say how many seeds a study needs, and what they cost, from runs that are kept"
-    )
+    plan = commands.add_parser("plan", help="estimate from finished runs how many seeds a study needs, and their cost")
     add_study(plan)
     data = commands.add_parser("data", help="find, fetch and verify the data of a study")
     add_study(data)
 
-    runs = commands.add_parser("runs", help="list every run kept: size, age, and which studies use it")
+    runs = commands.add_parser("runs", help="list every stored run: size, age, and which studies use it")
     prune = commands.add_parser("prune", help="remove the runs that no study uses, after listing them")
     prune.add_argument("--yes", action="store_true", help="do not ask")
     for listing in (runs, prune):
@@ -78,7 +76,7 @@ def make_parser() -> "argparse.ArgumentParser":
 
     new = commands.add_parser("new", help="write a commented study file, to start from, into this folder")
     new.add_argument("new_name", metavar="NAME", help="name of the study, and of its file without .toml")
-    new.add_argument("--code", action="store_true", help="also a module with data and a network of your own")
+    new.add_argument("--code", action="store_true", help="also a module for your own data and network")
 
     importing = commands.add_parser("import", help="write a study of the runs that training logs in a folder describe")
     importing.add_argument("folder", metavar="FOLDER", help="folder or file with the logs")
@@ -101,7 +99,7 @@ def make_parser() -> "argparse.ArgumentParser":
 
 
 def add_study(parser: "argparse.ArgumentParser") -> None:
-    """Add what every command about a study takes: its file, and settings that replace the file's."""
+    """Add the arguments of every command on a study: its file, and settings that replace the file's."""
     parser.add_argument("study", nargs="?", default=DEFAULT_STUDY, help="study file (default: %(default)s)")
     parser.add_argument(
         "--learning-rates", nargs="+", metavar="RATE", help="positive rates, such as 0.01 0.001 (default: the file's)"
@@ -111,14 +109,14 @@ def add_study(parser: "argparse.ArgumentParser") -> None:
     parser.add_argument("--device", help="auto, cpu or cuda")
     parser.add_argument("--name", help="name of the report's folder (default: the study's, marked if settings changed)")
     add_outputs(parser)
-    parser.add_argument("--data-root", metavar="DIR", help="where data files are kept (or $LRREPORT_DATA)")
+    parser.add_argument("--data-root", metavar="DIR", help="folder of the data files (or $LRREPORT_DATA)")
 
 
 def add_execution(parser: "argparse.ArgumentParser") -> None:
-    """Add what a command takes that makes runs."""
-    parser.add_argument("--most-seeds", metavar="N", help="add seeds to undecided levels, up to so many, until decided")
+    """Add the arguments of commands that make runs."""
+    parser.add_argument("--most-seeds", metavar="N", help="add seeds to undecided levels until decided, at most N")
     parser.add_argument("--confirm", action="store_true", help="score the chosen level on fresh seeds")
-    parser.add_argument("--jobs", type=count, metavar="N", help="runs at once (default: one more than there are cores)")
+    parser.add_argument("--jobs", type=count, metavar="N", help="runs at once (default: number of cores + 1)")
     parser.add_argument(
         "--scheduler",
         metavar="ADDRESS",
@@ -135,21 +133,21 @@ def add_execution(parser: "argparse.ArgumentParser") -> None:
         "--stall-timeout",
         type=seconds,
         metavar="SECONDS",
-        help="end a run that finishes no cell and no epoch for so long (default: 1800)",
+        help="end a run that finishes no cell and no epoch within this time (default: 1800)",
     )
 
 
 def add_outputs(parser: "argparse.ArgumentParser") -> None:
-    """Add what every command about kept runs takes: the folder where they are."""
+    """Add the argument of every command on stored runs: their folder."""
     parser.add_argument(
         "--outputs",
         metavar="DIR",
-        help="where runs and reports are kept (default: outputs/ of the checkout, or beside the study)",
+        help="folder of runs and reports (default: outputs/ of the checkout, or beside the study)",
     )
 
 
 def read_study(parsed: "argparse.Namespace") -> "Study":
-    """Return the study that the arguments name, with their settings in place of the file's."""
+    """Return the study of the arguments, whose settings replace the file's."""
     from lrreport.study.study import load_study
 
     study = load_study(parsed.study)
@@ -175,7 +173,9 @@ def read_scheduler(parsed: "argparse.Namespace") -> "Address | None":
     from lrreport.errors import LrreportError
 
     if parsed.scheduler is not None and parsed.jobs is not None:
-        raise LrreportError("--jobs counts runs on this machine, and --scheduler sends them to others; leave one out")
+        raise LrreportError(
+            "--jobs counts runs on this machine, and --scheduler sends them to others; leave out either"
+        )
     text = os.environ.get("LRREPORT_SCHEDULER") if parsed.scheduler is None else parsed.scheduler
     if not text or parsed.jobs is not None:
         return None
@@ -185,14 +185,14 @@ def read_scheduler(parsed: "argparse.Namespace") -> "Address | None":
 
 
 def split_numbers(words: Sequence[str] | None, kind: type[float], option: str) -> list[float] | None:
-    """Return the numbers in words that may hold several, separated by blanks or commas; None for no words."""
+    """Return the numbers in words, separated by blanks or commas; None for None."""
     if words is None:
         return None
     return [read_number(text, kind, option) for text in " ".join(words).replace(",", " ").split()]
 
 
 def split_seeds(words: Sequence[str] | None) -> list[int] | None:
-    """Return the seeds in words that may hold several and ranges such as "0-9"; None for no words."""
+    """Return the seeds in words, separated by blanks or commas, ranges such as "0-9" included; None for None."""
     if words is None:
         return None
     seeds: list[int] = []
@@ -248,17 +248,17 @@ def _as_type_error(problem: str) -> Exception:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit status: 0, 1 for what failed, 2 for bad input, 130 or 143 when stopped."""
+    """Run a command and return its exit status: 0, 1 for a failure, 2 for bad input, 130 or 143 when stopped."""
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115  # closed by the caller, such as with 2>&-
     try:
         signal.signal(signal.SIGINT, _interrupt)
         signal.signal(signal.SIGTERM, _stop)
-        _write_plainly()
+        _replace_unencodable()
         forget_python_path()
         return run_command(make_parser().parse_args(arguments))
     except KeyboardInterrupt:
         return _fail(STOPPED, 130)
-    except BrokenPipeError:  # whoever reads our output has seen enough, such as head
+    except BrokenPipeError:  # the reader of stdout has closed it, such as head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141  # as the shell has it for SIGPIPE
     except Exception as err:
@@ -266,7 +266,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _report_error(err: Exception) -> int:
-    """Print an error as one line and return its exit status; the traceback of an unexpected one goes to a file."""
+    """Print an error as a single line and return its exit status; an unexpected error's traceback goes to a file."""
     from lrreport.errors import FailedError, LrreportError
 
     if isinstance(err, LrreportError):
@@ -293,8 +293,8 @@ def _stop(number: int, frame: FrameType | None) -> NoReturn:
     sys.exit(128 + number)
 
 
-def _write_plainly() -> None:
-    """Let output that the terminal's encoding does not have be written with the characters that it has."""
+def _replace_unencodable() -> None:
+    """Replace characters that the terminal's encoding lacks, such as "→" by "->"."""
     import codecs
 
     def replace(err: UnicodeError) -> tuple[str, int]:
@@ -309,27 +309,27 @@ def _write_plainly() -> None:
 
 
 def forget_python_path() -> None:
-    """Import nothing more from $PYTHONPATH or the working folder, whose modules could stand in for those that we need."""
+    """Remove $PYTHONPATH and the working folder from sys.path, whose modules could shadow installed ones."""
     from pathlib import Path
 
     package = Path(__file__).parents[1]
     unwanted = {*os.environ.get("PYTHONPATH", "").split(os.pathsep), ""}
-    unwanted |= {os.path.abspath(entry) for entry in unwanted}  # as Python keeps relative ones
+    unwanted |= {os.path.abspath(entry) for entry in unwanted}  # since Python makes entries absolute
     sys.path[:] = [entry for entry in sys.path if entry not in unwanted or Path(entry or ".").resolve() == package]
 
 
-def _as_one_line(text: str) -> str:
+def _join_lines(text: str) -> str:
     plain = "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
     return plain if len(plain) <= 1000 else f"{plain[:997]}..."
 
 
 def _fail(line: str, status: int) -> int:
-    print(f"lrreport: {_as_one_line(line)}", file=sys.stderr)
+    print(f"lrreport: {_join_lines(line)}", file=sys.stderr)
     return status
 
 
 def run_command(parsed: "argparse.Namespace") -> int:
-    """Forward to what a command does."""
+    """Call the function of a command."""
     from pathlib import Path
 
     if parsed.command == "new":

@@ -1,7 +1,7 @@
-"""Two reports of one question: which answers and verdicts changed, which numbers moved, and what differs behind them."""
+"""Compare two reports on the same question: answers, verdicts, numbers, settings, code and data."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ th, td {{ text-align: left; vertical-align: top; padding: 0.3rem 1rem 0.3rem 0;
 
 @dataclass(frozen=True)
 class Change:
-    """One thing that differs: what it is about, and how each report has it."""
+    """A difference: its subject, and its value in each report."""
 
     about: str
     before: str
@@ -45,7 +45,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What differs between two reports, by kind: answers, verdicts, numbers, settings, code and data."""
+    """The differences between two reports by kind: answers, verdicts, numbers, settings, code and data."""
 
     names: tuple[str, str]
     changes: Mapping[str, tuple[Change, ...]]
@@ -56,21 +56,21 @@ class Comparison:
         for kind, changes in self.changes.items():
             if changes:
                 lines += ["", f"{kind} ({len(changes)})"]
-                lines += [f"  {one.about}: {one.before} -> {one.after}" for one in changes[:SHOWN]]
+                lines += [f"  {change.about}: {change.before} -> {change.after}" for change in changes[:SHOWN]]
                 lines += [f"  and {len(changes) - SHOWN} more"] if len(changes) > SHOWN else []
         if not any(self.changes.values()):
             lines.append("no difference")
         return "\n".join(lines)
 
     def to_html(self) -> str:
-        """Return the differences as a page of its own."""
+        """Return the differences as an HTML page."""
         parts = [f"<p>Before: {escape(self.names[0])}<br>After: {escape(self.names[1])}</p>"]
         for kind, changes in self.changes.items():
             if not changes:
                 continue
             rows = "".join(
-                f"<tr><th scope='row'>{escape(one.about)}</th><td>{escape(one.before)}</td><td>{escape(one.after)}</td></tr>"
-                for one in changes
+                f"<tr><th scope='row'>{escape(about)}</th><td>{escape(before)}</td><td>{escape(after)}</td></tr>"
+                for about, before, after in map(astuple, changes)
             )
             head = "<tr><th scope='col'>what</th><th scope='col'>before</th><th scope='col'>after</th></tr>"
             parts.append(
@@ -82,9 +82,9 @@ class Comparison:
 
 
 def compare_reports(before: Path, after: Path, page: str | None = None) -> int:
-    """Print what differs between two reports, and write it as a page if one is named; returns the exit status.
+    """Print the differences between two reports, and write them to `page` if given; return the exit status.
 
-    Raises LrreportError for a folder that holds no report.
+    Raises LrreportError for a folder without a report.
     """
     comparison = compare(before, after)
     print(comparison.to_text())
@@ -96,7 +96,7 @@ def compare_reports(before: Path, after: Path, page: str | None = None) -> int:
 
 
 def compare(before: Path, after: Path) -> Comparison:
-    """Return what differs between the reports in two folders, or whose findings.json are named."""
+    """Return the differences between two reports, given by their folders or findings.json."""
     folders = [_find_folder(path.expanduser()) for path in (before, after)]
     old, new = (read_findings(folder) for folder in folders)
     behind = [_describe_behind(folder) for folder in folders]
@@ -141,18 +141,18 @@ def _compare_texts(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[C
 
 
 def _compare_numbers(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
-    """Yield the means of levels and the effects of findings that moved, with by how much."""
+    """Yield the changed means of levels and effects of findings, with the differences."""
     metric = find_metric(str(new["decision"]["metric"]))
     if old["decision"]["metric"] != new["decision"]["metric"]:
         yield Change("metric that decides", str(old["decision"]["metric"]), str(new["decision"]["metric"]))
         return
-    means = [{row["name"]: row.get("mean") for row in one["decision"]["table"]} for one in (old, new)]
+    means = [{row["name"]: row.get("mean") for row in findings["decision"]["table"]} for findings in (old, new)]
     for name in (name for name in means[0] if name in means[1]):
         yield from _compare_number(f"mean of {name}", means[0][name], means[1][name], metric)
     effects = []
-    for one in (old, new):
-        levels = _name_levels(one)
-        effects.append({_name_finding(finding, levels): finding for finding in one["findings"]})
+    for findings in (old, new):
+        levels = _name_levels(findings)
+        effects.append({_name_finding(finding, levels): finding for finding in findings["findings"]})
     for name, finding in effects[0].items():
         if name in effects[1]:
             of = find_metric(str(finding["arguments"].get("metric", "")))
@@ -179,7 +179,7 @@ def _describe_behind(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
     study = contents.study
     settings = {name: str(value) for name, value in flatten(study.fixed).items()}
     settings |= {
-        f"vary.{factor.name}": list_words([factor.format(one) for one in factor.values]) for factor in study.factors
+        f"vary.{factor.name}": list_words([factor.format(value) for value in factor.values]) for factor in study.factors
     }
     settings |= {
         "seeds": _list_seeds(contents),

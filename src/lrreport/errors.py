@@ -1,8 +1,8 @@
-"""The errors that a user can act on."""
+"""Errors that a user can act on."""
 
 
 class LrreportError(Exception):
-    """Wrong input; the message is one line that names the place, the value and the remedy."""
+    """Invalid input; the message is a single line that names the source, the value and the remedy."""
 
 
 class FailedError(LrreportError):

@@ -1,4 +1,4 @@
-"""The runs of a report as two tidy frames, and as CSV files with a study file that reads them back."""
+"""Export the runs of a report as two tidy frames, or as CSV files with a study file that reads them back."""
 
 import json
 import math
@@ -20,25 +20,25 @@ from lrreport.study.metrics import Metric, MetricDeclaration
 from lrreport.study.study import Study
 
 RUNS, HISTORY = "runs.csv", "history.csv"
-PLAIN = (bool, int, float, str)  # values of a factor that a cell holds as they are
+PLAIN = (bool, int, float, str)  # types of a factor's values that are written unchanged
 
 
 def load(folder: Path | str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the runs of the report in `folder` as two frames: one row per run, and one row per value of its history.
+    """Return the runs of the report in `folder` as two frames: a row per run, and a row per value of its history.
 
     `runs` has the columns run (the key), status, reason, seed, seconds, setting.NAME for each setting, and final.METRIC;
     `history` has run, metric, axis ("epoch", "step", "samples" or "seconds"), at and value. Fractions are fractions, not
-    percent. Settings that are lists are written as JSON; a factor's value that is no number or text has its name.
-    Raises LrreportError if there is no report, or one of its records is broken.
+    percent. Settings that are lists are written as JSON, and a factor's values that are neither numbers nor text as their
+    names. Raises LrreportError if there is no report, or a record is broken.
     """
-    place = Path(folder).expanduser()
-    return _frame_report(place, read_contents(place))
+    path = Path(folder).expanduser()
+    return _frame_report(path, read_contents(path))
 
 
 def _frame_report(folder: Path, contents: Contents) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the runs that a report is made from as the two frames of `load`."""
+    """Return the runs of a report as the two frames of `load`."""
     runs, history = frame_runs(load_kept(folder, contents))
-    levels = [contents.study.levels[place.level].values for place in contents.runs if not place.fresh]
+    levels = [contents.study.levels[run.level].values for run in contents.runs if not run.fresh]
     for factor in contents.study.factors:
         if not all(isinstance(value, PLAIN) for value in factor.values):
             runs[f"setting.{factor.name}"] = [factor.name_value(values[factor.name]) for values in levels]
@@ -46,31 +46,31 @@ def _frame_report(folder: Path, contents: Contents) -> tuple[pd.DataFrame, pd.Da
 
 
 def load_kept(folder: Path, contents: Contents) -> list[tuple[int | str, KeptRecord]]:
-    """Return the records that a report's folder names with their seeds, in its order, without those of a confirmation.
+    """Return seed and record of each run of a report, without the runs of a confirmation.
 
-    Raises LrreportError for one that is broken.
+    Raises LrreportError for a broken record.
     """
-    kept: list[tuple[int | str, KeptRecord]] = []
-    for place in contents.runs:
-        runs = load_runs(folder / place.folder)
-        own = [run for run in runs if len(runs) == 1 or run.record.seed == place.seed]
-        if not own:
-            raise LrreportError(f"{folder / CONTENTS}: {place.folder} has no seed {place.seed}; make the report again")
-        if not place.fresh:  # those of a confirmation took no part in the choice
-            kept.append((place.seed, own[0]))
-    return kept
+    records: list[tuple[int | str, KeptRecord]] = []
+    for run in contents.runs:
+        stored = load_runs(folder / run.folder)
+        matching = [kept for kept in stored if len(stored) == 1 or kept.record.seed == run.seed]
+        if not matching:
+            raise LrreportError(f"{folder / CONTENTS}: {run.folder} has no seed {run.seed}; make the report again")
+        if not run.fresh:
+            records.append((run.seed, matching[0]))
+    return records
 
 
-def frame_runs(kept: list[tuple[int | str, KeptRecord]]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def frame_runs(records: list[tuple[int | str, KeptRecord]]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return records as the two frames of `load`."""
     runs, parts = [], []
-    for seed, one in kept:
-        record, key = one.record, one.record.identity.key
+    for seed, kept in records:
+        record, key = kept.record, kept.record.identity.key
         settings = {f"setting.{name}": _as_cell(value) for name, value in flatten(record.settings).items()}
         final = {f"final.{name}": value for name, value in record.final.items()}
         known = record.seed is not None or seed != f"repeat {record.replicate + 1}"
-        own = {"status": record.status, "reason": record.reason, "seed": seed if known else None}
-        runs.append({"run": key, **own, "seconds": record.facts.get("wall_seconds"), **settings, **final})
+        outcome = {"status": record.status, "reason": record.reason, "seed": seed if known else None}
+        runs.append({"run": key, **outcome, "seconds": record.facts.get("wall_seconds"), **settings, **final})
         for series in record.history:
             values = [math.nan if value is None else value for value in series.values]
             parts.append(pd.DataFrame(
@@ -83,8 +83,8 @@ def frame_runs(kept: list[tuple[int | str, KeptRecord]]) -> tuple[pd.DataFrame, 
 def export_runs(folder: Path, target: Path) -> list[Path]:
     """Write the runs of a report as runs.csv and history.csv into `target`, and a study that reads them; return the paths.
 
-    That study asks what the report's study asks: its levels, metrics with units and margins, decision and published
-    numbers. Raises LrreportError if there is no report, or one of its records is broken.
+    The study has the levels, metrics with units and margins, decision and published numbers of the report's study.
+    Raises LrreportError if there is no report, or a record is broken.
     """
     contents = read_contents(folder)
     make_folder(target)
@@ -96,7 +96,7 @@ def export_runs(folder: Path, target: Path) -> list[Path]:
 
 
 def _write_back(study: Study, folder: Path, contents: Contents, target: Path) -> str:
-    """Return the text of a study that reads the exported runs in `target`."""
+    """Return the text of a study file that reads the exported runs in `target`."""
     measured = measure(study, load_runs_of(folder, contents).kept)
     missing = (study.import_ or {}).get("missing", "unknown")
     spec = ImportSpec(source="table", paths=(RUNS, HISTORY), seed="seed", paired=measured.paired, missing=missing)
@@ -111,13 +111,13 @@ def _declare(metric: Metric) -> MetricDeclaration:
 
 
 def _list_values(factor: Factor) -> list[Any]:
-    """Return the values of a factor as the cells of runs.csv have them."""
+    """Return the values of a factor as they are written in runs.csv."""
     plain = all(isinstance(value, PLAIN) for value in factor.values)
     return [value if plain else factor.name_value(value) for value in factor.values]
 
 
 def export_report(folder: Path, target: str | None) -> int:
-    """Write the runs of a report as CSV files with their study, and print the paths; returns the exit status."""
+    """Write the runs of a report as CSV files with their study, and print the paths; return the exit status."""
     print(*export_runs(folder, Path(target).expanduser() if target else folder / "export"), sep="\n")
     return 0
 

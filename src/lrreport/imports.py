@@ -1,4 +1,4 @@
-"""Logs that something else wrote: a study file of what a folder holds, and their runs as records of a report."""
+"""Import logs: write a study file for a folder, and save the logged runs as records of a report."""
 
 import hashlib
 import json
@@ -32,18 +32,18 @@ from lrreport.study.parsing import parse_settings
 from lrreport.study.study import RESERVED_NAMES, Study
 from lrreport.sweep.worker import describe_os_error
 
-FOLDER, NOTED = "imported", "import.json"
+FOLDER, IMPORT = "imported", "import.json"
 
 
 def write_import(folder: Path, source: str | None, name: str | None, assignments: Sequence[str] = ()) -> int:
-    """Write a commented study of the logs in `folder` into the working folder; print its path and the grid found.
+    """Write a commented study of the logs in `folder` into the working folder; print its path and the grid of runs.
 
-    `assignments` such as "import.duplicates=last" are what it says of keys that would be guessed otherwise. Raises
-    LrreportError, in one line, for what cannot be read or would mislead, and rather than replace a file.
+    `assignments` such as "import.duplicates=last" replace guesses. Raises LrreportError for what cannot be read or would
+    mislead, and if the file exists.
     """
     folder = folder.expanduser()
     if not folder.exists():
-        raise LrreportError(f"{folder}: no such file or folder; name the one that holds the logs")
+        raise LrreportError(f"{folder}: no such file or folder; name the folder that holds the logs")
     options = parse_assignments(assignments)
     if folder.is_file():
         options, folder = {"paths": folder.name, **options}, folder.parent
@@ -53,7 +53,7 @@ def write_import(folder: Path, source: str | None, name: str | None, assignments
     name = f"imported_{name}" if name in RESERVED_NAMES else name
     target = Path.cwd() / f"{name}.toml"
     if target.exists():
-        raise LrreportError(f"{target}: is there already; choose another name with --name, or remove it")
+        raise LrreportError(f"{target}: already exists; choose another name with --name, or remove it")
     source = options.pop("from", source)
     try:
         imported = inspect(folder, source, **options)
@@ -72,30 +72,30 @@ def write_import(folder: Path, source: str | None, name: str | None, assignments
 
 
 def import_runs(study: Study, folder: Path) -> Contents:
-    """Return what a report on logs is made from: each run as a record in the report's folder.
+    """Return the contents of a report on logs, with each run as a record in the report's folder.
 
-    They are read again only if a file of theirs, or the study, has changed; import.json says what was read and with which
+    The logs are read again only if a file or the study has changed; import.json lists the files with their
     digests. Raises LrreportError for logs that cannot be read or would mislead.
     """
     if study.folder is None:
-        raise LrreportError(f"{study.where}: a study of logs needs a file, which says where they are")
+        raise LrreportError(f"{study.where}: a study of logs needs a study file with their folder")
     spec = parse_settings(ImportSpec, study.import_, study.where, within="import")
     made_from = _fingerprint(study, spec)
-    known = _read_noted(folder, made_from)
-    if known is None:
+    cached = _read_cached(folder, made_from)
+    if cached is None:
         seeds = study.seeds.listed
         imported = read_import(spec, study.folder, metrics=study.metrics, vary=study.vary, seeds=seeds)
         _check_metric(study, imported)
-        known = {
+        cached = {
             "made_from": made_from,
             "runs": _save_runs(study, imported, folder),
             "notes": [{"kind": note.kind, "text": note.text, "count": note.count} for note in imported.notes],
             "files": [{"path": file.path, "size": file.size, "sha256": file.sha256} for file in imported.files],
         }
-        replace_file(folder / NOTED, (json.dumps(known, indent=1, ensure_ascii=False) + "\n").encode())
-    places = [RunPlace(run["level"], run["seed"], run["folder"]) for run in known["runs"]]
-    notes = [ImportNote(note["kind"], note["text"], note["count"]) for note in known["notes"]]
-    return Contents(study, tuple(places), notes=tuple(notes))
+        replace_file(folder / IMPORT, (json.dumps(cached, indent=1, ensure_ascii=False) + "\n").encode())
+    runs = [RunPlace(run["level"], run["seed"], run["folder"]) for run in cached["runs"]]
+    notes = [ImportNote(note["kind"], note["text"], note["count"]) for note in cached["notes"]]
+    return Contents(study, tuple(runs), notes=tuple(notes))
 
 
 def _fingerprint(study: Study, spec: ImportSpec) -> str:
@@ -107,14 +107,14 @@ def _fingerprint(study: Study, spec: ImportSpec) -> str:
     return digest_text(json.dumps([__version__, study.digest(), study.seeds.model_dump(), seen]))
 
 
-def _read_noted(folder: Path, made_from: str) -> dict[str, Any] | None:
-    """Return what import.json says if it was written for just this and its records are there."""
+def _read_cached(folder: Path, made_from: str) -> dict[str, Any] | None:
+    """Return import.json if its fingerprint is `made_from` and its records are unchanged, else None."""
     try:
-        noted: dict[str, Any] = json.loads((folder / NOTED).read_text(encoding="utf-8"))
-        if noted["made_from"] != made_from:
+        cached: dict[str, Any] = json.loads((folder / IMPORT).read_text(encoding="utf-8"))
+        if cached["made_from"] != made_from:
             return None
-        unchanged = all(_digest_record(folder / run["folder"]) == run["sha256"] for run in noted["runs"])
-        return noted if unchanged else None
+        unchanged = all(_digest_record(folder / run["folder"]) == run["sha256"] for run in cached["runs"])
+        return cached if unchanged else None
     except (OSError, ValueError, KeyError, TypeError, LrreportError):
         return None
 
@@ -122,9 +122,9 @@ def _read_noted(folder: Path, made_from: str) -> dict[str, Any] | None:
 def _check_metric(study: Study, imported: Import) -> None:
     for name in (study.decide.metric, study.decide.best_of):
         if name is not None and name not in imported.metrics:
-            there = ", ".join(imported.metrics) or "none"
+            names = ", ".join(imported.metrics) or "none"
             raise LrreportError(
-                f"{study.where}: decide.metric = {name!r}: the runs have no such metric; they have {there}"
+                f"{study.where}: decide.metric = {name!r}: the runs have no such metric; they have {names}"
             )
     ends = find_ends(imported.runs, imported.history, study.decide.metric)
     if study.decide.at == "last" and ends is not None and ends.is_early:
@@ -135,25 +135,26 @@ def _check_metric(study: Study, imported: Import) -> None:
 
 
 def _save_runs(study: Study, imported: Import, folder: Path) -> list[dict[str, Any]]:
-    """Save each imported run as a record; return level, seed and folder of each."""
+    """Save each imported run as a record; return level, seed, folder and digest of each."""
     levels = {_level_key(level.values): level.index for level in study.levels}
     history = _split_series(imported.history)
     finals = [name for name in imported.metrics if f"final.{name}" in imported.runs.columns]
     settings = [name for name in imported.runs.columns if name.startswith("setting.")]
     made: list[tuple[int, int | str, RunRecord]] = []
     for row in imported.runs.to_dict("records"):
-        values = imported.grid.levels[int(row["level"])].values
-        level = levels.get(_level_key(values))
+        level = levels.get(_level_key(imported.grid.levels[int(row["level"])].values))
         if level is None:
             continue  # a level that the study does not list
         seed = int(row["seed"]) if str(row["seed"]).isdecimal() else None
         label: int | str = seed if seed is not None else str(row["seed"]) or f"repeat {int(row['replicate']) + 1}"
-        own = {name.removeprefix("setting."): _as_plain(row[name]) for name in settings if not _is_missing(row[name])}
+        values = {
+            name.removeprefix("setting."): _as_plain(row[name]) for name in settings if not _is_missing(row[name])
+        }
         fields: dict[str, Any] = {
             "identity": Identity(
-                settings=own, seed=seed, producer={"run": digest_text(f"{row['source']} {row['run']}")}
+                settings=values, seed=seed, producer={"run": digest_text(f"{row['source']} {row['run']}")}
             ),
-            "settings": own,
+            "settings": values,
             "seed": seed,
             "replicate": int(row["replicate"]),
             "status": row["status"],
@@ -167,7 +168,7 @@ def _save_runs(study: Study, imported: Import, folder: Path) -> list[dict[str, A
             made.append((level, label, RunRecord(**fields)))
         except ValidationError as err:
             problem = err.errors()[0]["msg"].removeprefix("Value error, ")
-            raise LrreportError(f"{row['source']}: the run {row['run']} cannot be kept: {problem}") from err
+            raise LrreportError(f"{row['source']}: the run {row['run']} cannot be recorded: {problem}") from err
     if not made:
         raise LrreportError(f"{study.where}: the logs have no run of a level that [vary] lists")
     shutil.rmtree(folder / FOLDER, ignore_errors=True)
@@ -175,9 +176,9 @@ def _save_runs(study: Study, imported: Import, folder: Path) -> list[dict[str, A
     for _, _, record in made:
         save_record(folder / FOLDER / record.identity.key, record, {})
     return [
-        {"level": level, "seed": label, "folder": place, "sha256": _digest_record(folder / place)}
+        {"level": level, "seed": label, "folder": path, "sha256": _digest_record(folder / path)}
         for level, label, record in made
-        for place in [f"{FOLDER}/{record.identity.key}"]
+        for path in [f"{FOLDER}/{record.identity.key}"]
     ]
 
 
@@ -195,15 +196,15 @@ def _split_series(history: pd.DataFrame) -> dict[str, list[Series]]:
     names = [history[key].cat.categories for key in keys]
     series: dict[str, list[Series]] = {}
     for start, end in pairwise([*starts, len(history)]):
-        run, metric, axis = (str(of_key[code]) for of_key, code in zip(names, codes[start], strict=True))
-        own = [value if math.isfinite(value) else None for value in values[start:end].tolist()]
-        part = {"metric": metric, "axis": axis, "at": at[start:end].tolist(), "values": own}
+        run, metric, axis = (str(categories[code]) for categories, code in zip(names, codes[start], strict=True))
+        finite = [value if math.isfinite(value) else None for value in values[start:end].tolist()]
+        part = {"metric": metric, "axis": axis, "at": at[start:end].tolist(), "values": finite}
         series.setdefault(run, []).append(Series.model_validate(part))
     return series
 
 
 def _level_key(values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """Return the values of a level so that 1 and 1.0 are the same."""
+    """Return the values of a level as a key for which 1 and 1.0 are equal."""
     return tuple(sorted((name, _as_text(thaw(value))) for name, value in values.items()))
 
 

@@ -1,4 +1,4 @@
-"""What is kept in outputs/runs and which study uses it: the commands that list and prune."""
+"""The commands `runs` and `prune`: list the runs in outputs/runs with the studies that use them, and remove the rest."""
 
 import json
 import sys
@@ -21,7 +21,7 @@ from lrreport.study.study import load_study
 from lrreport.workflow import WANTED, Workflow, notify
 
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
-TOLD = (
+ALREADY_SHOWN = (
     "dataset",
     "learning_rate",
     "epochs",
@@ -37,7 +37,7 @@ TOLD = (
 
 @dataclass(frozen=True)
 class Entry:
-    """A run in the store: its key, size in bytes, age in seconds, and what its record says or why that cannot be read."""
+    """A run in the store: its key, size in bytes, age in seconds, and its record or why that cannot be read."""
 
     key: str
     n_bytes: int
@@ -51,7 +51,7 @@ class Entry:
 
 
 def list_entries(store: Store) -> Iterator[Entry]:
-    """Yield every run kept, in the order of their keys; their records are read, their arrays are not."""
+    """Yield every run in the store, in the order of their keys; only records are read, not arrays."""
     now = time.time()
     for folder in sorted(path for path in store.root.glob("[!.]*") if path.is_dir()):
         contents, problem = dict[str, Any](), ""
@@ -61,14 +61,14 @@ def list_entries(store: Store) -> Iterator[Entry]:
             problem = str(err)
         try:
             stats = [path.stat() for path in folder.iterdir()] or [folder.stat()]
-        except OSError:  # somebody has just removed it
+        except OSError:  # it has just been removed
             continue
         age = max(0.0, now - max(stat.st_mtime for stat in stats))
         yield Entry(folder.name, sum(stat.st_size for stat in stats), age, contents, problem)
 
 
 def print_runs(outputs: Path) -> int:
-    """Print a line for each run kept: its key, size, age, what it is, and which studies use it."""
+    """Print a line for each run in the store: its key, size, age, what it is, and which studies use it."""
     entries, users = list(list_entries(Store(outputs / "runs"))), find_users(outputs)
     for entry in entries:
         used = f"  used by {', '.join(users[entry.key])}" if entry.key in users else "  used by no study"
@@ -81,8 +81,8 @@ def print_runs(outputs: Path) -> int:
 def prune_runs(outputs: Path, confirmed: bool, ask: Callable[[str], str] = input) -> int:
     """Remove the runs that no study uses, after listing them; ask first unless `confirmed`. Returns the exit status.
 
-    Who uses what is asked again after the answer, while no study can begin to use a run; each run is removed only while
-    nobody makes it.
+    The use of runs is checked again after the answer, under a lock that keeps studies from claiming runs; a run that is
+    being made is not removed.
     """
     store = Store(outputs / "runs")
     unused = _list_unused(store, outputs)
@@ -91,18 +91,22 @@ def prune_runs(outputs: Path, confirmed: bool, ask: Callable[[str], str] = input
     if not unused:
         print(f"Nothing to remove: every run in {store.root} is used.")
         return 0
-    found = _count(unused)
+    summary = _count(unused)
     if not confirmed and (sys.stdin is None or not sys.stdin.isatty()):
-        raise LrreportError(f"{found}: nothing removed, since nobody can be asked here; add --yes to remove them")
-    if not confirmed and not _agrees(ask, f"Remove {found}? [y/N] "):
+        raise LrreportError(
+            f"{summary}: nothing removed, since there is no terminal to ask on; add --yes to remove them"
+        )
+    if not confirmed and not _agrees(ask, f"Remove {summary}? [y/N] "):
         print("Nothing removed.")
         return 0
     with hold_lock(store.lock_use(), notify):
-        still = {entry.key for entry in _list_unused(store, outputs)}
-        removed = [entry for entry in unused if entry.key in still and store.remove(entry.key)]
-    kept = len(unused) - len(removed)
+        still_unused = {entry.key for entry in _list_unused(store, outputs)}
+        removed = [entry for entry in unused if entry.key in still_unused and store.remove(entry.key)]
+    n_kept = len(unused) - len(removed)
     more = (
-        f"; {count_nouns(kept, 'run')} came into use meanwhile and {'is' if kept == 1 else 'are'} kept" if kept else ""
+        f"; {count_nouns(n_kept, 'run')} came into use meanwhile and {'is' if n_kept == 1 else 'are'} kept"
+        if n_kept
+        else ""
     )
     print(f"Removed {_count(removed)}{more}.")
     return 0
@@ -129,9 +133,9 @@ def _count(entries: list[Entry]) -> str:
 
 
 def find_users(outputs: Path) -> dict[str, list[str]]:
-    """Return by key of a run which studies use it: those with a folder in `outputs`, and the files in studies/.
+    """Return the names of studies that use each run, by key: those with a folder in `outputs`, and files in studies/.
 
-    Raises LrreportError if a folder cannot be read, since nobody can then say what it uses.
+    Raises LrreportError if a folder cannot be read, since its use of runs is then unknown.
     """
     users: dict[str, list[str]] = {}
 
@@ -142,7 +146,9 @@ def find_users(outputs: Path) -> dict[str, list[str]]:
     for path in sorted([*outputs.glob(f"*/{CONTENTS}"), *outputs.glob(f"*/{WANTED}")]):
         try:
             contents = json.loads(path.read_text(encoding="utf-8"))
-            keys = contents["wanted"] if path.name == WANTED else [Path(place).name for place in list_folders(contents)]
+            keys = (
+                contents["wanted"] if path.name == WANTED else [Path(folder).name for folder in list_folders(contents)]
+            )
             for key in keys:
                 add(str(key), path.parent.name)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
@@ -157,7 +163,7 @@ def find_users(outputs: Path) -> dict[str, list[str]]:
 
 
 def describe_record(entry: Entry) -> str:
-    """Return what a run is in a few words, or why it cannot be used."""
+    """Return a short description of a run, or why it cannot be used."""
     if entry.problem:
         return f"damaged: {entry.problem}"
     identity = entry.contents.get("identity", {})
@@ -171,17 +177,19 @@ def describe_record(entry: Entry) -> str:
         parts += [f"learning rate {format_setting(settings['learning_rate'])}"] if "learning_rate" in settings else []
         parts.append(f"seed {seeds[0]}" if len(seeds) == 1 else count_nouns(len(seeds), "seed"))
         parts += [count_nouns(settings["epochs"], "epoch")] if isinstance(settings.get("epochs"), int) else []
-    return ", ".join([*parts, *list_own_settings(settings)])
+    return ", ".join([*parts, *list_changed_settings(settings)])
 
 
-def list_own_settings(settings: dict[str, Any]) -> list[str]:
-    """Return the settings of a run that are not the default ones: what tells it from others of its rate."""
+def list_changed_settings(settings: dict[str, Any]) -> list[str]:
+    """Return the settings of a run that differ from the defaults and are not shown elsewhere in its line."""
     defaults = flatten(Training().model_dump(mode="json"))
-    own = {name: value for name, value in flatten(settings).items() if value is not None}
-    own = {
-        name: value for name, value in own.items() if name.partition(".")[0] not in TOLD and defaults.get(name) != value
+    flat = {name: value for name, value in flatten(settings).items() if value is not None}
+    changed = {
+        name: value
+        for name, value in flat.items()
+        if name.partition(".")[0] not in ALREADY_SHOWN and defaults.get(name) != value
     }
-    return [f"{label_setting(name.removesuffix('.name'))} {format_setting(value)}" for name, value in own.items()]
+    return [f"{label_setting(name.removesuffix('.name'))} {format_setting(value)}" for name, value in changed.items()]
 
 
 def format_size(n_bytes: int) -> str:
@@ -190,5 +198,5 @@ def format_size(n_bytes: int) -> str:
 
 
 def format_age(seconds: float) -> str:
-    """Return an age as "3 d", "5 h" or "12 min"; what is younger than a minute is "new"."""
+    """Return an age as "3 d", "5 h" or "12 min"; "new" below a minute."""
     return next((f"{seconds / size:.0f} {unit}" for size, unit in UNITS if seconds >= size), "new")

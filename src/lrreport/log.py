@@ -16,11 +16,11 @@ import math
 import os
 from typing import Any
 
-_epochs = [0]  # how many the run under way has logged
+_epochs = [0]  # logged by the current run
 
 
 def run(**settings: Any) -> None:
-    """Begin a run; `seed` is among its settings where the process trains more than one."""
+    """Begin a run with its settings, including `seed` if the process trains several."""
     _epochs[0] = 0
     _write({"run": settings})
 
@@ -34,7 +34,7 @@ def epoch(number: float | None = None, /, **values: Any) -> None:
 
 
 def point(**values: Any) -> None:
-    """Log metrics at a point of an axis, which is one of epoch, step, samples or seconds: point(step=500, val_loss=0.3)."""
+    """Log metrics at a point of an axis, epoch, step, samples or seconds: point(step=500, val_loss=0.3)."""
     if os.environ.get("LRREPORT_LOG"):
         numbers = {name: _read_number(name, value) for name, value in values.items()}
         diverged = any(number is None for number in numbers.values())

@@ -1,4 +1,4 @@
-"""Write a commented study file, and a module with data and a network, that run as they are."""
+"""Write a runnable example: a commented study file, and optionally a module with data and a network."""
 
 import keyword
 import re
@@ -11,11 +11,11 @@ from lrreport.record.provenance import find_module
 from lrreport.study.study import parse_study
 
 STUDY = """\
-# {name}: the question, and all that the answer depends on. Make its report with: lrreport report {name}.toml
+# {name}: the question and all settings. Make its report with: lrreport report {name}.toml
 title = "Impact of the learning rate: {name}"
 seeds = [0, 1, 2, 3, 4]       # each repeats every rate; {{ first = 5, most = 20 }} adds more until the study is decided
 
-[vary]                        # one or two settings
+[vary]                        # at most two settings
 learning_rate = [0.1, 0.01, 0.001, 0.0001]
 # batch_size = [16, 64, 256]  # or "optimizer.weight_decay", "model.dropout", optimizer = ["adam", "sgd"] ...
 
@@ -67,9 +67,9 @@ def make_network(input_shape: tuple[int, ...], n_classes: int) -> nn.Module:
 
 
 def write_new(name: str, folder: Path, with_code: bool) -> list[Path]:
-    """Write `name`.toml into a folder, and with it a module if asked for; return what was written.
+    """Write `name`.toml into a folder, and a module if `with_code`; return the paths.
 
-    Raises LrreportError for a name that no study can have, and rather than replace a file.
+    Raises LrreportError for an invalid name, and if a file exists.
     """
     name = name.removesuffix(".toml")
     parse_study({"name": name, "vary": {"learning_rate": [0.1]}}, "new")
@@ -80,14 +80,14 @@ def write_new(name: str, folder: Path, with_code: bool) -> list[Path]:
         or find_module(module, None)
         or module in sys.stdlib_module_names
     ):
-        module = f"study_{module}"  # one that Python would not take for another
+        module = f"study_{module}"  # not the name of an importable module
     fixed = OWN.format(module=module) if with_code else NAMED.format()
     files = {folder / f"{name}.toml": STUDY.format(name=name, fixed=fixed)}
     if with_code:
         files[folder / f"{module}.py"] = MODULE.format(name=name)
     for path in files:
         if path.exists():
-            raise LrreportError(f"{path}: is there already; choose another name, or remove it")
+            raise LrreportError(f"{path}: already exists; choose another name, or remove it")
     for path, text in files.items():
         try:
             replace_file(path, text.encode())

@@ -1,4 +1,4 @@
-"""Planning before running: how many seeds a study needs, and what they cost, from runs that are kept."""
+"""Estimate from finished runs how many seeds a study needs, and what they cost."""
 
 import math
 
@@ -14,12 +14,12 @@ from lrreport.study.study import Study
 def describe_plan(study: Study, loaded: LoadedReport) -> str:
     """Return how many seeds bring each level that may be the best within the margin, with the 80 % range, and their cost.
 
-    Only the spread of the kept runs goes in, and no observed difference.
+    The estimate uses only the spread of the runs, not the observed differences.
     """
     assessment = assess_report(loaded)
     decision, names = assessment.decision, {level.index: level.name for level in study.levels}
-    n_kept = len(loaded.kept)
-    lines = [f"From {count_nouns(n_kept, 'run')} that are kept, at {count_nouns(len(decision.compared), 'level')}:"]
+    n_runs = len(loaded.kept)
+    lines = [f"From {count_nouns(n_runs, 'finished run')} at {count_nouns(len(decision.compared), 'level')}:"]
     if decision.chosen is not None:
         kind = "is the best" if decision.verdict == "best" else "is good enough"
         return "\n".join([*lines, f"decided already: {names[decision.chosen]} {kind}; no more seeds are needed."])
@@ -39,7 +39,7 @@ def describe_plan(study: Study, loaded: LoadedReport) -> str:
     )
     have = {index: sum(level == index for level, _ in loaded.kept) for index in candidates}
     n_more = sum(max(0, int(plan.n) - n) for n in have.values())
-    seconds = [spent for kept in loaded.kept.values() if (spent := _find_seconds(kept)) is not None]
+    seconds = [spent for run in loaded.kept.values() if (spent := _find_seconds(run)) is not None]
     cost = f", about {format_number(n_more * sum(seconds) / len(seconds), 0)} CPU seconds" if seconds else ""
     lines.append(f"That is {count_nouns(n_more, 'run')} more{cost}.")
     return "\n".join(lines)
@@ -48,13 +48,13 @@ def describe_plan(study: Study, loaded: LoadedReport) -> str:
 def _explain(assessment: Assessment) -> str:
     decision = assessment.decision
     if decision.margin is None:
-        return "the metric that decides has no margin; give one as decide.margin"
+        return "the metric that decides has no margin; set decide.margin"
     return "it takes two seeds of two levels; make a pilot with --seeds 0-2"
 
 
-def _find_seconds(kept: KeptRecord) -> float | None:
+def _find_seconds(run: KeptRecord) -> float | None:
     """Return the CPU seconds of a run's training, or its wall seconds; None where neither was recorded."""
-    record = kept.record
+    record = run.record
     spent = next((series.values for series in record.history if series.metric == "cpu_seconds"), None)
     if spent is not None:
         return float(sum(value for value in spent if value is not None))

@@ -1,4 +1,4 @@
-"""Where a project's files are: those that ship with lrreport, and the outputs beside a study or in this checkout."""
+"""Locate files: those that ship with lrreport, and the outputs beside a study or in this checkout."""
 
 from pathlib import Path
 
@@ -20,8 +20,8 @@ def find_notebook(name: str) -> Path:
 def find_studies() -> list[Path]:
     """Return the study files of the checkout, those in folders last; an installed wheel has none."""
     checkout = find_checkout()
-    found = (checkout / "studies").rglob("*.toml") if checkout else ()
-    return sorted(found, key=lambda path: (len(path.parts), path))
+    files = (checkout / "studies").rglob("*.toml") if checkout else ()
+    return sorted(files, key=lambda path: (len(path.parts), path))
 
 
 def find_reference() -> Path:

@@ -1,4 +1,4 @@
-"""Literal measurements and synthetic records, for tests: a study written down as a few lists of numbers."""
+"""Synthetic measurements and records for tests, from a few lists of numbers."""
 
 import json
 import math
@@ -21,9 +21,7 @@ from lrreport.study.factors import Factor, Level, name_level
 from lrreport.study.metrics import Metric, find_metric
 from lrreport.study.study import PlannedRun, parse_study
 
-Scores = Mapping[
-    Any, Sequence[float | None] | Mapping[Seed, float | None]
-]  # level -> one value per seed, None: diverged
+Scores = Mapping[Any, Sequence[float | None] | Mapping[Seed, float | None]]  # level -> a value per seed, None: diverged
 Curves = Mapping[str, Mapping[Any, Sequence[Sequence[float]]]]  # metric -> level -> for each seed its values at 0, 1, …
 
 
@@ -71,15 +69,15 @@ def make_measurements(
             column = by_level[key]
             items = column.items() if isinstance(column, Mapping) else enumerate(column)
             for seed, value in items:
-                there = value is not None and np.isfinite(value)
+                finite = value is not None and np.isfinite(value)
                 if name == metric or (index, seed) not in runs:
-                    status = "completed" if there or name != metric else "diverged"
+                    status = "completed" if finite or name != metric else "diverged"
                     runs[index, seed] = {"status": status, "last": float("nan")}
-                if there:
+                if finite:
                     rows.append((index, seed, name, END, float("nan"), value))
-    for name, curves_of in curves.items():
+    for name, curves_by_level in curves.items():
         for index, key in enumerate(keys):
-            for seed, curve in enumerate(curves_of.get(key, ())):
+            for seed, curve in enumerate(curves_by_level.get(key, ())):
                 run = runs.setdefault((index, seed), {"status": "completed" if len(curve) else "diverged"})
                 run["last"] = float(first + len(curve) - 1) if len(curve) else float("nan")
                 rows += [(index, seed, name, axis, float(first + at), value) for at, value in enumerate(curve)]
@@ -89,11 +87,11 @@ def make_measurements(
         [(index, seed, run["status"], "", run["last"]) for (index, seed), run in sorted(runs.items(), key=_order_run)],
         columns=list(RUN_COLUMNS),
     )
-    for fact, of_levels in (facts or {}).items():
-        frame[fact] = [of_levels[index] for index in frame.level]
+    for fact, facts_by_level in (facts or {}).items():
+        frame[fact] = [facts_by_level[index] for index in frame.level]
     known = dict.fromkeys([metric, *finals, *curves])
-    found = {name: (metrics or {}).get(name) or find_metric(name) for name in known}
-    declared = {name: value for name, value in found.items() if value is not None}
+    candidates = {name: (metrics or {}).get(name) or find_metric(name) for name in known}
+    declared = {name: value for name, value in candidates.items() if value is not None}
     if chance is not None and declared[metric].chance is None and declared[metric].scale == "fraction":
         declared[metric] = declared[metric].model_copy(update={"chance": chance})
     return Measurements(
@@ -131,7 +129,7 @@ def _make_levels(keys: Sequence[Any], names: Sequence[str]) -> tuple[Level, ...]
 
 
 def check_finding(finding: Finding) -> None:
-    """Assert what holds of every finding, whatever it is about."""
+    """Assert the invariants of every finding."""
     assert finding.verdict in VERDICTS
     assert finding.sentence.endswith(".")
     assert finding.sentence[0] == finding.sentence[0].upper()
@@ -165,17 +163,17 @@ def write_report_folder(
     title = f"{n_rates} rates, {n_seeds} seeds, {n_epochs} epochs"
     contents = {"name": folder.name, "title": title, "vary": vary, "fixed": fixed, "seeds": list(range(n_seeds))}
     study = parse_study(contents, "drawn study")
-    places = []
+    runs = []
     for planned in study.plan():
         rate = planned.settings["learning_rate"]
         broken = planned.seed == 0 and rate == max(vary["learning_rate"]) and n_rates > 1
         record, arrays = draw_record(rng, planned, broken)
-        place = f"../runs/{record.identity.key}"
-        (folder / place).mkdir(parents=True, exist_ok=True)
-        save_record(folder / place, record, arrays)
-        places.append(RunPlace(planned.level.index, planned.seed, place))
+        path = f"../runs/{record.identity.key}"
+        (folder / path).mkdir(parents=True, exist_ok=True)
+        save_record(folder / path, record, arrays)
+        runs.append(RunPlace(planned.level.index, planned.seed, path))
     folder.mkdir(parents=True, exist_ok=True)
-    replace_file(folder / CONTENTS, Contents(study, tuple(places)).to_text().encode())
+    replace_file(folder / CONTENTS, Contents(study, tuple(runs)).to_text().encode())
     return folder
 
 
@@ -198,9 +196,9 @@ def draw_record(rng: np.random.Generator, planned: PlannedRun, broken: bool) -> 
     if not broken:
         arrays["test_labels"] = np.arange(1000, dtype=np.uint8) % 10
         arrays["test_predictions"] = rng.integers(0, 10, 1000).astype(np.uint8)
-    own = {name: value for name, value in settings.items() if name != "device"}
+    decisive = {name: value for name, value in settings.items() if name != "device"}
     identity = Identity(
-        settings=own, seed=planned.seed, producer={"notebook": "0" * 64}, data={"images": "2" * 64},
+        settings=decisive, seed=planned.seed, producer={"notebook": "0" * 64}, data={"images": "2" * 64},
         versions={"torch": "2.13.0"}, device="cpu",
     )  # fmt: skip
     record = RunRecord(

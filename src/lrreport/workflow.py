@@ -1,4 +1,4 @@
-"""From a study to its report: make the missing runs, look, add seeds while undecided, and write the page."""
+"""Make the report of a study: make the missing runs, look, add seeds while undecided, and write the page."""
 
 import json
 import os
@@ -41,15 +41,15 @@ SeedsByLevel = dict[int, tuple[int, ...]]
 
 
 def notify(line: str) -> None:
-    """Print a message where it does not mix with results."""
+    """Print a message to stderr."""
     print(f"lrreport: {line}", file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """How a report is made: runs at once, whether failed runs stop it, the time limit without progress, and what follows.
+    """Options of a report: runs at once, whether to continue after failed runs, and the time limit without progress.
 
-    `confirm` scores the chosen level on fresh seeds, `summary` prints the summary in place of the answer alone.
+    `confirm` scores the chosen level on fresh seeds, `summary` prints the whole summary, not only the answer.
     """
 
     n_jobs: int | None = None
@@ -61,7 +61,7 @@ class ReportOptions:
 
 @dataclass(frozen=True)
 class Workflow:
-    """A study, the folder where all that is made of it is kept, and the scheduler of a cluster that makes its runs."""
+    """A study, its outputs folder, and the scheduler of the cluster that makes its runs, if any."""
 
     study: Study
     outputs: Path
@@ -92,7 +92,7 @@ class Workflow:
         return str(self.study.folder) if self.study.folder and self._user_code else ""
 
     def list_runs(self, seeds: Mapping[int, Sequence[int]] | None = None) -> list[Run]:
-        """Return the runs of the study, level by level, then its range tests; `seeds` replace the study's own."""
+        """Return the runs of the study, level by level, then its range tests; `seeds` replace the study's."""
         if not self.study.has_own_loop:
             return plan_runs(self.study, seeds)
         digests, prepared = find_data(self._setups, self._code_folder)
@@ -101,13 +101,13 @@ class Workflow:
         return plan_runs(self.study, seeds, digests, prepared, on_cluster)
 
     def list_keys(self) -> list[str]:
-        """Return the keys of the runs that every level begins with."""
+        """Return the keys of the initial runs of every level."""
         return [run.key for run in self.list_runs()]
 
     def make_report(self) -> int:
         """Make the missing runs, then the report; print the answer and the page's path. Returns the exit status.
 
-        Another process that makes the same report is waited for, and its work is not repeated.
+        If another process makes the same report, wait for it and reuse its runs.
         """
         self._check_before()
         make_folder(self.folder)
@@ -124,7 +124,7 @@ class Workflow:
             raise
 
     def _check_before(self) -> None:
-        """Raise LrreportError for what would fail later: published claims, the scheduler, data, functions of the user's."""
+        """Raise LrreportError for what would fail later: published claims, the scheduler, data, the user's functions."""
         from lrreport.report import freshness
 
         if (self.folder / freshness.SEAL).exists() and self.study.import_ is None:
@@ -162,9 +162,9 @@ class Workflow:
         )
 
     def _take_folder(self) -> None:
-        """Note whose report the folder holds; raise LrreportError if another study's file has one there.
+        """Note which study file owns the folder; raise LrreportError if another study's file does.
 
-        Two processes that begin at once do so one after the other.
+        A lock serialises processes that start at the same time.
         """
         note, file = self.folder / OWNER, str(self.study.file or "")
         if not file:
@@ -198,21 +198,21 @@ class Workflow:
         return self._finish(contents, failures, sweep.limits)
 
     def _may_go_on(self, runs: Sequence[Run], failures: Mapping[str, str]) -> bool:
-        """Report the runs that failed, and return whether a report is made without them."""
+        """Report the failed runs, and return whether to make a report without them."""
         for name, error in summarize_failures(runs, failures).items():
             notify(f"{name} failed: {error}")
         done = [run for run in runs if run.level is not None and run.name not in failures]
         if self.options.keep_going and done:
             return True
         hint = "" if self.options.keep_going else "; --keep-going makes a report without them"
-        kept = f", the others are kept{hint}" if done else ""
-        notify(f"{len(failures)} of {len(runs)} runs failed{kept}")
+        rest = f", the others are kept{hint}" if done else ""
+        notify(f"{len(failures)} of {len(runs)} runs failed{rest}")
         return False
 
     def _protect(self, runs: Sequence[Run]) -> None:
-        """Note which runs the report will be made from, so that nobody prunes them meanwhile.
+        """Note which runs the report will be made from, so that they are not pruned meanwhile.
 
-        Whoever is pruning is waited for, so that a run which goes is seen to be missing afterwards.
+        Waits for a running `prune`, so that the runs that it removes are seen to be missing.
         """
         content = (json.dumps({"wanted": [run.key for run in runs]}, indent=1) + "\n").encode()
         path = self.folder / WANTED
@@ -223,9 +223,9 @@ class Workflow:
     def describe(
         self, runs: Sequence[Run], failures: Mapping[str, str] | None = None, fresh: Sequence[Run] = ()
     ) -> Contents:
-        """Return what the report is made from."""
+        """Return the contents of the report on these runs."""
         failures = failures or {}
-        places = [
+        locations = [
             RunPlace(run.level, run.identity.seed, f"../runs/{run.key}", run in fresh)
             for run in (*runs, *fresh)
             if run.level is not None and run.identity.seed is not None and run.name not in failures
@@ -235,11 +235,11 @@ class Workflow:
             for run in runs
             if run.level is None and run.name not in failures
         }
-        return Contents(self.study, tuple(places), tests, self._list_looks(places), dict(failures))
+        return Contents(self.study, tuple(locations), tests, self._list_looks(locations), dict(failures))
 
-    def _list_looks(self, places: Sequence[RunPlace]) -> tuple[Look, ...]:
-        """Return the looks at this study before the one at these runs, and that one if it was taken already."""
-        earlier, same = list_looks(self.folder, self.study, places)
+    def _list_looks(self, locations: Sequence[RunPlace]) -> tuple[Look, ...]:
+        """Return the looks at this study before the look at these runs, and that look if it was taken already."""
+        earlier, same = list_looks(self.folder, self.study, locations)
         return earlier if same is None else (*earlier, same)
 
     def _add_seeds(self, contents: Contents, seeds: SeedsByLevel) -> SeedsByLevel | None:
@@ -248,7 +248,9 @@ class Workflow:
 
         decision = self._decide(contents)
         note_look(self.folder, self.study, contents.runs, decision.look)
-        n_next = choose_next(decision, {index: len(own) for index, own in seeds.items()}, self.study.seeds.n_most)
+        n_next = choose_next(
+            decision, {index: len(level_seeds) for index, level_seeds in seeds.items()}, self.study.seeds.n_most
+        )
         if n_next is None:
             n = max(map(len, seeds.values()))
             end = "decided" if decision.chosen is not None else f"undecided with {count_nouns(n, 'seed')}"
@@ -285,14 +287,14 @@ class Workflow:
         return self.describe(runs, failures, fresh)
 
     def _import_runs(self) -> Contents:
-        """Return what a report on logs is made from: their runs as records in the report's folder."""
+        """Return the contents of a report on logs, with their runs as records in the report's folder."""
         from lrreport.imports import import_runs
 
         contents = import_runs(self.study, self.folder)
         return replace(contents, looks=self._list_looks(contents.runs))
 
     def _choose_cluster(self) -> Callable[[Notify], AbstractContextManager[Executor]] | None:
-        """Return what opens the cluster that the user named, if there is one."""
+        """Return the function that opens the user's cluster, None without a scheduler."""
         return None if self.scheduler is None else partial(_open_cluster, self.scheduler)
 
     def _finish(self, contents: Contents, failures: Mapping[str, str], limits: Limits) -> int:
@@ -302,7 +304,7 @@ class Workflow:
         text, made_from = contents.to_text(), self._fingerprint(contents)
         answer = freshness.read_answer(self.folder, made_from)
         if answer is None:
-            freshness.break_seal(self.folder)  # what follows is a mixture until it ends
+            freshness.break_seal(self.folder)  # until the end, the folder mixes old and new files
             replace_file(self.folder / CONTENTS, text.encode())
             self.write_report(limits)
             if (look := freshness.read_look(self.folder)) is not None:
@@ -319,16 +321,16 @@ class Workflow:
         return 1 if failures else 0
 
     def _fingerprint(self, contents: Contents) -> str:
-        """Return the digest of all that a report on these contents is made from."""
+        """Return the digest of everything that a report on these contents is made from."""
         from lrreport.report import freshness
 
-        records = [self.folder / place.folder / RECORD for place in contents.runs]
-        records += [self.folder / place / RECORD for place in contents.range_tests.values()]
-        earlier, _ = list_looks(self.folder, self.study, contents.runs)  # the same look again is no other report
+        records = [self.folder / run.folder / RECORD for run in contents.runs]
+        records += [self.folder / path / RECORD for path in contents.range_tests.values()]
+        earlier, _ = list_looks(self.folder, self.study, contents.runs)  # the same look again gives the same report
         return freshness.fingerprint(replace(contents, looks=earlier).to_text(), records)
 
     def _read_answer(self, contents: Contents) -> str | None:
-        """Return the answer of the report on these contents if it is there and up to date, else None."""
+        """Return the answer of the report on these contents if it exists and is up to date, else None."""
         from lrreport.report import freshness
 
         try:
@@ -337,10 +339,10 @@ class Workflow:
             return None
 
     def write_report(self, limits: Limits) -> None:
-        """Write all files of the report in a folder beside the old ones; they then replace them one by one, the page last."""
+        """Write all files of the report to a staging folder; then move them over the old files, the page last."""
         from lrreport.report import freshness
 
-        for left in self.folder.glob(f"{STAGING}*"):  # by a process that was killed: we hold the lock
+        for left in self.folder.glob(f"{STAGING}*"):  # left by a killed process, since we hold the lock
             shutil.rmtree(left, ignore_errors=True)
         if sys.stderr.isatty():
             notify("writing the report ...")
@@ -361,7 +363,7 @@ class Workflow:
                     path.replace(self.folder / path.name)
 
     def _leave_to_open(self, staging: Path, error: str) -> str:
-        """Keep the notebook of a report that failed, and return its error with the path where it is."""
+        """Keep the notebook of a failed report, and return the error with its path."""
         from lrreport.report import freshness
 
         failed = self.folder / "failed"
@@ -372,7 +374,7 @@ class Workflow:
         return f"the report failed: {error.replace(str(staging), str(failed))}"
 
     def _publish_summary(self) -> None:
-        """Print summary.md, and append it to the summary of a GitHub workflow's step where there is one."""
+        """Print summary.md, and append it to the summary of a GitHub workflow's step if there is a step."""
         from lrreport.report.summary import summary_text
 
         text = summary_text(self.folder)
@@ -384,7 +386,7 @@ class Workflow:
 
 
 def _list_later() -> list[str]:
-    """Return the modules that the summary will import, those with which matplotlib writes files among them."""
+    """Return the modules that the summary will import, matplotlib's backends included."""
     from lrreport.report import freshness
 
     backends = [f"matplotlib.backends.backend_{name}" for name in ("agg", "pdf", "svg")]
@@ -400,7 +402,7 @@ def _open_cluster(scheduler: Address, notify: Notify) -> AbstractContextManager[
 
 
 def find_outputs(outputs: str | None, study: Study | None) -> Path:
-    """Return the folder for runs and reports, absolute: the option, or the checkout's, or one beside the study's file."""
+    """Return the folder for runs and reports, absolute: the option, or the checkout's, or outputs/ beside the study's file."""
     if outputs is not None:
         return Path(outputs).expanduser().resolve()
     return choose_outputs(study.file if study is not None else None).resolve()
@@ -421,7 +423,7 @@ def print_pdf(study: Study, outputs: Path) -> int:
 
 
 def print_status(study: Study, outputs: Path) -> int:
-    """Print a line for each level of the study with the states of its seeds, and for each run that needs a reason."""
+    """Print the states of a study's runs, a line per level and state, with reasons."""
     work = Workflow(study, outputs)
     runs = work.list_runs()
     states = work.store.inspect([run.identity for run in runs])
@@ -437,26 +439,28 @@ def print_status(study: Study, outputs: Path) -> int:
 
 
 def print_plan(study: Study, outputs: Path) -> int:
-    """Print how many seeds the study needs until it is decided, and what they cost, from its runs that are kept."""
+    """Print how many seeds the study needs until it is decided, and what they cost, from its finished runs."""
     from lrreport.planning import describe_plan
     from lrreport.report.load import load_runs_of
 
     work = Workflow(study, outputs)
-    kept = [run for run in work.list_runs() if run.level is not None and work.store.has(run.identity)]
-    if not kept:
-        raise LrreportError(f"{study.where}: no run of it is kept to plan from; make a pilot with --seeds 0-2")
-    print(describe_plan(study, load_runs_of(work.store.root, work.describe(kept))))  # the report's folder may not exist
+    finished = [run for run in work.list_runs() if run.level is not None and work.store.has(run.identity)]
+    if not finished:
+        raise LrreportError(f"{study.where}: it has no finished run to plan from; make a pilot with --seeds 0-2")
+    print(
+        describe_plan(study, load_runs_of(work.store.root, work.describe(finished)))
+    )  # the report's folder may not exist
     return 0
 
 
 def fetch_data(study: Study) -> int:
     """Find, fetch and verify the study's data files, and print where they are."""
     if not study.has_own_loop:
-        print(f"{study.where}: its producer has its own data, so there is nothing to fetch")
+        print(f"{study.where}: its producer brings its own data, so there is nothing to fetch")
         return 0
     dataset = study.training_of(study.levels[0]).dataset
     if IMPORT_PATH.match(dataset):
-        print(f"{dataset}: made by a function of your own, so there is nothing to fetch")
+        print(f"{dataset}: made by your own function, so there is nothing to fetch")
         return 0
     from lrreport.training.files import verify_files
 
@@ -466,5 +470,5 @@ def fetch_data(study: Study) -> int:
 
 
 def use_data_root(folder: str) -> None:
-    """Let this process and the kernels that it starts keep the data in `folder`."""
+    """Set the data folder of this process and the kernels that it starts."""
     os.environ["LRREPORT_DATA"] = str(Path(folder).expanduser().resolve())

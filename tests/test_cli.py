@@ -110,7 +110,7 @@ def test_a_report_that_is_up_to_date_imports_nothing_heavy(repository: Path, tmp
 
 
 def test_output_that_the_terminal_cannot_show_is_written_plainly(tmp_path: Path) -> None:
-    code = "import lrreport.cli as c; c._write_plainly(); print('1 × 2 − 3 … “x” é')"
+    code = "import lrreport.cli as c; c._replace_unencodable(); print('1 × 2 − 3 … “x” é')"
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
     assert subprocess.check_output([sys.executable, "-c", code], text=True, env=environment) == '1 x 2 - 3 ... "x" ?\n'
 

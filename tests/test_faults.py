@@ -96,7 +96,7 @@ def list_family(process: Process) -> list[psutil.Process]:
 
 def find_kernels(outputs: Path) -> list[psutil.Process]:
     """Return the processes that work for a report in `outputs`: the workers name it, their kernels are their children."""
-    found = []
+    processes = []
     for process in psutil.process_iter(["cmdline", "environ"]):
         if str(outputs) in " ".join(process.info["cmdline"] or []) or (process.info["environ"] or {}).get(
             "LRREPORT_TEST"

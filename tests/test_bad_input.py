@@ -194,7 +194,7 @@ def test_a_place_that_cannot_be_used(
     if not option.startswith("--outputs"):
         arguments += ["--outputs", str(tmp_path / "outputs")]
     monkeypatch.setattr(
-        "lrreport.workflow.use_data_root", lambda folder: monkeypatch.setenv("LRREPORT_DATA", str(folder))
+        "lrreport.commands.use_data_root", lambda folder: monkeypatch.setenv("LRREPORT_DATA", str(folder))
     )
     check(run(["report", str(path), *arguments], capsys), problem.format(file=file))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "mine.toml"]

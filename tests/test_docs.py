@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from lrreport.cli import make_parser
+from lrreport.arguments import make_parser
 from lrreport.inference.claims import VERDICTS, VOCABULARY
 from lrreport.record.contents import read_contents
 from lrreport.record.record import RECORD

@@ -20,7 +20,7 @@ import psutil
 import pytest
 
 from lrreport.record.record import PROGRESS, load_arrays, load_record
-from lrreport.sweep.execute import PRIVATE
+from lrreport.sweep.environment import PRIVATE
 
 pytestmark = pytest.mark.slow
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from lrreport.errors import FailedError, LrreportError
 from lrreport.look_history import list_looks, note_look
+from lrreport.preflight import check_execution, check_published_claims
 from lrreport.project import choose_outputs
 from lrreport.record.contents import CONTENTS, Contents, RunPlace
 from lrreport.record.files import replace_file
@@ -23,15 +24,19 @@ from lrreport.record.record import RECORD
 from lrreport.record.store import Store, make_folder
 from lrreport.study.decide import Look
 from lrreport.study.formats import count_nouns
-from lrreport.study.settings import IMPORT_PATH, Training
+from lrreport.study.settings import Training
 from lrreport.study.study import Study
-from lrreport.sweep.execute import LOG, STALL_TIMEOUT, Limits, execute_notebook, list_modules
+from lrreport.sweep.execute import LOG, STALL_TIMEOUT, Limits, execute_notebook
+from lrreport.sweep.executions import summarize_failures
+from lrreport.sweep.executor import Executor, Notify
 from lrreport.sweep.fork_server import ForkServer
+from lrreport.sweep.notebook_cells import list_modules
 from lrreport.sweep.plan import plan_runs
-from lrreport.sweep.run import Executor, Notify, Run, Sweep, summarize_failures
+from lrreport.sweep.producer import Run
+from lrreport.sweep.run import Sweep
 from lrreport.sweep.scheduler import Address
 from lrreport.sweep.worker import skip_address_grammar
-from lrreport.training.check import check_setups, find_data
+from lrreport.training.check import find_data
 
 if TYPE_CHECKING:
     from lrreport.inference.choice import Decision
@@ -131,35 +136,9 @@ class Workflow:
             runs = self.list_runs()
             if all(self.store.has(run.identity) for run in runs) and self._read_answer(self.describe(runs)) is not None:
                 return  # all of this was checked when that report was made
-        if self.study.published is not None and self.study.published.claim:
-            from lrreport.inference.claims import check_published_claim
-
-            metrics = {name: metric for name in self._metric_names() if (metric := self.study.find_metric(name))}
-            for claim in self.study.published.claim:
-                try:
-                    check_published_claim(claim, self.study.factors, metrics)
-                except LrreportError as err:
-                    raise LrreportError(f"{self.study.where}: {err}") from err
-        if self.study.import_ is not None or all(self.store.has(run.identity) for run in self.list_runs()):
-            return
-        if self.scheduler is not None:
-            self.scheduler.check()
-        if not self.study.has_own_loop:
-            return
-        dataset = self._setups[0].dataset
-        if self.scheduler is None and not IMPORT_PATH.match(dataset):
-            from lrreport.training.files import verify_files
-
-            verify_files(dataset)
-        for note in check_setups(self._setups, self._code_folder).notes:
-            notify(note)
-
-    def _metric_names(self) -> list[str]:
-        from lrreport.study.metrics import SPLIT_PREFIXES
-
-        return [f"{prefix}_{name}" for prefix in SPLIT_PREFIXES for name in self.study.quantities] + list(
-            self.study.metrics
-        )
+        check_published_claims(self.study)
+        if self.study.import_ is None and not all(self.store.has(run.identity) for run in self.list_runs()):
+            check_execution(self._setups, self._code_folder, self.scheduler, notify)
 
     def _take_folder(self) -> None:
         """Note which study file owns the folder; raise LrreportError if another study's file does.
@@ -411,64 +390,3 @@ def find_outputs(outputs: str | None, study: Study | None) -> Path:
 def make_report(study: Study, outputs: Path, scheduler: Address | None, options: ReportOptions) -> int:
     """Make the missing runs of a study, then its report; return the exit status."""
     return Workflow(study, outputs, scheduler, options).make_report()
-
-
-def print_pdf(study: Study, outputs: Path) -> int:
-    """Print the report of a study to a PDF beside it, and print its path."""
-    from lrreport.print_pdf import print_page
-    from lrreport.report import freshness
-
-    print(print_page(Workflow(study, outputs).folder / freshness.PAGE))
-    return 0
-
-
-def print_status(study: Study, outputs: Path) -> int:
-    """Print the states of a study's runs, a line per level and state, with reasons."""
-    work = Workflow(study, outputs)
-    runs = work.list_runs()
-    states = work.store.inspect([run.identity for run in runs])
-    lines: dict[tuple[str, str, str], list[str]] = {}
-    for run, state in zip(runs, states, strict=True):
-        seeds = [] if run.identity.seed is None else [str(run.identity.seed)]
-        lines.setdefault((run.label, state.status, state.reason), []).extend(seeds)
-    width = max((len(label) for label, _, _ in lines), default=0)
-    for (label, status, reason), seeds in lines.items():
-        which = f" ({'seed' if len(seeds) == 1 else 'seeds'} {', '.join(seeds)})" if seeds else ""
-        print(f"{label:<{width}}  {status}{which}{f': {reason}' if reason else ''}")
-    return 0
-
-
-def print_plan(study: Study, outputs: Path) -> int:
-    """Print how many seeds the study needs until it is decided, and what they cost, from its finished runs."""
-    from lrreport.planning import describe_plan
-    from lrreport.report.load import load_runs_of
-
-    work = Workflow(study, outputs)
-    finished = [run for run in work.list_runs() if run.level is not None and work.store.has(run.identity)]
-    if not finished:
-        raise LrreportError(f"{study.where}: it has no finished run to plan from; make a pilot with --seeds 0-2")
-    print(
-        describe_plan(study, load_runs_of(work.store.root, work.describe(finished)))
-    )  # the report's folder may not exist
-    return 0
-
-
-def fetch_data(study: Study) -> int:
-    """Find, fetch and verify the study's data files, and print where they are."""
-    if not study.has_own_loop:
-        print(f"{study.where}: its producer brings its own data, so there is nothing to fetch")
-        return 0
-    dataset = study.training_of(study.levels[0]).dataset
-    if IMPORT_PATH.match(dataset):
-        print(f"{dataset}: made by your own function, so there is nothing to fetch")
-        return 0
-    from lrreport.training.files import verify_files
-
-    paths = verify_files(dataset)
-    print(f"{dataset}: {len(paths)} files verified in {next(iter(paths.values())).parent}")
-    return 0
-
-
-def use_data_root(folder: str) -> None:
-    """Set the data folder of this process and the kernels that it starts."""
-    os.environ["LRREPORT_DATA"] = str(Path(folder).expanduser().resolve())

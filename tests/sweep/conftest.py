@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -152,3 +153,16 @@ def own_cluster(tmp_path: Path) -> Iterator[Processes]:
     (tmp_path / "cluster").mkdir()
     with open_processes(tmp_path / "cluster", n_workers=0) as processes:
         yield processes
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A folder with a short path, as those of sockets must be."""
+    with tempfile.TemporaryDirectory(prefix="t", dir="/tmp") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def listening(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("LRREPORT_LOG", str(tmp_path / "log"))
+    return tmp_path / "log"

@@ -23,8 +23,9 @@ from lrreport.record.record import RunRecord, declare_metrics, make_series, save
 from lrreport.record.store import Store
 from lrreport.sweep.answer import Answer
 from lrreport.sweep.cluster import Cluster, Data, open_cluster
+from lrreport.sweep.producer import Run
 from lrreport.sweep.remote import Task, pack
-from lrreport.sweep.run import Run, Sweep
+from lrreport.sweep.run import Sweep
 from lrreport.sweep.scheduler import Address
 
 PER_PROCESS = 50  # thin workers

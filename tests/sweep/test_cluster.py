@@ -21,8 +21,11 @@ from lrreport.record.store import Store
 from lrreport.study.settings import MLP
 from lrreport.study.study import load_study
 from lrreport.sweep.builtin import BuiltinProducer
+from lrreport.sweep.executions import summarize_failures
+from lrreport.sweep.executor import LostError
 from lrreport.sweep.plan import plan_runs
-from lrreport.sweep.run import LostError, Run, Sweep, summarize_failures
+from lrreport.sweep.producer import Run
+from lrreport.sweep.run import Sweep
 from lrreport.sweep.scheduler import Address
 from lrreport.training.files import DIGESTS, ensure_files
 from lrreport.training.transfer import keep_files, read_files

@@ -5,7 +5,6 @@ import os
 import resource
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,29 +14,12 @@ import psutil
 import pytest
 
 from lrreport.errors import FailedError, LrreportError
-from lrreport.sweep.execute import (
-    MARK,
-    PRIVATE,
-    Limits,
-    count_cores,
-    execute_command,
-    execute_notebook,
-    list_parameters,
-    make_environment,
-    make_private_folder,
-    refuse_unknown_parameters,
-)
+from lrreport.sweep.environment import PRIVATE, make_environment
+from lrreport.sweep.execute import Limits, execute_command, execute_notebook
 from lrreport.sweep.worker import describe_death, describe_end, describe_os_error, escape_braces
 from tests.sweep.tiny import write_notebook
 
 pytestmark = pytest.mark.slow  # each starts processes and waits for them
-
-
-@pytest.fixture
-def short() -> Iterator[Path]:
-    """A folder with a short path, as those of sockets must be."""
-    with tempfile.TemporaryDirectory(prefix="t", dir="/tmp") as folder:
-        yield Path(folder)
 
 
 def fail(notebook: Path, output: Path, limits: Limits | None = None) -> str:
@@ -68,13 +50,6 @@ def _leave_nothing_running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
 def find_commands(word: str) -> list[psutil.Process]:
     """Return the processes that have a word in their command line."""
     return [process for process in psutil.process_iter(["cmdline"]) if word in " ".join(process.info["cmdline"] or [])]
-
-
-def test_a_misspelt_parameter_is_refused(tmp_path: Path) -> None:
-    notebook = write_notebook(tmp_path / "n.ipynb", "rate: float = 0.1\nname = ''")
-    with pytest.raises(LrreportError) as error:
-        refuse_unknown_parameters(notebook, {"rates": 1})
-    assert str(error.value) == f"{notebook}: no parameter 'rates'; its parameters are rate, name"
 
 
 def test_an_exception_in_a_cell_is_named_with_the_notebook_to_open(tmp_path: Path) -> None:
@@ -167,44 +142,6 @@ def test_a_kernel_ends_with_whoever_started_it(tmp_path: Path, short: Path) -> N
     psutil.wait_procs([kernel], timeout=10)
     assert not kernel.is_running()
     assert not list(short.iterdir())
-
-
-def test_what_is_left_of_killed_processes_is_cleared(short: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(short))
-    left = short / f"{PRIVATE}left"
-    left.mkdir(mode=0o700)
-    (left / MARK).touch()
-    with make_private_folder() as used, make_private_folder() as second:
-        assert {path.name for path in short.iterdir()} == {used.name, second.name}
-        assert used.stat().st_mode & 0o077 == 0
-    assert not list(short.iterdir())
-
-
-def test_a_folder_of_the_user_is_never_cleared(short: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Folders that look like ours: with a lock, with a name like ours, and with our mark but open to others."""
-    monkeypatch.setattr("tempfile.tempdir", str(short))
-    for name, files, mode in (
-        ("lrreport-foo", ["report.html", ".lock"], 0o700),
-        (f"{PRIVATE}mine", ["report.html", ".lock"], 0o700),
-        (f"{PRIVATE}open", ["report.html", ".lock", MARK], 0o755),
-    ):
-        (short / name).mkdir(mode=mode)
-        for file in files:
-            (short / name / file).touch()
-            os.utime(short / name / file, (0, 0))
-    before = sorted(short.rglob("*"))
-    with make_private_folder():
-        pass
-    assert sorted(short.rglob("*")) == before
-
-
-def test_a_long_tmpdir_is_measured_in_bytes(short: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """60 letters are 180 bytes, and the path of a socket has at most 107."""
-    folder = short / ("名" * 55)
-    folder.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(folder))
-    with make_private_folder() as folder:
-        assert folder.parent == Path("/tmp")
 
 
 def test_sockets_are_nobody_elses_and_settings_not_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -371,29 +308,6 @@ def test_a_command_ends_with_whoever_started_it(tmp_path: Path) -> None:
     parent.wait()
     psutil.wait_procs([command], timeout=10)
     assert not command.is_running()
-
-
-def test_the_number_of_cores_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("LRREPORT_CORES", raising=False)
-    assert count_cores() >= 1
-    monkeypatch.setenv("LRREPORT_CORES", "16")
-    assert count_cores() == 16
-    for text in ("0", "-1", "two", "", "²"):
-        monkeypatch.setenv("LRREPORT_CORES", text)
-        with pytest.raises(LrreportError, match=r"^LRREPORT_CORES: .* is not a whole number from 1 on$"):
-            count_cores()
-
-
-def test_what_is_no_notebook_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "n.ipynb"
-    with pytest.raises(
-        LrreportError, match=r"n.ipynb: cannot read the notebook \(No such file or directory\); name another$"
-    ):
-        list_parameters(path)
-    for text in ("", "[]", "{}", '{"cells": 3}', '{"cells": [{}]}', "[" * 100_000):
-        path.write_text(text)
-        with pytest.raises(LrreportError, match=r"n.ipynb: not a notebook of format 4; save it again in Jupyter$"):
-            list_parameters(path)
 
 
 def test_the_end_of_a_process_has_a_name() -> None:

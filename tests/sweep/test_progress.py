@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from lrreport.record.record import PROGRESS
+from lrreport.sweep.producer import Run
 from lrreport.sweep.progress import Progress
-from lrreport.sweep.run import Run
 from tests.sweep.tiny import make_runs
 
 

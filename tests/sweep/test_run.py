@@ -1,6 +1,5 @@
 """The sweep with real kernels: what is made once, how seeds are shared out, what fails alone, what is printed."""
 
-import json
 import os
 import re
 import signal
@@ -15,8 +14,9 @@ import pytest
 from lrreport.record.record import load_arrays, load_record
 from lrreport.record.store import Store
 from lrreport.study.study import load_study
+from lrreport.sweep.executions import summarize_failures
 from lrreport.sweep.plan import plan_runs
-from lrreport.sweep.run import Sweep, name_folder, plan_executions, summarize_failures
+from lrreport.sweep.run import Sweep
 from lrreport.training.files import DIGESTS
 from tests.sweep.tiny import make_runs
 
@@ -214,15 +214,3 @@ def test_ctrl_c_twice_ends_without_a_traceback(tmp_path: Path, repository: Path,
     assert "Traceback" not in err
     assert process.returncode == 130
     assert not list((tmp_path / "runs").glob(".*-*"))
-
-
-def test_executions_and_their_folders_have_names(tmp_path: Path) -> None:
-    runs = make_runs(tmp_path, {0.1: [0, 1, 2]})
-    assert [execution.name for execution in plan_executions(runs, 1)] == ["learning_rate=0.1"]
-    assert [execution.name for execution in plan_executions(runs, 8)] == [
-        "learning_rate=0.1_seed=0", "learning_rate=0.1_seed=1", "learning_rate=0.1_seed=2",
-    ]  # fmt: skip
-    assert name_folder("learning rate 0.1 with batch size 32") == "learning_rate=0.1_with_batch_size=32"
-    assert name_folder("the range test with Adam") == "range_test_with_Adam"
-    assert name_folder("../../$x\n") == "x"
-    assert json.dumps(name_folder("ü" * 200)).count("u00fc") == 60

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lrreport.cli import main, make_parser, read_scheduler
+from lrreport.arguments import make_parser, read_scheduler
+from lrreport.cli import main
 from lrreport.errors import LrreportError
 from lrreport.study.study import load_study
 from lrreport.sweep import scheduler
@@ -95,7 +96,7 @@ def test_jobs_and_a_scheduler_exclude_each_other(tmp_path: Path, capsys: pytest.
     command = ["report", "studies/quick.toml", "--outputs", str(tmp_path / "outputs")]
     assert main([*command, "--jobs", "2", "--scheduler", "tls://a:1"]) == 2
     assert capsys.readouterr().err == (
-        "lrreport: --jobs counts runs on this machine, and --scheduler sends them to others; leave one out\n"
+        "lrreport: --jobs counts runs on this machine, and --scheduler sends them to others; use either\n"
     )
     assert main([*command, "--scheduler", "a:1"]) == 2
     assert capsys.readouterr().err == "lrreport: --scheduler: 'a:1' is not an address such as tls://host:8786\n"
@@ -104,7 +105,7 @@ def test_jobs_and_a_scheduler_exclude_each_other(tmp_path: Path, capsys: pytest.
 
 def test_workers_may_have_the_gpu_that_this_machine_lacks() -> None:
     code = (
-        "import json; from lrreport.cli import make_parser, read_study; from lrreport.sweep.scheduler import Address;"
+        "import json; from lrreport.arguments import make_parser, read_study; from lrreport.sweep.scheduler import Address;"
         "from lrreport.workflow import Workflow; from pathlib import Path;"
         "study = read_study(make_parser().parse_args(['report', 'studies/quick.toml', '--device', 'cuda']));"
         "print(json.dumps([run.identity.device for run in Workflow(study, Path('.'), Address('tls://a:1')).list_runs()]))"

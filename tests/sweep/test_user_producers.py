@@ -12,7 +12,8 @@ from lrreport.record.store import Store
 from lrreport.study.study import load_study
 from lrreport.sweep.execute import Limits
 from lrreport.sweep.plan import plan_runs
-from lrreport.sweep.run import Run, Sweep
+from lrreport.sweep.producer import Run
+from lrreport.sweep.run import Sweep
 from lrreport.sweep.values import fill_in, name_settings, write_value
 from tests.sweep.tiny import write_notebook
 

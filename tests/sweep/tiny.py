@@ -10,7 +10,7 @@ import nbformat
 from lrreport.record.provenance import Identity
 from lrreport.study.settings import Training
 from lrreport.sweep.builtin import BuiltinProducer
-from lrreport.sweep.run import Run
+from lrreport.sweep.producer import Run
 
 DATA = {"train-images": "0" * 64}
 PARAMETERS = """learning_rate = 0.1

@@ -1,12 +1,10 @@
 """The grid of an import: levels × seeds, duplicates, holes, runs that failed."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from lrreport.errors import LrreportError
@@ -17,8 +15,6 @@ from lrreport.study.factors import Factor, Level, label_setting, name_level
 from lrreport.study.formats import format_setting, list_words
 from lrreport.study.metrics import Metric
 from lrreport.study.tables import list_planned
-
-SHORTEST_COPY = 3  # equal points of runs without seeds, from which runs count as copies
 
 
 @dataclass(frozen=True)
@@ -95,105 +91,6 @@ def _key(value: Any, factor: Factor) -> str:
 
 def _as_text(value: Any) -> str:
     return "absent" if key_of(value) == "—" else value if isinstance(value, str) else format_setting(value)
-
-
-def merge_duplicates(
-    runs: pd.DataFrame, history: pd.DataFrame, duplicates: str
-) -> tuple[pd.DataFrame, pd.DataFrame, list[Note]]:
-    """Return runs and history with a single run per level and seed, and number runs whose seeds are unknown.
-
-    Runs of the same level and seed with equal values are merged; with different values they are an error unless
-    `duplicates` is "first", "last" or "mean".
-    """
-    digests = _digest_runs(runs, history)
-    sizes = history["run"].value_counts().reindex(runs["run"]).fillna(0).to_numpy()
-    notes: list[Note] = []
-    drop: set[str] = set()
-    n_copies = n_others = 0
-    groups = runs.assign(digest=digests, n_points=sizes).groupby(["level", "seed"], sort=False)
-    for (_, seed), group in groups:
-        if len(group) < 2:
-            continue
-        if seed == "":
-            copies = group[group["digest"].duplicated() & (group["n_points"] >= SHORTEST_COPY)]
-            drop |= set(copies["run"])
-            n_copies += len(copies)
-            continue
-        copies = group[group["digest"].duplicated()]
-        n_copies += len(copies)
-        drop |= set(copies["run"])
-        others = group[~group["digest"].duplicated()]
-        if len(others) == 1:
-            continue
-        if duplicates in ("error", "identical"):
-            first, second = others["run"].iloc[:2]
-            raise RefusalError(
-                f"{first} and {second} have the same settings and seed {seed} but different values; set import.duplicates to "
-                '"last", "first" or "mean", or exclude a file with import.exclude',
-                "import.duplicates=last",
-            )
-        n_others += len(others) - 1
-        survivor = others["run"].iloc[-1 if duplicates == "last" else 0]
-        drop |= set(others["run"]) - {survivor}
-        if duplicates == "mean":
-            runs, history = _average(runs, history, list(others["run"]), survivor)
-    if n_copies and duplicates == "error":
-        name = next(run for run in runs["run"] if run in drop)
-        raise RefusalError(
-            f'{name}: repeats another run exactly ({n_copies} such runs); set import.duplicates to "identical"',
-            "import.duplicates=identical",
-        )
-    if n_copies:
-        notes.append(Note("duplicate", "runs that repeat another exactly and are counted once", n_copies))
-    if n_others:
-        word = "they are averaged" if duplicates == "mean" else f"the {duplicates} counts"
-        notes.append(
-            Note("duplicate", f"runs with the settings and seed of another but different values; {word}", n_others)
-        )
-    if drop:
-        runs = runs[~runs["run"].isin(drop)].reset_index(drop=True)
-        history = history[~history["run"].isin(drop)].reset_index(drop=True)
-    unknown = runs["seed"] == ""
-    runs.loc[unknown, "replicate"] = runs[unknown].groupby("level").cumcount()
-    if unknown.any():
-        notes.append(
-            Note("guess", "runs with unknown seeds; they count as repeats and are not paired", int(unknown.sum()))
-        )
-    return runs, history, notes
-
-
-def _digest_runs(runs: pd.DataFrame, history: pd.DataFrame) -> list[str]:
-    """Return a digest of all values of each run; `history` is sorted by run."""
-    finals = runs.filter(like="final.").to_numpy(dtype=float)
-    codes = history["run"].cat.codes.to_numpy()
-    position = {name: index for index, name in enumerate(history["run"].cat.categories)}
-    numbers = np.column_stack([history["metric"].cat.codes, history["axis"].cat.codes, history["at"], history["value"]])
-    starts, ends = (np.searchsorted(codes, np.arange(len(position)), side=side) for side in ("left", "right"))
-    digests = []
-    for row, run in enumerate(runs["run"]):
-        index = position.get(run)
-        part = numbers[starts[index] : ends[index]] if index is not None else numbers[:0]
-        digests.append(hashlib.sha256(finals[row].tobytes() + np.ascontiguousarray(part).tobytes()).hexdigest())
-    return digests
-
-
-def _average(
-    runs: pd.DataFrame, history: pd.DataFrame, names: list[str], survivor: str
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return both frames with the values of run `survivor` replaced by means over `names`, at their common points."""
-    part = history[history["run"].isin(names)]
-    means = part.groupby(["metric", "axis", "at"], observed=True)["value"].agg(["mean", "size"]).reset_index()
-    means = means[means["size"] == len(names)]
-    new = pd.DataFrame(
-        {"run": survivor, "metric": means["metric"], "axis": means["axis"], "at": means["at"], "value": means["mean"]}
-    )
-    for column in ("run", "metric", "axis"):
-        new[column] = pd.Categorical(new[column], categories=history[column].cat.categories)
-    order = pd.concat([history[history["run"] != survivor], new])
-    history = order.sort_values(["run", "metric", "axis", "at"], kind="stable").reset_index(drop=True)
-    for column in [column for column in runs.columns if column.startswith("final.")]:
-        runs.loc[runs["run"] == survivor, column] = runs.loc[runs["run"].isin(names), column].mean()
-    return runs, history
 
 
 def judge_collapse(

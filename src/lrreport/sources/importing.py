@@ -11,25 +11,18 @@ import pandas as pd
 from lrreport import sources
 from lrreport.errors import LrreportError
 from lrreport.sources.beside import add_settings_beside
-from lrreport.sources.cells import check_cells, choose_factors, find_idle, key_of
+from lrreport.sources.cells import check_cells, choose_factors, find_idle
+from lrreport.sources.duplicates import merge_duplicates
+from lrreport.sources.exclude import drop_runs, mark_empty
 from lrreport.sources.folder import Folder, hide_host
-from lrreport.sources.grid import (
-    Grid,
-    assign_levels,
-    count_grid,
-    judge_collapse,
-    make_factors,
-    make_levels,
-    merge_duplicates,
-)
-from lrreport.sources.guess import ABBREVIATED, is_seed, name_setting
+from lrreport.sources.grid import Grid, assign_levels, count_grid, judge_collapse, make_factors, make_levels
 from lrreport.sources.logs import Note, RunLog, SourceFile, make_frames
+from lrreport.sources.naming import format_seed, guess_names, guess_seed, rename_settings, type_seed
 from lrreport.sources.patterns import apply_pattern, find_settings
 from lrreport.sources.points import find_lengths, judge_divergence, judge_finals, order_points
-from lrreport.sources.refusal import RefusalError
 from lrreport.sources.resolve import Resolution, apply_resolution, resolve_metrics, summarize_highest
 from lrreport.sources.spec import ImportSpec
-from lrreport.sources.values import hide_private, parse_value
+from lrreport.sources.values import hide_private
 from lrreport.study.metrics import Metric, MetricDeclaration
 from lrreport.study.parsing import parse_settings
 
@@ -57,7 +50,7 @@ class Import:
     @property
     def planned(self) -> tuple[int | str, ...]:
         """The seeds that every level should have, () where they are unknown or differ from level to level."""
-        return tuple(map(_type_seed, self.grid.seeds))
+        return tuple(map(type_seed, self.grid.seeds))
 
     def tabulate(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return runs (level, seed, status, reason, last) and values (level, seed, metric, axis, at, value).
@@ -65,7 +58,7 @@ class Import:
         Final values have the axis "end" and no point. A run without a seed has "repeat 1", "repeat 2", ... in its place.
         """
         seeds = self.runs["seed"].where(self.runs["seed"] != "", "repeat " + (self.runs["replicate"] + 1).astype(str))
-        runs = self.runs.assign(seed=list(map(_type_seed, seeds)))
+        runs = self.runs.assign(seed=list(map(type_seed, seeds)))
         by_run = runs.set_index("run")[["level", "seed"]]
         codes = by_run.index.get_indexer(self.history["run"].astype(str))
         columns = {name: by_run[name].to_numpy()[codes] for name in ("level", "seed")}
@@ -103,8 +96,8 @@ def inspect(
     where = files.paths[0] if files.paths == list(known.paths) else where  # a single file
     spec = known if source else known.model_copy(update={"source": recognize(files, where)})
     logs, notes = _read(files, _declare_columns(spec, metrics or {}), where)
-    settings = _guess_names(logs, spec.settings, where) | spec.settings
-    seed = _guess_seed(logs, notes, where) if spec.seed is None else spec.seed
+    settings = guess_names(logs, spec.settings, where) | spec.settings
+    seed = guess_seed(logs, notes, where) if spec.seed is None else spec.seed
     spec = spec.model_copy(update={"settings": settings, "seed": seed})
     return _build(
         spec,
@@ -195,49 +188,6 @@ def _read(folder: Folder, spec: ImportSpec, where: str) -> tuple[list[RunLog], l
     return logs, notes
 
 
-def _list_values(logs: Sequence[RunLog]) -> dict[str, tuple[str, ...]]:
-    """Return the keys of each setting's values, run by run."""
-    names = dict.fromkeys(name for log in logs for name in log.settings)
-    return {name: tuple(key_of(parse_value(log.settings.get(name))) for log in logs) for name in names}
-
-
-def _guess_names(logs: Sequence[RunLog], declared: Mapping[str, str], where: str) -> dict[str, str]:
-    """Return {usual name: the source's own} of settings that vary, but for those that are declared."""
-    values = _list_values(logs)
-    names = list(values)
-    mapping: dict[str, str] = {}
-    for usual in [usual for usual in ABBREVIATED if usual in map(name_setting, names) and usual not in declared]:
-        called = [name for name in names if name_setting(name) == usual and len(set(values[name])) > 1]
-        numbers = [
-            name for name in called if all(isinstance(parse_value(log.settings.get(name)), int | float) for log in logs)
-        ]
-        exact = [name for name in called if name == usual]
-        choice = numbers if len(numbers) == 1 else exact if exact and (not numbers or exact[0] in numbers) else called
-        if len(choice) > 1 and usual == "learning_rate" and len({values[name] for name in choice}) > 1:
-            raise RefusalError(
-                f"{where}: {' and '.join(choice)} may both be the learning rate; select it with "
-                "import.settings.learning_rate",
-                f"import.settings.learning_rate={choice[0]}",
-            )
-        if choice and choice[0] != usual and usual not in names:
-            mapping[usual] = choice[0]
-    return mapping
-
-
-def _guess_seed(logs: Sequence[RunLog], notes: list[Note], where: str) -> str:
-    """Return the name of the setting that is the seed, "" if none is."""
-    values = {name: column for name, column in _list_values(logs).items() if is_seed(name)}
-    varying = [name for name, column in values.items() if len(set(column)) > 1] or list(values)[:1]
-    if len({values[name] for name in varying}) > 1:
-        raise RefusalError(
-            f"{where}: {' and '.join(varying)} may both be the seed; select it with import.seed",
-            f"import.seed={varying[0]}",
-        )
-    if varying:
-        notes.append(Note("guess", f"{varying[0]} is taken for the seed"))
-    return varying[0] if varying else ""
-
-
 def _build(
     spec: ImportSpec,
     logs: list[RunLog],
@@ -250,7 +200,7 @@ def _build(
     guess: bool,
 ) -> Import:
     """Return the import of these runs by the rules of the specification."""
-    logs, spec = _name_settings(spec, logs, notes, where)
+    logs, spec = rename_settings(spec, logs, notes, where)
     columns = list(
         dict.fromkeys([p.metric for log in logs for p in log.points] + [m for log in logs for m in log.final])
     )
@@ -261,14 +211,14 @@ def _build(
         spec = spec.model_copy(update={"percent": tuple(resolution.percent)})
     notes += judge_finals(logs, set(resolution.names))
     runs, history = apply_resolution(*make_frames(logs), resolution)
-    runs["seed"] = [_format_seed(log.settings.get("seed")) if spec.seed != "" else "" for log in logs]
+    runs["seed"] = [format_seed(log.settings.get("seed")) if spec.seed != "" else "" for log in logs]
     runs = runs.drop(columns=["setting.seed"], errors="ignore") if spec.seed != "" else runs
-    runs, history = _drop(runs, history, spec, notes, where)
+    runs, history = drop_runs(runs, history, spec, notes, where)
     history, more = order_points(history, spec.duplicates)
     notes += more
     runs, history, more = judge_divergence(runs, history)
     notes += more
-    runs, history = _drop_empty(runs, history, notes, where)
+    runs, history = mark_empty(runs, history, notes, where)
     runs, more = find_lengths(runs, history)
     notes += more
     runs, history, grid, spec = _arrange(runs, history, spec, vary, seeds, resolution, notes, where, guess)
@@ -303,85 +253,6 @@ def _arrange(
     grid, more = count_grid(runs, factors, levels, seeds)
     notes += more
     return runs, history, grid, spec.model_copy(update={"ignore": tuple(ignore)}) if guess else spec
-
-
-def _name_settings(
-    spec: ImportSpec, logs: list[RunLog], notes: list[Note], where: str
-) -> tuple[list[RunLog], ImportSpec]:
-    """Rename settings as the study calls them, and the seed "seed"."""
-    there = {name for log in logs for name in log.settings}
-    for usual, name in spec.settings.items():
-        if name not in there:
-            raise LrreportError(
-                f"{where}: import.settings.{usual}: no run has a setting {name}; they have {_sample(there)}"
-            )
-    seed = spec.seed
-    if seed is None:
-        seed = _guess_seed(logs, notes, where)
-    elif seed and seed not in there:
-        raise LrreportError(f"{where}: import.seed: no run has a setting {seed}; they have {_sample(there)}")
-    renamed = {name: usual for usual, name in spec.settings.items()} | ({seed: "seed"} if seed else {})
-    for log in logs:
-        log.settings = {renamed.get(name, name): value for name, value in log.settings.items()}
-    return logs, spec.model_copy(update={"seed": seed})
-
-
-def _type_seed(seed: str) -> int | str:
-    return int(seed) if seed.isdecimal() else seed
-
-
-def _sample(names: set[str]) -> str:
-    return ", ".join(sorted(names)[:8]) or "none"
-
-
-def _format_seed(value: Any) -> str:
-    parsed = parse_value(value)
-    if parsed is None:
-        return ""
-    return str(int(parsed)) if isinstance(parsed, float) and parsed.is_integer() else str(parsed)
-
-
-def _drop(
-    runs: pd.DataFrame, history: pd.DataFrame, spec: ImportSpec, notes: list[Note], where: str
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Leave out the runs that the study drops."""
-    dropped = pd.Series(False, index=runs.index)
-    for status in spec.drop.status:
-        rows = (runs["status"] == status) & ~dropped
-        notes.append(Note("excluded", f"runs of status {status}, by import.drop", int(rows.sum())))
-        dropped |= rows
-    for name, value in spec.drop.settings.items():
-        column = "seed" if spec.seed and name in ("seed", spec.seed) else f"setting.{name}"
-        if column not in runs.columns:
-            raise LrreportError(f"{where}: import.drop.settings.{name}: no run has this setting")
-        write = _format_seed if column == "seed" else key_of
-        keys = {write(item) for item in (value if isinstance(value, list) else [value])}
-        rows = runs[column].map(write).isin(keys) & ~dropped
-        notes.append(Note("excluded", f"runs with {name} = {value}, by import.drop", int(rows.sum())))
-        dropped |= rows
-    if dropped.all():
-        raise LrreportError(f"{where}: import.drop leaves no run; drop fewer")
-    if not dropped.any():
-        return runs, history
-    runs = runs[~dropped].reset_index(drop=True)
-    return runs, history[history["run"].isin(set(runs["run"]))].reset_index(drop=True)
-
-
-def _drop_empty(
-    runs: pd.DataFrame, history: pd.DataFrame, notes: list[Note], where: str
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Give runs without any value of a metric the status "failed", so that they count as missing."""
-    finals = runs.filter(like="final.").notna().any(axis=1)
-    empty = ~finals & ~runs["run"].isin(set(history["run"].unique())) & (runs["status"] != "diverged")
-    if empty.all():
-        raise LrreportError(f"{where}: no run has a value of a known metric; declare it under [metrics] with from")
-    if empty.any():
-        notes.append(Note("hole", "runs without any value of a metric", int(empty.sum())))
-        runs = runs.assign(
-            status=runs["status"].mask(empty & runs["status"].isin(("completed", "unknown")), "failed"),
-            reason=runs["reason"].mask(empty & (runs["reason"] == ""), "has no value of any metric"),
-        )
-    return runs, history
 
 
 def _shorten(notes: Sequence[Note]) -> list[Note]:

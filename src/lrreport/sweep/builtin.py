@@ -8,8 +8,9 @@ from typing import Any
 from lrreport.project import find_notebook
 from lrreport.record.provenance import RANGE_NOTEBOOK, TRAINING_NOTEBOOK, Identity, identify, read_user_code
 from lrreport.study.settings import RangeSetup, Training
-from lrreport.sweep.execute import Limits, execute_notebook, list_parameters
-from lrreport.sweep.run import Run
+from lrreport.sweep.execute import Limits, execute_notebook
+from lrreport.sweep.notebook_cells import list_parameters
+from lrreport.sweep.producer import Run
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,10 @@ from lrreport.record.record import PROGRESS
 from lrreport.study.parsing import shorten
 from lrreport.sweep.answer import LARGEST_ARCHIVE, Answer, clean, read_answer
 from lrreport.sweep.execute import Limits
+from lrreport.sweep.executor import LostError, Notify
 from lrreport.sweep.monitor import SILENCE, WorkerMonitor
+from lrreport.sweep.producer import Run
 from lrreport.sweep.remote import Task, run_task
-from lrreport.sweep.run import LostError, Notify, Run
 from lrreport.sweep.scheduler import Address, connect
 from lrreport.sweep.worker import join_lines
 

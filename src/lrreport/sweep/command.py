@@ -12,8 +12,10 @@ from lrreport.record.files import digest_file
 from lrreport.record.provenance import Identity, digest_text, digest_user_code, is_user_module, read_user_code
 from lrreport.sweep.command_logs import CommandLogs
 from lrreport.sweep.execute import Limits, execute_command
-from lrreport.sweep.lines import VARIABLE, Expected, make_logged
-from lrreport.sweep.run import Run
+from lrreport.sweep.lines import VARIABLE
+from lrreport.sweep.producer import Run
+from lrreport.sweep.record_log import Expected
+from lrreport.sweep.recorder import make_logged
 from lrreport.sweep.values import fill_in, name_settings, write_value
 
 LARGEST_ARGUMENT = 100_000_000  # bytes of a file among the arguments whose digest identifies a run

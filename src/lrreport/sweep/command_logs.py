@@ -11,8 +11,9 @@ from typing import Any
 
 from lrreport.errors import FailedError, LrreportError
 from lrreport.record.record import save_record
-from lrreport.sweep.lines import Expected, LoggedRun, find_facts, make_record
-from lrreport.sweep.run import Run
+from lrreport.sweep.lines import LoggedRun
+from lrreport.sweep.producer import Run
+from lrreport.sweep.record_log import Expected, find_facts, make_record
 from lrreport.sweep.values import fill_in
 
 MOST_FILES = 10_000  # in the folder of a run's logs

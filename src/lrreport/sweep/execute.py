@@ -1,16 +1,13 @@
 """Run an execution in a process: its environment, its limits, and the cause of a failure."""
 
-import importlib.util
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,12 +15,12 @@ from threading import Event
 from typing import IO, Any, TypeAlias
 
 import psutil
-from filelock import FileLock, Timeout
 
-from lrreport.errors import FailedError, LrreportError
-from lrreport.record.provenance import list_imports, parse_source
+from lrreport.errors import FailedError
 from lrreport.record.record import PROGRESS
+from lrreport.sweep.environment import fill_standard_streams, make_environment, make_private_folder
 from lrreport.sweep.fork_server import FORKS, ForkServer, ServedProcess
+from lrreport.sweep.notebook_cells import list_modules, refuse_unknown_parameters
 from lrreport.sweep.worker import (
     CODE_FOLDER,
     count_killed_for_memory,
@@ -34,18 +31,10 @@ from lrreport.sweep.worker import (
 )
 
 LOG, STDOUT, STDERR = "execution.log", "stdout.log", "stderr.log"
-PRIVATE, MARK = "lrreport-kernel-", ".lrreport-private"  # the prefix of private folders, and a file in each
-LONGEST_FOLDER = 70  # bytes of a folder's path; that of a Unix socket has at most 107
 STALL_TIMEOUT = 1800.0  # seconds
 START_TIMEOUT = 300  # seconds; many kernels on few cores start slowly
 TICK_SECONDS = 0.5  # between two calls of Limits.on_tick
 LARGEST_LOG = 50_000_000  # bytes of what an execution prints; what prints more hides what matters
-# Settings of the user that could change a result: they configure Python, Jupyter, matplotlib and the numerics.
-UNWANTED = ("PYTHON", "JUPYTER", "IPYTHON", "MPL", "MATPLOTLIB", "LC_", "LANG", "OMP_", "GOMP_", "KMP_", "MKL_",
-            "OPENBLAS_", "DNNL_", "ONEDNN_", "ATEN_", "TORCH_", "PYTORCH_", "CUBLAS_", "NPY_", "NVIDIA_TF32", "TQDM_",
-            "COLUMNS", "LINES", "MALLOC_")  # fmt: skip
-# The GNU C library gives large arrays back to the system as soon as they are free, only to get new pages at the next step.
-KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 25), "MALLOC_TRIM_THRESHOLD_": str(1 << 29)}  # bytes
 Worker: TypeAlias = "subprocess.Popen[bytes] | ServedProcess"
 
 
@@ -70,19 +59,6 @@ class Limits:
     server: ForkServer | None = None
 
 
-def count_cores() -> int:
-    """Return how many cores this process may use, or the value of LRREPORT_CORES.
-
-    Raises LrreportError for a value of LRREPORT_CORES that is not a whole number from 1 on.
-    """
-    text = os.environ.get("LRREPORT_CORES")
-    if text is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if not text.isascii() or not text.isdecimal() or int(text[:9]) < 1:
-        raise LrreportError(f"LRREPORT_CORES: {text[:40]!r} is not a whole number from 1 on")
-    return int(text[:9])
-
-
 def execute_notebook(
     notebook: Path,
     output: Path,
@@ -103,7 +79,7 @@ def execute_notebook(
     limits = limits or Limits()
     changed = dict(environment or {}) | ({CODE_FOLDER: str(code_folder)} if code_folder is not None else {})
     try:
-        _fill_standard_streams()
+        fill_standard_streams()
         with make_private_folder() as private, output.with_name(LOG).open("wb") as log:
             task: dict[str, Any] = {"notebook": str(notebook), "output": str(output), "parameters": dict(parameters)}
             task |= {"private": str(private), "start_timeout": START_TIMEOUT}
@@ -144,7 +120,7 @@ def execute_command(
     changed |= {"PYTHONUNBUFFERED": "1", "PYTHONHASHSEED": "0", **(environment or {})}
     task = {"command": [program, *arguments[1:]], "folder": str(folder), "environment": {**os.environ, **changed}}
     try:
-        _fill_standard_streams()
+        fill_standard_streams()
         with outputs[0].open("wb") as stdout, outputs[1].open("wb") as stderr:
             start = partial(_start_worker, make_environment(limits.n_threads, limits.gpu), stdout, stderr)
             cause = _run_worker(task, start, outputs[0], limits, [*outputs, *watched])
@@ -278,103 +254,3 @@ def read_last_line(path: Path, longest: int = 300) -> str:
     return (
         join_lines("".join(letter if letter.isprintable() else " " for letter in lines[-1]))[:longest] if lines else ""
     )
-
-
-@contextmanager
-def make_private_folder() -> Iterator[Path]:
-    """Make a temporary folder that only this user can enter, for a kernel's sockets.
-
-    Those of killed processes are removed as well: folders of this user with our mark in them and a lock that is free.
-    """
-    parent = Path(tempfile.gettempdir())
-    if len(os.fsencode(parent)) > LONGEST_FOLDER:
-        parent = Path("/tmp")
-    for mark in parent.glob(f"{PRIVATE}*/{MARK}"):
-        with suppress(Timeout, OSError):
-            if _is_ours(mark.parent):
-                with FileLock(mark.with_name(".lock"), timeout=0):
-                    shutil.rmtree(mark.parent, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=PRIVATE, dir=parent))
-    try:
-        with FileLock(folder / ".lock"):
-            (folder / MARK).touch()  # only now, since a folder with the mark and a free lock may be removed
-            yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _is_ours(folder: Path) -> bool:
-    stat = folder.lstat()
-    return stat.st_uid == os.getuid() and stat.st_mode & 0o77 == 0 and not folder.is_symlink()
-
-
-def _fill_standard_streams() -> None:
-    """Open /dev/null for standard streams that were closed, whose numbers a pipe would get otherwise."""
-    for descriptor in range(3):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)
-
-
-def list_parameters(notebook: Path) -> list[str]:
-    """Return the names in a notebook's parameters cell; raises LrreportError for a file that is not a notebook."""
-    source = "".join(line for cell in read_cells(notebook) if is_tagged(cell, "parameters") for line in cell["source"])
-    return [line.partition(":")[0].partition("=")[0].strip() for line in source.splitlines() if "=" in line]
-
-
-def read_cells(notebook: Path) -> list[dict[str, Any]]:
-    """Return the cells of a notebook; raises LrreportError for a file that is not a notebook."""
-    try:
-        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-        return [{**cell, "source": "".join(cell["source"]), "tags": cell["metadata"].get("tags", [])} for cell in cells]
-    except OSError as err:
-        raise LrreportError(f"{notebook}: cannot read the notebook ({err.strerror}); name another notebook") from err
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as err:
-        raise LrreportError(f"{notebook}: not a notebook of format 4; save it again in Jupyter") from err
-
-
-def list_modules(notebook: Path) -> list[str]:
-    """Return the modules that the cells of a notebook may import; cells that are not plain Python are skipped."""
-    names: list[str] = []
-    for cell in read_cells(notebook):
-        if cell["cell_type"] == "code":
-            with suppress(SyntaxError, ValueError):
-                names += list_imports(parse_source(cell["source"]), "")
-    return names
-
-
-def is_tagged(cell: Mapping[str, Any], tag: str) -> bool:
-    """Return whether a cell from `read_cells` has a tag."""
-    return tag in cell["tags"]
-
-
-def refuse_unknown_parameters(notebook: Path, parameters: Mapping[str, Any]) -> None:
-    """Raise LrreportError for a parameter that the notebook does not have, of which Papermill would only warn."""
-    known = list_parameters(notebook)
-    for name in parameters:
-        if name not in known:
-            raise LrreportError(f"{notebook}: no parameter {name!r}; its parameters are {', '.join(known)}")
-
-
-def make_environment(n_threads: int, gpu: str | None = None) -> dict[str, str]:
-    """Return our environment without settings of the user that could change a result, for so many threads.
-
-    With a `gpu`, only that GPU is visible.
-    """
-    matplotlib = importlib.util.find_spec("matplotlib")
-    assert matplotlib
-    assert matplotlib.origin
-    ours = {name: value for name, value in os.environ.items() if not name.startswith(UNWANTED)}
-    threads = {f"{name}_NUM_THREADS": str(n_threads) for name in ("OMP", "MKL", "OPENBLAS")}
-    only = {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}
-    return ours | threads | only | {
-        "PYTHONHASHSEED": "0",  # else sets of words have another order in each process
-        "PYTHONNOUSERSITE": "1",
-        "PYTHONUTF8": "1",
-        "LC_ALL": "C.UTF-8",
-        "MPLBACKEND": "agg",
-        "MATPLOTLIBRC": str(Path(matplotlib.origin).with_name("mpl-data") / "matplotlibrc"),
-        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-        **KEEP_MEMORY,
-    }  # fmt: skip

@@ -13,8 +13,8 @@ from distributed import Client
 from lrreport.errors import FailedError, LrreportError
 from lrreport.record.provenance import list_versions
 from lrreport.study.parsing import shorten
+from lrreport.sweep.executor import Notify
 from lrreport.sweep.remote import compare_versions, describe_mixed
-from lrreport.sweep.run import Notify
 from lrreport.sweep.worker import join_lines
 
 ANSWER_SECONDS = 60  # within which a worker must answer a query

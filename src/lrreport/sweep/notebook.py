@@ -17,9 +17,12 @@ from lrreport.record.provenance import (
     parse_source,
     read_user_code,
 )
-from lrreport.sweep.execute import Limits, execute_notebook, list_parameters, read_cells
-from lrreport.sweep.lines import VARIABLE, Expected, make_logged
-from lrreport.sweep.run import Run
+from lrreport.sweep.execute import Limits, execute_notebook
+from lrreport.sweep.lines import VARIABLE
+from lrreport.sweep.notebook_cells import list_parameters, read_cells
+from lrreport.sweep.producer import Run
+from lrreport.sweep.record_log import Expected
+from lrreport.sweep.recorder import make_logged
 from lrreport.sweep.values import name_settings
 
 

@@ -11,9 +11,9 @@ from lrreport.study.study import PlannedRun, Study
 from lrreport.sweep.builtin import BuiltinProducer
 from lrreport.sweep.command import CommandProducer
 from lrreport.sweep.command_logs import CommandLogs
-from lrreport.sweep.lines import Expected
 from lrreport.sweep.notebook import NotebookProducer
-from lrreport.sweep.run import Run
+from lrreport.sweep.producer import Run
+from lrreport.sweep.record_log import Expected
 from lrreport.sweep.values import name_settings
 
 

@@ -13,7 +13,7 @@ from lrreport.record.record import PROGRESS
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-    from lrreport.sweep.run import Run
+    from lrreport.sweep.producer import Run
 
 
 @dataclass

@@ -24,7 +24,7 @@ from lrreport.record.record import PROGRESS, RECORD, mark_mixed
 from lrreport.record.store import describe_changes
 from lrreport.sweep.answer import ANSWER, Answer
 from lrreport.sweep.execute import Limits
-from lrreport.sweep.run import Run
+from lrreport.sweep.producer import Run
 from lrreport.sweep.worker import describe_os_error
 
 SIGN_SECONDS = 0.5  # between two checks whether the task is still wanted, and how many epochs are done

@@ -1,133 +1,31 @@
 """Make all runs of a study in parallel, each once, here or on a cluster, with a progress bar over all of them."""
 
-import re
 import shutil
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
-from typing import Protocol
 
 from lrreport.errors import FailedError, LrreportError
 from lrreport.record.locks import hold_lock
-from lrreport.record.provenance import Identity
 from lrreport.record.record import RECORD
 from lrreport.record.store import Store, make_folder
-from lrreport.sweep.execute import Limits, count_cores
+from lrreport.sweep.environment import count_cores
+from lrreport.sweep.execute import Limits
+from lrreport.sweep.executions import Execution, plan_executions
+from lrreport.sweep.executor import Executor, LocalExecutor, LostError, Notify
+from lrreport.sweep.producer import Run
 from lrreport.sweep.progress import Progress
-from lrreport.sweep.shares import share_out
 from lrreport.sweep.worker import describe_os_error
 
 MOST_RUNS_AT_ONCE = 800  # each holds the open file of its lock, of which a process may usually have 1,024
 LEFT_TO_OPEN = (".ipynb", ".log", ".jsonl")  # of a failed execution
 LARGEST_TO_OPEN = 100_000_000  # bytes; a larger file is not copied
-Notify = Callable[[str], None]
-
-
-class Producer(Protocol):
-    """What makes runs: a notebook or a command."""
-
-    @property
-    def most_seeds(self) -> int | None:
-        """The largest number of seeds per execution; None for any number."""
-
-    @property
-    def start_cost(self) -> float:
-        """The cost of starting an execution, in units of the cost of a seed."""
-
-    @property
-    def dataset(self) -> str | None:
-        """The dataset needed where the producer runs, or None."""
-
-    def identify(self, seeds: Sequence[int]) -> list[Identity]:
-        """Return the identity of the run of each seed."""
-
-    def collect_files(self) -> Mapping[str, bytes]:
-        """Return the user's files needed on another machine, by their paths in a folder."""
-
-    def relocate(self, folder: Path) -> "Producer":
-        """Return the same producer with its files in another folder."""
-
-    def make(self, runs: "Sequence[Run]", workspace: Path, limits: Limits) -> Mapping[str, str]:
-        """Leave each run in workspace/<key>/, its record written last; return the reasons of failed runs by key.
-
-        Raises FailedError with the cause for all runs not in the workspace. Calls `limits.on_tick` now and then.
-        """
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run of a study: a level and a seed, or a range test.
-
-    `level` is the index of the level in the study, None for a range test; `label` names the level in messages, such
-    as "learning rate 0.001". `n_epochs` is 0 where it is unknown.
-    """
-
-    label: str
-    identity: Identity
-    producer: Producer
-    level: int | None = None
-    n_epochs: int = 0
-
-    @property
-    def name(self) -> str:
-        """The name of the run in messages."""
-        return self.label if self.identity.seed is None else f"{self.label}, seed {self.identity.seed}"
-
-    @property
-    def key(self) -> str:
-        """The name of its folder in the store."""
-        return self.identity.key
-
-
-@dataclass(frozen=True)
-class Execution:
-    """A start of a producer, which makes all seeds of a level or a share of them; `name` is a folder's name."""
-
-    runs: tuple[Run, ...]
-    name: str
-
-
-class LostError(FailedError):
-    """The cluster is gone, so no further run can be made."""
-
-
-class Executor(Protocol):
-    """Makes the runs of an execution, on this machine or elsewhere."""
-
-    def count_at_once(self) -> int:
-        """Return how many executions to have under way now."""
-
-    def count_slots(self) -> int:
-        """Return how many executions can make progress at the same time."""
-
-    def make(self, runs: Sequence[Run], workspace: Path, limits: Limits) -> Mapping[str, str]:
-        """Make the runs as a producer does, and note finished epochs in the workspace."""
-
-
-@dataclass(frozen=True)
-class LocalExecutor:
-    """Makes runs on this machine, each execution in its own process."""
-
-    n_jobs: int
-    n_slots: int
-
-    def count_at_once(self) -> int:
-        """Return how many executions to have under way."""
-        return self.n_jobs
-
-    def count_slots(self) -> int:
-        """Return the number of cores they share."""
-        return self.n_slots
-
-    def make(self, runs: Sequence[Run], workspace: Path, limits: Limits) -> Mapping[str, str]:
-        """Make the runs with their producer."""
-        return runs[0].producer.make(runs, workspace, limits)
 
 
 @dataclass
@@ -314,55 +212,6 @@ class Sweep:
         if line not in self._notified:
             self._notified.add(line)
             self._progress.print(f"lrreport: {line}")
-
-
-def plan_executions(runs: Sequence[Run], n_slots: int) -> list[Execution]:
-    """Return the executions that make these runs: a single execution per level, or several where slots would be idle."""
-    groups: dict[tuple[str, int | None], list[Run]] = {}
-    for run in runs:
-        groups.setdefault((run.label, run.level), []).append(run)
-    shares = share_out(
-        [len(group) for group in groups.values()],
-        n_slots,
-        [group[0].producer.most_seeds for group in groups.values()],
-        [group[0].producer.start_cost for group in groups.values()],
-    )
-    executions, taken = [], set[str]()
-    for group, sizes in zip(groups.values(), shares, strict=True):
-        name = name_folder(group[0].label)
-        for size in sizes:
-            share, group = group[:size], group[size:]
-            folder = name if len(sizes) == 1 else f"{name}_seed={share[0].identity.seed}"
-            while folder in taken:  # labels that differ only in characters that a folder's name cannot have
-                folder += "_"
-            taken.add(folder)
-            executions.append(Execution(tuple(share), folder))
-    return executions
-
-
-def name_folder(label: str) -> str:
-    """Return the label of a level as the name of a folder: "learning rate 0.5" → "learning_rate=0.5"."""
-    label = re.sub(r"\b(learning rate|batch size) ", lambda match: f"{match[1]}=", label.removeprefix("the "))
-    return re.sub(r"[^\w.=+-]+", "_", label)[:60].strip("._") or "run"
-
-
-def summarize_failures(runs: Sequence[Run], errors: Mapping[str, str]) -> dict[str, str]:
-    """Return errors by name, merging seeds of a level with equal errors: "learning rate 0.1, seeds 0 and 1"."""
-    alike: dict[tuple[str, str], list[Run]] = {}
-    for run in runs:
-        if run.name in errors:
-            alike.setdefault((run.label, errors[run.name]), []).append(run)
-    levels = {run.label: [same for same in runs if same.label == run.label] for run in runs}
-    return {_name_runs(failed, levels[label]): error for (label, error), failed in alike.items()}
-
-
-def _name_runs(failed: Sequence[Run], level: Sequence[Run]) -> str:
-    if len(failed) == 1 and len(level) > 1:
-        return failed[0].name
-    if len(failed) == len(level):
-        return failed[0].label
-    *head, last = [str(run.identity.seed) for run in failed]
-    return f"{failed[0].label}, seeds {', '.join(head)} and {last}"
 
 
 def ignore_interrupts() -> None:

@@ -17,9 +17,7 @@ LONGEST_FOLDER = 70  # bytes of a folder's path; that of a Unix socket has at mo
 # Settings of the user that could change a result: they configure Python, Jupyter, matplotlib and the numerics.
 UNWANTED = ("PYTHON", "JUPYTER", "IPYTHON", "MPL", "MATPLOTLIB", "LC_", "LANG", "OMP_", "GOMP_", "KMP_", "MKL_",
             "OPENBLAS_", "DNNL_", "ONEDNN_", "ATEN_", "TORCH_", "PYTORCH_", "CUBLAS_", "NPY_", "NVIDIA_TF32", "TQDM_",
-            "COLUMNS", "LINES", "MALLOC_")  # fmt: skip
-# The GNU C library gives large arrays back to the system as soon as they are free, only to get new pages at the next step.
-KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 25), "MALLOC_TRIM_THRESHOLD_": str(1 << 29)}  # bytes
+            "COLUMNS", "LINES")  # fmt: skip
 
 
 def count_cores() -> int:
@@ -91,5 +89,4 @@ def make_environment(n_threads: int, gpu: str | None = None) -> dict[str, str]:
         "MPLBACKEND": "agg",
         "MATPLOTLIBRC": str(Path(matplotlib.origin).with_name("mpl-data") / "matplotlibrc"),
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-        **KEEP_MEMORY,
     }  # fmt: skip

@@ -19,7 +19,7 @@ def test_a_misspelt_parameter_is_refused(tmp_path: Path) -> None:
 def test_what_is_no_notebook_is_named(tmp_path: Path) -> None:
     path = tmp_path / "n.ipynb"
     with pytest.raises(
-        LrreportError, match=r"n.ipynb: cannot read the notebook \(No such file or directory\); name another$"
+        LrreportError, match=r"n.ipynb: cannot read the notebook \(No such file or directory\); name another notebook$"
     ):
         list_parameters(path)
     for text in ("", "[]", "{}", '{"cells": 3}', '{"cells": [{}]}', "[" * 100_000):

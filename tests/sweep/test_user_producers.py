@@ -256,7 +256,7 @@ def test_what_cannot_make_runs_is_refused_before_any_is_made(tmp_path: Path) -> 
     file = write_study(tmp_path / "my", 'notebook = "nsingle.ipynb"')
     assert (
         refuse(file)
-        == f"{tmp_path}/my/nsingle.ipynb: cannot read the notebook (No such file or directory); name another"
+        == f"{tmp_path}/my/nsingle.ipynb: cannot read the notebook (No such file or directory); name another notebook"
     )
     write_notebook(file.parent / "nsingle.ipynb", "learning_rate = 0.1", "1")
     assert refuse(file) == (

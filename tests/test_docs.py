@@ -4,6 +4,7 @@ import importlib.util
 import json
 import re
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,14 @@ import jsonschema
 import pytest
 
 from lrreport.arguments import make_parser
+from lrreport.errors import LrreportError
 from lrreport.inference.claims import VERDICTS, VOCABULARY
+from lrreport.preflight import check_published_claims
 from lrreport.record.contents import read_contents
 from lrreport.record.record import RECORD
+from lrreport.study.printed import PrintedFloat
+from lrreport.study.study import load_study, parse_study
+from lrreport.training.check import check_setups
 
 OTHERS = ("cluster.md", "performance.md")  # pages that name options of other commands, too
 
@@ -91,3 +97,29 @@ def test_records_fit_the_published_schema(repository: Path) -> None:
             jsonschema.validate(contents, schema)
             with pytest.raises(jsonschema.ValidationError):
                 jsonschema.validate(contents | {"status": "fine"}, schema)
+
+
+def read_blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.M | re.S)
+
+
+def test_examples_of_study_files_are_valid(repository: Path) -> None:
+    blocks = read_blocks(repository / "docs/study-file.md", "toml")
+    assert len(blocks) == 3
+    for block in blocks:
+        settings = tomllib.loads(block, parse_float=PrintedFloat)
+        study = parse_study({"name": "example", "vary": {"learning_rate": [0.001, 0.0001]}, **settings}, "docs")
+        check_published_claims(study)
+
+
+def test_the_example_of_own_functions_passes_their_checks(repository: Path, tmp_path: Path) -> None:
+    [module], [study] = (read_blocks(repository / "docs/your-own.md", language) for language in ("python", "toml"))
+    for folder, code in (("right", module), ("wrong", module.replace("width, n_outputs)", "width, n_outputs + 1)"))):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "mine.py").write_text(code)
+        (tmp_path / folder / "study.toml").write_text(study)
+    loaded = load_study(tmp_path / "right/study.toml")
+    setups = [loaded.training_of(level) for level in loaded.levels]
+    assert check_setups(setups, str(tmp_path / "right")).notes == []
+    with pytest.raises(LrreportError, match="mine:make_network"):
+        check_setups(setups, str(tmp_path / "wrong"))

@@ -50,9 +50,17 @@ With `most` above `first`, levels that may still be the best get more seeds (n, 
 
 ## [vary]: one or two factors
 
-Any setting of `[fixed]` but `dataset`, `validation_size`, `split_seed` and `device` may vary, as a list of values. An option
-of a table is written with a dot: `optimizer.weight_decay = [0.0, 0.01]`. The values of `optimizer` and its like are names or
-tables, and may have learning rates of their own. `label = "augmented"` in such a table is what reports call it:
+Any setting of `[fixed]` but `dataset`, `validation_size`, `split_seed` and `device` may vary, as a list of values; two factors
+make a grid of all combinations:
+
+```toml
+[vary]
+learning_rate = [0.01, 0.001]
+batch_size = [32, 128]
+```
+
+An option of a table is written with a dot: `optimizer.weight_decay = [0.0, 0.01]`. The values of `optimizer` and its like
+are names or tables, and may have learning rates of their own. `label = "augmented"` in such a table is what reports call it:
 
 ```toml
 [vary]
@@ -67,7 +75,8 @@ optimizer = [
 {fixed}
 
 `dataset`, `model`, `loss`, `optimizer` and `schedule` may be functions of your own, as "module:function"; other keys of
-their table are passed to them as keyword arguments. [own code](your-own.md) says what each takes and gives.
+their table are passed to them as keyword arguments. [Functions of your
+own](your-own.md#functions-of-your-own) says what each takes and returns.
 
 {options}
 
@@ -99,11 +108,31 @@ See [your-own.md](your-own.md). A study of logs that are there already has a tab
 
 ## [published]: an earlier report to check
 
-`title`, then `[[published.result]]` tables with the values of a level and any metrics (`learning_rate = 0.001`,
-`test_accuracy = 0.8700`: the decimals are those that it printed), and `[[published.claim]]` tables with `says`, `claim`,
-`arguments` and `remark`. A `[[published.difference]]` has `level`, `than`, `metric` and the `difference` with the `low` and
-`high` end of its 95 % interval: see [examples/logs](../examples/logs). [claims.md](claims.md) lists the claims.
-`studies/fashion_mnist.toml` is an example.
+```toml
+[published]
+title = "A report of one run per rate"
+
+[[published.result]]            # numbers of a level: the values of its factors, and any metrics
+learning_rate = 0.001
+test_accuracy = 0.8700          # a fraction, with the decimals that were printed
+
+[[published.difference]]        # level minus than, with the 95 % interval
+level = {{ learning_rate = 0.001 }}
+than = {{ learning_rate = 0.0001 }}
+metric = "test_accuracy"
+difference = 0.029
+low = 0.021
+high = 0.037
+
+[[published.claim]]             # an assertion, in words and as a claim with all of its arguments
+says = "The rate 0.001 is best."
+claim = "best"
+arguments = {{ learning_rate = 0.001, metric = "test_accuracy" }}
+remark = "It was chosen on the test data."
+```
+
+Every level named must be in `[vary]`. [claims.md](claims.md) lists the claims and their arguments;
+[studies/fashion_mnist.toml](../studies/fashion_mnist.toml) and [examples/logs](../examples/logs) are whole examples.
 
 ## [figures]: figures for a paper
 
@@ -158,7 +187,7 @@ CLAIMS_INTRODUCTION = """\
 Every sentence of a report that asserts something is a claim of this vocabulary with its rule. Each is *supported*,
 *contradicted*, *undecided* or *not testable*; of a claim that is not testable the report names what is missing. A `[published]`
 table asks them of your runs: `learning_rate` and `than` name values of the first factor (or `level`, a table with the values of
-both), `metric` any metric.
+both), `metric` any metric. A claim takes all of its arguments.
 """
 SENTENCES = ROOT / "tests" / "inference" / "snapshots" / "sentences.json"
 ARGUMENTS = {"level": "learning_rate"}  # what a study file calls it

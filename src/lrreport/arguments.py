@@ -172,9 +172,7 @@ def read_scheduler(parsed: "argparse.Namespace") -> "Address | None":
     from lrreport.errors import LrreportError
 
     if parsed.scheduler is not None and parsed.jobs is not None:
-        raise LrreportError(
-            "--jobs counts runs on this machine, and --scheduler sends them to others; use either"
-        )
+        raise LrreportError("--jobs counts runs on this machine, and --scheduler sends them to others; use either")
     text = os.environ.get("LRREPORT_SCHEDULER") if parsed.scheduler is None else parsed.scheduler
     if not text or parsed.jobs is not None:
         return None

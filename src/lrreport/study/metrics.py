@@ -112,23 +112,29 @@ def find_metric(name: str, quantities: Mapping[str, Quantity] = QUANTITIES) -> M
     return Metric(name=name, split=split, **quantity.model_dump() | {"label": label.format(quantity.label)})
 
 
+def _describe(field: str) -> str | None:
+    return Quantity.model_fields[field].description
+
+
 class MetricDeclaration(FrozenModel):
     """The table [metrics.NAME] of a study: a new metric, or changes to a built-in metric.
 
     NAME is a quantity on every split ("accuracy", "perplexity") or a metric on a single split ("val_accuracy").
     """
 
-    label: str | None = None
-    better: Literal["higher", "lower"] | None = None
-    split: Split | None = None
-    scale: Literal["fraction", "number"] | None = None
-    unit: str | None = None
-    low: Number | None = None
-    high: Number | None = None
-    chance: Number | None = None
-    margin: Annotated[Number, Field(gt=0)] | None = None
-    digits: Annotated[int, Strict(), Field(ge=0, le=12)] | None = None
-    columns: Annotated[tuple[str, ...] | str, Field(alias="from")] = ()
+    label: str | None = Field(default=None, description=_describe("label"))
+    better: Literal["higher", "lower"] | None = Field(default=None, description=_describe("better"))
+    split: Split | None = Field(default=None, description='give "train", "validation" or "test"')
+    scale: Literal["fraction", "number"] | None = Field(default=None, description=_describe("scale"))
+    unit: str | None = Field(default=None, description=_describe("unit"))
+    low: Number | None = Field(default=None, description=_describe("low"))
+    high: Number | None = Field(default=None, description=_describe("high"))
+    chance: Number | None = Field(default=None, description=_describe("chance"))
+    margin: Annotated[Number, Field(gt=0)] | None = Field(default=None, description=_describe("margin"))
+    digits: Annotated[int, Strict(), Field(ge=0, le=12)] | None = Field(default=None, description=_describe("digits"))
+    columns: tuple[str, ...] | str = Field(
+        default=(), alias="from", description="give the name, or a list of names, of the column in the logs"
+    )
 
     @model_validator(mode="after")
     def _has_sane_bounds(self) -> Self:

@@ -86,8 +86,10 @@ class Study(FrozenModel):
     title: Annotated[str, AfterValidator(_check_title)] = Field(
         default="Impact of the learning rate", description="give a line of text"
     )
-    author: Annotated[str, AfterValidator(_check_title)] | None = None
-    note: str | None = None
+    author: Annotated[str, AfterValidator(_check_title)] | None = Field(
+        default=None, description="give a name, shown in the report"
+    )
+    note: str | None = Field(default=None, description="give a text, shown in the report as a note")
     vary: dict[str, tuple[Any, ...]] = Field(
         min_length=1, description="add a table [vary] with learning_rate = [0.001, 0.0001]"
     )

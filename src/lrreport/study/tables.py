@@ -64,8 +64,10 @@ class Producer(FrozenModel):
 
     notebook: str | None = Field(default=None, description='give the path of a notebook, such as "mine.ipynb"')
     command: str | None = Field(default=None, description='give a command, such as "python train.py --seed {seed}"')
-    log: dict[str, Any] | None = None
-    paired: bool = False
+    log: dict[str, Any] | None = Field(
+        default=None, description='give a table such as { from = "lightning", path = "logs/{seed}" }'
+    )
+    paired: bool = Field(default=False, description="give true if equal seeds give equal starts and data orders")
 
     @model_validator(mode="after")
     def _is_notebook_or_command(self) -> Self:
@@ -77,6 +79,6 @@ class Producer(FrozenModel):
 class Figures(FrozenModel):
     """How figures for a paper are drawn: width in inches, font family and size in points."""
 
-    width: Annotated[float, Field(gt=1, le=30)] = 6.3
-    font: str = "sans-serif"
-    size: Annotated[float, Field(ge=4, le=30)] = 9.0
+    width: Annotated[float, Field(gt=1, le=30)] = Field(default=6.3, description="give the width in inches")
+    font: str = Field(default="sans-serif", description='give a font family, such as "serif"')
+    size: Annotated[float, Field(ge=4, le=30)] = Field(default=9.0, description="give the font size in points")

@@ -33,7 +33,9 @@ KEPT = [
     "CONFIG_FILE",
     "KEYRING_PROVIDER",
 ]
-PIP = [os.path.join(VENV, "bin", "python"), "-m", "pip", "install", "--disable-pip-version-check", "--no-user"]
+PYTHON = os.path.join(VENV, "bin", "python")
+PIP = [PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--no-user"]
+UV = [os.path.join(VENV, "bin", "uv"), "pip", "install", "--python", PYTHON, "--no-config", "--no-cache", "--no-index", "--no-deps"]
 
 
 def fail(problem, remedy):
@@ -73,7 +75,10 @@ def run(command):
 def install():
     """Install what the lock pins, checked by digest, and the package itself in editable mode; end with a line if that fails."""
     project = ["--no-build-isolation", "--editable"]
-    if not install_locked(["hatchling", "editables"]):  # small, so it tells whether the index is there
+    small = ["hatchling", "editables"]  # they tell whether the index is there
+    if not (
+        install_locked(["--only-binary=uv", "uv"] + small) or install_locked(small)
+    ):  # uv is not built for all systems
         give_up("pip cannot reach the package index", "connect to a network, or set pip's index (log: %s)" % LOG)
     if not install_locked(project + [".[dev]"]) or not run(PIP + ["--no-deps"] + project + ["."]):
         give_up("pip could not install the lock", "see the end of %s" % LOG)
@@ -88,7 +93,8 @@ def install_locked(wanted):
 
     Of the lock's pins only those are installed that something here needs, so a CPU build of torch brings no CUDA libraries.
     Such a build has a local version (2.13.0+cpu) and a digest of its own, which no lock for all platforms can name: it alone
-    is installed unchecked, from where pip's settings say.
+    is installed unchecked, from where pip's settings say. Where packages are is left to pip, whose settings users have; uv
+    then fetches and unpacks them in a tenth of the time, and pip does so where uv cannot.
     """
     pins = read_lock()
     files = [os.path.join(VENV, name) for name in ("pins.txt", "needed.json", "needed.txt")]
@@ -97,19 +103,34 @@ def install_locked(wanted):
     if not run(PIP + ["--dry-run", "--report", files[1], "--constraint", files[0]] + wanted):
         return False
     with open(files[1]) as file:
-        found = [one["metadata"] for one in json.load(file)["install"]]
-    needed = [(re.sub("[-_.]+", "-", one["name"]).lower(), one["version"]) for one in found]
+        found = [one for one in json.load(file)["install"] if "dir_info" not in one["download_info"]]
     digests = {(name, version): hashes for name, version, _, hashes in pins}
-    local = ["%s==%s" % one for one in needed if "+" in one[1]]
-    with open(files[2], "w") as file:
-        for one in needed:
-            if one in digests:
-                file.write("%s==%s %s\n" % (one + (" ".join(digests[one]),)))
-    done = run(PIP + ["--no-deps", "--require-hashes", "--requirement", files[2]])
-    done = done and (not local or run(PIP + ["--no-deps"] + local))
+    locked, urls, local = [], [], []  # of each package: pin and digests; where it is and its digest; where it is
+    for one in found:
+        name, version = re.sub("[-_.]+", "-", one["metadata"]["name"]).lower(), one["metadata"]["version"]
+        url = "%s @ %s" % (name, one["download_info"]["url"])
+        if (name, version) in digests:
+            locked.append("%s==%s %s" % (name, version, " ".join(digests[name, version])))
+            digest = one["download_info"].get("archive_info", {}).get("hashes", {}).get("sha256")
+            if "--hash=sha256:%s" % digest in digests[name, version]:
+                urls.append("%s --hash=sha256:%s" % (url, digest))
+        else:
+            local.append(url)
+    checked = ["--require-hashes", "--requirement", files[2]]
+    done = len(urls) == len(locked) and os.path.exists(UV[0]) and run_with(urls, files[2], UV + checked)  # far faster
+    done = done or run_with(locked, files[2], PIP + ["--no-deps"] + checked)
+    if done and local:
+        done = (os.path.exists(UV[0]) and run(UV + local)) or run(PIP + ["--no-deps"] + local)
     for name in files:
         os.remove(name)
     return done
+
+
+def run_with(lines, path, command):
+    """Write a file of requirements, and run the command that reads it; return whether it succeeded."""
+    with open(path, "w") as file:
+        file.write("".join("%s\n" % line for line in lines))
+    return run(command)
 
 
 def read_lock():

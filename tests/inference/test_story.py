@@ -1,5 +1,7 @@
 """The first screen: each slot in each of its states, short where it must be short."""
 
+import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +12,8 @@ from lrreport.inference.claims import VOCABULARY
 from lrreport.inference.measurements import Measurements
 from lrreport.inference.sections import ask_everything, choose_pairs, list_levels_to_ask
 from lrreport.inference.story import Story, write_story
+from lrreport.inference.story.paragraph import count_words
+from lrreport.inference.story.tradeoffs import write_tradeoffs
 from lrreport.study.decide import Look, Published
 from lrreport.testing import check_finding, make_measurements
 
@@ -181,3 +185,75 @@ def test_pairs_take_two_seeds_of_each() -> None:
 def test_a_level_with_one_run_is_asked_about() -> None:
     found = assess(make_measurements({0.1: [0.8], 0.01: [0.7], 0.001: {}}))
     assert list_levels_to_ask(found) == [0, 1]
+
+
+# Words: the paragraph takes the room that the other parts leave
+
+
+def make_wide_grid(rises: bool = False) -> Measurements:
+    """Eight rates × three batch sizes × five seeds, noisy: several may be the best, all runs of one fail and some of two."""
+    scores: dict[Any, Any] = {}
+    for i, rate in enumerate(10.0**-power for power in range(8)):
+        for j, size in enumerate((16, 64, 256)):
+            noise = tuple(one / 3 for one in WIDE[(i + j) % 5 :] + WIDE[: (i + j) % 5])
+            scores[rate, size] = around(0.8 - 0.02 * abs(i - 3) + 0.02 * j * rises, noise)
+    scores[1.0, 16] = [None] * 5
+    scores[1.0, 64] = [0.5, 0.5, 0.5, None, None]
+    scores[0.1, 256] = [0.7, 0.7, 0.7, 0.7, None]
+    finals = {"test_accuracy": {key: [value and value - 0.01 for value in values] for key, values in scores.items()}}
+    return make_measurements(scores, finals=finals, factors=("learning_rate", "batch_size"))
+
+
+FIXED = ("5 epochs, Adam, MLP 128 × 64",)
+
+
+@pytest.mark.parametrize("rises", [False, True])
+def test_the_first_screen_of_eight_levels_times_three_values_is_short(rises: bool, sentences: Any) -> None:
+    assessment = assess(make_wide_grid(rises))
+    story = write_story(assessment, ask_everything(assessment), FIXED)
+    parts = (*story.kicker, story.answer.text, story.tradeoffs.text, story.next_step.title, story.next_step.text)
+    assert count_words(*parts) <= 130
+    assert len(story.answer.text.split()) <= 14
+    assert story.kicker[-2:] == (*FIXED, "8 of 120 runs failed")
+    assert story.test.text.startswith("Test accuracy, not used to choose, is ")
+    assert "n = 5" in story.test.text  # the interval that the paragraph has no room for
+    assert story.test.text not in story.tradeoffs.text
+    sentences.check(f"story, eight × three{', rising' if rises else ''}", " | ".join(parts))
+
+
+def test_a_paragraph_leaves_out_what_matters_least() -> None:
+    assessment = assess(make_wide_grid())
+    findings = [finding for section in ask_everything(assessment) for finding in section.findings]
+    texts = [write_tradeoffs(assessment, findings, room).text for room in (math.inf, *range(120, 0, -1))]
+    lengths = [count_words(text) for text in texts]
+    assert lengths == sorted(lengths, reverse=True)
+    assert all(length <= room for length, room in zip(lengths[1:], range(120, lengths[-1], -1), strict=False))
+    assert "Every run at 1.0 with batch size 16 failed: all diverged." in texts[0]
+    assert "Every run failed at 1 other combination, some at 2 others, none at the leader." in texts[-1]
+    assert write_story(assessment, ask_everything(assessment)).test.text in texts[0]
+
+
+def test_a_wider_range_waits_where_noise_hides_which_level_leads() -> None:
+    inner = {
+        1.0: around(0.798, WIDE),
+        0.1: around(0.8, K),
+        0.01: around(0.7),
+    }  # the end may be the best, the middle leads
+    step = tell(make_measurements(inner)).next_step
+    assert step.kind == "seeds"
+    assert step.text.endswith("Also try higher rates: 3.0 and 10.0.")
+    assert {str(step.evidence[key]) for key in ("value_1", "value_2")} == {"3.0", "10.0"}
+    outer = {1.0: around(0.8, K), 0.1: around(0.798, WIDE), 0.01: around(0.7)}
+    step = tell(make_measurements(outer)).next_step
+    assert step.values == (3.0, 10.0)
+    assert re.search(r"Try 3\.0 and 10\.0\. About \d+ seeds each would decide between those tried\.$", step.text)
+    hopeless = tell(make_measurements(outer, margin=0.0001)).next_step
+    assert hopeless.text.endswith("More than 500 seeds each would be needed to decide between those tried.")
+
+
+def test_two_factors_are_widened_where_the_leader_lies() -> None:
+    step = tell(make_measurements({(rate, size): around(0.8 + 0.05 * (rate == 0.1) + 0.0004 * size, SMALL)
+                                   for rate in (1.0, 0.1, 0.01) for size in (32, 64, 128)}, factors=("learning_rate", "batch_size"))).next_step  # fmt: skip
+    assert (
+        step.text == "Batch size 128, the highest tried, may be the best. Try 256 and 512 as batch_size in the study."
+    )

@@ -64,7 +64,8 @@ class Part:
 def make_document(loaded: LoadedReport, assessment: Assessment) -> "Document":
     """Return the report on assessed runs: every finding asked, the story told from them."""
     sections = ask_everything(assessment)
-    return Document(loaded, assessment, sections, write_story(assessment, sections))
+    fixed = titles.list_fixed(loaded.study, describe_network(loaded.study))
+    return Document(loaded, assessment, sections, write_story(assessment, sections, fixed))
 
 
 class Document:
@@ -135,8 +136,7 @@ class Document:
     @cached_property
     def kicker(self) -> str:
         """The question, the grid, what is fixed, and whether all runs finished, in one line."""
-        *first, last = self.story.kicker
-        return " · ".join([*first, *titles.list_fixed(self.loaded.study, describe_network(self.loaded.study)), last])
+        return " · ".join(self.story.kicker)
 
     @cached_property
     def first_screen(self) -> Part:
@@ -172,8 +172,9 @@ class Document:
         results, figure = tabulate_results(self.assessment), illustrate.show_scores(self.assessment)
         shown = results if len(results.rows) <= MOST_ROWS else _fold("Results of each level", results)
         title, moves = titles.title_differences(self.assessment), list_sentences(self.find("factors"))
+        test = write_paragraph(self.story.test.text)
         fresh = write_paragraph(titles.explain_fresh(self.loaded, self.assessment))
-        return self._section("differences", title, shown, fresh, table, figure, moves)
+        return self._section("differences", title, shown, test, fresh, table, figure, moves)
 
     @cached_property
     def search(self) -> Part:

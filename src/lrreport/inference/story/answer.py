@@ -5,6 +5,7 @@ from lrreport.inference.sections import rank_levels
 from lrreport.inference.story.paragraph import (
     NAMED,
     Paragraph,
+    count_words,
     find_clear_gap,
     find_open_sides,
     find_thin,
@@ -22,7 +23,7 @@ from lrreport.inference.words import (
     write_value,
 )
 from lrreport.study.factors import Factor
-from lrreport.study.formats import Quantity, format_count
+from lrreport.study.formats import format_count
 
 MOST_WORDS = 14
 
@@ -43,31 +44,41 @@ def write_answer(assessment: Assessment) -> Paragraph:
 
 
 def _write_choice(assessment: Assessment) -> Paragraph:
-    """Return the answer where a level is chosen: what is as good, how much worse the next is, and where better may lie."""
+    """Return the answer where a level is chosen; of long names and too many words the least useful are left out."""
+    forms = ((NAMED, True), (0, True), (NAMED, False), (0, False))
+    written = [_compose_choice(assessment, named, with_gap) for named, with_gap in forms]
+    return next((form for form in written if count_words(form.text) <= MOST_WORDS), written[-1])
+
+
+def _compose_choice(assessment: Assessment, named: int, with_gap: bool) -> Paragraph:
+    """Return the answer where a level is chosen: what is as good, how much worse the next is, and where better may lie.
+
+    At most `named` others are named; how much worse the next is stands there if `with_gap`.
+    """
     measurements, decision, table = assessment.measurements, assessment.decision, assessment.decision.table
     level, noun = decision.chosen, name_nouns(measurements)[0]
     assert level is not None
     evidence = quantify_levels(measurements, {"level": level})
     behind = [i for i in rank_levels(assessment) if i in decision.ruled_out and i not in decision.equal]
-    gap = find_clear_gap(assessment, level, behind[0]) if behind else None
-    parts, gap_part = [], ""
+    gap = find_clear_gap(assessment, level, behind[0]) if behind and with_gap else None
+    parts = []
     if decision.equal:
         evidence |= quantify_few(measurements, "equal", decision.equal)
         verb = "is" if len(decision.equal) == 1 else "are"
-        parts.append(f"{name_few(assessment, decision.equal)} {verb} practically as good")
+        parts.append(f"{name_few(assessment, decision.equal, named=named)} {verb} practically as good")
     rivals = [i for i in decision.candidates if i not in (level, *decision.equal)]
     if rivals and decision.margin is not None:
         evidence |= quantify_few(measurements, "rival", rivals)
         evidence["margin"] = write_difference(measurements.metric, decision.margin, ())
-        parts.append(f"{name_few(assessment, rivals)} may be better, by less than {evidence['margin']}")
+        who = name_few(assessment, rivals, named=named)
+        parts.append(f"{who} may be better, by less than {evidence['margin']}")
     elif gap is not None and (len(behind) == 1 or not decision.equal):
-        evidence |= {
-            "gap": write_difference(measurements.metric, gap, ()),
-            **quantify_levels(measurements, {"behind": behind[0]}),
-        }
-        following = ", the next," if len(behind) > 1 else ""
-        gap_part = f"{measurements.levels[behind[0]].name}{following} is {evidence['gap']} worse"
-        parts.append(gap_part)
+        evidence["gap"] = write_difference(measurements.metric, gap, ())
+        following = f"the next {noun}"
+        if named:
+            evidence |= quantify_levels(measurements, {"behind": behind[0]})
+            following = f"{measurements.levels[behind[0]].name}{', the next,' if len(behind) > 1 else ''}"
+        parts.append(f"{following} is {evidence['gap']} worse")
     elif not decision.equal and behind:
         parts.append(f"no other {noun} may be the best")
     elif not decision.equal:
@@ -80,16 +91,7 @@ def _write_choice(assessment: Assessment) -> Paragraph:
         evidence |= {"n_failed": count(table.n_failed[level]), "n_runs": count(table.n_runs[level])}
         tail += f"; {evidence['n_failed']} of {evidence['n_runs']} runs failed"
     choose = f"Choose {measurements.levels[level].name}{' for now' if sides else ''}"
-    text = _join(choose, parts, bool(decision.equal), tail)
-    if len(text.split()) > MOST_WORDS and gap_part and len(parts) > 1:
-        parts.remove(gap_part)
-        evidence = {key: value for key, value in evidence.items() if key != "gap" and not key.startswith("behind")}
-        text = _join(choose, parts, bool(decision.equal), tail)
-    return Paragraph(text, evidence)
-
-
-def _join(choose: str, parts: list[str], equal: bool, tail: str) -> str:
-    return f"{choose}{'; ' if equal else ': '}{', '.join(parts)}{tail}"
+    return Paragraph(f"{choose}{'; ' if decision.equal else ': '}{', '.join(parts)}{tail}", evidence)
 
 
 def _list_sides(factors: tuple[Factor, ...], sides: list[tuple[int, str]]) -> str:
@@ -141,14 +143,10 @@ def _write_no_choice(assessment: Assessment) -> Paragraph:
         text = f"Too few seeds to judge {evidence['n_thin']} of {evidence['n_levels']} {several}; use {name} for now"
         return Paragraph(text, evidence)
     use = ("either" if n_tied == 2 else "any") if n_tied == len(candidates) else name
-    return Paragraph(f"Undecided {_say_between(assessment, several, evidence)}; use {use} for now", evidence)
-
-
-def _say_between(assessment: Assessment, several: str, evidence: dict[str, Quantity]) -> str:
-    candidates, n = assessment.decision.candidates, int((assessment.decision.table.n_runs > 0).sum())
-    if (len(candidates) <= NAMED + 1 and len(assessment.measurements.factors) == 1) or len(candidates) <= NAMED:
-        return f"between {list_levels(assessment.measurements, candidates)}"
+    named = f"Undecided between {list_levels(measurements, candidates)}; use {use} for now"
+    if len(candidates) <= NAMED + 1 and count_words(named) <= MOST_WORDS:
+        return Paragraph(named, evidence)
+    n = int((decision.table.n_runs > 0).sum())
     evidence["n_levels"] = count(n)
-    if len(candidates) == n:
-        return f"between all {format_count(n)} {several}"
-    return f"between {evidence['n_candidates']} of {evidence['n_levels']} {several}"
+    of = f"all {format_count(n)}" if len(candidates) == n else f"{evidence['n_candidates']} of {evidence['n_levels']}"
+    return Paragraph(f"Undecided between {of} {several}; use {use} for now", evidence)

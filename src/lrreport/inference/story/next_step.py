@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from lrreport.inference.assessment import Assessment
 from lrreport.inference.claims import Finding
 from lrreport.inference.edges import Edge, list_next
+from lrreport.inference.statistics import MOST_PLANNED
 from lrreport.inference.story.answer import name_values
 from lrreport.inference.story.paragraph import NAMED, find_thin, name_few, quantify_few
 from lrreport.inference.words import count, list_levels, name_nouns, quantify_levels
@@ -31,7 +32,11 @@ class NextStep:
 
 
 def plan_next(assessment: Assessment, findings: Sequence[Finding]) -> NextStep:
-    """Return the next step: seeds where there are too few, a wider range, more seeds until decided, more epochs, or none."""
+    """Return the next step: seeds where there are too few, a wider range, more seeds until decided, more epochs, or none.
+
+    A wider range comes first where the chosen or leading level itself lies at an end. Where others do that may be the best,
+    because of too few seeds, more seeds come first.
+    """
     measurements, decision = assessment.measurements, assessment.decision
     if decision.reason in ("one seed", "two seeds", "one trained", "few trained"):
         plan, noun = decision.more_seeds, name_nouns(measurements)[0]
@@ -47,11 +52,14 @@ def plan_next(assessment: Assessment, findings: Sequence[Finding]) -> NextStep:
     thin = find_thin(assessment)
     if decision.chosen is None and len(thin) > len(decision.candidates) / 2:
         return _add_seeds(assessment, thin)
-    for factor, edge in zip(measurements.factors, decision.edges, strict=True):
-        if edge.verdict == "supported" and edge.next_values:
-            return _widen(assessment, factor, edge)
+    shown = decision.chosen if decision.chosen is not None else decision.leader
+    pairs = zip(measurements.factors, decision.edges, strict=True)
+    open_edges = [(factor, edge) for factor, edge in pairs if edge.verdict == "supported" and edge.next_values]
+    open_edges.sort(key=lambda pair: shown not in [level for level, _ in pair[1].ends])
+    if open_edges and (decision.chosen is not None or shown in [level for level, _ in open_edges[0][1].ends]):
+        return _widen(assessment, *open_edges[0])
     if decision.chosen is None:
-        return _plan_seeds(assessment)
+        return _plan_seeds(assessment, *open_edges[:1])
     for finding in findings:
         own = finding.claim == "still_improving" and finding.arguments["level"] == decision.chosen
         if own and finding.verdict == "supported":
@@ -90,21 +98,40 @@ def _widen(assessment: Assessment, factor: Factor, edge: Edge) -> NextStep:
     sides = list(dict.fromkeys(side for _, side in edge.ends))
     kinds = ["higher" if side == "highest" else "lower" for side in sides]
     levels = [level for level, _ in edge.ends]
-    singular = noun.removesuffix("s") if noun == "rates" else factor.label
-    if len(levels) > NAMED:
-        ends = f"{format_count(len(levels))} {name_nouns(measurements)[1]} at an end of the {noun} tried"
-    elif len(sides) == len(edge.ends):
-        ends = " and ".join(
-            f"{measurements.levels[level].name}, the {side} {singular} tried," for level, side in edge.ends
-        )
-    else:
-        ends = f"{list_levels(measurements, levels)}, the {list_words([*sides])} {singular} tried,"
+    ends = _name_ends(assessment, factor, edge)
     texts = [factor.format(value) for value in edge.next_values]
     state = "is the only one that trained" if len(decision.compared) == 1 else "may be the best"
     where = "" if factor.name == "learning_rate" else f" as {factor.name} in the study"
-    text = f"{ends} {state}. Try {list_words(texts)}{where}."
+    text = f"{capitalize(ends)} {state}. Try {list_words(texts)}{where}."
     evidence = _quantify_values(texts, edge.next_values) | quantify_few(measurements, "end", levels)
-    return NextStep("range", f"{list_words(kinds)} {noun}", text, factor.name, edge.next_values, evidence=evidence)
+    plan = decision.more_seeds
+    if plan is not None:
+        evidence["n"] = count(min(plan.n, MOST_PLANNED))
+        would = f"About {evidence['n']} seeds each would"
+        if math.isinf(plan.n):
+            would = f"More than {evidence['n']} seeds each would be needed to"
+        text += f" {would} decide between those tried."
+    title = f"{kinds[0]} {noun}" if len(kinds) == 1 else "a wider range"
+    return NextStep("range", title, text, factor.name, edge.next_values, evidence=evidence)
+
+
+def _name_ends(assessment: Assessment, factor: Factor, edge: Edge) -> str:
+    """Return the ends of the range that may be the best: "0.1, the highest rate tried,"; of two factors the values alone."""
+    measurements, noun = assessment.measurements, name_values(factor)
+    sides = list(dict.fromkeys(side for _, side in edge.ends))
+    levels = [level for level, _ in edge.ends]
+    singular = "rate" if noun == "rates" else factor.label
+    if len(measurements.factors) > 1:
+        values = {side: measurements.levels[level].values[factor.name] for level, side in edge.ends}
+        first = factor.name_value(values[sides[0]])
+        of = f" {singular}" if first == factor.format(values[sides[0]]) else ""  # else its name says what it is
+        ends = [f"{first}, the {sides[0]}{of} tried,"]
+        return " and ".join(ends + [f"{factor.format(values[side])}, the {side}," for side in sides[1:]])
+    if len(levels) > NAMED:
+        return f"{format_count(len(levels))} {name_nouns(measurements)[1]} at an end of the {noun} tried"
+    if len(sides) == len(edge.ends):
+        return " and ".join(f"{measurements.levels[i].name}, the {side} {singular} tried," for i, side in edge.ends)
+    return f"{list_levels(measurements, levels)}, the {list_words([*sides])} {singular} tried,"
 
 
 def _train_longer(assessment: Assessment, level: int, finding: Finding) -> NextStep:
@@ -126,11 +153,27 @@ def _quantify_values(texts: Sequence[str], values: Iterable[Any]) -> dict[str, Q
     return {f"value_{i}": Quantity(float(value), text) for i, (text, value) in pairs}
 
 
-def _plan_seeds(assessment: Assessment) -> NextStep:
-    """Return how many seeds would decide, for the levels that may be the best; the others need none."""
+def _plan_seeds(assessment: Assessment, open_edge: tuple[Factor, Edge] | None = None) -> NextStep:
+    """Return how many seeds would decide, for the levels that may be the best; the others need none.
+
+    `open_edge` is a factor whose range may be too narrow, which is worth a try after that.
+    """
+    step = _count_seeds(assessment)
+    if open_edge is None or not step.evidence:
+        return step
+    factor, edge = open_edge
+    texts = [factor.format(value) for value in edge.next_values]
+    sides = dict.fromkeys("higher" if side == "highest" else "lower" for _, side in edge.ends)
+    text = f"{step.text} Also try {list_words([*sides])} {name_values(factor)}: {list_words(texts)}."
+    return replace(step, text=text, evidence=step.evidence | _quantify_values(texts, edge.next_values))
+
+
+def _count_seeds(assessment: Assessment) -> NextStep:
     measurements, decision = assessment.measurements, assessment.decision
     plan, candidates, (noun, several) = decision.more_seeds, decision.candidates, name_nouns(measurements)
-    who = list_levels(measurements, candidates) if len(candidates) <= FEW else f"these {len(candidates)} {several}"
+    who = list_levels(measurements, candidates)
+    if len(candidates) > FEW or len(measurements.factors) > 1:
+        who = f"these {len(candidates)} {several}"
     evidence = quantify_few(measurements, "candidate", candidates)
     if decision.reason == "error spent":
         text = "The looks so far used the whole error of 5 %; fresh seeds in a new study can decide."
@@ -141,8 +184,11 @@ def _plan_seeds(assessment: Assessment) -> NextStep:
     if plan is None:
         return NextStep("seeds", "more seeds", f"Run more seeds of {who}.", evidence=evidence)
     if math.isinf(plan.n):
-        text = f"More than 500 seeds would be needed to decide between {who}; a larger margin decides sooner."
-        return NextStep("seeds", "a larger margin", text, evidence=evidence | {"most": Quantity(500.0, "500")})
+        evidence["most"] = count(MOST_PLANNED)
+        text = (
+            f"More than {MOST_PLANNED} seeds would be needed to decide between {who}; a larger margin decides sooner."
+        )
+        return NextStep("seeds", "a larger margin", text, evidence=evidence)
     now = int(decision.table.n_runs[list(candidates)].max())
     evidence |= {"n": count(plan.n), "low": count(plan.low), "high": Quantity(plan.high, format_count(plan.high))}
     span = f"{evidence['low']} to {evidence['high']}" if math.isfinite(plan.high) else f"{evidence['low']} or more"

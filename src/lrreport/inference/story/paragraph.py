@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from lrreport.inference.assessment import Assessment
 from lrreport.inference.choice import FEWEST_SEEDS
 from lrreport.inference.measurements import Measurements
-from lrreport.inference.words import count, list_levels, quantify_list
+from lrreport.inference.words import count, list_levels, name_nouns, quantify_list
 from lrreport.study.formats import Quantity, format_count
 
 NAMED = 2  # levels that a sentence of the first screen names; of more it says how many
@@ -21,11 +21,25 @@ class Paragraph:
     evidence: dict[str, Quantity] = field(default_factory=dict)
 
 
-def name_few(assessment: Assessment, levels: Sequence[int], noun: str = "others", conjunction: str = "and") -> str:
+def count_words(*texts: str) -> int:
+    """Return how many words texts have; signs between spaces are none."""
+    return sum(any(char.isalnum() for char in word) for text in texts for word in text.split())
+
+
+def name_few(assessment: Assessment, levels: Sequence[int], noun: str = "others", named: int = NAMED) -> str:
     """Return one or two levels by name, and more as a number: "0.001 and 0.003", "4 others"; the figure names them."""
-    if len(levels) <= NAMED:
-        return list_levels(assessment.measurements, levels, conjunction)
-    return f"{format_count(len(levels))} {noun}"
+    if len(levels) <= named:
+        return list_levels(assessment.measurements, levels)
+    return f"{format_count(len(levels))} {noun.removesuffix('s') if len(levels) == 1 else noun}"
+
+
+def refer_to(assessment: Assessment, level: int) -> str:
+    """Return what the level that a paragraph is about is called after its first sentence: of two factors no long name."""
+    if len(assessment.measurements.factors) == 1:
+        return assessment.measurements.levels[level].name
+    return (
+        "the leader" if assessment.decision.chosen is None else f"the chosen {name_nouns(assessment.measurements)[0]}"
+    )
 
 
 def quantify_few(measurements: Measurements, key: str, levels: Sequence[int]) -> dict[str, Quantity]:

@@ -1,37 +1,49 @@
 """The story: its four parts, composed once for the page, the summary and the card."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lrreport.inference.assessment import Assessment
 from lrreport.inference.sections import Section
 from lrreport.inference.story.answer import write_answer
 from lrreport.inference.story.next_step import NextStep, plan_next
-from lrreport.inference.story.paragraph import Paragraph
-from lrreport.inference.story.tradeoffs import write_tradeoffs
+from lrreport.inference.story.paragraph import Paragraph, count_words
+from lrreport.inference.story.tradeoffs import write_test, write_tradeoffs
 from lrreport.inference.words import count_levels
 from lrreport.study.formats import format_count
+
+MOST_WORDS = 123  # of the first screen; its command brings it to about 130
 
 
 @dataclass(frozen=True)
 class Story:
-    """The first screen: parts of the kicker, the answer, the paragraph of trade-offs and the next step."""
+    """The first screen: parts of the kicker, the answer, the paragraph of trade-offs and the next step.
+
+    `test` is the sentence on the test score where the paragraph has no room for its interval, else empty.
+    """
 
     kicker: tuple[str, ...]
     answer: Paragraph
     tradeoffs: Paragraph
     next_step: NextStep
+    test: Paragraph
 
 
-def write_story(assessment: Assessment, sections: Iterable[Section]) -> Story:
-    """Return the first screen of a report, from its assessment and from the sections of its findings."""
+def write_story(assessment: Assessment, sections: Iterable[Section], fixed: Sequence[str] = ()) -> Story:
+    """Return the first screen of a report, from its assessment and from the sections of its findings.
+
+    `fixed` are parts of the kicker on what does not vary. The paragraph gets the words that the other parts leave.
+    """
     findings = [finding for section in sections for finding in section.findings]
-    return Story(
-        write_kicker(assessment),
-        write_answer(assessment),
-        write_tradeoffs(assessment, findings),
-        plan_next(assessment, findings),
-    )
+    *question, state = write_kicker(assessment)
+    kicker = (*question, *fixed, state)
+    answer, step = write_answer(assessment), plan_next(assessment, findings)
+    room = MOST_WORDS - count_words(*kicker, answer.text, step.title, step.text)
+    tradeoffs, test = write_tradeoffs(assessment, findings, room), Paragraph("")
+    if assessment.decision.leader is not None:
+        full = write_test(assessment)
+        test = full if full.text not in tradeoffs.text else test
+    return Story(kicker, answer, tradeoffs, step, test)
 
 
 def write_kicker(assessment: Assessment) -> tuple[str, ...]:

@@ -139,7 +139,7 @@ def test_the_sections_say_what_was_found(documents: dict[str, Document]) -> None
     assert "0.3 is ahead of every other rate" in titles["far away"]
     assert "3 of 3 rates may be the best" in titles["undecided"]
     assert "What 0.1 reaches" in titles["one level"]
-    assert "batch size 32 is the lowest batch size tried: look further" in titles["two factors"]
+    assert "Batch size 32 is the lowest tried: look further" in titles["two factors"]
 
 
 def test_the_next_step_has_a_command(build_document: Callable[..., Document], documents: dict[str, Document]) -> None:

@@ -12,6 +12,8 @@ from lrreport.report.errors_by_class import ClassErrors
 from lrreport.report.figures.curves import thin_out
 from lrreport.report.figures.figure import Figure
 from lrreport.report.svg import measure_text
+from lrreport.testing import make_measurements
+from tests.report.conftest import build
 
 TEXT = re.compile(
     r'<text x="([^"]*)" y="([^"]*)"(?: text-anchor="(\w+)")?(?: class="([^"]*)")?(?: style="[^"]*")?>(?:<title>.*?</title>)?(.*?)</text>'
@@ -136,3 +138,54 @@ def test_classes_show_the_difference_from_the_leader(documents: dict[str, Docume
     assert ">+10.0<" in figure.wide
     assert "&lt;c&gt;" in figure.wide
     assert figure.table.rows == (("a $b$", "90.0", "−10.0"), ("<c>", "50.0", "+10.0"))
+
+
+def read_grid(svg: str) -> tuple[list[str], list[str]]:
+    """Return the headings down and across of a grid: those at its left edge, and the others."""
+    names = re.findall(r'<text x="([^"]*)" y="[^"]*"(?: text-anchor="middle")? class="name">(.*?)</text>', svg)
+    return [name for x, name in names if x == "0"], [name for x, name in names if x != "0"]
+
+
+def make_grid(n_rates: int, n_sizes: int, metric: str = "val_accuracy", scale: float = 1.0) -> Document:
+    scores = {(10.0**-i, 2**j): [scale * (0.9 - 0.01 * (i + j) + 0.001 * seed) for seed in range(4)]
+              for i in range(n_rates) for j in range(n_sizes)}  # fmt: skip
+    scores[1.0, 1] = [scale * 0.3, scale * 0.3, scale * 0.3, None]
+    chance = 0.1 if metric == "val_accuracy" else None
+    return build(make_measurements(scores, metric=metric, chance=chance, factors=("learning_rate", "batch_size")))
+
+
+@pytest.mark.parametrize(("n_rates", "n_sizes", "down"), [(8, 3, 8), (4, 3, 3), (3, 8, 8), (6, 6, 6)])
+def test_every_grid_of_a_page_is_turned_the_same_way(n_rates: int, n_sizes: int, down: int) -> None:
+    figure = make_grid(n_rates, n_sizes).decision_figure
+    assert figure is not None
+    rows, columns = read_grid(figure.wide)
+    assert (rows, columns) == read_grid(figure.narrow)
+    assert (len(rows), len(rows) * len(columns)) == (down, n_rates * n_sizes)
+    assert list(figure.table.headings[1:]) == columns
+    assert [row[0] for row in figure.table.rows] == rows
+
+
+@pytest.mark.parametrize(("metric", "scale"), [("val_accuracy", 1.0), ("val_rmse", 120.0), ("val_rmse", 1e4)])
+@pytest.mark.parametrize("n_sizes", [3, 5])
+def test_all_cells_of_a_grid_have_as_many_decimals(metric: str, scale: float, n_sizes: int) -> None:
+    figure = make_grid(9, n_sizes, metric, scale).decision_figure
+    for svg in (figure.wide, figure.narrow):
+        cells = re.findall(r'class="on-\w+">(?:★ )?([^<]*)</text>', svg)
+        assert len(cells) == 9 * n_sizes
+        decimals = {len(re.sub(r" .*", "", cell).partition(".")[2]) for cell in cells}
+        assert len(decimals) == 1
+        assert "…" not in "".join(cells)
+
+
+def test_a_narrow_figure_shows_the_classes_of_the_levels_that_matter_most(documents: dict[str, Document]) -> None:
+    document = make_grid(4, 2)
+    levels = tuple(range(8))
+    leader = document.assessment.decision.leader
+    accuracy = pd.DataFrame({i: [0.9 + 0.01 * i, 0.5] for i in levels}, index=["Ankle boot", "T-shirt/top"])
+    errors = ClassErrors(levels, leader, accuracy, dict.fromkeys(levels, ("Ankle boot", "T-shirt/top", 0.2)), 0)
+    figure = illustrate.show_classes(document.assessment, errors)
+    counts = {svg: len(re.findall(r'class="cell ', svg)) for svg in (figure.wide, figure.narrow)}
+    assert counts[figure.wide] == 2 * 7
+    assert 2 * 2 <= counts[figure.narrow] < 2 * 7
+    assert "…" not in figure.narrow
+    assert len(figure.table.headings) == 2 + 7

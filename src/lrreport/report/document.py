@@ -39,7 +39,7 @@ from lrreport.report.tables import (
     tabulate_settings,
     write_colophon,
 )
-from lrreport.report.words import bind_units, explain_terms, mark_terms, write_heading, write_paragraph
+from lrreport.report.words import bind_units, explain_terms, mark_terms, write_heading, write_kicker, write_paragraph
 from lrreport.study.formats import format_percent
 
 STYLE = Path(__file__).parent / "template" / "figures.css"
@@ -142,7 +142,7 @@ class Document:
     def first_screen(self) -> Part:
         """The answer, what speaks for and against it, the decision figure, and what to do next."""
         answer, paragraph, step = self.story.answer.text, self.story.tradeoffs.text, self.story.next_step
-        html = f'<p class="kicker">{bind_units(escape(self.kicker))}</p>\n<h1 id="answer">{bind_units(escape(answer))}</h1>\n'
+        html = f'<p class="kicker">{write_kicker(self.story.kicker)}</p>\n<h1 id="answer">{bind_units(escape(answer))}</h1>\n'
         html += (
             f'<p class="trade-offs">{bind_units(mark_terms(escape(paragraph), self._terms))}</p>\n' if paragraph else ""
         )
@@ -209,8 +209,9 @@ class Document:
             return Part("")
         rows = [
             (self.names[level], f"{first} and {second}", format_percent(share, 1))
-            for level, (first, second, share) in errors.confused.items()
+            for level in self.names
             if level in errors.levels
+            for first, second, share in [errors.confused[level]]
         ]
         caption = (
             "The two classes confused most, and the share of their test examples taken for the other: means over seeds."
@@ -218,7 +219,7 @@ class Document:
         table = Table(
             "confusions",
             (titles.name_corner(self.assessment), "Classes", "Confused"),
-            tuple(sorted(rows)),
+            tuple(rows),
             caption,
             n_labels=2,
         )

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from lrreport.inference.assessment import CPU_SECONDS, Assessment
 from lrreport.inference.measurements import Measurements
+from lrreport.inference.sections import rank_levels
 from lrreport.inference.statistics import estimate_mean
 from lrreport.inference.story import find_thin
 from lrreport.report.colors import color_levels
@@ -27,6 +29,7 @@ from lrreport.study.formats import MINUS, capitalize, count_nouns, format_count,
 from lrreport.study.metrics import Metric, split_name
 
 MOST_ROWS, MOST_LINES, MOST_COLORED, MOST_NAMED = 12, 60, 6, 8  # levels of the decision figure; lines, in colour, named
+MOST_ACROSS = 4  # columns of a grid for which a phone has room
 MOST_BEFORE = 6  # rows of the decision figure above the next step; one with more stands below it
 Notes = Mapping[str, Mapping[int, str]]  # heading -> level -> a few words
 
@@ -111,58 +114,69 @@ def _explain_decision(assessment: Assessment, rows: Sequence[Row]) -> str:
 
 
 def show_grid(assessment: Assessment) -> Figure | None:
-    """Return the grid of two factors with the mean of each combination."""
+    """Return the grid of two factors with the mean of each combination; a factor of many values goes down, at any width."""
     measurements, table = assessment.measurements, assessment.decision.table
     first, second = measurements.factors
     across = sorted(first.values) if first.numeric else list(first.values)
-    texts = pd.DataFrame("", index=range(len(second.values)), columns=range(len(across)))
-    kinds = texts.copy()
+    down = list(second.values)
     metric, thin = measurements.metric, find_thin(assessment)
+    kinds = pd.DataFrame("", index=list(map(second.format, down)), columns=list(map(first.format, across)))
+    levels = kinds.astype(object)  # the index of each combination, nothing where there is none
     for level in measurements.levels:
-        row, column = second.values.index(level.values[second.name]), across.index(level.values[first.name])
+        row, column = down.index(level.values[second.name]), across.index(level.values[first.name])
         own = table.loc[level.index]
         if not own.n_runs:
             continue
-        mean = metric.format(float(own["mean"]), unit=False) if own.n else "failed"
-        texts.iat[row, column] = mean + (f" ({own.n}/{own.n_runs})" if own.n and own.n_failed else "")
+        levels.iat[row, column] = level.index
         kind = "leader" if level.index == assessment.decision.leader else "best" if own.may_be_best else "out"
-        kind = "few" if level.index in thin else kind
-        kinds.iat[row, column] = kind
-    names = [second.format(value) for value in second.values], [first.format(value) for value in across]
-    texts.index, texts.columns = kinds.index, kinds.columns = names[0], names[1]
+        kinds.iat[row, column] = "few" if level.index in thin else kind
+    titles = (capitalize(second.label), capitalize(first.label))
+    if len(across) > MOST_ACROSS and len(across) >= len(down):
+        kinds, levels, titles = kinds.T, levels.T, titles[::-1]
+    means = [float(mean) for mean in table["mean"] if math.isfinite(mean)]
+    most = count_decimals(metric, means)
+    forms = [
+        levels.map(partial(_write_cell, assessment, digits, with_counts))
+        for with_counts in (True, False)
+        for digits in range(most, -1, -1)
+    ]
     label = _describe_decision(assessment)
-    turned = len(across) > 12 and len(second.values) < len(across)
-
-    def draw(width: float) -> str:
-        titles = (capitalize(second.label), f"{capitalize(first.label)} (in the cells: {name_column(metric).lower()})")
-        if turned or (width < 600 and len(across) > 4):
-            return draw_grid(
-                texts.T,
-                kinds.T,
-                capitalize(first.label),
-                f"{capitalize(second.label)} (in the cells: {name_column(metric).lower()})",
-                width,
-                label,
-            )
-        return draw_grid(texts, kinds, *titles, width, label)
-
     extreme = "highest" if metric.better == "higher" else "lowest"
-    caption = f"Mean {metric.label} over the seeds that trained. Star: {extreme} mean"
+    unit = "%" if metric.scale == "fraction" else metric.unit
+    caption = f"Mean {metric.label}{f', {unit},' if unit else ''} over the seeds that trained. Star: {extreme} mean"
     caption += "." if assessment.decision.reason == "no choice" else "; framed: may be the best; grey: ruled out."
     if (kinds == "few").any(axis=None):
         caption += " Dashed: too few seeds to judge."
     if ((table.n > 0) & (table.n_failed > 0)).any():
         own = table[(table.n > 0) & (table.n_failed > 0)].iloc[0]
         caption += f" ({own.n:.0f}/{own.n_runs:.0f}): {own.n:.0f} of {own.n_runs:.0f} runs trained."
-    data = Table(
-        "",
-        (capitalize(second.label), *names[1]),
-        tuple((name, *map(str, row)) for name, row in zip(names[0], texts.to_numpy(), strict=True)),
-    )
-    wide, narrow = _draw_both(draw)
-    return Figure(
-        "grid", label, caption, wide, narrow, data, tall=(len(across) if turned else len(texts)) > MOST_BEFORE
-    )
+    rows = zip(kinds.index, forms[0].to_numpy(), strict=True)
+    data = Table("", (titles[0], *kinds.columns), tuple((name, *map(str, row)) for name, row in rows))
+    wide, narrow = _draw_both(lambda width: draw_grid(forms, kinds, *titles, width, label))
+    return Figure("grid", label, caption, wide, narrow, data, tall=len(kinds) > MOST_BEFORE)
+
+
+def _write_cell(assessment: Assessment, digits: int, with_counts: bool, level: "int | str") -> str:
+    """Return what the cell of a combination says: its mean with so many decimals, and how many of its runs trained."""
+    if level == "":
+        return ""
+    own, metric = assessment.decision.table.loc[level], assessment.measurements.metric
+    if not own.n:
+        return "failed"
+    counts = f" ({own.n}/{own.n_runs})" if own.n_failed and with_counts else ""
+    return f"{write_decimals(metric, float(own['mean']), digits)}{counts}"
+
+
+def count_decimals(metric: Metric, values: Sequence[float]) -> int:
+    """Return the decimals that a column of values takes so that all have as many: those of the largest value alone."""
+    texts = [metric.format(value, unit=False) for value in values]
+    return min((len(text.partition(".")[2]) for text in texts), default=metric.digits)
+
+
+def write_decimals(metric: Metric, value: float, digits: int) -> str:
+    """Return a value of a metric with exactly so many decimals, without its unit."""
+    text = f"{value * (100 if metric.scale == 'fraction' else 1):,.{digits}f}"
+    return text.replace("-", MINUS)
 
 
 def choose_lines(assessment: Assessment) -> dict[int, Line]:
@@ -378,11 +392,13 @@ def show_classes(assessment: Assessment, errors: ClassErrors) -> Figure | None:
     texts = frame.map(lambda value: f"{value:+.1f}".replace("-", MINUS))
     frame.columns = texts.columns = pd.Index([name_briefly(assessment.measurements, i) for i in others])
     scores = [f"{100 * value:.1f}" for value in errors.accuracy[leader]]
-    base = assessment.measurements.levels[leader].name
+    base, brief = assessment.measurements.levels[leader].name, name_briefly(assessment.measurements, leader)
+    best_first = rank_levels(assessment)
+    ranks = [best_first.index(i) if i in best_first else len(best_first) for i in others]
     label = f"Test accuracy of each class: difference from {base}, for {list_words(names)}."
-    wide, narrow = _draw_both(lambda width: draw_differences(frame, texts, scores, f"{base}, %", width, label))
+    wide, narrow = _draw_both(lambda width: draw_differences(frame, texts, scores, ranks, f"{brief}, %", width, label))
     rows = tuple((str(name), scores[i], *texts.iloc[i]) for i, name in enumerate(frame.index))
-    table = Table("", ("Class", f"{base}, %", *map(str, frame.columns)), rows)
+    table = Table("", ("Class", f"{brief}, %", *map(str, frame.columns)), rows)
     caption = (
         f"Test accuracy of each class at {base} and differences from it in points, means over seeds; blue is better, "
         "orange worse."

@@ -129,7 +129,8 @@ def title_search(assessment: Assessment) -> str:
             if len(measurements.factors) > 1:
                 factor = next(factor for factor in measurements.factors if factor.name == edge.factor)
                 value = factor.name_value(measurements.levels[level].values[factor.name])
-                return f"{value} is the {side} {factor.label} tried: look further"
+                named = "" if value.startswith(factor.label) else f" {factor.label}"
+                return f"{capitalize(value)} is the {side}{named} tried: look further"
             return f"{measurements.levels[level].name} is the {side} {noun} tried: look further"
     if edges and all(edge.verdict == "contradicted" for edge in edges):
         return "The range tried is wide enough"

@@ -1,6 +1,7 @@
 """Terms of the report, explained once each, and elements of HTML that every section uses."""
 
 import re
+from collections.abc import Sequence
 
 from lrreport.report.svg import escape
 
@@ -72,6 +73,12 @@ def slug(text: str) -> str:
 def write_heading(anchor: str, title: str) -> str:
     """Return the heading of a section with its anchor."""
     return f'<h2 id="{anchor}">{escape(title)} <a class="anchor" href="#{anchor}">¶</a></h2>\n'
+
+
+def write_kicker(parts: Sequence[str]) -> str:
+    """Return the parts of the line above the answer; a line breaks between them, inside the first alone."""
+    *before, last = [f'<span class="part">{bind_units(escape(part))}</span>' for part in parts]
+    return " ".join([*(f"{part}&nbsp;·" for part in before), last])
 
 
 def write_paragraph(text: str, kind: str = "") -> str:

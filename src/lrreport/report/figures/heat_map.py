@@ -8,30 +8,45 @@ import pandas as pd
 from lrreport.report.svg import SIZE, Drawing, measure_text, shorten
 
 CELL, HEAD = 26.0, 30.0
+MOST_WIDTH, LINE = 72.0, 14.0  # that a column asks for; between the lines of a heading
 
 
 def draw_differences(
-    frame: pd.DataFrame, texts: pd.DataFrame, scores: Sequence[str], title: str, width: float, label: str
+    frame: pd.DataFrame,
+    texts: pd.DataFrame,
+    scores: Sequence[str],
+    ranks: Sequence[int],
+    title: str,
+    width: float,
+    label: str,
 ) -> str:
     """Return a heat map of differences (rows × levels): better in blue, worse in orange, both by strength, with numbers.
 
-    `scores` stand in the first column: what each row's differences are taken from.
+    `scores` stand in the first column: what each row's differences are taken from. Where there is no room for all levels,
+    those of the lowest `ranks` are drawn. A heading breaks at " · ".
     """
+    headings = [str(level).split(" · ") for level in frame.columns]
     names = min(0.34 * width, max(measure_text(str(name)) for name in frame.index) + 12)
     of_scores = max([measure_text(text, 12) for text in (title, *scores)]) + 16
-    drawing = Drawing(width, HEAD + CELL * len(frame) + 8)
-    room = (width - names - of_scores) / len(frame.columns)
+    parts = [*(part for heading in headings for part in heading), *map(str, texts.to_numpy().ravel())]
+    widest = max(measure_text(part, 12) for part in parts) + 8
+    most = max(1, int((width - names - of_scores) / min(widest, MOST_WIDTH)))
+    drawn = sorted(sorted(range(len(ranks)), key=lambda i: ranks[i])[:most])
+    room = (width - names - of_scores) / len(drawn)
+    head = HEAD + LINE * (max(map(len, headings)) - 1)
+    drawing = Drawing(width, head + CELL * len(frame) + 8)
     largest = float(frame.abs().max().max()) or 1.0
-    drawing.text(names + of_scores - 12, HEAD - 10, title, "small faint", "end")
-    for column, level in enumerate(frame.columns):
-        middle = names + of_scores + room * (column + 0.5)
-        drawing.text(middle, HEAD - 10, shorten(str(level), room - 4, 12), "small faint", "middle")
+    drawing.text(names + of_scores - 12, head - 10, title, "small faint", "end")
+    for place, column in enumerate(drawn):
+        for line, text in enumerate(reversed(headings[column])):
+            middle = names + of_scores + room * (place + 0.5)
+            drawing.text(middle, head - 10 - LINE * line, shorten(text, room - 4, 12), "small faint", "middle")
     for row, name in enumerate(frame.index):
-        y = HEAD + CELL * row
+        y = head + CELL * row
         drawing.text(0, y + 18, str(name), width=names - 8)
         drawing.text(names + of_scores - 12, y + 18, scores[row], "small", "end")
-        for column in range(len(frame.columns)):
-            value, x = float(frame.iat[row, column]), names + of_scores + room * column
+        for place, column in enumerate(drawn):
+            value, x = float(frame.iat[row, column]), names + of_scores + room * place
             if not math.isfinite(value):
                 continue
             kind = "gain" if value > 0 else "loss"
@@ -41,15 +56,23 @@ def draw_differences(
 
 
 def draw_grid(
-    texts: pd.DataFrame, kinds: pd.DataFrame, row_title: str, column_title: str, width: float, label: str
+    forms: Sequence[pd.DataFrame],
+    kinds: pd.DataFrame,
+    row_title: str,
+    column_title: str,
+    width: float,
+    label: str,
 ) -> str:
     """Return the grid of two factors: a cell for each combination with its mean, marked as `kinds` say.
 
-    A kind is "leader", "best" (may be the best), "few" (too few seeds to be ruled out), "out", or "" where there is no run.
+    `forms` hold the texts of all cells, from the longest on; drawn are the first that fit. A kind is "leader", "best" (may
+    be the best), "few" (too few seeds to be ruled out), "out", or "" where there is no run.
     """
-    names = min(0.34 * width, max(measure_text(str(n), SIZE + 1) for n in (*texts.index, row_title)) + 14)
+    names = min(0.34 * width, max(measure_text(str(n), SIZE + 1) for n in (*kinds.index, row_title)) + 14)
+    room = (width - names) / len(kinds.columns)
+    fitting = [form for form in forms if form.map(measure_text).to_numpy().max() <= room - 6]
+    texts = (fitting or forms[-1:])[0]
     drawing = Drawing(width, HEAD + 22 + (CELL + 8) * len(texts) + 6)
-    room = (width - names) / len(texts.columns)
     drawing.text(0, HEAD + 10, row_title, "small faint", width=names - 8)
     drawing.text(names, 14, column_title, "small faint", width=width - names)
     for column, value in enumerate(texts.columns):

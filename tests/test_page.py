@@ -15,6 +15,7 @@ from axe_playwright_python.base import AXE_SCRIPT
 from axe_playwright_python.sync_playwright import Axe
 
 from lrreport.errors import LrreportError
+from lrreport.inference.story.paragraph import count_words
 from lrreport.print_pdf import print_page
 from lrreport.record.contents import CONTENTS, Contents, RunPlace
 from lrreport.record.record import save_record
@@ -30,7 +31,7 @@ SIZES = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark"), (320, "
 WORDS = r"""root => {
   const copy = root.cloneNode(true);
   document.body.append(copy);
-  copy.querySelectorAll(".actions, .explorer .runs tbody tr:nth-child(n + 20)").forEach(element => element.remove());
+  copy.querySelectorAll(".actions, .spoken, option:not(:first-child), .explorer .runs tbody tr:nth-child(n + 20)").forEach(element => element.remove());
   const words = copy.innerText.split(/\s+/).filter(word => /[\p{L}\p{N}]/u.test(word)).length;
   copy.remove();
   return words;
@@ -90,6 +91,13 @@ def grid_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_report(
         write_report_folder(tmp_path_factory.mktemp("grid") / "made", 8, 5, 5, batch_sizes=[16, 64, 1024])
     )
+
+
+@pytest.fixture(scope="module")
+def default_file(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Path:
+    """The report on the recorded runs of the default study."""
+    folder = tmp_path_factory.mktemp("default") / "reference"
+    return write_report(Path(shutil.copytree(repository / "outputs" / "reference", folder)))
 
 
 @pytest.fixture(params=["page_file", "grid_file"])
@@ -193,14 +201,25 @@ def test_the_first_screen_takes_two_screens_of_a_phone(browser: Any, page_file: 
     page.close()
 
 
-def test_few_words_are_in_sight(page: Any, browser: Any, grid_file: Path) -> None:
-    assert page.locator("main").evaluate(WORDS) <= 1500
-    page.goto(grid_file.as_uri())
-    assert page.locator("main").evaluate(WORDS) <= 2500
+def test_few_words_are_in_sight(page: Any, default_file: Path, grid_file: Path) -> None:
+    for file, most in ((default_file, 1500), (grid_file, 2500)):
+        page.goto(file.as_uri())
+        assert page.locator("main").evaluate(WORDS) <= most
 
 
-def test_pages_are_small(page_file: Path, grid_file: Path) -> None:
-    assert page_file.stat().st_size <= 500_000
+def test_the_first_screen_is_short(page: Any, default_file: Path, grid_file: Path) -> None:
+    for file in (default_file, grid_file):
+        page.goto(file.as_uri())
+        texts = page.locator(".kicker, h1, .trade-offs, .next > p").all_inner_texts()
+        assert count_words(*texts) <= 131  # with "Next:"
+        box = page.locator(".next").bounding_box()
+        assert box["y"] + box["height"] < 800
+    page.goto(default_file.as_uri())
+    assert page.locator(".kicker").bounding_box()["height"] < 25  # one line
+
+
+def test_pages_are_small(default_file: Path, grid_file: Path) -> None:
+    assert default_file.stat().st_size <= 500_000
     assert grid_file.stat().st_size <= 700_000
 
 
@@ -315,11 +334,30 @@ def test_marks_of_figures_are_printed(page: Any) -> None:
     assert not page.locator("header").is_visible()
 
 
-def test_the_report_prints_to_few_pages(page_file: Path, grid_file: Path) -> None:
-    for file, most in ((page_file, 4), (grid_file, 6)):
+def test_paper_has_no_scrollbar_and_nothing_is_cut(browser: Any, either_page: Path) -> None:
+    page = browser.new_page(viewport={"width": 688, "height": 1000})  # A4 without its margins
+    page.goto(either_page.as_uri())
+    page.emulate_media(media="print")
+    cut = page.evaluate(
+        """() => [...document.querySelectorAll("main table, main .table, main svg")].filter(one => one.checkVisibility())
+          .filter(one => one.getBoundingClientRect().right > innerWidth || one.scrollWidth > one.clientWidth + 1)
+          .map(one => one.id || one.outerHTML.slice(0, 80))"""
+    )
+    assert cut == []
+    assert page.locator("#results").is_visible()
+    assert page.locator(".on-paper").is_visible()
+    assert not page.locator(".explorer .runs").is_visible()
+    page.close()
+
+
+def test_the_report_prints_to_few_pages(default_file: Path, grid_file: Path) -> None:
+    for file, most in ((default_file, 4), (grid_file, 6)):
         target = print_page(file)
         data = target.read_bytes()
         assert data.startswith(b"%PDF")
+        assert {tuple(map(round, map(float, box.split()))) for box in re.findall(rb"/MediaBox \[([^\]]*)\]", data)} == {
+            (0, 0, 595, 842)
+        }
         assert len(re.findall(rb"/Type\s*/Page\b", data)) <= most
 
 

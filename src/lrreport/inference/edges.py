@@ -19,7 +19,7 @@ class Edge:
     """Whether the range of one factor may be too narrow.
 
     `ends` are the levels at an end that may be the best or are practically as good, with their side; `next_values` are the
-    values to try beyond; `failed` are levels at an end of which every seed failed.
+    values to try beyond; `failed` are the levels of an end where no seed trained.
     """
 
     factor: str
@@ -53,7 +53,8 @@ def _judge_factor(measurements: Measurements, factor: Factor, table: pd.DataFram
         levels = [level.index for level in measurements.levels if level.values[factor.name] == value]
         if not (table.n_runs[levels] > 0).any():
             return Edge(factor.name, "not testable", f"no run at the {side} end")
-        failed += [i for i in levels if table.n_runs[i] > 0 and table.n[i] == 0]
+        tried = [i for i in levels if table.n_runs[i] > 0]
+        failed += tried if (table.n[tried] == 0).all() else []
         open_ends = [
             i for i in levels if table.may_be_best[i] and not _is_behind_neighbour(measurements, factor, table, i)
         ]

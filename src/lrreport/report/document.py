@@ -170,7 +170,7 @@ class Document:
         pairs = [finding for finding in self.find("pairs") if "metric" in finding.arguments]
         table = titles.title_metrics(self.assessment, arrange_by_pair("pairs", pairs, self.names, {}))
         results, figure = tabulate_results(self.assessment), illustrate.show_scores(self.assessment)
-        shown = results if len(results.rows) <= MOST_ROWS else _fold("Results of each level", results)
+        shown = results if len(results.rows) <= MOST_ROWS else _fold("Results of each level", results, printed=True)
         title, moves = titles.title_differences(self.assessment), list_sentences(self.find("factors"))
         test = write_paragraph(self.story.test.text)
         fresh = write_paragraph(titles.explain_fresh(self.loaded, self.assessment))
@@ -235,6 +235,7 @@ class Document:
         """Return the interactive explorer as a part."""
         heading = write_heading("explore", "Explore every run")
         html = f'<section class="explorer-section">\n{heading}{explorer._repr_html_()}\n</section>'
+        html += '\n<p class="on-paper">The values of every run are in results.csv, beside this report.</p>'
         return Part(html, repr(explorer))
 
     @cached_property
@@ -261,9 +262,9 @@ class Document:
         seeds = list(self.assessment.measurements.planned)
         table = tabulate_settings(self.loaded.study, seeds)
         records = [kept.record for kept in self.loaded.kept.values()]
-        sentences = " ".join(
-            [*describe_data(records, self.loaded.study), titles.explain_pairing(self.assessment)]
-        ).strip()
+        sizes = records[0].description.get("split_sizes", {}) if records else {}
+        pairing = titles.explain_pairing(self.assessment, splits_known={"validation", "test"} <= sizes.keys())
+        sentences = " ".join([*describe_data(records, self.loaded.study), pairing]).strip()
         notes = tabulate_notes(self.loaded)
         return self._section(
             "setup", "What all this holds for", write_paragraph(sentences), notes, _fold("Settings", table)
@@ -337,10 +338,11 @@ class Document:
         return tabulate_summary(self.assessment)
 
 
-def _fold(summary: str, part: "Table | FindingTable | Figure | None") -> str:
-    """Return a part folded away under a summary; nothing for one without content."""
+def _fold(summary: str, part: "Table | FindingTable | Figure | None", printed: bool = False) -> str:
+    """Return a part folded away under a summary, unfolded on paper if `printed`; nothing for one without content."""
     html = part.to_html() if part is not None else ""
-    return f'<details class="part"><summary>{escape(summary)}</summary>{html}</details>' if html else ""
+    kind = "part printed" if printed else "part"
+    return f'<details class="{kind}"><summary>{escape(summary)}</summary>{html}</details>' if html else ""
 
 
 def describe_decision(assessment: Assessment) -> dict[str, Any]:

@@ -288,7 +288,7 @@ def show_curves(assessment: Assessment) -> Figure | None:
         {level for metric in metrics for level in assessment.curves[metric.name].columns.unique("level")}
     ) - len(lines)
     if len(colored) < len(lines):
-        caption += " Levels that are ruled out are grey."
+        caption += " Grey: ruled out."
     if left_out > 0:
         caption += f" {format_count(left_out)} more are in the explorer."
     return Figure("curves", label, caption, wide, narrow, table)
@@ -377,9 +377,7 @@ def show_scores(assessment: Assessment) -> Figure | None:
         return None
     label = f"{capitalize(list_words([panel.metric.label for panel in panels]))} at the end, by {factor.label}."
     wide, narrow = _draw_both(lambda width: draw_scores(panels, factor, width, label))
-    bars = explain_bars(assessment)
-    caption = f"Thin lines join the runs of one seed{f'; {bars}' if bars else ''}."
-    return Figure("scores", label, caption, wide, narrow)
+    return Figure("scores", label, "Thin lines join the runs of one seed.", wide, narrow)
 
 
 def show_classes(assessment: Assessment, errors: ClassErrors) -> Figure | None:

@@ -75,14 +75,18 @@ def tabulate_results(assessment: Assessment) -> Table:
     measurements, decision = assessment.measurements, assessment.decision
     metrics, shown = choose_metrics(assessment), order_rows(assessment, MOST_ROWS)
     seconds = total_seconds(assessment)
-    headings = [capitalize(" and ".join(factor.label for factor in measurements.factors)), *map(name_column, metrics)]
+    headings = [*(capitalize(factor.label) for factor in measurements.factors), *map(name_column, metrics)]
     headings += ["CPU seconds"] if seconds else []
-    rows = []
+    largest, rows = max(seconds.values(), default=0.0), []
     for index in shown:
         cells = [describe_spread(assessment.scores[metric.name][index], metric) for metric in metrics]
-        cells += [format_seconds(seconds.get(index, math.nan))] if seconds else []
+        cells += [format_seconds(seconds.get(index, math.nan), largest)] if seconds else []
         n, n_runs = int(decision.table.n[index]), int(decision.table.n_runs[index])
-        rows.append((measurements.levels[index].name, *cells, str(n) if n == n_runs else f"{n} of {n_runs}"))
+        level = measurements.levels[index]
+        names = [level.name]
+        if len(measurements.factors) > 1:
+            names = [factor.format(level.values[factor.name]) for factor in measurements.factors]
+        rows.append((*names, *cells, str(n) if n == n_runs else f"{n} of {n_runs}"))
     point = assessment.point.text
     several = int(decision.table.n.max()) > 1
     caption = f"{'Mean ± standard deviation over seeds' if several else 'One seed each'}, {point}."
@@ -94,7 +98,7 @@ def tabulate_results(assessment: Assessment) -> Table:
     left_out = int((decision.table.n_runs > 0).sum()) - len(shown)
     if left_out:
         caption += f" {format_count(left_out)} more levels are in results.csv."
-    return Table("results", (*headings, "Seeds"), tuple(rows), caption)
+    return Table("results", (*headings, "Seeds"), tuple(rows), caption, n_labels=len(measurements.factors))
 
 
 def total_seconds(assessment: Assessment) -> dict[int, float]:
@@ -112,11 +116,15 @@ def total_seconds(assessment: Assessment) -> dict[int, float]:
     return {}
 
 
-def format_seconds(seconds: float) -> str:
-    """Return a time with three significant digits: "4.07", "115", "1,230"; a dash where there is none."""
+def format_seconds(seconds: float, largest: float) -> str:
+    """Return a time with the decimals that give the largest of its column three digits, at most two; a dash without one.
+
+    >>> format_seconds(4.068, 4.2), format_seconds(15.2, 115.0), format_seconds(0.0751, 0.22)
+    ('4.07', '15', '0.08')
+    """
     if not math.isfinite(seconds):
         return "–"
-    return f"{seconds:,.{max(0, 2 - int(math.log10(seconds)))}f}" if seconds >= 1 else f"{seconds:.2g}"
+    return f"{seconds:,.{min(2, max(0, 2 - int(math.log10(max(largest, 1)))))}f}"
 
 
 def list_settings(study: Study) -> dict[str, Any]:

@@ -199,8 +199,8 @@ def title_earlier(claims: Sequence[Finding], numbers: Sequence[Finding]) -> str:
     return f"An earlier report, checked: {list_words(parts)}"
 
 
-def explain_pairing(assessment: Assessment) -> str:
-    """Return a sentence on how levels are compared, and on what chooses."""
+def explain_pairing(assessment: Assessment, splits_known: bool = False) -> str:
+    """Return how levels are compared and what chooses; not the latter where the sizes of splits are told with their use."""
     measurements, (_, several) = assessment.measurements, name_nouns(assessment.measurements)
     sentences = []
     if measurements.paired and len(assessment.compared) > 1:
@@ -208,7 +208,7 @@ def explain_pairing(assessment: Assessment) -> str:
             f"With the same seed, all {several} start from the same weights and see the same batches, so we compare them seed "
             "by seed."
         )
-    if measurements.find_counterpart("test") is not None and measurements.metric.split == "validation":
+    if measurements.find_counterpart("test") and measurements.metric.split == "validation" and not splits_known:
         sentences.append(f"{capitalize(measurements.metric.label)} chooses; test is reported once and chooses nothing.")
     return " ".join(sentences)
 

@@ -77,8 +77,10 @@ def write_heading(anchor: str, title: str) -> str:
 
 def write_kicker(parts: Sequence[str]) -> str:
     """Return the parts of the line above the answer; a line breaks between them, inside the first alone."""
-    *before, last = [f'<span class="part">{bind_units(escape(part))}</span>' for part in parts]
-    return " ".join([*(f"{part}&nbsp;·" for part in before), last])
+    shown = [bind_units(escape(part)) for part in parts]
+    return " ".join(
+        f'<span class="part">{text}</span>' for text in [*(f"{part}&nbsp;·" for part in shown[:-1]), shown[-1]]
+    )
 
 
 def write_paragraph(text: str, kind: str = "") -> str:

@@ -230,13 +230,15 @@ def test_the_script_is_one_function_without_requests() -> None:
 
 def test_the_table_has_what_varies_and_lists_the_rest_below() -> None:
     explorer = explore(make_study(facts={"host": ["a", "a"], "cpu": ["x", "y"]}))
-    shown = explorer.table.to_html().split("</thead>")[0]
-    heads = re.findall(r'<th scope="col"[^>]*>([^<]*)</th>', shown)
+    shown, body = explorer.table.to_html().split("</thead>")
+    heads = re.findall(r'<th scope="col"[^>]*>([^<]*)<', shown)
     assert heads == ["Learning rate", "Seed", "Status", "Validation accuracy", "Validation loss", "Last epoch", "CPU"]
     assert explorer.table.constant == {"Host": "a"}
     assert explorer.frame["Validation accuracy"].tolist() == ["80.00 %", "–", "70.00 %", "75.00 %"]
     assert explorer.frame["Last epoch"].tolist() == ["3", "2", "3", "3"]
-    assert 'data-metric="val_accuracy"' in shown
+    assert 'data-metric="val_accuracy" data-unit="%">Validation accuracy<span>, %</span></th>' in shown
+    assert "<td>80.00</td>" in body  # the unit stands in the heading alone
+    assert "<summary>The same in all runs</summary><p><span><b>Host</b> a</span>.</p>" in body
 
 
 def test_the_table_has_settings_and_facts_of_records(tmp_path: Path) -> None:

@@ -156,6 +156,7 @@ def edge_of_range(assessment: Assessment, factor: str | None = None) -> Result:
         "side": "both ends" if len(sides) == 2 else f"the {sides[0]} end" if sides else "",
         "failed": failed,
         "nouns": several,
+        "range": "range" if len(measurements.factors) == 1 else f"range of {several}",
         "next": f" Next to try: {list_words(steps)}." if steps else "",
         "state": _say_state(len(ends), len(near)),
     }

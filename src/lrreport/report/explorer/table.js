@@ -34,9 +34,11 @@ class RunTable {
     this.rows = [...this.table.tBodies[0].rows];
     this.heads = [...this.table.tHead.rows[0].cells];
     const same = [...box.querySelectorAll(".same b")].map((name) => [name.textContent, name.nextSibling ? name.nextSibling.textContent.trim() : ""]);
-    this.columns = [...this.heads.map((head) => head.textContent), ...same.map(([name]) => name)];
+    this.columns = [...this.heads.map((head) => head.firstChild.textContent), ...same.map(([name]) => name)];
     this.metrics = this.heads.map((head) => head.dataset.metric);
-    this.cells = this.rows.map((row) => [...Array.from(row.cells, (cell) => cell.textContent), ...same.map(([, text]) => text)]);
+    const units = this.heads.map((head) => (head.dataset.unit ? ` ${head.dataset.unit}` : ""));
+    const read = (cell, column) => (cell.textContent === "\u2013" ? cell.textContent : cell.textContent + units[column]);
+    this.cells = this.rows.map((row) => [...Array.from(row.cells, read), ...same.map(([, text]) => text)]);
     this.preferred = this.metrics.indexOf(panel.study.metrics[panel.study.decides].name);
     this.scroller = box.querySelector(".x-table");
     this.prepare();
@@ -46,7 +48,7 @@ class RunTable {
   prepare() {
     const { panel } = this;
     this.heads.forEach((head, column) => {
-      const button = make("button", { type: "button", onclick: () => this.turn(column) }, head.textContent);
+      const button = make("button", { type: "button", onclick: () => this.turn(column) }, ...head.childNodes);
       head.replaceChildren(button);
     });
     this.buttons = this.heads.map((head) => head.firstChild);

@@ -21,12 +21,13 @@ NONE = "\N{EN DASH}"  # in the cell of a run without this value
 class RunTable:
     """Every run as a row of text; `n_keys` columns (factors and seed) stay in sight even if they never differ.
 
-    `metrics` gives the name of the metric that a column shows.
+    `metrics` gives the name of the metric that a column shows, `units` its unit, which stands in the heading alone.
     """
 
     frame: pd.DataFrame
     n_keys: int
     metrics: Mapping[str, str]
+    units: Mapping[str, str]
 
     @property
     def constant(self) -> dict[str, str]:
@@ -40,13 +41,15 @@ class RunTable:
         shown = [name for name in self.frame if name not in constant]
         classes = ['class="label"' if not index or self._is_text(name) else "" for index, name in enumerate(shown)]
         head = "".join(
-            f'<th scope="col"{_join(kind, self._tag(name))}>{escape(name)}</th>'
+            f'<th scope="col"{_join(kind, self._tag(name))}>{escape(name)}{self._show_unit(name)}</th>'
             for name, kind in zip(shown, classes, strict=True)
         )
-        rows = self.frame[shown].itertuples(index=False, name=None)
-        body = "\n".join(f"<tr>{_show_row(row, classes)}</tr>" for row in rows)
+        columns = [[text.removesuffix(f" {self.units.get(name, '')}") for text in self.frame[name]] for name in shown]
+        body = "\n".join(f"<tr>{_show_row(row, classes)}</tr>" for row in zip(*columns, strict=True))
         same = "; ".join(f"<span><b>{escape(name)}</b> {escape(text)}</span>" for name, text in constant.items())
-        below = f'\n<p class="same">The same in all runs: {same}.</p>' if same else ""
+        below = (
+            f'\n<details class="same"><summary>The same in all runs</summary><p>{same}.</p></details>' if same else ""
+        )
         return (
             '<div class="x-table" tabindex="0" role="region" aria-label="Table of runs"><table>\n'
             "<caption>Every run: what varies, and the values after its last point.</caption>\n"
@@ -54,7 +57,11 @@ class RunTable:
         )
 
     def _tag(self, name: str) -> str:
-        return f'data-metric="{escape(self.metrics[name])}"' if name in self.metrics else ""
+        tag = f'data-metric="{escape(self.metrics[name])}"' if name in self.metrics else ""
+        return _join(tag, f'data-unit="{escape(self.units[name])}"').strip() if self.units.get(name) else tag
+
+    def _show_unit(self, name: str) -> str:
+        return f"<span>, {escape(self.units[name])}</span>" if self.units.get(name) else ""
 
     def _is_text(self, name: str) -> bool:
         return not any(text[:1].isdigit() or text[:1] == MINUS for text in self.frame[name].head(50))
@@ -78,8 +85,10 @@ def tabulate_runs(measurements: Measurements, recorded: Recorded, kept: Kept) ->
             label = _find_free(capitalize(metric.label), columns)
             columns[label] = [metric.format(value) if np.isfinite(value) else NONE for value in finals[name]]
             metrics[label] = name
+    declared = {label: measurements.metrics[name] for label, name in metrics.items()}
+    units = {label: "%" if metric.scale == "fraction" else metric.unit for label, metric in declared.items()}
     columns |= _list_facts(measurements, recorded, kept, columns)
-    return RunTable(pd.DataFrame(columns, dtype=object), n_keys, metrics)
+    return RunTable(pd.DataFrame(columns, dtype=object), n_keys, metrics, units)
 
 
 def _list_keys(measurements: Measurements, runs: Runs) -> dict[str, list[str]]:

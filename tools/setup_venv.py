@@ -35,7 +35,8 @@ KEPT = [
 ]
 PYTHON = os.path.join(VENV, "bin", "python")
 PIP = [PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--no-user"]
-UV = [os.path.join(VENV, "bin", "uv"), "pip", "install", "--python", PYTHON, "--no-config", "--no-cache", "--no-index", "--no-deps"]
+UV = [os.path.join(VENV, "bin", "uv"), "pip", "install", "--python", PYTHON, "--no-deps", "--no-index"]
+UV += ["--no-cache", "--no-config"]
 
 
 def fail(problem, remedy):

@@ -169,10 +169,13 @@ records alone, and never imports torch. Wings import one another only through `s
 | a metric | one `Quantity` in `study/metrics.py`, one function in `training/scores.py` |
 | a claim | one entry in `inference/claims/`, its phrases in `phrases.toml`, one test |
 | a source of logs | one file in `sources/`, one line in `sources/__init__.py` |
-| a figure | one file in `report/figures/`, its place in `report/document.py` |
+| a figure | one file in `report/figures/`, its frame in `report/illustrate.py`, its position in `report/document.py` |
 | a setting of the training loop | one field in `study/settings.py`, what it does in `training/` |
 | what identifies a run | `record/provenance.py` |
-| how seeds are shared out over executions | `sweep/shares.py` |
+| how seeds are divided over executions | `sweep/shares.py` |
+| the environment of an execution | `sweep/environment.py` |
+| what a logged line means | `sweep/lines.py`, `sweep/record_log.py` |
+| an option of the command line | `arguments.py`, and the command in `commands.py` or `workflow.py` |
 
 ## Modules
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from lrreport.errors import LrreportError
-from lrreport.sources import Import, inspect
+from lrreport.sources import SOURCES, Import, inspect
 from lrreport.study.metrics import MetricDeclaration
 
 Read = Callable[..., Import]
@@ -456,6 +456,12 @@ def test_a_folder_without_logs(tmp_path: Path) -> None:
     (tmp_path / "training_args.bin").write_bytes(b"\x80\x04.")
     with pytest.raises(LrreportError, match="no known logs \\(1 files\\); pickles are never read"):
         inspect(tmp_path)
+
+
+def test_an_unknown_source_is_refused_with_those_known(tmp_path: Path) -> None:
+    with pytest.raises(LrreportError) as caught:
+        inspect(tmp_path, "tensorbord")
+    assert f"there is no such source (did you mean 'tensorboard'?); there are {', '.join(SOURCES)}" in str(caught.value)
 
 
 def test_two_files_of_a_run_with_the_same_columns_are_parts_of_it(tmp_path: Path) -> None:

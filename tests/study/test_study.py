@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from lrreport.errors import LrreportError
+from lrreport.study.metrics import QUANTITIES
 from lrreport.study.settings import MLP, SGD, Own
 from lrreport.study.study import Study, load_study, parse_study
 from lrreport.study.tables import list_planned
@@ -183,7 +184,7 @@ def test_an_old_option_counts_for_the_values_that_have_it() -> None:
         ({"vary": VARY, "seeds": [1, 1]}, "seeds.listed = (1, 1): 1 appears twice"),
         ({"vary": VARY, "seeds": {"first": 5, "most": 3}}, "seeds.most = 3: it is below the 5 that every level begins with"),
         ({"vary": VARY, "decide": {"at": "first"}}, "decide.at = 'first': no such point; give \"last\", \"end\", \"best of val_loss\", or a point such as 5"),
-        ({"vary": VARY, "decide": {"metric": "val_acuracy"}}, 'decide = \'val_acuracy\': there is no such metric; give a quantity of loss, accuracy, balanced_accuracy, f1, rmse, mae, r2 after train_, final_train_, val_, test_, or declare it as [metrics.val_acuracy] with better = "higher"'),
+        ({"vary": VARY, "decide": {"metric": "val_acuracy"}}, f'decide = \'val_acuracy\': there is no such metric; give a quantity of {", ".join(QUANTITIES)} after train_, final_train_, val_, test_, or declare it as [metrics.val_acuracy] with better = "higher"'),
         ({"vary": VARY, "metrics": {"bleu": {"margin": 0.1}}}, 'metrics.bleu is not built in; set better = "higher" or "lower"'),
         ({"vary": VARY, "producer": {"paired": True}}, "producer.notebook = None: give either notebook or command"),
         ({"vary": VARY, "published": {"title": "t", "result": [{"learning_rate": 0.1, "loss": 1}]}}, "published.result: the study has no level learning_rate = 0.1, loss = 1; it has 0.1"),

@@ -2,11 +2,20 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from lrreport.study.frozen import FrozenModel
+from lrreport.study.settings import suggest
 
 Texts = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
+
+
+def _check_source(name: str) -> str:
+    from lrreport.sources import SOURCES  # here, since the sources import this module
+
+    if name not in SOURCES:
+        raise ValueError(f"there is no such source{suggest(name, SOURCES)}; there are {', '.join(SOURCES)}")
+    return name
 
 
 class Drop(FrozenModel):
@@ -24,8 +33,8 @@ class ImportSpec(FrozenModel):
     the source: those that are metrics although their names do not say so, and those whose values are percent.
     """
 
-    source: Literal["table", "tensorboard", "wandb", "mlflow", "lightning", "trainer_state", "text", "optuna"] = Field(
-        alias="from", description='give "table", "tensorboard", "wandb", "mlflow", "lightning" or "trainer_state"'
+    source: Annotated[str, AfterValidator(_check_source)] = Field(
+        alias="from", description='give a source of logs, such as "table" or "tensorboard"'
     )
     folder: str = Field(default=".", description="give the folder of the logs, from the study file's own folder")
     paths: Annotated[Texts, Field(min_length=1)] = Field(

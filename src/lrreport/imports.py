@@ -138,8 +138,6 @@ def _save_runs(study: Study, imported: Import, folder: Path) -> list[dict[str, A
     """Save each imported run as a record; return level, seed, folder and digest of each."""
     levels = {_level_key(level.values): level.index for level in study.levels}
     history = _split_series(imported.history)
-    finals = [name for name in imported.metrics if f"final.{name}" in imported.runs.columns]
-    settings = [name for name in imported.runs.columns if name.startswith("setting.")]
     made: list[tuple[int, int | str, RunRecord]] = []
     for row in imported.runs.to_dict("records"):
         level = levels.get(_level_key(imported.grid.levels[int(row["level"])].values))
@@ -147,28 +145,7 @@ def _save_runs(study: Study, imported: Import, folder: Path) -> list[dict[str, A
             continue  # a level that the study does not list
         seed = int(row["seed"]) if str(row["seed"]).isdecimal() else None
         label: int | str = seed if seed is not None else str(row["seed"]) or f"repeat {int(row['replicate']) + 1}"
-        values = {
-            name.removeprefix("setting."): _as_plain(row[name]) for name in settings if not _is_missing(row[name])
-        }
-        fields: dict[str, Any] = {
-            "identity": Identity(
-                settings=values, seed=seed, producer={"run": digest_text(f"{row['source']} {row['run']}")}
-            ),
-            "settings": values,
-            "seed": seed,
-            "replicate": int(row["replicate"]),
-            "status": row["status"],
-            "reason": str(row["reason"] or "")[:500],
-            "metrics": imported.metrics,
-            "history": tuple(history.get(str(row["run"]), ())),
-            "final": {name: float(row[f"final.{name}"]) for name in finals if math.isfinite(row[f"final.{name}"])},
-            "facts": {} if _is_missing(row["seconds"]) else {"wall_seconds": float(row["seconds"])},
-        }
-        try:
-            made.append((level, label, RunRecord(**fields)))
-        except ValidationError as err:
-            problem = err.errors()[0]["msg"].removeprefix("Value error, ")
-            raise LrreportError(f"{row['source']}: the run {row['run']} cannot be recorded: {problem}") from err
+        made.append((level, label, _make_record(row, seed, imported, history.get(str(row["run"]), []))))
     if not made:
         raise LrreportError(f"{study.where}: the logs have no run of a level that [vary] lists")
     shutil.rmtree(folder / FOLDER, ignore_errors=True)
@@ -180,6 +157,31 @@ def _save_runs(study: Study, imported: Import, folder: Path) -> list[dict[str, A
         for level, label, record in made
         for path in [f"{FOLDER}/{record.identity.key}"]
     ]
+
+
+def _make_record(row: dict[Any, Any], seed: int | None, imported: Import, history: list[Series]) -> RunRecord:
+    """Return the record of a run from its row of `imported.runs`; raises LrreportError for values outside their bounds."""
+    columns = [name for name in row if name.startswith("setting.")]
+    settings = {name.removeprefix("setting."): _as_plain(row[name]) for name in columns if not _is_missing(row[name])}
+    finals = {name: float(row[f"final.{name}"]) for name in imported.metrics if f"final.{name}" in row}
+    try:
+        return RunRecord(
+            identity=Identity(
+                settings=settings, seed=seed, producer={"run": digest_text(f"{row['source']} {row['run']}")}
+            ),
+            settings=settings,
+            seed=seed,
+            replicate=int(row["replicate"]),
+            status=row["status"],
+            reason=str(row["reason"] or "")[:500],
+            metrics=imported.metrics,
+            history=tuple(history),
+            final={name: value for name, value in finals.items() if math.isfinite(value)},
+            facts={} if _is_missing(row["seconds"]) else {"wall_seconds": float(row["seconds"])},
+        )
+    except ValidationError as err:
+        problem = err.errors()[0]["msg"].removeprefix("Value error, ")
+        raise LrreportError(f"{row['source']}: the run {row['run']} cannot be recorded: {problem}") from err
 
 
 def _digest_record(folder: Path) -> str:

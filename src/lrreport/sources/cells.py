@@ -80,6 +80,35 @@ def choose_factors(runs: pd.DataFrame, ignore: Sequence[str], where: str) -> tup
             dropped.append(name)
             notes.append(Note("guess", f"{name}: {reason}; it is ignored"))
 
+    _refuse_nothing_varies(runs, varying, where)
+    for name in [name for name in varying if name_setting(name) is None]:
+        known = [setting for setting in varying if name_setting(setting) is not None and not is_label(setting)]
+        is_text = runs[f"setting.{name}"].map(type).isin((str, type(None))).all()
+        if len(known) == 1 and (is_label(name) or is_text) and _go_together(runs, name, known[0]):
+            drop([name], f"tells the same runs apart as {known[0]}")
+    for label in [name for name in varying if is_label(name)]:
+        if label in varying:
+            others = [name for name in varying if name != label and _follows(runs, name, [f"setting.{label}"])]
+            drop(others, f"goes with {label}")
+    factors = sorted(varying, key=lambda name: name != "learning_rate")
+    if len(factors) > 2:
+        pair = _find_label_pair(runs, factors)
+        if pair is None:
+            raise RefusalError(
+                f"{where}: {len(factors)} settings vary ({list_words(factors[:8])}), and a report compares at most two; select "
+                "runs with import.paths or import.drop, or name settings that may differ in import.ignore",
+                f"import.ignore={json.dumps(factors[2:], ensure_ascii=False)}",
+            )
+        drop([name for name in factors if name not in pair], f"goes with {list_words(pair)}")
+        factors = pair
+    if len(factors) == 2 and _go_together(runs, *factors):
+        raise _refuse_confounded(runs, [factors[0]], [factors[1]], where)
+    _refuse_search(runs, factors, where)
+    return factors, dropped, notes
+
+
+def _refuse_nothing_varies(runs: pd.DataFrame, varying: Sequence[str], where: str) -> None:
+    """Raise LrreportError for a single run, or for runs without a setting that varies."""
     if len(runs) == 1:
         raise LrreportError(
             f"{where}: holds a single run ({runs['run'].iloc[0]}), and a comparison needs two levels of a setting"
@@ -95,39 +124,20 @@ def choose_factors(runs: pd.DataFrame, ignore: Sequence[str], where: str) -> tup
             'names hold, such as "lr{learning_rate}_s{seed}", or write them into hparams.json beside each log',
             "import.name=lr{learning_rate}_s{seed}",
         )
-    for name in [name for name in varying if name_setting(name) is None]:
-        known = [setting for setting in varying if name_setting(setting) is not None and not is_label(setting)]
-        is_text = runs[f"setting.{name}"].map(type).isin((str, type(None))).all()
-        if len(known) == 1 and (is_label(name) or is_text) and _go_together(runs, name, known[0]):
-            drop([name], f"tells the same runs apart as {known[0]}")
-    for label in [name for name in varying if is_label(name)]:
-        if label in varying:
-            others = [name for name in varying if name != label and _follows(runs, name, [f"setting.{label}"])]
-            drop(others, f"goes with {label}")
-    factors = sorted(varying, key=lambda name: name != "learning_rate")
-    if len(factors) > 2:
-        labels = [name for name in factors if is_label(name)]
-        pairs = [[a, b] for a in labels for b in labels if a < b]
-        pair = next(
-            (
-                pair
-                for pair in pairs
-                if all(_follows(runs, n, [f"setting.{p}" for p in pair]) for n in factors if n not in pair)
-            ),
-            None,
-        )
-        if pair is None:
-            raise RefusalError(
-                f"{where}: {len(factors)} settings vary ({list_words(factors[:8])}), and a report compares at most two; select "
-                "runs with import.paths or import.drop, or name settings that may differ in import.ignore",
-                f"import.ignore={json.dumps(factors[2:], ensure_ascii=False)}",
-            )
-        drop([name for name in factors if name not in pair], f"goes with {list_words(pair)}")
-        factors = pair
-    if len(factors) == 2 and _go_together(runs, *factors):
-        raise _refuse_confounded(runs, [factors[0]], [factors[1]], where)
-    _refuse_search(runs, factors, where)
-    return factors, dropped, notes
+
+
+def _find_label_pair(runs: pd.DataFrame, factors: Sequence[str]) -> list[str] | None:
+    """Return two labels, such as a method and a data set, that determine all other settings; None without such a pair."""
+    labels = [name for name in factors if is_label(name)]
+    pairs = [[a, b] for a in labels for b in labels if a < b]
+    return next(
+        (
+            pair
+            for pair in pairs
+            if all(_follows(runs, n, [f"setting.{p}" for p in pair]) for n in factors if n not in pair)
+        ),
+        None,
+    )
 
 
 def _follows(runs: pd.DataFrame, name: str, columns: Sequence[str]) -> bool:

@@ -21,7 +21,6 @@ def merge_duplicates(
     """
     digests = _digest_runs(runs, history)
     sizes = history["run"].value_counts().reindex(runs["run"]).fillna(0).to_numpy()
-    notes: list[Note] = []
     drop: set[str] = set()
     n_copies = n_others = 0
     groups = runs.assign(digest=digests, n_points=sizes).groupby(["level", "seed"], sort=False)
@@ -57,23 +56,22 @@ def merge_duplicates(
             f'{name}: repeats another run exactly ({n_copies} such runs); set import.duplicates to "identical"',
             "import.duplicates=identical",
         )
-    if n_copies:
-        notes.append(Note("duplicate", "runs that repeat another exactly and are counted once", n_copies))
-    if n_others:
-        word = "they are averaged" if duplicates == "mean" else f"the {duplicates} counts"
-        notes.append(
-            Note("duplicate", f"runs with the settings and seed of another but different values; {word}", n_others)
-        )
     if drop:
         runs = runs[~runs["run"].isin(drop)].reset_index(drop=True)
         history = history[~history["run"].isin(drop)].reset_index(drop=True)
     unknown = runs["seed"] == ""
     runs.loc[unknown, "replicate"] = runs[unknown].groupby("level").cumcount()
-    if unknown.any():
-        notes.append(
-            Note("guess", "runs with unknown seeds; they count as repeats and are not paired", int(unknown.sum()))
-        )
-    return runs, history, notes
+    return runs, history, _make_notes(n_copies, n_others, int(unknown.sum()), duplicates)
+
+
+def _make_notes(n_copies: int, n_others: int, n_unknown: int, duplicates: str) -> list[Note]:
+    effect = "they are averaged" if duplicates == "mean" else f"the {duplicates} counts"
+    notes = [
+        Note("duplicate", "runs that repeat another exactly and are counted once", n_copies),
+        Note("duplicate", f"runs with the settings and seed of another but different values; {effect}", n_others),
+        Note("guess", "runs with unknown seeds; they count as repeats and are not paired", n_unknown),
+    ]
+    return [note for note in notes if note.count]
 
 
 def _digest_runs(runs: pd.DataFrame, history: pd.DataFrame) -> list[str]:

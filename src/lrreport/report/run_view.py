@@ -22,6 +22,7 @@ STYLE: dict[Any, Any] = {
     "svg.fonttype": "path", "svg.hashsalt": "lrreport", "text.color": INK, "xtick.color": FAINT, "ytick.color": FAINT,
     "text.parse_math": False,  # a "$" in a class name is a dollar
 }  # fmt: skip
+WIDTH = 7.6  # inches
 MOST_CLASSES = 30  # of a confusion matrix that can be read
 SMOOTHING = 0.05  # the share of each new step in a smoothed loss
 
@@ -96,17 +97,26 @@ def draw_images(images: Any, names: Sequence[str], alt: str, columns: int = 10) 
     """Draw images (n, height, width[, 3]) with values in [0, 1] in a grid, each with its name; None if there are none."""
     if images is None or not len(images):
         return None
-    n_rows = -(-len(images) // columns)
+    images, n_rows = np.asarray(images), -(-len(images) // columns)
+    pitch = WIDTH / columns  # all lengths are in inches
+    width, line = 0.88 * pitch, 0.14
+    height = width * images.shape[1] / images.shape[2]
+    above = line * max(name.count("\n") + 1.7 for name in names)
+    total = n_rows * (above + height)
 
     def draw(figure: Figure) -> None:
-        axes = figure.subplots(n_rows, columns, squeeze=False).ravel()
-        for axis in axes:
-            axis.set_axis_off()
-        for axis, image, name in zip(axes, np.asarray(images), names, strict=False):
-            axis.imshow(image, cmap="gray", vmin=0, vmax=1)
-            axis.set_title(name, fontsize=7.5, loc="center")
+        figure.set_layout_engine("none")
+        axis = figure.add_axes((0, 0, 1, 1))  # a grid of axes takes five times as long
+        axis.set_axis_off()
+        for place, (image, name) in enumerate(zip(images, names, strict=True)):
+            left, top = place % columns * pitch, place // columns * (above + height) + above
+            axis.imshow(
+                image, cmap="gray", vmin=0, vmax=1, extent=(left, left + width, top + height, top), aspect="auto"
+            )
+            axis.text(left + width / 2, top - 0.3 * line, name, fontsize=7.5, ha="center", va="bottom")
+        axis.set(xlim=(0, WIDTH), ylim=(total, 0))
 
-    return _draw((7.6, 0.98 * n_rows * 10 / columns), alt, draw)
+    return _draw((WIDTH, total), alt, draw, **{"image.composite_image": False})
 
 
 def draw_confusion(shares: pd.DataFrame, alt: str) -> View | None:
@@ -153,4 +163,4 @@ def draw_range(rates: Any, losses: Any, alt: str) -> View:
         start, low = float(smooth.iloc[0].max()), float(np.nanmin(smooth))
         axis.set_ylim(low - 0.05 * (start - low), start + 0.5 * (start - low))
 
-    return _draw((7.6, 3.2), alt, draw)
+    return _draw((WIDTH, 3.2), alt, draw)

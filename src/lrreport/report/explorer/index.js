@@ -35,14 +35,16 @@ class Panel {
     if (change.metric !== undefined && change.metric !== before.metric) this.adoptMetric(before);
     if (this.state.base >= 0) this.state.log = false;
     const keys = Object.keys(change);
-    const zoomOnly = keys.length === 1 && keys[0] === "zoom";
+    const only = keys.length === 1 ? keys[0] : "";
     if (keys.includes("metric") || keys.includes("x")) this.plot.cursor = null;
-    if (!zoomOnly) {
+    if (only === "sort") this.table.sort(this.state.sort);
+    else if (only === "zoom") this.plot.draw();
+    else {
       this.visible = listVisible(this.study, this.state, this.table.find(this.state.filter));
       this.table.show(this.visible);
       this.table.sort(this.state.sort);
       this.plot.update();
-    } else this.plot.draw();
+    }
     this.refresh();
     this.writeLink();
   }

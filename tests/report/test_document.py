@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from lrreport.report import illustrate
 from lrreport.report.document import Document, Part
 from lrreport.report.freshness import PRODUCTS
+from lrreport.testing import make_measurements
 
 SNAPSHOT = Path(__file__).parent / "snapshots" / "default.txt"
 VOID = {"meta", "link", "br", "hr", "img", "input"}
@@ -238,3 +240,20 @@ def test_the_text_of_the_default_report_is_as_reviewed(documents: dict[str, Docu
         SNAPSHOT.parent.mkdir(exist_ok=True)
         SNAPSHOT.write_text(text)
     assert text == SNAPSHOT.read_text()
+
+
+def test_one_seed_leaves_out_what_needs_several(build_document: Callable[..., Document]) -> None:
+    curves = {"val_accuracy": {rate: [[0.1, 0.5, end]] for rate, end in ((0.1, 0.9), (0.01, 0.8))}}
+    document = build_document(make_measurements(curves=curves))
+    assert list(document.notes) == ["failed"]  # no column in which every word is "Not testable"
+    assert "Not testable" not in document.first_screen.html
+    assert '<span class="word">Edge of range</span>' in document.search.html
+    assert "</div> · Not testable: there is one seed" in document.search.html
+    assert "Means over seeds" not in document.curves.html
+
+
+def test_a_heading_of_differences_fits(documents: dict[str, Document]) -> None:
+    shown = illustrate.arrange_decision(documents["three"].assessment, documents["three"].notes)
+    assert shown.title_differences(400) == "difference from 0.0005, points"
+    assert shown.title_differences(150) == "from 0.0005, points"
+    assert shown.title_differences(50) == "from 0.0005"

@@ -24,16 +24,16 @@ def name_claim(claim: str) -> str:
     return capitalize(claim.replace("_", " "))
 
 
-def show_finding(finding: Finding, sized: bool = True, prefix: str = "") -> str:
+def show_finding(finding: Finding, sized: bool = True, prefix: str = "", word: str = "") -> str:
     """Return the word and the size of a finding as a button that opens its sentence, without any script.
 
-    `prefix` begins its anchor where the same finding stands in two tables.
+    `prefix` begins its anchor where the same finding stands in two tables; `word` stands in place of its own.
     """
     anchor = f"{prefix}{identify_finding(finding)}"
     size = f' <span class="size">{escape(finding.size)}</span>' if finding.size and sized else ""
     button = (
         f'<button type="button" class="finding {finding.tone}" popovertarget="{anchor}">'
-        f'<span class="word">{escape(finding.word)}</span>{size}</button>'
+        f'<span class="word">{escape(word or finding.word)}</span>{size}</button>'
     )
     return f"{button}{_show_details(finding, anchor)}"
 
@@ -137,12 +137,13 @@ def arrange_by_pair(
 
 
 def list_sentences(findings: Sequence[Finding]) -> str:
-    """Return findings as a list of their words, each followed by its sentence."""
+    """Return findings as a list of their words, each followed by its sentence; of one that is not testable, what it asks."""
     if not findings:
         return ""
+    words = [name_claim(finding.claim) if finding.verdict == "not testable" else "" for finding in findings]
     items = "".join(
-        f"<li>{show_finding(finding, sized=False)} · {bind_units(escape(finding.sentence))}</li>"
-        for finding in findings
+        f"<li>{show_finding(finding, sized=False, word=word)} · {bind_units(escape(finding.sentence))}</li>"
+        for finding, word in zip(findings, words, strict=True)
     )
     return f'<ul class="findings-list">{items}</ul>'
 

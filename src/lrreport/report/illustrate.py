@@ -283,7 +283,9 @@ def show_curves(assessment: Assessment) -> Figure | None:
     wide, narrow = _draw_both(lambda width: draw_curves("curves", panels, lines, axis, width, label))
     table = Table("", ("Level", "Metric", capitalize(f"last {axis}"), "Mean"), tuple(rows), n_labels=2)
     several = any(panel.ranges for panel in panels)
-    caption = "Means over seeds" + ("; bands reach from the lowest seed to the highest." if several else ".")
+    caption = "Means over seeds; bands reach from the lowest seed to the highest." if several else ""
+    if not several and (assessment.decision.table.n > 1).any():
+        caption = "Means over seeds."
     left_out = len(
         {level for metric in metrics for level in assessment.curves[metric.name].columns.unique("level")}
     ) - len(lines)
@@ -291,7 +293,7 @@ def show_curves(assessment: Assessment) -> Figure | None:
         caption += " Grey: ruled out."
     if left_out > 0:
         caption += f" {format_count(left_out)} more are in the explorer."
-    return Figure("curves", label, caption, wide, narrow, table)
+    return Figure("curves", label, caption.strip(), wide, narrow, table)
 
 
 def show_gap(assessment: Assessment) -> Figure | None:
@@ -348,7 +350,8 @@ def show_pace(assessment: Assessment) -> Figure | None:
     panels = [Panel(f"{name_column(metric)}, against CPU seconds", metric, curves, {})]
     label = f"{capitalize(metric.label)} by CPU seconds spent on training."
     wide, narrow = _draw_both(lambda width: draw_curves("pace", panels, lines, "CPU seconds of one run", width, label))
-    return Figure("pace", label, "Means over seeds, at the end of each epoch.", wide, narrow)
+    means_of = "Means over seeds, at" if (assessment.decision.table.n > 1).any() else "At"
+    return Figure("pace", label, f"{means_of} the end of each {spent.index.name}.", wide, narrow)
 
 
 def show_scores(assessment: Assessment) -> Figure | None:

@@ -395,3 +395,17 @@ def test_the_note_says_what_is_drawn(evaluate: Evaluate) -> None:
         "11 recorded points. 1 run diverged where a × stands."
     )
     assert "Differences from 0.01, taken seed by seed." in evaluate(code, data=make_data(), change={"base": 1})
+
+
+def test_a_run_that_breaks_off_far_above_the_others_does_not_press_them_flat(evaluate: Evaluate) -> None:
+    whole = {"x": [1, 2, 3], "y": [2.0, 1.0, 0.5], "low": None, "high": None}
+    broken = {"x": [1, 2, 3], "y": [7e10, 9e10, None], "low": None, "high": None}
+    expression = (
+        "findDomain({ kind: 'curves', lines, points: [], x: {} }, { log: false, base: -1 }, { better: 'lower' })"
+    )
+    domain = evaluate(expression, lines=[broken, whole])
+    assert domain["cut"]
+    assert domain["limit"] == 3.0
+    assert domain["top"] < 4
+    alone = evaluate(expression, lines=[broken])
+    assert alone["top"] > 9e10

@@ -416,7 +416,7 @@ function makeLevelScene(study, state, runs) {
 
 // The smallest rectangle around all that is drawn; `cut` where losses far above their start would press all others flat.
 function findDomain(scene, state, metric) {
-  let [left, right, bottom, top, start] = [Infinity, -Infinity, Infinity, -Infinity, -Infinity];
+  let [left, right, bottom, top] = [Infinity, -Infinity, Infinity, -Infinity];
   const takeY = (y) => {
     if (!Number.isFinite(y) || (state.log && y <= 0)) return;
     if (y < bottom) bottom = y;
@@ -429,8 +429,6 @@ function findDomain(scene, state, metric) {
     }
     left = Math.min(left, line.x[0]);
     right = Math.max(right, line.x[n - 1]);
-    const first = line.y.find(Number.isFinite);
-    if (first > start) start = first;
   }
   for (const point of scene.points) takeY(point.y);
   if (scene.x.places) {
@@ -438,6 +436,7 @@ function findDomain(scene, state, metric) {
     [left, right] = [Math.min(...places), Math.max(...places)];
   }
   if (!(bottom < Infinity)) return null;
+  const start = findStart(scene.lines, right);
   const limit = 1.5 * start;
   const cut = scene.kind === "curves" && state.base < 0 && !state.log && metric.better === "lower" && start > 0 && top > limit;
   if (cut) top = limit;
@@ -451,6 +450,12 @@ function findDomain(scene, state, metric) {
   if (bottom >= top) [bottom, top] = [bottom - Math.abs(bottom) / 10 - 1e-6, top + Math.abs(top) / 10 + 1e-6];
   const air = 0.04 * (top - bottom);
   return { left, right, bottom: bottom - air, top: top + air, cut, limit };
+}
+
+// The highest first value of the lines that reach the end: one that breaks off may start where nothing else is seen.
+function findStart(lines, right) {
+  const whole = lines.filter((line) => line.x[line.x.length - 1] === right && Number.isFinite(line.y[line.y.length - 1]));
+  return (whole.length ? whole : lines).reduce((most, line) => Math.max(most, line.y.find(Number.isFinite) ?? -Infinity), -Infinity);
 }
 
 // Bands get half as much room again on each side, for the interval of two runs may be a hundred times as wide as what it

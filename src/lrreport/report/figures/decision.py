@@ -43,11 +43,11 @@ class Decision:
         unit = "%" if self.metric.scale == "fraction" else self.metric.unit
         return f"{self.metric.label}{f', {unit}' if unit else ''}"
 
-    @property
-    def difference_title(self) -> str:
-        """The unit of a difference, and from what it is taken."""
-        unit = self.metric.difference_unit
-        return f"difference from {self.leader}{f', {unit}' if unit else ''}"
+    def title_differences(self, width: float) -> str:
+        """Return from what differences are taken, with their unit, in the longest form that fits."""
+        unit = f", {self.metric.difference_unit}" if self.metric.difference_unit else ""
+        forms = (f"difference from {self.leader}{unit}", f"from {self.leader}{unit}", f"from {self.leader}")
+        return next((form for form in forms if measure_text(form, 12) <= width), forms[-1])
 
     @property
     def has_differences(self) -> bool:
@@ -74,7 +74,9 @@ def _draw_wide(shown: Decision, width: float, label: str) -> str:
     scores, differences = _make_scales(shown, left, right)
     drawing.text(left[0] - 10, 16, shown.score_title, "small faint")
     if differences is not None:
-        drawing.text(right[0] - 10, 16, shown.difference_title, "small faint", width=right[1] - right[0] + 24)
+        room_of_title = right[1] - right[0] + 24
+        title = shown.title_differences(room_of_title)
+        drawing.text(right[0] - 10, 16, title, "small faint", width=room_of_title)
     starts = [end + sum(notes[:i]) for i in range(len(notes))]
     for x, text, own in zip(starts, shown.headings, notes, strict=True):
         drawing.text(x, 16, text, "small faint", width=own - 4)
@@ -102,7 +104,7 @@ def _draw_narrow(shown: Decision, width: float, label: str) -> str:
     scores, differences = _make_scales(shown, left, right)
     drawing.text(0, 14, shown.score_title, "small faint", width=width)
     if differences is not None:
-        drawing.text(width, 30, shown.difference_title, "small faint", "end", width=width)
+        drawing.text(width, 30, shown.title_differences(width), "small faint", "end", width=width)
     bottom = HEAD + height * len(rows)
     _draw_frame(drawing, shown, None, scores, differences, bottom, bottom)
     for index, row in enumerate(rows):

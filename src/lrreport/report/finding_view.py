@@ -30,7 +30,7 @@ def show_finding(finding: Finding, sized: bool = True, prefix: str = "", word: s
     `prefix` begins its anchor where the same finding stands in two tables; `word` stands in place of its own.
     """
     anchor = f"{prefix}{identify_finding(finding)}"
-    size = f' <span class="size">{escape(finding.size)}</span>' if finding.size and sized else ""
+    size = f' <span class="size">{bind_units(escape(finding.size))}</span>' if finding.size and sized else ""
     button = (
         f'<button type="button" class="finding {finding.tone}" popovertarget="{anchor}">'
         f'<span class="word">{escape(word or finding.word)}</span>{size}</button>'

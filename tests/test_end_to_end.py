@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,17 +19,6 @@ pytestmark = pytest.mark.slow
 def report(outputs: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "lrreport.cli", "report", "studies/quick.toml", "--outputs", str(outputs)]
     return subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
-
-
-def read_metrics(outputs: Path) -> dict[str, Any]:
-    """Return all that the records hold but facts and times."""
-    metrics = {}
-    for path in sorted(outputs.glob("runs/*/record.json")):
-        record = json.loads(path.read_text())
-        history = [series for series in record["history"] if series["metric"] != "cpu_seconds"]
-        final = {name: value for name, value in record["final"].items() if name != "cpu_seconds"}
-        metrics[path.parent.name] = (record["identity"], record["status"], history, final, record["arrays"])
-    return metrics
 
 
 @pytest.fixture(scope="module")
@@ -74,18 +62,13 @@ def test_the_same_records_give_the_same_bytes(outputs: Path) -> None:
     assert page.read_bytes() == first
 
 
-def test_one_job_gives_the_same_bits(outputs: Path, tmp_path: Path) -> None:
-    assert report(tmp_path, "--jobs", "1").returncode == 0
-    assert read_metrics(tmp_path) == read_metrics(outputs)
-
-
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
         (["--learning-rates", "10", "1e30", "0.001"], "Choose 0.001|Undecided|Only 0.001"),
         (["--learning-rates", "0.001"], "0.001"),
         (["--learning-rates", "0.001 0.0001", "--seeds", "0"], "one seed|more seeds"),
-        (["--seeds", "0 1", "--learning-rates", " ".join(str(1 / 2**power) for power in range(3, 15))], "seeds"),
+        (["--seeds", "0 1", "--learning-rates", " ".join(str(1 / 2**power) for power in range(3, 11))], "seeds"),
     ],
 )  # fmt: skip
 def test_unusual_studies_make_a_report(tmp_path: Path, arguments: list[str], expected: str) -> None:

@@ -59,11 +59,14 @@ def test_an_example_runs_where_it_is_copied_to(repository: Path, tmp_path: Path,
     read = load_study(study)
     assert tuple(factor.name for factor in read.factors) == factors
     assert read.decide.metric == metric
+    rates = read.vary["learning_rate"][:2] if factors == ("learning_rate",) else ()
+    options = ["--seeds", "0", "1", "--epochs", "2", *(["--learning-rates", *map(str, rates)] if rates else [])]
+    read = read.with_changes(seeds=[0, 1], epochs=2, learning_rate=rates or None)
     if name in REPORTED:
-        findings, _ = report(study, "--seeds", "0", "1", "--epochs", "2")
+        findings, _ = report(study, *options)
         assert findings["answer"]
     else:
-        work = Workflow(read.with_changes(seeds=[0, 1], epochs=2), copy / "outputs")
+        work = Workflow(read, copy / "outputs")
         assert Sweep(work.store, tmp_path / "failed").run_all(work.list_runs(), 2) == {}
     records = list_runs(study)
     assert len(records) == 2 * len(read.levels)
@@ -71,7 +74,7 @@ def test_an_example_runs_where_it_is_copied_to(repository: Path, tmp_path: Path,
     assert all(metric in record["metrics"] for record in records)
     [module] = copy.glob("*.py")
     module.write_text(module.read_text().replace("    return", "    assert True\n    return", 1))
-    status = run(study, "status", "--seeds", "0", "1", "--epochs", "2")
+    status = run(study, "status", *options)
     assert status.count(f"stale (seeds 0, 1): {module.stem} changed") == len(read.levels)
 
 

@@ -240,6 +240,19 @@ def test_two_factors_are_one_family_and_one_within_each_value() -> None:
     assert decision.edges[1].verdict == "supported"
 
 
+def test_an_end_of_two_factors_failed_only_where_all_of_it_did() -> None:
+    scores: dict[Any, Any] = {(rate, size): around(0.8 + 0.05 * (rate == 0.1), (J, K)[size == 64])
+                              for rate in (1.0, 0.1, 0.01) for size in (32, 64)}  # fmt: skip
+    scores |= {(1.0, 32): [None] * 5, (1.0, 64): [None] * 5}
+    found = assess(make_measurements(scores, factors=("learning_rate", "batch_size")))
+    assert [edge.failed for edge in found.decision.edges] == [(0, 1), ()]
+    rates, sizes = (ask("edge_of_range", found, factor=name).sentence for name in ("learning_rate", "batch_size"))
+    assert rates.startswith("The range of learning rates is wide enough: ")
+    assert rates.endswith(" Every seed failed at 1.0 with batch size 32 and 1.0 with batch size 64.")
+    assert sizes.startswith("The range of batch sizes tried may be too narrow: ")
+    assert "failed" not in sizes
+
+
 def test_what_lies_at_the_margin_is_good_enough() -> None:
     scores = {0.1: around(0.80, tuple(2 * one for one in J)), 0.01: around(0.80, K)}
     first = decide(scores, margin=0.5)

@@ -303,3 +303,10 @@ def test_what_earlier_looks_spent_is_not_planned_with() -> None:
     decision = decide(wide, looks=looks)
     assert decision.alpha == pytest.approx(0.005)
     assert decision.more_seeds is None
+
+
+def test_a_look_that_is_taken_again_spends_nothing_more() -> None:
+    wide = {0.1: around(0.80, tuple(20 * one for one in J)), 0.01: around(0.80, K)}
+    first = decide(wide)
+    assert first.more_seeds is not None
+    assert decide(wide, looks=(first.look,)).more_seeds == first.more_seeds

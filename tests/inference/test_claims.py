@@ -772,11 +772,32 @@ def test_evaluations_that_skip_epochs_are_called_so(tell: Tell) -> None:
     assert " from one evaluation to the next" in tell(assess(skipping), "trains_stably", level=0).sentence
 
 
-def test_a_small_rise_at_the_end_is_not_written_as_zero(tell: Tell) -> None:
+@pytest.mark.parametrize("margin", [None, 0.01])
+def test_a_small_rise_at_the_end_is_not_written_as_zero(tell: Tell, margin: float | None) -> None:
     ends = [[2.3, 0.5, 0.4, 0.40003 + by / 1e5] for by in (0.0, 0.1, -0.1, 0.2, 0.0)]
-    finding = tell(assess(one_rate(ends, resolution={"val_loss": 1e-7})), "overfits", level=0)
+    loss = make_measurements({1: [1.0]}, metric="val_loss").metrics["val_loss"].model_copy(update={"margin": margin})
+    made = one_rate(ends, resolution={"val_loss": 1e-7}, metrics={"val_loss": loss})
+    finding = tell(assess(made), "overfits", level=0)
     assert finding.verdict == "supported"
     assert float(finding.evidence["low"].text) > 0
+
+
+def test_a_rise_near_its_margin_is_not_written_as_the_margin(tell: Tell) -> None:
+    ends = [[2.3, 0.5, 0.4, 0.41006 + by / 1e5] for by in (0.0, 0.1, -0.1, 0.2, 0.0)]
+    loss = make_measurements({1: [1.0]}, metric="val_loss").metrics["val_loss"].model_copy(update={"margin": 0.01})
+    finding = tell(
+        assess(one_rate(ends, resolution={"val_loss": 1e-7}, metrics={"val_loss": loss})), "overfits", level=0
+    )
+    assert float(finding.evidence["low"].text) > 0.01
+
+
+def test_a_rise_of_a_loss_without_a_zero_is_not_written_as_zero(tell: Tell) -> None:
+    falls = {0.1: [0.0, -1.0, -1.00002], 0.01: [0.0, -1.0, -0.99997]}
+    curves = {rate: [[value + by / 1e6 for value in values] for by in range(5)] for rate, values in falls.items()}
+    made = make_measurements({0.1: base, 0.01: near}, curves={"val_loss": curves}, resolution={"val_loss": 1e-9})
+    finding = tell(assess(made), "more_stable", level=1, than=0)
+    assert 0 < finding.evidence["signed"].value < 0.00005
+    assert float(finding.evidence["signed"].text.split()[0]) > 0
 
 
 def test_a_metric_with_one_bound_has_no_largest_difference() -> None:

@@ -237,7 +237,7 @@ def _measure_rises(
         table = values.unstack("level")
         return table.reindex(index=keep.index, columns=keep.columns).where(keep)
 
-    positive = bool((frame.min().min() > 0) and (means > 0).all())
+    positive = bool(frame.min().min() > 0)
     return unstack(rises), unstack(rises / means) if positive else None
 
 

@@ -29,7 +29,8 @@ def write_ends(metric: Metric, low: float, high: float, margin: float | None = M
         (0.001, 0.00501, ("0.100", "0.501 points")),
         (-0.00499, 0.0061, ("\N{MINUS SIGN}0.499", "0.610 points")),
         (0.0, 0.005, ("0.00", "0.50 points")),
-        (0.0099, 1.00001, ("0.99", "100.00 points")),
+        (0.0099, 0.99999, ("0.99", "100.00 points")),
+        (-1.7, 2.5, ("\N{MINUS SIGN}100.00", "100.00 points")),  # no two accuracies are farther apart
     ],
 )
 def test_an_end_is_not_written_like_a_threshold(
@@ -41,4 +42,4 @@ def test_an_end_is_not_written_like_a_threshold(
 def test_without_a_margin_zero_is_the_only_threshold(metric: Metric) -> None:
     assert write_ends(metric, 0.001, 0.00501, margin=None) == ("0.10", "0.50 points")
     assert write_ends(metric, 0.00001, 0.00501, margin=None) == ("0.001", "0.501 points")
-    assert write_ends(metric, -1.00001, 1.1, margin=None) == ("\N{MINUS SIGN}100.00", "110.00 points")
+    assert write_ends(metric, -0.99999, 1.0, margin=None) == ("\N{MINUS SIGN}100.00", "100.00 points")

@@ -121,11 +121,12 @@ def quantify_difference(
     """
     turned = estimate if estimate.mean >= 0 else estimate.negate()
     beside = (0.0,) if margin is None else (0.0, margin, -margin)
-    refined = _refine(metric, Metric.format_difference, (turned.low, turned.high), beside)
+    low, high = map(metric.clip_difference, (turned.low, turned.high))
+    refined = _refine(metric, Metric.format_difference, (low, high), beside)
     return {
         "difference": Quantity(turned.mean, refined.format_difference(turned.mean)),
-        "low": Quantity(turned.low, refined.format_difference(turned.low, unit=False)),
-        "high": Quantity(turned.high, refined.format_difference(turned.high)),
+        "low": Quantity(low, refined.format_difference(low, unit=False)),
+        "high": Quantity(high, refined.format_difference(high)),
         "signed": write_difference(metric, estimate.mean, ()),
         "n": Quantity(float(estimate.n), n or format_count(estimate.n)),
         "p": Quantity(estimate.p, format_p(estimate.p) if math.isfinite(estimate.p) else "unknown"),

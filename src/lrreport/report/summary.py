@@ -39,7 +39,8 @@ def tabulate_summary(assessment: Assessment) -> Table:
             estimate = assessment.compare_scores(index, leader, metric.name)
             difference = metric.format_difference(estimate.mean, unit=False)
             if math.isfinite(estimate.low):
-                low, high = (metric.format_difference(end, unit=False) for end in (estimate.low, estimate.high))
+                ends = map(metric.clip_difference, (estimate.low, estimate.high))
+                low, high = (metric.format_difference(end, unit=False) for end in ends)
                 difference += f" ({low} to {high})"
         seeds = str(own.n) if own.n == own.n_runs else f"{own.n} of {own.n_runs}"
         may_be_best = "–" if decision.reason == "no choice" else "yes" if own.may_be_best else "no"

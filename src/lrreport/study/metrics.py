@@ -77,6 +77,12 @@ class Metric(Quantity):
         low = value if self.low is None else max(value, self.low)
         return low if self.high is None else min(low, self.high)
 
+    def clip_difference(self, value: float) -> float:
+        """Return a limit of an interval inside the differences that are possible."""
+        if self.low is None or self.high is None:
+            return value
+        return min(max(value, self.low - self.high), self.high - self.low)
+
 
 # `chance` of the classification metrics depends on the data: the producer states it in the record.
 QUANTITIES: dict[str, Quantity] = {

@@ -174,8 +174,8 @@ def _judge_slope(assessment: Assessment, level: int, improving: bool) -> Result:
     evidence = {
         "change": write_difference(metric, turned.mean / budget, ()),
         "gain": write_difference(metric, turned.mean, ()),
-        "low": write_difference(metric, turned.low, beside, unit=False),
-        "high": write_difference(metric, turned.high, beside),
+        "low": write_difference(metric, metric.clip_difference(turned.low), beside, unit=False),
+        "high": write_difference(metric, metric.clip_difference(turned.high), beside),
         **{
             key: Quantity(value, format_position(value))
             for key, value in (("first", float(at[0])), ("last", float(at[-1])), ("budget", budget))
@@ -268,8 +268,8 @@ def _judge_overfitting(assessment: Assessment, level: int) -> Result:
         beside = (0.0,) if margin is None else (0.0, margin)
         evidence |= {
             f"{key}rise": write_difference(measured, estimate.mean, ()),
-            f"{key}low": write_difference(measured, estimate.low, beside, unit=False),
-            f"{key}high": write_difference(measured, estimate.high, beside),
+            f"{key}low": write_difference(measured, measured.clip_difference(estimate.low), beside, unit=False),
+            f"{key}high": write_difference(measured, measured.clip_difference(estimate.high), beside),
             f"{key}at": Quantity(at, format_position(at)),
         }
         if margin is not None:

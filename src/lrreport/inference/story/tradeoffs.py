@@ -188,11 +188,11 @@ def _write_dropped(assessment: Assessment, brevity: int) -> Paragraph:
     if gap is None or (brevity >= 3 and len(out) > 1):
         return Paragraph(f"{text}.", evidence)
     estimate = assessment.compare_scores(level, out[0], measurements.decide.metric)
-    turned = estimate if estimate.mean >= 0 else estimate.negate()
+    turned, metric = estimate if estimate.mean >= 0 else estimate.negate(), measurements.metric
     evidence |= {
-        "gap": write_difference(measurements.metric, gap, ()),
-        "low": write_difference(measurements.metric, turned.low, (0.0,), unit=False),
-        "high": write_difference(measurements.metric, turned.high, (0.0,), unit=False),
+        "gap": write_difference(metric, gap, ()),
+        "low": write_difference(metric, turned.low, (0.0,), unit=False),
+        "high": write_difference(metric, metric.clip_difference(turned.high), (0.0,), unit=False),
         **quantify_levels(measurements, {"level": level, "nearest": out[0]}),
     }
     side = "below" if measurements.metric.better == "higher" else "above"

@@ -64,6 +64,19 @@ def test_records_become_frames(tmp_path: Path) -> None:
     assert found.estimate_score(1, "test_accuracy")[1] == 0
 
 
+@pytest.mark.parametrize(("quantity", "expected"), [("accuracy", 0.2), ("mae", 2.0)])
+def test_guessing_reaches_the_best_that_a_record_names(quantity: str, expected: float) -> None:
+    names = [f"val_{quantity}"]
+    kept = {
+        (0, seed): keep(
+            seed, 0.5, metrics=declare_metrics(names, {names[0]: chance}), history=(), final={names[0]: 0.5}
+        )
+        for seed, chance in enumerate((0.1, 0.2) if quantity == "accuracy" else (3.0, 2.0))
+    }
+    study = parse_study(STUDY | {"decide": {"metric": names[0]}}, "made")
+    assert measure(study, kept).metric.chance == expected
+
+
 def test_errors_of_numbers_are_found_by_their_means(tmp_path: Path) -> None:
     mae = declare_metrics(["val_mae", "test_mae"])
     kept = keep(0, 0.5, metrics=mae, history=(), final={"val_mae": 0.5, "test_mae": 0.5})

@@ -86,8 +86,8 @@ class Assessment:
         columns = [(level, seed) for seed in seeds if (level, seed) in frame.columns]
         if not columns:
             return pd.DataFrame()
-        own = frame[columns].dropna()
-        return own.set_axis([seed for _, seed in columns], axis=1)
+        selected = frame[columns].dropna()
+        return selected.set_axis([seed for _, seed in columns], axis=1)
 
     def compare(self, table: pd.DataFrame, level: int, than: int, resolution: float = 0.0, sign: int = 1) -> Estimate:
         """Return level minus than on a statistic (seeds × levels), one of all pairs of levels that are compared."""
@@ -139,19 +139,19 @@ class Assessment:
     def estimate_score(self, level: int, metric: str, n_tests: int = 1) -> tuple[Estimate, int]:
         """Return a level's mean on a metric with its interval, and over how many examples this is taken (0: over seeds alone).
 
-        Over seeds × examples where scores of single examples are kept for all its seeds (crossed random effects), else over
+        Over seeds × examples where scores of single examples are stored for all its seeds (crossed random effects), else over
         seeds alone.
         """
-        own = self.scores[metric][level].dropna()
-        kept = self.measurements.examples.get(metric, {}).get(level, {})
-        rows = [kept[seed] for seed in own.index if seed in kept]
-        if rows and len(rows) == len(own) and len({len(row) for row in rows}) == 1 and len(rows[0]) > 1:
+        scores = self.scores[metric][level].dropna()
+        by_seed = self.measurements.examples.get(metric, {}).get(level, {})
+        rows = [by_seed[seed] for seed in scores.index if seed in by_seed]
+        if rows and len(rows) == len(scores) and len({len(row) for row in rows}) == 1 and len(rows[0]) > 1:
             return estimate_crossed(np.stack(rows), n_tests), len(rows[0])
-        return estimate_mean(own, n_tests, self.resolutions[metric]), 0
+        return estimate_mean(scores, n_tests, self.resolutions[metric]), 0
 
 
 def _average_arrivals(arrivals: pd.DataFrame, trained: pd.DataFrame) -> "pd.Series[float]":
-    """Return when each level arrives on average over its seeds that trained; NaN if one of them never does."""
+    """Return when each level arrives on average over its seeds that trained; NaN if any never does."""
     means = {level: arrivals[level][trained[level].notna()].mean(skipna=False) for level in arrivals}
     return pd.Series(means, dtype=float)
 
@@ -226,7 +226,7 @@ def _measure_rises(
     """Return how much each curve worsens per evaluation, absolutely and relative to its mean (seeds × levels)."""
     if len(frame) < 2:
         return None
-    # Filled forward, a hole adds no step of its own and takes none away.
+    # With forward filling, a missing value neither adds nor removes a step.
     steps = (-sign * frame.ffill().diff()).clip(lower=0)
     n_points = frame.notna().sum()
     rises = steps.sum() / (n_points - 1).where(n_points > 1)
@@ -242,7 +242,7 @@ def _measure_rises(
 
 
 def find_seconds(assessment: Assessment, level: int) -> float:
-    """Return the mean CPU seconds until a level's seeds reach the target; NaN without times or where one never does."""
+    """Return the mean CPU seconds until a level's seeds reach the target; NaN without times or where any never does."""
     spent = assessment.curves.get(CPU_SECONDS)
     if spent is None or assessment.arrivals is None:
         return math.nan

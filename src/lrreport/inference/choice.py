@@ -41,7 +41,7 @@ class Decision:
     n_runs, n_failed, failed_low, failed_high, may_be_best, behind_at_most (≥ 0, on the metric's scale), behind_at_least
     (a lower limit of how far another level is ahead, 0 if none is), good_enough, dropped (the look that ruled it out, 0
     for none). `leader` has the highest mean of those that may be the best; `chosen` is None unless the verdict is "best" or
-    "good enough". `reason` says why there is no choice. `equal` are practically as good as the chosen one, `tied` share
+    "good enough". `reason` says why there is no choice. `equal` are practically as good as the chosen level, `tied` share
     the leader's mean exactly. `within` holds the same for each value of a second factor.
     """
 
@@ -155,7 +155,7 @@ def _decide_among(
     arrivals: "pd.Series[float] | None",
     n_comparisons: int | None = None,
 ) -> Decision:
-    """Return the decision among some levels, in a family of `n_comparisons` (by default one less than there are)."""
+    """Return the decision among some levels, in a family of `n_comparisons` (by default their number − 1)."""
     metric, margin = measurements.metric, measurements.margin
     n_comparisons = n_comparisons or max(1, len(compared) - 1)
     values = trained[list(compared)].to_numpy()
@@ -227,7 +227,7 @@ def _decide_among(
 def _find_leader(measurements: Measurements, table: pd.DataFrame) -> tuple[int | None, tuple[int, ...]]:
     """Return the level with the best mean of those that may be the best, and those that share it exactly.
 
-    Ties go to the one that failed least, then to the one whose values come first, so that no order of levels matters.
+    Ties go to the level with the fewest failures, then to the first in order of values, so the order of levels is irrelevant.
     """
     rows = table[table.may_be_best & (table.n > 0)]
     if rows.empty:

@@ -1,4 +1,4 @@
-"""Whether the range tried is wide enough: may a level at one of its ends be the best?"""
+"""Whether the range tried is wide enough: may a level at either end be the best?"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from lrreport.inference.measurements import Measurements
 from lrreport.study.factors import Factor
 
 Side = Literal["lowest", "highest"]
-STEP = 3.0  # the factor from one learning rate to the next to try; two steps are about a decade
+STEP = 3.0  # ratio of successive learning rates to try; two steps are about a decade
 SMALL = 0.1  # positive values that are all below are changed by factors even where they span little
 
 
@@ -38,7 +38,7 @@ def find_edges(measurements: Measurements, table: pd.DataFrame, verdict: str) ->
 def _judge_factor(measurements: Measurements, factor: Factor, table: pd.DataFrame, verdict: str) -> Edge:
     """Supported if an end may be the best and is not behind its neighbour by the margin; contradicted if both ends are out.
 
-    An end that is out but practically as good as the best leaves it undecided, as does one that is behind its neighbour.
+    An end that is out but practically as good as the best leaves it undecided, as does an end that is behind its neighbour.
     """
     if not factor.numeric:
         return Edge(factor.name, "not testable", "no order")

@@ -11,7 +11,7 @@ HOPELESS = ("none learns", "one level", "no runs", "no scores", "error spent", "
 def choose_next(decision: Decision, n_seeds: Mapping[int, int], most: int) -> dict[int, int] | None:
     """Return how many seeds each level has at the next look, by index; None if there is none.
 
-    Levels that may be the best get twice as many as they have, up to `most`; the others keep theirs. There is no next
+    Levels that may be the best get twice as many as they have, up to `most`; the rest keep theirs. There is no next
     look once something is chosen, or where more seeds would not help.
     """
     candidates = decision.candidates

@@ -15,25 +15,27 @@ from lrreport.study.study import Study
 from lrreport.study.tables import list_planned
 
 FACTS = ("host", "cpu", "wall_seconds")  # columns of the runs beside what every run has
-Kept = Mapping[tuple[int, Seed], KeptRecord]  # by level and seed
+Records = Mapping[tuple[int, Seed], KeptRecord]  # by level and seed
 Array = np.ndarray[Any, Any]
 
 
-def measure(study: Study, kept: Kept, looks: Sequence[Look] = ()) -> Measurements:
-    """Return what the kept runs of a study measured; `looks` are earlier looks at it.
+def measure(study: Study, records: Records, looks: Sequence[Look] = ()) -> Measurements:
+    """Return what the recorded runs of a study measured; `looks` are earlier looks at it.
 
-    Raises LrreportError if no run has the metric that decides, or the one that its best point is taken by.
+    Raises LrreportError if no run has the deciding metric, or the metric that selects each run's best point.
     """
-    kept = {key: kept[key] for key in sorted(kept, key=_order_run)}
-    metrics = _collect_metrics(study, kept)
+    records = {key: records[key] for key in sorted(records, key=_order_run)}
+    metrics = _collect_metrics(study, records)
     for name in (study.decide.metric, study.decide.best_of):
-        if name is not None and name not in metrics and kept:
+        if name is not None and name not in metrics and records:
             raise LrreportError(f"{study.where}: no run has the metric {name!r}; the runs have {', '.join(metrics)}")
     if study.decide.metric not in metrics and (declared := study.find_metric(study.decide.metric)) is not None:
         metrics[study.decide.metric] = declared
-    runs, values = _tabulate_runs(kept), _tabulate_values(kept)
+    runs, values = _tabulate_runs(records), _tabulate_values(records)
     imported = study.import_ is not None and study.seeds.listed is None
-    seeds = [{seed for index, seed in kept if index == level} for level in dict.fromkeys(index for index, _ in kept)]
+    seeds = [
+        {seed for index, seed in records if index == level} for level in dict.fromkeys(index for index, _ in records)
+    ]
     return Measurements(
         title=study.title,
         factors=study.factors,
@@ -47,8 +49,8 @@ def measure(study: Study, kept: Kept, looks: Sequence[Look] = ()) -> Measurement
         looks=tuple(looks),
         published=study.published,
         most_seeds=study.seeds.most,
-        resolution=_find_resolutions(metrics, kept, values),
-        examples=_collect_examples(metrics, kept),
+        resolution=_find_resolutions(metrics, records, values),
+        examples=_collect_examples(metrics, records),
     )
 
 
@@ -58,21 +60,21 @@ def _order_run(key: tuple[int, Seed]) -> tuple[int, bool, Any]:
 
 
 def _is_paired(study: Study) -> bool:
-    """Return whether the same seed gave the same start and batches: of our own loop, or as the study declares."""
+    """Return whether the same seed gave the same start and batches: always in our loop, else as the study declares."""
     if study.import_ is not None:
         return bool(study.import_.get("paired", False))
     return study.has_own_loop or (study.producer is not None and study.producer.paired)
 
 
-def _collect_metrics(study: Study, kept: Kept) -> dict[str, Metric]:
+def _collect_metrics(study: Study, records: Records) -> dict[str, Metric]:
     """Return every metric that a run has, as the study declares it, else as its record does.
 
     What guessing reaches comes from the data where the study does not say: the highest that a record names. The records
     of an import already have what its study declares, and no unit or margin that it does not.
     """
     metrics: dict[str, Metric] = {}
-    for kept_run in kept.values():
-        for name, recorded in kept_run.record.metrics.items():
+    for run in records.values():
+        for name, recorded in run.record.metrics.items():
             stated = None if study.import_ is not None else study.find_metric(name)
             known = metrics.get(name) or stated or recorded
             if recorded.chance is not None and (stated is None or stated.chance is None):
@@ -82,23 +84,23 @@ def _collect_metrics(study: Study, kept: Kept) -> dict[str, Metric]:
     return metrics
 
 
-def _tabulate_runs(kept: Kept) -> pd.DataFrame:
+def _tabulate_runs(records: Records) -> pd.DataFrame:
     rows = []
-    for (level, seed), kept_run in kept.items():
-        record = kept_run.record
+    for (level, seed), run in records.items():
+        record = run.record
         last = max((series.at[-1] for series in record.history if series.at), default=float("nan"))
         rows.append((level, seed, record.status, record.reason, last, *(record.facts.get(fact) for fact in FACTS)))
     return pd.DataFrame(rows, columns=[*RUN_COLUMNS, *FACTS])
 
 
-def _tabulate_values(kept: Kept) -> pd.DataFrame:
+def _tabulate_values(records: Records) -> pd.DataFrame:
     parts: list[dict[str, Any]] = []
-    for (level, seed), kept_run in kept.items():
-        for series in kept_run.record.history:
+    for (level, seed), run in records.items():
+        for series in run.record.history:
             values = np.array([np.nan if value is None else value for value in series.values], dtype=float)
-            own = {"metric": series.metric, "axis": series.axis, "at": series.at, "value": values}
-            parts.append({"level": level, "seed": seed, **own})
-        for name, value in kept_run.record.final.items():
+            points = {"metric": series.metric, "axis": series.axis, "at": series.at, "value": values}
+            parts.append({"level": level, "seed": seed, **points})
+        for name, value in run.record.final.items():
             parts.append({"level": level, "seed": seed, "metric": name, "axis": END, "at": [np.nan], "value": [value]})
     if not parts:
         return pd.DataFrame(columns=list(VALUE_COLUMNS))
@@ -111,35 +113,33 @@ def _tabulate_values(kept: Kept) -> pd.DataFrame:
     return pd.DataFrame(columns)[list(VALUE_COLUMNS)]
 
 
-def _find_resolutions(metrics: Mapping[str, Metric], kept: Kept, values: pd.DataFrame) -> dict[str, float]:
+def _find_resolutions(metrics: Mapping[str, Metric], records: Records, values: pd.DataFrame) -> dict[str, float]:
     """Return 1 / number of examples for each fraction whose values are all multiples of that, as those of an accuracy are."""
     sizes = {
-        split: size
-        for kept_run in kept.values()
-        for split, size in kept_run.record.description.get("split_sizes", {}).items()
+        split: size for run in records.values() for split, size in run.record.description.get("split_sizes", {}).items()
     }
     resolution = {}
     for name, metric in metrics.items():
         size = sizes.get(metric.split)
         if metric.scale != "fraction" or not size:
             continue
-        own = values.loc[values.metric == name, "value"].dropna().to_numpy(dtype=float) * size
-        if len(own) and np.allclose(own, np.round(own), rtol=0, atol=1e-6 * size):
+        counts = values.loc[values.metric == name, "value"].dropna().to_numpy(dtype=float) * size
+        if len(counts) and np.allclose(counts, np.round(counts), rtol=0, atol=1e-6 * size):
             resolution[name] = 1 / size
     return resolution
 
 
-def _collect_examples(metrics: Mapping[str, Metric], kept: Kept) -> dict[str, dict[int, dict[Seed, Array]]]:
+def _collect_examples(metrics: Mapping[str, Metric], records: Records) -> dict[str, dict[int, dict[Seed, Array]]]:
     """Return by test metric, level and seed the scores of single examples, where their mean is the recorded value.
 
-    Kept predictions are right or wrong (classes), or have an absolute and a squared error (numbers). Which metric these
-    are the parts of is found by comparing means, so a metric needs no name that we know.
+    Stored predictions are right or wrong (classes), or have an absolute and a squared error (numbers). Which metric these
+    are the parts of is determined by comparing means, so metrics may have any name.
     """
     tests = [name for name, metric in metrics.items() if metric.split == "test"]
     examples: dict[str, dict[int, dict[Seed, Array]]] = {}
-    for (level, seed), kept_run in kept.items():
-        recorded = {name: kept_run.record.final[name] for name in tests if name in kept_run.record.final}
-        arrays = kept_run.load_arrays("test_predictions", "test_labels") if recorded else {}
+    for (level, seed), run in records.items():
+        recorded = {name: run.record.final[name] for name in tests if name in run.record.final}
+        arrays = run.load_arrays("test_predictions", "test_labels") if recorded else {}
         if len(arrays) < 2 or arrays["test_predictions"].shape != arrays["test_labels"].shape:
             continue
         for scores in _score_examples(arrays["test_predictions"], arrays["test_labels"]):

@@ -1,4 +1,4 @@
-"""Measurements: all that a study measured, as one tidy frame of values and one of runs; and the tables read from them."""
+"""Measurements: all that a study measured, as a tidy frame of values and a frame of runs; and the tables read from them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -61,7 +61,7 @@ class Measurements:
         return self.margin if metric == self.decide.metric else self.metrics[metric].margin
 
     def find_counterpart(self, prefix: str, quantity: str | None = None) -> Metric | None:
-        """Return the metric of the same quantity as the deciding one, or of `quantity`, on another split, if measured.
+        """Return the metric of the deciding metric's quantity, or of `quantity`, on another split, if measured.
 
         `prefix` is that of the metric's name: "val", "test", "train" or "final_train".
         """
@@ -89,7 +89,7 @@ class Measurements:
 
 @dataclass(frozen=True)
 class Point:
-    """Where on the axis runs are compared: in words ("after the last epoch"), and the place if it is the same for all."""
+    """Where on the axis runs are compared: in words ("after the last epoch"), and the position if it is the same for all."""
 
     text: str
     axis: str
@@ -102,9 +102,9 @@ def collect_curves(measurements: Measurements) -> dict[str, pd.DataFrame]:
     on_axis = values.axis != END
     curves = {}
     for metric in values.metric[on_axis].unique():
-        own = on_axis & (values.metric == metric)
-        axis = min(values.axis[own].unique(), key=AXES.index)
-        of_axis = values[own & (values.axis == axis)]
+        of_metric = on_axis & (values.metric == metric)
+        axis = min(values.axis[of_metric].unique(), key=AXES.index)
+        of_axis = values[of_metric & (values.axis == axis)]
         frame = of_axis.pivot(index="at", columns=["level", "seed"], values="value").sort_index()
         curves[str(metric)] = frame.rename_axis(index=axis)
     return curves
@@ -120,26 +120,26 @@ def find_point(measurements: Measurements, curves: Mapping[str, pd.DataFrame]) -
     """Return where runs are compared, by the study's `decide.at`.
 
     "last" is the last point of every run where they are equally long, else the last that all of them have; "end" is each
-    run's own last point.
+    run's last point.
     """
     decide, frame = measurements.decide, curves.get(measurements.decide.metric)
     axis = str(frame.index.name) if frame is not None else END
     if decide.best_of is not None:
         best_of = measurements.metrics[decide.best_of]
         extreme = "highest" if best_of.better == "higher" else "lowest"
-        own = "best evaluation" if decide.best_of == decide.metric else f"{extreme} {best_of.label}"
-        return Point(f"at each run's {own}", axis, None)
+        best = "best evaluation" if decide.best_of == decide.metric else f"{extreme} {best_of.label}"
+        return Point(f"at each run's {best}", axis, None)
     if not isinstance(decide.at, str):
         return Point(f"at {name_position(axis, decide.at)}", axis, float(decide.at))
     if frame is None:
         return Point("at the end", axis, None)
     if decide.at == "end":
         return Point("at the end of each run", axis, None)
-    own = frame[frame.columns.intersection(list_outcomes(measurements))]
-    points = pd.Series(own.index, index=own.index, dtype=float)
-    lasts = own.notna().mul(points, axis=0).where(own.notna()).max().dropna()
+    outcomes = frame[frame.columns.intersection(list_outcomes(measurements))]
+    points = pd.Series(outcomes.index, index=outcomes.index, dtype=float)
+    lasts = outcomes.notna().mul(points, axis=0).where(outcomes.notna()).max().dropna()
     if lasts.nunique() > 1:
-        common = own.dropna()
+        common = outcomes.dropna()
         if common.empty:
             return Point("at a point that all runs have", axis, float("nan"))
         at = float(common.index[-1])
@@ -163,7 +163,7 @@ def tabulate_scores(
 ) -> pd.DataFrame:
     """Return a metric where runs are compared: seeds down, levels across (all of them), NaN where a run has no value.
 
-    A metric without a curve has the value of the whole run, wherever the others are compared.
+    A metric without a curve has the value of the whole run, wherever metrics with curves are compared.
     """
     runs = list_outcomes(measurements)
     frame, best_of = curves.get(metric), measurements.decide.best_of

@@ -43,7 +43,7 @@ def check_numbers(assessment: Assessment) -> list[Finding]:
 
 
 def check_differences(assessment: Assessment) -> list[Finding]:
-    """Return for each difference of the earlier report whether our own interval holds it.
+    """Return for each difference of the earlier report whether our interval contains it.
 
     Raises LrreportError for a level or metric that the study does not have.
     """
@@ -82,25 +82,25 @@ def find_digits(value: float) -> int:
 def _check_number(assessment: Assessment, level: int, result: PublishedResult, name: str, n_numbers: int) -> Finding:
     measurements, metric = assessment.measurements, assessment.measurements.metrics[name]
     value, (digits, half) = result.values[name], find_rounding(result, name)
-    own = assessment.scores[name][level].dropna()
+    scores = assessment.scores[name][level].dropna()
     label, level_name = metric.label, measurements.levels[level].name
     evidence = {
         **quantify_levels(measurements, {"level": level}),
         "published": _write_printed(metric, value, digits),
-        "n": count(len(own)),
+        "n": count(len(scores)),
     }
     arguments = {"level": level, "metric": name}
-    if len(own) < 2:
-        reason = f"the study has {'one seed' if len(own) else 'no seed'} of {level_name} with a {label}"
+    if len(scores) < 2:
+        reason = f"the study has {'one seed' if len(scores) else 'no seed'} of {level_name} with a {label}"
         sentence = (
             f"Not testable: the earlier report gives {evidence['published']} {label} for {level_name}, and {reason}."
         )
         return Finding("published_number", arguments, "not testable", sentence, "Not testable", "", "neutral",
-                       RULE, len(own), "seeds",
+                       RULE, len(scores), "seeds",
                        evidence=evidence)  # fmt: skip
-    low, high = predict_next(own, n_numbers, assessment.resolutions[name])
+    low, high = predict_next(scores, n_numbers, assessment.resolutions[name])
     inside = low <= value + half + 1e-12 and value - half - 1e-12 <= high
-    mean = float(own.mean())
+    mean = float(scores.mean())
     verdict: Verdict = "supported" if inside else "contradicted"
     edges = () if inside else (value,)
     evidence |= {
@@ -118,7 +118,7 @@ def _check_number(assessment: Assessment, level: int, result: PublishedResult, n
     return Finding(
         "published_number", arguments, verdict, sentence, "Reproduced" if inside else "Not reproduced",
         evidence["published"].text,
-        "good" if inside else "neutral", RULE, len(own), "seeds", mean, low, high, metric.unit, evidence,
+        "good" if inside else "neutral", RULE, len(scores), "seeds", mean, low, high, metric.unit, evidence,
     )  # fmt: skip
 
 
@@ -129,7 +129,7 @@ def _check_difference(assessment: Assessment, pair: PublishedDifference) -> Find
     names = f"{measurements.levels[level].name} against {measurements.levels[than].name}"
     numbers = {"difference": pair.difference, "low": pair.low, "high": pair.high}
     digits = max(find_digits(value) for value in numbers.values()) if pair.digits is None else pair.digits
-    own = assessment.compare_alone(level, than, pair.metric)
+    estimate = assessment.compare_alone(level, than, pair.metric)
     counts = [int(assessment.scores[pair.metric][index].notna().sum()) for index in (level, than)]
     if min(counts) < 2:
         sentence = f"Not testable for {names}: it takes two seeds of each that trained."
@@ -142,16 +142,16 @@ def _check_difference(assessment: Assessment, pair: PublishedDifference) -> Find
         return Quantity(value, metric.model_copy(update={"digits": shown}).format_difference(value, unit))
 
     half = 0.5 * 10.0**-digits + 1e-12
-    ours = {"difference": own.mean, "low": own.low, "high": own.high}
+    ours = {"difference": estimate.mean, "low": estimate.low, "high": estimate.high}
     evidence = {
         **quantify_levels(measurements, {"level": level, "than": than}),
         **{f"published_{key}": write(value, key != "low") for key, value in numbers.items()},
         **{key: write(value, key != "low") for key, value in ours.items()},
-        "n": Quantity(float(own.n), count_seeds(*counts)),
+        "n": Quantity(float(estimate.n), count_seeds(*counts)),
     }
     texts = {key: evidence[key].text for key in evidence}
     exact = all(abs(ours[key] - value) <= half for key, value in numbers.items())
-    holds = exact or own.low - half <= pair.difference <= own.high + half
+    holds = exact or estimate.low - half <= pair.difference <= estimate.high + half
     what = f"{texts['difference']} ({texts['low']} to {texts['high']}, n = {texts['n']})"
     end = (
         "agrees with that of our runs to the digit"
@@ -166,7 +166,7 @@ def _check_difference(assessment: Assessment, pair: PublishedDifference) -> Find
     return Finding(
         "published_difference", arguments, "supported" if holds else "contradicted", sentence,
         "Reproduced" if holds else "Not reproduced", texts["published_difference"], "good" if holds else "neutral",
-        DIFFERENCE_RULE, own.n, "seeds", own.mean, own.low, own.high, metric.difference_unit, evidence,
+        DIFFERENCE_RULE, estimate.n, "seeds", estimate.mean, estimate.low, estimate.high, metric.difference_unit, evidence,
     )  # fmt: skip
 
 

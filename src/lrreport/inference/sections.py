@@ -9,7 +9,7 @@ from lrreport.inference.claims.curves import FEWEST_POINTS
 from lrreport.inference.published import check_differences, check_numbers
 
 DETAILED = 6  # with more levels, each is compared with the leader only
-SHOWN = 12  # with more, only the best are asked about one by one
+SHOWN = 12  # with more levels, findings on single levels cover only the best
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,13 @@ def ask_everything(assessment: Assessment) -> list[Section]:
 
 
 def list_levels_to_ask(assessment: Assessment) -> list[int]:
-    """Return the levels that are asked about one by one: all in the study's order, or the best of very many."""
+    """Return the levels with findings on each alone: all in the study's order, or the best SHOWN of more."""
     with_runs = [int(i) for i in assessment.decision.table.index[assessment.decision.table.n_runs > 0]]
     return with_runs if len(with_runs) <= SHOWN else rank_levels(assessment)[:SHOWN]
 
 
 def rank_levels(assessment: Assessment) -> list[int]:
-    """Return the levels that are compared, the one with the best mean first."""
+    """Return the levels that are compared, best mean first."""
     means = assessment.measurements.metric.sign * assessment.decision.table["mean"]
     return sorted(assessment.compared, key=lambda i: (-float(means[i]), i))
 
@@ -99,7 +99,7 @@ def _ask_levels(assessment: Assessment) -> tuple[Finding, ...]:
 def _ask_pairs(assessment: Assessment) -> tuple[Finding, ...]:
     measurements, metric = assessment.measurements, assessment.measurements.metric
     test = measurements.find_counterpart("test")
-    metrics = dict.fromkeys(own.name for own in (metric, assessment.loss, test) if own is not None)
+    metrics = dict.fromkeys(m.name for m in (metric, assessment.loss, test) if m is not None)
     findings = []
     for better, worse in choose_pairs(assessment):
         pair = {"level": better, "than": worse}

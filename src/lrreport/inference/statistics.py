@@ -103,7 +103,7 @@ def compare_levels(values: Array, paired: bool, sign: int = 1, resolution: float
 
     Seed by seed where `paired` and two levels have values of just the same seeds (Student's paired t), else Welch's t
     (1947), by design and never by looking at the values. No error is below that of rounding to `resolution`. Each
-    difference is that of the two levels' own means, so a level with the highest mean is never behind another.
+    difference is that of the two levels' means, so a level with the highest mean is never behind another.
     """
     there = np.isfinite(values)  # (n_seeds, k)
     n = there.sum(axis=0)

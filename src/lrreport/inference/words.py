@@ -57,7 +57,7 @@ def list_levels(measurements: Measurements, levels: Iterable[int], conjunction: 
 
 
 def quantify_levels(measurements: Measurements, levels: Mapping[str, int]) -> dict[str, Quantity]:
-    """Return the numeric values of levels that a sentence names, as its evidence, by the given keys."""
+    """Return the numeric values of levels that a sentence names, as its evidence, under the keys of `levels`."""
     quantities = {}
     for key, index in levels.items():
         for factor in measurements.factors:

@@ -1,4 +1,4 @@
-"""What a claim is, what a finding is, and how one is asked by name."""
+"""Claims, findings, and the evaluation of a claim by name."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +24,7 @@ OPPOSITE: dict[Verdict, Verdict] = {"supported": "contradicted", "contradicted":
 class Finding:
     """A claim asked of measurements.
 
-    `effect`, `low` and `high` are the estimate and its interval as the claim states it, on the metric's own scale, NaN where
+    `effect`, `low` and `high` are the estimate and its interval as the claim states it, on the metric's scale, NaN where
     there is none; low ≤ effect ≤ high. `evidence` holds every number that the sentence quotes. `n` counts `n_means`.
     """
 
@@ -59,7 +59,7 @@ class Finding:
 class Result:
     """What a claim's measure returns: the verdict, the case of its phrases, and what these are filled with.
 
-    `evidence` are the numbers of the sentence, `names` its other words, both by the fields of the phrase.
+    `evidence` are the numbers of the sentence, `names` its words, both by the fields of the phrase.
     """
 
     case: str
@@ -149,7 +149,7 @@ def check_published_claim(
 ) -> dict[str, Any]:
     """Return the arguments of an earlier report's claim as plain data for `ask`, levels as tables of their values.
 
-    `learning_rate` (or `level`, or the first factor's own name) and `than` name values of the first factor; with two
+    `learning_rate` (or `level`, or the first factor's name) and `than` name values of the first factor; with two
     factors a table names both, and `levels` says which combinations there are, if not all. Raises LrreportError, in one
     line that says what there is, for anything unknown.
     """

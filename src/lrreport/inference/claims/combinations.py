@@ -1,4 +1,4 @@
-"""Claims of a study of two factors: does the best value of the first move with the second, and is one of the second better?"""
+"""Claims on two factors: whether the best value of the first moves with the second, and which value of the second is better."""
 
 import math
 from itertools import combinations
@@ -39,7 +39,7 @@ def best_combination(assessment: Assessment) -> Result:
     source=SOURCE,
 )
 def best_rate_moves(assessment: Assessment) -> Result:
-    """The best value of the first factor is another one at some value of the second than at some other."""
+    """The best value of the first factor differs between values of the second."""
     first, second = _require_two_factors(assessment)
     measurements, within = assessment.measurements, assessment.decision.within
     usable = {value: part for value, part in within.items() if len(part.compared) > 1 and part.leader is not None}
@@ -109,25 +109,27 @@ def higher_when_tuned(assessment: Assessment, value: Any, than_value: Any) -> Re
     _, second = _require_two_factors(assessment)
     measurements, metric = assessment.measurements, assessment.measurements.metric
     groups = [
-        [i for i in assessment.compared if measurements.levels[i].values[second.name] == own]
-        for own in (value, than_value)
+        [i for i in assessment.compared if measurements.levels[i].values[second.name] == second_value]
+        for second_value in (value, than_value)
     ]
-    for group, own in zip(groups, (value, than_value), strict=True):
+    for group, second_value in zip(groups, (value, than_value), strict=True):
         if not group:
-            raise Untestable(f"no seed trained with {second.name_value(own)}")
+            raise Untestable(f"no seed trained with {second.name_value(second_value)}")
     columns = [*groups[0], *groups[1]]
     table = assessment.scores[metric.name][columns]
     comparisons = compare_levels(
         table.to_numpy(), measurements.paired, metric.sign, assessment.resolutions[metric.name]
     )
     n_values = len(second.values)
-    ahead = []  # a lower limit of how far the best of the one value is ahead of the best of the other, and back
-    for own, others in (
+    ahead = []  # lower limits of the lead of the best at `value` over the best at `than_value`, and vice versa
+    for columns_ahead, columns_behind in (
         (range(len(groups[0])), range(len(groups[0]), len(columns))),
         (range(len(groups[0]), len(columns)), range(len(groups[0]))),
     ):
-        limits, _ = comparisons.find_limits(assessment.decision.alpha / (len(own) * n_values * (n_values - 1)))
-        ahead.append(float(limits[np.ix_(list(own), list(others))].min(axis=1).max()))
+        limits, _ = comparisons.find_limits(
+            assessment.decision.alpha / (len(columns_ahead) * n_values * (n_values - 1))
+        )
+        ahead.append(float(limits[np.ix_(list(columns_ahead), list(columns_behind))].min(axis=1).max()))
     verdict: Verdict = "supported" if ahead[0] > 0 else "contradicted" if ahead[1] > 0 else "undecided"
     means = metric.sign * table.mean()
     leaders = [max(group, key=lambda i: float(means[i])) for group in groups]
@@ -147,9 +149,9 @@ def higher_when_tuned(assessment: Assessment, value: Any, than_value: Any) -> Re
     bounded = math.isfinite(low) and math.isfinite(high)
     if not bounded:
         evidence = {key: quantity for key, quantity in evidence.items() if key not in ("low", "high")}
-    for key, own in (("value", value), ("than_value", than_value)):
+    for key, second_value in (("value", value), ("than_value", than_value)):
         if second.numeric:
-            evidence[key] = Quantity(float(own), second.format(own))
+            evidence[key] = Quantity(float(second_value), second.format(second_value))
     names = {
         "lead": measurements.levels[leaders[0]].name, "than_lead": measurements.levels[leaders[1]].name, "metric": metric.label,
         "side": "above" if estimate.mean >= 0 else "below",

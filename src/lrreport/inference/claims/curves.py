@@ -1,4 +1,4 @@
-"""Claims about one level by itself: does it learn, is it stable, still improving, levelled off, overfitting?"""
+"""Claims about a single level: does it learn, is it stable, still improving, levelled off, overfitting?"""
 
 import math
 
@@ -63,14 +63,14 @@ def learns(assessment: Assessment, level: int) -> Result:
     if not row.n_runs:
         raise Untestable("it has no run")
     n, n_failed = int(row.n_runs), int(row.n_failed)
-    own = assessment.scores[metric.name][level].dropna()
-    estimate = estimate_mean(own, max(1, len(assessment.compared)), assessment.resolutions[metric.name])
+    scores = assessment.scores[metric.name][level].dropna()
+    estimate = estimate_mean(scores, max(1, len(assessment.compared)), assessment.resolutions[metric.name])
     verdict: Verdict = "undecided"
     if n_failed == n:
         verdict, case = "contradicted", "failed"
     elif n_failed:
         case = "mixed"
-    elif len(own) < 2:
+    elif len(scores) < 2:
         raise Untestable("it has one seed, and telling a difference from chance takes two or more")
     else:
         beyond = metric.sign * ((estimate.low if metric.sign > 0 else estimate.high) - limit) > 0
@@ -84,16 +84,16 @@ def learns(assessment: Assessment, level: int) -> Result:
         "failed_low": write_share(float(row.failed_low), unit=False),
         "failed_high": write_share(float(row.failed_high)),
     }
-    if len(own):
+    if len(scores):
         evidence["mean"] = write_value(metric, estimate.mean, (limit, metric.chance))
-    if len(own) > 1:
+    if len(scores) > 1:
         evidence |= {
             key: write_value(metric, metric.clip(end), (limit, metric.chance), unit)
             for key, end, unit in (("low", estimate.low, False), ("high", estimate.high, True))
         }
     gain = Estimate(estimate.mean - metric.chance, estimate.low - metric.chance, estimate.high - metric.chance,
                     estimate.error, estimate.df, estimate.n, estimate.p)  # fmt: skip
-    shown = gain if len(own) > 1 else None
+    shown = gain if len(scores) > 1 else None
     names = {"metric": metric.label, "seeds": "its only seed" if n == 1 else f"all {n} seeds"}
     return Result(case, verdict, shown, metric.difference_unit, n, "seeds", evidence, names)
 
@@ -125,8 +125,8 @@ def trains_stably(assessment: Assessment, level: int) -> Result:
     margin = assessment.measurements.find_margin(loss.name)
     if margin is None:
         raise Untestable(f"the study names no margin for {loss.label}")
-    own = assessment.rises[level].dropna()
-    estimate = estimate_mean(own, max(1, len(assessment.compared)))
+    rises = assessment.rises[level].dropna()
+    estimate = estimate_mean(rises, max(1, len(assessment.compared)))
     verdict: Verdict = (
         "supported" if estimate.high < margin else "contradicted" if estimate.low > margin else "undecided"
     )
@@ -234,7 +234,7 @@ def _measure_rise(
     goodness = metric.sign * curve
     best = (goodness.to_numpy().sum(axis=1, keepdims=True) - goodness.to_numpy()).argmax(
         axis=0
-    )  # of the other seeds' sum
+    )  # of sums over seeds that leave out the seed itself
     rise = estimate_mean(worsening.to_numpy()[best, np.arange(curve.shape[1])], n_tests, resolution)
     if rise.low > 0:
         return "worse", rise, float(curve.index[int(np.median(best))]), margin
@@ -248,7 +248,7 @@ def _judge_overfitting(assessment: Assessment, level: int) -> Result:
     """Return whether the deciding metric and the loss get worse again, each by itself and both together."""
     metric, loss = assessment.measurements.metric, assessment.loss
     require_seeds(assessment, (level,))
-    names = dict.fromkeys(own.name for own in (metric, loss) if own)
+    names = dict.fromkeys(m.name for m in (metric, loss) if m)
     both = [name for name in names if name in assessment.curves]
     if not both:
         raise Untestable("there is no curve on the deciding split")

@@ -39,7 +39,7 @@ SOURCE = "Edwards and Hsu (1983), multiple comparisons with the best; Kim and Ne
 
 
 def require_others(assessment: Assessment, level: int) -> None:
-    """Raise Untestable unless a level and some other have seeds that trained."""
+    """Raise Untestable unless a level and at least one rival have seeds that trained."""
     require_seeds(assessment, (level,))
     if len(assessment.compared) < 2:
         raise Untestable(f"there is no other {name_nouns(assessment.measurements)[0]} to compare it with")
@@ -52,13 +52,13 @@ def _decide_lead(standing: Standing, level: int) -> Verdict:
 
 
 def _find_rival(standing: Standing, table: pd.DataFrame, level: int, sign: int) -> int:
-    """Return the level that is furthest ahead of one that is out, by its limit; else the one with the next best mean."""
+    """Return the rival with the best mean; if the level is out, the rival that is furthest ahead of it by its limit."""
     row = standing.levels.index(level)
-    others = [i for i in standing.levels if i != level]
+    rivals = [i for i in standing.levels if i != level]
     if level not in standing.candidates:
         low, _ = standing.comparisons.find_limits(ALPHA)
-        return max(others, key=lambda i: float(low[standing.levels.index(i), row]))
-    return max(others, key=lambda i: sign * float(table[i].mean()))
+        return max(rivals, key=lambda i: float(low[standing.levels.index(i), row]))
+    return max(rivals, key=lambda i: sign * float(table[i].mean()))
 
 
 def _ask_lead(assessment: Assessment, level: int, metric: str, sign: int) -> Result:
@@ -184,19 +184,19 @@ def slowest(assessment: Assessment, level: int) -> Result:
 
 
 def _decide_censored(assessment: Assessment, arrivals: pd.DataFrame, level: int) -> Verdict:
-    """Return whether a level arrives last by sign tests on pairs of seeds: against each other level, one-sided."""
+    """Return whether a level arrives last by sign tests on pairs of seeds: against each rival, one-sided."""
     if not assessment.measurements.paired:
         raise Untestable("a seed never reaches the target, and without pairing arrivals cannot be compared by signs")
     trained = assessment.scores[assessment.measurements.decide.metric]
-    others = [i for i in assessment.compared if i != level]
+    rivals = [i for i in assessment.compared if i != level]
     last, not_last = [], []
-    for i in others:
+    for i in rivals:
         both = trained[[level, i]].dropna().index
         times = arrivals.loc[both, [level, i]].fillna(float("inf"))
         later, earlier = int((times[level] > times[i]).sum()), int((times[level] < times[i]).sum())
         p = compare_signs(later, earlier) / 2
         last.append(later > earlier and p <= ALPHA)
-        not_last.append(earlier > later and p * len(others) <= ALPHA)
+        not_last.append(earlier > later and p * len(rivals) <= ALPHA)
     return "supported" if all(last) else "contradicted" if any(not_last) else "undecided"
 
 

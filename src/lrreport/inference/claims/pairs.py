@@ -74,7 +74,7 @@ def is_beyond(estimate: Estimate, margin: float) -> bool:
 
 
 def decide_direction(estimate: Estimate, sign: int = 1) -> Verdict:
-    """Return whether a difference is told to have a sign by its interval."""
+    """Return whether the interval excludes 0, and on which side, better being supported."""
     if sign * estimate.mean > 0 and (estimate.low > 0 or estimate.high < 0):
         return "supported"
     return "contradicted" if estimate.low > 0 or estimate.high < 0 else "undecided"
@@ -287,15 +287,15 @@ def require_rises(assessment: Assessment, levels: tuple[int, ...]) -> tuple[Any,
 
 
 def count_rising(table: pd.DataFrame, *levels: int) -> tuple[dict[str, Quantity], bool]:
-    """Return in how many seeds the loss of one of these levels rises at all, and whether these are too few to go by."""
-    own = table[list(levels)]
-    n_rising = int((own > 0).any(axis=1).sum())
-    evidence = {"n_rising": count(n_rising), "n_seeds": count(len(own.dropna(how="all")))}
-    return evidence, n_rising < min(FEWEST_RISING, int(own.notna().sum().min()))
+    """Return in how many seeds the loss of any of these levels rises at all, and whether these are too few to go by."""
+    rises = table[list(levels)]
+    n_rising = int((rises > 0).any(axis=1).sum())
+    evidence = {"n_rising": count(n_rising), "n_seeds": count(len(rises.dropna(how="all")))}
+    return evidence, n_rising < min(FEWEST_RISING, int(rises.notna().sum().min()))
 
 
 def write_rise(assessment: Assessment, value: float, relative: bool, unit: bool = True) -> Quantity:
-    """Return a mean rise of the loss per evaluation: in percent of the loss, or in its own unit."""
+    """Return a mean rise of the loss per evaluation: in percent of the loss, or in the loss's unit."""
     assert assessment.loss is not None
     if not relative:
         return write_difference(assessment.loss, value, (0.0,), unit)

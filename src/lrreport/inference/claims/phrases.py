@@ -8,7 +8,7 @@ from typing import Literal
 Tone = Literal["good", "bad", "neutral"]
 SPAN = "95 % interval {low} to {high}, n = {n}"
 PAIR = f"{SPAN}, p {{p}}"
-SHARED = {  # claims whose cases are those of these groups; every other claim has a group of its name
+SHARED = {  # claims that take their cases from these groups; any claim not listed has a group of its name
     "higher": ("direction",),
     "lower": ("direction",),
     "slightly_higher": ("direction", "slightly"),
@@ -27,7 +27,7 @@ SHARED = {  # claims whose cases are those of these groups; every other claim ha
 
 @dataclass(frozen=True)
 class Phrase:
-    """How a finding is written in one case: sentence, word and size are templates of its evidence and names."""
+    """The wording of a finding in a case: sentence, word and size are templates of its evidence and names."""
 
     sentence: str
     word: str
@@ -48,5 +48,5 @@ GROUPS = load_phrases()
 
 
 def find_phrase(claim: str, case: str) -> Phrase:
-    """Return how a claim is written in one case; of several groups the last that has the case."""
+    """Return the phrase of a claim in a case; of several groups the last that has the case."""
     return next(GROUPS[group][case] for group in reversed(SHARED.get(claim, (claim,))) if case in GROUPS[group])

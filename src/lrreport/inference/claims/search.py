@@ -88,7 +88,7 @@ def loss_ranks_as_accuracy(assessment: Assessment) -> Result:
     agree: list[tuple[int, int]] = []
     against: list[tuple[int, int]] = []
     on_metric, on_loss = (
-        assessment.compare_all(levels, own.name) for own in (metric, loss)
+        assessment.compare_all(levels, m.name) for m in (metric, loss)
     )  # signs: better, unclear, worse
     for i, j in combinations(range(len(levels)), 2):
         if on_metric[i, j] and on_loss[i, j]:

@@ -19,8 +19,8 @@ from lrreport.study.formats import Quantity, format_p
 def beats_target(assessment: Assessment, level: int, metric: str, target: float) -> Result:
     """A level's mean is better than a fixed number."""
     require_seeds(assessment, (level,), metric)
-    measured, own = assessment.measurements.metrics[metric], assessment.scores[metric][level].dropna()
-    mean = estimate_mean(own, 1, assessment.resolutions[metric])
+    measured, scores = assessment.measurements.metrics[metric], assessment.scores[metric][level].dropna()
+    mean = estimate_mean(scores, 1, assessment.resolutions[metric])
     p = float(special.stdtr(mean.df, -measured.sign * (mean.mean - target) / mean.error))
     gain = Estimate(mean.mean - target, mean.low - target, mean.high - target, mean.error, mean.df, mean.n, p)
     verdict = decide_direction(gain, measured.sign)
@@ -29,10 +29,10 @@ def beats_target(assessment: Assessment, level: int, metric: str, target: float)
         "mean": write_value(measured, mean.mean, (target,)),
         "low": write_value(measured, measured.clip(mean.low), (target,), unit=False),
         "high": write_value(measured, measured.clip(mean.high), (target,)),
-        "n": count(len(own)),
+        "n": count(len(scores)),
         "p": Quantity(p, format_p(p)),
     }
     case = {"supported": "better", "contradicted": "worse"}.get(verdict, "unclear")
     return Result(
-        case, verdict, gain, measured.difference_unit, len(own), "seeds", evidence, {"metric": measured.label}
+        case, verdict, gain, measured.difference_unit, len(scores), "seeds", evidence, {"metric": measured.label}
     )

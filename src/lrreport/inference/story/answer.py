@@ -53,7 +53,7 @@ def _write_choice(assessment: Assessment) -> Paragraph:
 def _compose_choice(assessment: Assessment, named: int, with_gap: bool) -> Paragraph:
     """Return the answer where a level is chosen: what is as good, how much worse the next is, and where better may lie.
 
-    At most `named` others are named; how much worse the next is stands there if `with_gap`.
+    Names at most `named` more levels; `with_gap` adds how much worse the next level is.
     """
     measurements, decision, table = assessment.measurements, assessment.decision, assessment.decision.table
     level, noun = decision.chosen, name_nouns(measurements)[0]
@@ -98,7 +98,7 @@ def _list_sides(factors: tuple[Factor, ...], sides: list[tuple[int, str]]) -> st
     """Return where better levels may lie: "higher rates", "lower and higher batch sizes"."""
     texts = []
     for index in dict.fromkeys(index for index, _ in sides):
-        kinds = " or ".join(sorted({side for own, side in sides if own == index}))
+        kinds = " or ".join(sorted({side for i, side in sides if i == index}))
         texts.append(f"{kinds} {name_values(factors[index])}")
     return " or ".join(texts)
 

@@ -34,7 +34,7 @@ class NextStep:
 def plan_next(assessment: Assessment, findings: Sequence[Finding]) -> NextStep:
     """Return the next step: seeds where there are too few, a wider range, more seeds until decided, more epochs, or none.
 
-    A wider range comes first where the chosen or leading level itself lies at an end. Where others do that may be the best,
+    A wider range comes first where the chosen or leading level lies at an end. Where only rivals lie there,
     because of too few seeds, more seeds come first.
     """
     measurements, decision = assessment.measurements, assessment.decision
@@ -61,8 +61,8 @@ def plan_next(assessment: Assessment, findings: Sequence[Finding]) -> NextStep:
     if decision.chosen is None:
         return _plan_seeds(assessment, *open_edges[:1])
     for finding in findings:
-        own = finding.claim == "still_improving" and finding.arguments["level"] == decision.chosen
-        if own and finding.verdict == "supported":
+        concerns_choice = finding.claim == "still_improving" and finding.arguments["level"] == decision.chosen
+        if concerns_choice and finding.verdict == "supported":
             return _train_longer(assessment, decision.chosen, finding)
     inside = any(edge.verdict == "contradicted" for edge in decision.edges)
     text = "The choice lies inside the range tried." if inside else "No further run is needed for this choice."
@@ -79,7 +79,7 @@ def _add_seeds(assessment: Assessment, thin: Sequence[int]) -> NextStep:
 
 
 def _try_others(assessment: Assessment) -> NextStep:
-    """Return values on both sides of what was tried, where one level was tried or none learned."""
+    """Return values on both sides of the range tried, where a single level was tried or none learned."""
     measurements, first = assessment.measurements, assessment.measurements.factors[0]
     values: list[Any] = []
     if first.numeric and len(first.values) > 1:
@@ -154,7 +154,7 @@ def _quantify_values(texts: Sequence[str], values: Iterable[Any]) -> dict[str, Q
 
 
 def _plan_seeds(assessment: Assessment, open_edge: tuple[Factor, Edge] | None = None) -> NextStep:
-    """Return how many seeds would decide, for the levels that may be the best; the others need none.
+    """Return how many seeds would decide, for the levels that may be the best; the rest need none.
 
     `open_edge` is a factor whose range may be too narrow, which is worth a try after that.
     """

@@ -32,7 +32,7 @@ class Story:
 def write_story(assessment: Assessment, sections: Iterable[Section], fixed: Sequence[str] = ()) -> Story:
     """Return the first screen of a report, from its assessment and from the sections of its findings.
 
-    `fixed` are parts of the kicker on what does not vary. The paragraph gets the words that the other parts leave.
+    `fixed` are parts of the kicker on what does not vary. The paragraph gets the words left by the rest.
     """
     findings = [finding for section in sections for finding in section.findings]
     *question, state = write_kicker(assessment)

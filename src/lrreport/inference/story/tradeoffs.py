@@ -213,14 +213,14 @@ def _write_pace(assessment: Assessment, findings: Sequence[Finding], brevity: in
     widest = max(clear, key=lambda f: abs(f.effect), default=None)
     if widest is not None and _is_worth_saying(widest) and not brevity:
         first = widest.arguments["level"] == level
-        other = widest.arguments["than" if first else "level"]
-        own, its = ("when", "than_when") if first else ("than_when", "when")
+        rival = widest.arguments["than" if first else "level"]
+        key, rival_key = ("when", "than_when") if first else ("than_when", "when")
         axis = f"{assessment.point.axis}s" if assessment.point.axis == "epoch" else assessment.point.axis
-        evidence = {"target": widest.evidence["target"], "when": widest.evidence[own], "other_when": widest.evidence[its],
-                    **quantify_levels(measurements, {"level": level, "other": other})}  # fmt: skip
-        names = refer_to(assessment, level), measurements.levels[other].name
-        own = f"{capitalize(names[0])} reaches {evidence['target']} after {evidence['when']} {axis}"
-        parts.append(f"{own}, {names[1]} after {evidence['other_when']}.")
+        evidence = {"target": widest.evidence["target"], "when": widest.evidence[key], "other_when": widest.evidence[rival_key],
+                    **quantify_levels(measurements, {"level": level, "other": rival})}  # fmt: skip
+        names = refer_to(assessment, level), measurements.levels[rival].name
+        sentence = f"{capitalize(names[0])} reaches {evidence['target']} after {evidence['when']} {axis}"
+        parts.append(f"{sentence}, {names[1]} after {evidence['other_when']}.")
     by_level = {
         f.arguments["level"]: f for f in findings if f.claim == "still_improving" and f.verdict != "not testable"
     }
@@ -244,7 +244,7 @@ def _is_worth_saying(finding: Finding) -> bool:
 
 
 def _write_failures(assessment: Assessment, findings: Sequence[Finding], brevity: int) -> Paragraph:
-    """Say how often the shown level fails, which others do, and which do not train stably for another reason."""
+    """Say how often the shown level fails, which further levels fail, and which train unstably without failing."""
     measurements, table, level = assessment.measurements, assessment.decision.table, _shown(assessment)
     row, name = table.loc[level], refer_to(assessment, level)
     parts, evidence = list[str](), {"n": count(row.n_runs), "n_failed": count(row.n_failed)}
@@ -271,7 +271,7 @@ def _write_failures(assessment: Assessment, findings: Sequence[Finding], brevity
 
 
 def _name_failing(assessment: Assessment, failing: Sequence[int], evidence: dict[str, Quantity]) -> list[str]:
-    """Return which other levels failed in every run and how, and which in some; their numbers are added to `evidence`."""
+    """Return which levels besides failed in every run and how, and which in some; add their counts to `evidence`."""
     measurements, parts = assessment.measurements, list[str]()
     whole, partly, several = _split_failing(assessment, failing)
     if whole:
@@ -354,12 +354,12 @@ def write_test(assessment: Assessment, with_interval: bool = True) -> Paragraph:
         span = f" ({evidence['low']} to {evidence['high']}, {n if n_examples else f'n = {estimate.n}, new seeds'})"
     verdict = ""
     several = [i for i in assessment.compared if assessment.scores[test.name][i].notna().sum() > 1]
-    others = [i for i in several if i != level]
-    better = [i for i in others if level in several and _is_clearly_better(assessment, i, level, test.name, test.sign)]
+    rivals = [i for i in several if i != level]
+    better = [i for i in rivals if level in several and _is_clearly_better(assessment, i, level, test.name, test.sign)]
     if better:
         evidence |= quantify_few(measurements, "better", better)
         verdict = f"; {name_few(assessment, better)} {'is' if len(better) == 1 else 'are'} clearly better"
-    elif others:
+    elif rivals:
         verdict = "; no other is clearly better"
     name = refer_to(assessment, level)
     kind = test.label if "test" in test.label else f"{test.label} on test data"

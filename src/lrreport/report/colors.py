@@ -1,4 +1,4 @@
-"""Colours of ordered levels: one palette of monotone lightness, with a shade for light pages and one for dark pages."""
+"""Colours of ordered levels: a palette of monotone lightness, with shades for light and for dark pages."""
 
 import numpy as np
 
@@ -25,7 +25,7 @@ CHOICES = {
 def color_levels(n: int) -> list[tuple[str, str]]:
     """Return n colours as (#rrggbb on a light page, #rrggbb on a dark page), in the order of the levels.
 
-    Lightness grows from the first to the last; neighbours are told apart by readers of every kind of sight up to n = 12.
+    Lightness grows from the first to the last; neighbours are distinguishable with every kind of colour vision up to n = 12.
     """
     if n in CHOICES:
         return [(LIGHT[index], DARK[index]) for index in CHOICES[n]]
@@ -34,7 +34,7 @@ def color_levels(n: int) -> list[tuple[str, str]]:
 
 
 def _sample(colors: tuple[str, ...], places: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> list[str]:
-    """Return the colours at these places in a sequence, between two of them where a place is no whole number."""
+    """Return the colours at these positions in a sequence, interpolated between neighbours at fractions."""
     known = np.array([[int(color[i : i + 2], 16) for i in (1, 3, 5)] for color in colors]) / 255
     linear = np.where(known <= 0.04045, known / 12.92, ((known + 0.055) / 1.055) ** 2.4)
     mixed = np.stack([np.interp(places, np.arange(len(colors)), linear[:, i]) for i in range(3)], axis=1)

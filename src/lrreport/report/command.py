@@ -1,4 +1,4 @@
-"""The command that makes a study's report, as it is or with other values."""
+"""The command that makes a study's report, with or without changed values."""
 
 import re
 import shlex
@@ -54,9 +54,9 @@ def _quote(text: str) -> str:
 
 
 def find_file(study: Study) -> tuple[Path | None, dict[str, Any]]:
-    """Return the study file that gives this study, and the values that have to be changed for it; (None, {}) without one.
+    """Return the study file that gives this study, and the values to change for it; (None, {}) if there is no such file.
 
-    Looked for are the study's own file, those of the checkout that have its name, and then its other studies.
+    Tries the study's file, then the checkout's files of the same name, then all its studies.
     """
     for path in _list_candidates(study):
         try:
@@ -85,7 +85,7 @@ def _list_candidates(study: Study) -> Sequence[Path]:
 
 
 def list_changes(study: Study, file: Study) -> dict[str, Any] | None:
-    """Return the values of a study that differ from its file's and that the command line can set; None where others do."""
+    """Return the values that differ from the file's; None if any of them cannot be set on the command line."""
     changes: dict[str, Any] = {}
     if study.vary.keys() != file.vary.keys():
         return None

@@ -44,7 +44,7 @@ from lrreport.study.formats import format_percent
 
 STYLE = Path(__file__).parent / "template" / "figures.css"
 SCHEMA = 2
-MOST_ROWS, MOST_PAIRS = 12, 6  # of a table that is open at once; longer ones are folded
+MOST_ROWS, MOST_PAIRS = 12, 6  # of a table that is open at once; longer tables are folded
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Part:
 
 
 def make_document(loaded: LoadedReport, assessment: Assessment) -> "Document":
-    """Return the report on assessed runs: every finding asked, the story told from them."""
+    """Return the report on assessed runs, with every finding and the story composed of them."""
     sections = ask_everything(assessment)
     fixed = titles.list_fixed(loaded.study, describe_network(loaded.study))
     return Document(loaded, assessment, sections, write_story(assessment, sections, fixed))
@@ -102,7 +102,7 @@ class Document:
 
     @cached_property
     def errors(self) -> ClassErrors | None:
-        """Where the networks err, if predictions of classes are kept."""
+        """Where the networks err, if predictions of classes are stored."""
         return find_errors(self.assessment, self.loaded.kept)
 
     @cached_property
@@ -261,7 +261,7 @@ class Document:
         """What varies and what is fixed, and what the data are used for."""
         seeds = list(self.assessment.measurements.planned)
         table = tabulate_settings(self.loaded.study, seeds)
-        records = [kept.record for kept in self.loaded.kept.values()]
+        records = [run.record for run in self.loaded.kept.values()]
         sizes = records[0].description.get("split_sizes", {}) if records else {}
         pairing = titles.explain_pairing(self.assessment, splits_known={"validation", "test"} <= sizes.keys())
         sentences = " ".join([*describe_data(records, self.loaded.study), pairing]).strip()
@@ -288,7 +288,7 @@ class Document:
         texts = [repr(part) for part in parts if part is not None and not isinstance(part, str) and part.to_html()]
         return Part(write_heading(anchor, title) + html, "\n\n".join([title, *texts]))
 
-    # Its other views
+    # Further outputs
 
     def to_json(self) -> dict[str, Any]:
         """Return all that the page shows as plain data."""
@@ -310,7 +310,7 @@ class Document:
         }
 
     def write(self, folder: Path | str) -> Part:
-        """Write the document's other views into `folder`: findings, summary, tables, the card and figures for papers.
+        """Write the further outputs into `folder`: findings, summary, tables, the card and figures for papers.
 
         Without a folder nothing is written.
         """
@@ -339,7 +339,7 @@ class Document:
 
 
 def _fold(summary: str, part: "Table | FindingTable | Figure | None", printed: bool = False) -> str:
-    """Return a part folded away under a summary, unfolded on paper if `printed`; nothing for one without content."""
+    """Return a part folded away under a summary, unfolded on paper if `printed`; nothing without content."""
     html = part.to_html() if part is not None else ""
     kind = "part printed" if printed else "part"
     return f'<details class="{kind}"><summary>{escape(summary)}</summary>{html}</details>' if html else ""

@@ -1,4 +1,4 @@
-"""Where networks err: accuracy of each class and the classes confused most, from kept predictions."""
+"""Where networks err: accuracy of each class and the classes confused most, from stored predictions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ MOST_LEVELS, MOST_CLASSES, LARGEST = 8, 20, 300  # shown; and more classes than 
 class ClassErrors:
     """Accuracy of each class by level (classes × levels), and by level the pair of classes confused most with its share.
 
-    `base` is the level that others are compared with. `left_out` counts classes that are not shown.
+    `base` is the level that the rest are compared with. `left_out` counts classes that are not shown.
     """
 
     levels: tuple[int, ...]
@@ -29,8 +29,8 @@ class ClassErrors:
     left_out: int
 
 
-def find_errors(assessment: Assessment, kept: Mapping[tuple[int, Seed], KeptRecord]) -> ClassErrors | None:
-    """Return where the networks of the leading levels err on test; None where no predictions of classes are kept."""
+def find_errors(assessment: Assessment, records: Mapping[tuple[int, Seed], KeptRecord]) -> ClassErrors | None:
+    """Return where the networks of the leading levels err on test; None where no predictions of classes are stored."""
     base = assessment.decision.leader
     if base is None:
         return None
@@ -39,21 +39,21 @@ def find_errors(assessment: Assessment, kept: Mapping[tuple[int, Seed], KeptReco
     accuracy, confused = {}, {}
     for level in dict.fromkeys([base, *shown]):
         counts = []
-        for (index, _), kept_run in kept.items():
-            if index != level or kept_run.record.status not in ("completed", "unknown"):
+        for (index, _), run in records.items():
+            if index != level or run.record.status not in ("completed", "unknown"):
                 continue
-            names = names or list(map(str, kept_run.record.description.get("class_names", ())))
+            names = names or list(map(str, run.record.description.get("class_names", ())))
             if not 1 < len(names) <= LARGEST:
                 return None
-            count = _count(kept_run, len(names))
+            count = _count(run, len(names))
             if count is not None:
                 counts.append(count)
         if counts:
             total = np.array(counts, dtype=float)  # (n_seeds, n_classes, n_classes): true classes down
             seen = total.sum(axis=2)
             with np.errstate(invalid="ignore", divide="ignore"):
-                own = total.diagonal(axis1=1, axis2=2) / seen
-            accuracy[level] = np.where(seen.sum(axis=0) > 0, own.mean(axis=0), np.nan)
+                by_seed = total.diagonal(axis1=1, axis2=2) / seen
+            accuracy[level] = np.where(seen.sum(axis=0) > 0, by_seed.mean(axis=0), np.nan)
             confused[level] = _find_pair(total, names)
     if base not in accuracy:
         return None
@@ -65,9 +65,9 @@ def find_errors(assessment: Assessment, kept: Mapping[tuple[int, Seed], KeptReco
     return ClassErrors(tuple(frame.columns), base, frame, confused, left_out)
 
 
-def _count(kept: KeptRecord, n: int) -> "np.ndarray[tuple[int, int], np.dtype[np.int64]] | None":
+def _count(run: KeptRecord, n: int) -> "np.ndarray[tuple[int, int], np.dtype[np.int64]] | None":
     """Return how many test examples of each class (down) a run took for each (across); None without predictions."""
-    arrays = kept.load_arrays("test_labels", "test_predictions")
+    arrays = run.load_arrays("test_labels", "test_predictions")
     if len(arrays) < 2 or any(array.dtype.kind not in "ui" or array.ndim != 1 for array in arrays.values()):
         return None
     labels, predictions = (arrays[name].astype(int) for name in ("test_labels", "test_predictions"))
@@ -79,7 +79,7 @@ def _count(kept: KeptRecord, n: int) -> "np.ndarray[tuple[int, int], np.dtype[np
 def _find_pair(
     counts: "np.ndarray[tuple[int, int, int], np.dtype[np.float64]]", names: Sequence[str]
 ) -> tuple[str, str, float]:
-    """Return the two classes taken for each other most often, and the share of their examples that is."""
+    """Return the pair of classes confused most often, and the share of their examples that are confused."""
     both = counts.mean(axis=0)
     both = both + both.T
     seen = counts[0].sum(axis=1)

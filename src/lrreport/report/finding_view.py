@@ -27,7 +27,7 @@ def name_claim(claim: str) -> str:
 def show_finding(finding: Finding, sized: bool = True, prefix: str = "", word: str = "") -> str:
     """Return the word and the size of a finding as a button that opens its sentence, without any script.
 
-    `prefix` begins its anchor where the same finding stands in two tables; `word` stands in place of its own.
+    `prefix` begins its anchor where the same finding stands in two tables; `word` replaces the finding's word.
     """
     anchor = f"{prefix}{identify_finding(finding)}"
     size = f' <span class="size">{bind_units(escape(finding.size))}</span>' if finding.size and sized else ""
@@ -62,7 +62,7 @@ class FindingTable:
     rows: tuple[tuple[str, tuple[Finding | None, ...]], ...]
     caption: str = ""
     prefix: str = ""  # of the findings' anchors
-    verdicts: bool = False  # whether the verdict stands in a column of its own
+    verdicts: bool = False  # whether the verdict has a separate column
 
     def __repr__(self) -> str:
         return "\n".join(finding.sentence for finding in self.list_findings())
@@ -72,7 +72,7 @@ class FindingTable:
         return [finding for _, cells in self.rows for finding in cells if finding is not None]
 
     def to_html(self) -> str:
-        """Return the table as HTML; nothing for one without rows."""
+        """Return the table as HTML; nothing without rows."""
         if not self.rows:
             return ""
         columns = (*self.columns, "Verdict") if self.verdicts else self.columns
@@ -101,13 +101,13 @@ class FindingTable:
 def arrange_by_level(
     name: str, corner: str, findings: Iterable[Finding], names: Mapping[int, str], titles: Mapping[str, str]
 ) -> FindingTable:
-    """Return findings about one level each as a table, levels down and claims across, on each metric that is asked."""
+    """Return findings on single levels as a table, levels down and claims across, separately for each metric."""
     cells: dict[tuple[int, str], Finding] = {}
     for finding in findings:
         metric = finding.arguments.get("metric", "")
         cells[finding.arguments["level"], f"{finding.claim} {metric}".strip()] = finding
     columns = list(dict.fromkeys(column for _, column in cells))
-    levels = [level for level in names if any(level == own for own, _ in cells)]
+    levels = [level for level in names if any(level == index for index, _ in cells)]
     rows = tuple((names[level], tuple(cells.get((level, column)) for column in columns)) for level in levels)
     return FindingTable(name, corner, tuple(titles.get(claim, name_claim(claim)) for claim in columns), rows)
 
@@ -119,12 +119,12 @@ def arrange_by_pair(
     cells: dict[tuple[tuple[int, int], str], Finding] = {}
     for finding in findings:
         pair = (finding.arguments["level"], finding.arguments["than"])
-        pair = pair if (pair[1], pair[0]) not in {own for own, _ in cells} else (pair[1], pair[0])
+        pair = pair if (pair[1], pair[0]) not in {listed for listed, _ in cells} else (pair[1], pair[0])
         cells[pair, str(finding.arguments.get("metric", finding.claim))] = finding
     columns = list(dict.fromkeys(column for _, column in cells))
     pairs = list(dict.fromkeys(pair for pair, _ in cells))
     shared = {first for first, _ in pairs}
-    alone = len(shared) == 1 and len(pairs) > 1  # every pair is of one level, which the corner names
+    alone = len(shared) == 1 and len(pairs) > 1  # all pairs share a level, which the corner names
     corner = f"{names[next(iter(shared))]} and" if alone else "Pair"
     rows = tuple(
         (
@@ -137,7 +137,7 @@ def arrange_by_pair(
 
 
 def list_sentences(findings: Sequence[Finding]) -> str:
-    """Return findings as a list of their words, each followed by its sentence; of one that is not testable, what it asks."""
+    """Return findings as a list of their words, each followed by its sentence; if not testable, by its question."""
     if not findings:
         return ""
     words = [name_claim(finding.claim) if finding.verdict == "not testable" else "" for finding in findings]

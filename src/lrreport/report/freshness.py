@@ -46,7 +46,7 @@ def seal(folder: Path, made_from: str) -> None:
 
 
 def break_seal(folder: Path) -> None:
-    """Forget what the files of a report were made from, before they are replaced one by one."""
+    """Remove the record of what a report was made from, before its files are replaced."""
     (folder / SEAL).unlink(missing_ok=True)
 
 
@@ -64,7 +64,7 @@ def read_answer(folder: Path, made_from: str) -> str | None:
 def find_change(folder: Path) -> str | None:
     """Return the name of a file of a sealed report that is gone or not as it was written, or None.
 
-    Raises OSError, ValueError or KeyError where there is no seal, or one that names not even the page.
+    Raises OSError, ValueError or KeyError where there is no seal, or the seal does not name the page.
     """
     files = _read_seal(folder)["files"]
     if missing := {PAGE, FINDINGS, SUMMARY, CONTENTS} - files.keys():

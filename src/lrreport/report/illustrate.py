@@ -30,7 +30,7 @@ from lrreport.study.metrics import Metric, split_name
 
 MOST_ROWS, MOST_LINES, MOST_COLORED, MOST_NAMED = 12, 60, 6, 8  # levels of the decision figure; lines, in colour, named
 MOST_ACROSS = 4  # columns of a grid for which a phone has room
-MOST_BEFORE = 6  # rows of the decision figure above the next step; one with more stands below it
+MOST_BEFORE = 6  # rows of the decision figure above the next step; a longer figure stands below it
 Notes = Mapping[str, Mapping[int, str]]  # heading -> level -> a few words
 
 
@@ -61,14 +61,14 @@ def arrange_decision(assessment: Assessment, notes: Notes, most: int = MOST_ROWS
         elif leader is not None and table.n[index] and table.n[leader]:
             estimate = assessment.compare_scores(index, leader, metric.name)
             difference, low, high = estimate.mean, estimate.low, estimate.high
-        own = table.loc[index]
+        row = table.loc[index]
         rows.append(
             Row(
                 name=measurements.levels[index].name,
                 values=tuple(map(float, assessment.scores[metric.name][index].dropna())),
-                mean=float(own["mean"]), low=float(own.low), high=float(own.high),
+                mean=float(row["mean"]), low=float(row.low), high=float(row.high),
                 difference=difference, difference_low=low, difference_high=high,
-                may_be_best=bool(own.may_be_best), notes=tuple(column.get(index, "") for column in notes.values()),
+                may_be_best=bool(row.may_be_best), notes=tuple(column.get(index, "") for column in notes.values()),
             )
         )  # fmt: skip
     name = measurements.levels[leader].name if leader is not None else ""
@@ -124,11 +124,11 @@ def show_grid(assessment: Assessment) -> Figure | None:
     levels = kinds.astype(object)  # the index of each combination, nothing where there is none
     for level in measurements.levels:
         row, column = down.index(level.values[second.name]), across.index(level.values[first.name])
-        own = table.loc[level.index]
-        if not own.n_runs:
+        entry = table.loc[level.index]
+        if not entry.n_runs:
             continue
         levels.iat[row, column] = level.index
-        kind = "leader" if level.index == assessment.decision.leader else "best" if own.may_be_best else "out"
+        kind = "leader" if level.index == assessment.decision.leader else "best" if entry.may_be_best else "out"
         kinds.iat[row, column] = "few" if level.index in thin else kind
     titles = (capitalize(second.label), capitalize(first.label))
     if len(across) > MOST_ACROSS and len(across) >= len(down):
@@ -148,8 +148,8 @@ def show_grid(assessment: Assessment) -> Figure | None:
     if (kinds == "few").any(axis=None):
         caption += " Dashed: too few seeds to judge."
     if ((table.n > 0) & (table.n_failed > 0)).any():
-        own = table[(table.n > 0) & (table.n_failed > 0)].iloc[0]
-        caption += f" ({own.n:.0f}/{own.n_runs:.0f}): {own.n:.0f} of {own.n_runs:.0f} runs trained."
+        example = table[(table.n > 0) & (table.n_failed > 0)].iloc[0]
+        caption += f" ({example.n:.0f}/{example.n_runs:.0f}): {example.n:.0f} of {example.n_runs:.0f} runs trained."
     rows = zip(kinds.index, forms[0].to_numpy(), strict=True)
     data = Table("", (titles[0], *kinds.columns), tuple((name, *map(str, row)) for name, row in rows))
     wide, narrow = _draw_both(lambda width: draw_grid(forms, kinds, *titles, width, label))
@@ -160,11 +160,11 @@ def _write_cell(assessment: Assessment, digits: int, with_counts: bool, level: "
     """Return what the cell of a combination says: its mean with so many decimals, and how many of its runs trained."""
     if level == "":
         return ""
-    own, metric = assessment.decision.table.loc[level], assessment.measurements.metric
-    if not own.n:
+    row, metric = assessment.decision.table.loc[level], assessment.measurements.metric
+    if not row.n:
         return "failed"
-    counts = f" ({own.n}/{own.n_runs})" if own.n_failed and with_counts else ""
-    return f"{write_decimals(metric, float(own['mean']), digits)}{counts}"
+    counts = f" ({row.n}/{row.n_runs})" if row.n_failed and with_counts else ""
+    return f"{write_decimals(metric, float(row['mean']), digits)}{counts}"
 
 
 def count_decimals(metric: Metric, values: Sequence[float]) -> int:
@@ -180,7 +180,7 @@ def write_decimals(metric: Metric, value: float, digits: int) -> str:
 
 
 def choose_lines(assessment: Assessment) -> dict[int, Line]:
-    """Return how each level's line is drawn: the leading ones in colour in the order of their values, the others grey."""
+    """Return how each level's line is drawn: the leading levels in colour in the order of their values, the rest grey."""
     measurements, decision = assessment.measurements, assessment.decision
     table, metric = decision.table, measurements.metric
     tried = order_rows(assessment, MOST_LINES)
@@ -199,11 +199,11 @@ def choose_lines(assessment: Assessment) -> dict[int, Line]:
 
 
 def _choose_colors(measurements: Measurements, leading: Sequence[int]) -> dict[int, tuple[str, str]]:
-    """Return a colour for each leading level: of few levels of one factor those that the explorer uses too."""
+    """Return a colour for each leading level: the explorer's colours for few levels of a single factor."""
     first = measurements.factors[0]
     if len(measurements.factors) == 1 and len(first.values) <= MOST_NAMED:
-        own = color_levels(len(first.values))
-        return {i: own[first.values.index(measurements.levels[i].values[first.name])] for i in leading}
+        palette = color_levels(len(first.values))
+        return {i: palette[first.values.index(measurements.levels[i].values[first.name])] for i in leading}
     ordered = sorted(leading, key=lambda i: _order_level(measurements.factors, measurements.levels[i].values))
     return dict(zip(ordered, color_levels(len(ordered)), strict=True))
 
@@ -228,8 +228,8 @@ def average_curves(frame: pd.DataFrame, runs: "pd.MultiIndex | None" = None) -> 
     later = frame[frame.index > 0] if (frame.index > 0).sum() > 1 else frame
     means = {}
     for level in dict.fromkeys(frame.columns.get_level_values("level")):
-        own = later.xs(level, axis=1, level="level").dropna(axis=1, how="all")
-        full = own.dropna()
+        seeds = later.xs(level, axis=1, level="level").dropna(axis=1, how="all")
+        full = seeds.dropna()
         if len(full):
             means[int(level)] = full.mean(axis=1)
     return means
@@ -240,14 +240,14 @@ def span_curves(frame: pd.DataFrame, levels: Sequence[int]) -> dict[int, pd.Data
     later, spans = frame[frame.index > 0] if (frame.index > 0).sum() > 1 else frame, {}
     for level in levels:
         if level in frame.columns.get_level_values("level"):
-            own = later.xs(level, axis=1, level="level").dropna(axis=1, how="all").dropna()
-            if own.shape[1] > 1 and len(own) > 1:
-                spans[level] = pd.DataFrame({"low": own.min(axis=1), "high": own.max(axis=1)})
+            seeds = later.xs(level, axis=1, level="level").dropna(axis=1, how="all").dropna()
+            if seeds.shape[1] > 1 and len(seeds) > 1:
+                spans[level] = pd.DataFrame({"low": seeds.min(axis=1), "high": seeds.max(axis=1)})
     return spans
 
 
 def list_curve_metrics(assessment: Assessment) -> list[Metric]:
-    """Return the metrics whose curves are drawn: the one that decides, and the loss."""
+    """Return the metrics whose curves are drawn: the deciding metric and the loss."""
     names = [assessment.measurements.decide.metric]
     names += [assessment.loss.name] if assessment.loss is not None else []
     return [assessment.measurements.metrics[n] for n in dict.fromkeys(names) if _has_curve(assessment.curves.get(n))]
@@ -330,7 +330,7 @@ def _draw_gap(
 
 
 def show_pace(assessment: Assessment) -> Figure | None:
-    """Return the metric that decides against the mean seconds spent, where they are recorded on one machine."""
+    """Return the deciding metric against the mean seconds spent, if recorded on a single machine."""
     metric, runs = assessment.measurements.metric, assessment.measurements.runs
     spent, frame = assessment.curves.get(CPU_SECONDS), assessment.curves.get(metric.name)
     if spent is None or frame is None or spent.index.name != frame.index.name:
@@ -384,18 +384,18 @@ def show_scores(assessment: Assessment) -> Figure | None:
 
 
 def show_classes(assessment: Assessment, errors: ClassErrors) -> Figure | None:
-    """Return how far each class is above or below the leader's accuracy at each other level, as a heat map."""
+    """Return how far each class is above or below the leader's accuracy at the remaining levels, as a heat map."""
     names, leader = [assessment.measurements.levels[i].name for i in errors.levels], errors.base
-    others = [i for i in errors.levels if i != leader]
-    if not others:
+    shown = [i for i in errors.levels if i != leader]
+    if not shown:
         return None
-    frame = pd.DataFrame({i: 100 * (errors.accuracy[i] - errors.accuracy[leader]) for i in others})
+    frame = pd.DataFrame({i: 100 * (errors.accuracy[i] - errors.accuracy[leader]) for i in shown})
     texts = frame.map(lambda value: f"{value:+.1f}".replace("-", MINUS))
-    frame.columns = texts.columns = pd.Index([name_briefly(assessment.measurements, i) for i in others])
+    frame.columns = texts.columns = pd.Index([name_briefly(assessment.measurements, i) for i in shown])
     scores = [f"{100 * value:.1f}" for value in errors.accuracy[leader]]
     base, brief = assessment.measurements.levels[leader].name, name_briefly(assessment.measurements, leader)
     best_first = rank_levels(assessment)
-    ranks = [best_first.index(i) if i in best_first else len(best_first) for i in others]
+    ranks = [best_first.index(i) if i in best_first else len(best_first) for i in shown]
     label = f"Test accuracy of each class: difference from {base}, for {list_words(names)}."
     wide, narrow = _draw_both(lambda width: draw_differences(frame, texts, scores, ranks, f"{brief}, %", width, label))
     rows = tuple((str(name), scores[i], *texts.iloc[i]) for i, name in enumerate(frame.index))

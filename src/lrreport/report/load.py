@@ -1,4 +1,4 @@
-"""A report's folder, read: the study, its kept runs by level and seed, and its range tests."""
+"""Load a report's folder: the study, its runs by level and seed, and its range tests."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -53,52 +53,52 @@ def load_report(folder: Path | str = "") -> LoadedReport:
 
 
 def load_runs_of(folder: Path, contents: Contents, is_reference: bool = False) -> LoadedReport:
-    """Return a study with the runs that its contents name, their folders relative to `place`; raises as `load_report`."""
+    """Return a study with the runs that its contents name, their folders relative to `folder`; raises as `load_report`."""
     records: dict[str, list[KeptRecord]] = {}
-    kept: dict[bool, dict[tuple[int, Seed], KeptRecord]] = {False: {}, True: {}}
+    runs: dict[bool, dict[tuple[int, Seed], KeptRecord]] = {False: {}, True: {}}
     wanted = {level.index: contents.study.settings_of(level) for level in contents.study.levels}
     points: dict[tuple[float, ...], tuple[float, ...]] = {}
     for run in contents.runs:
         if run.folder not in records:
             records[run.folder] = [_share_points(record, points) for record in load_runs(folder / run.folder)]
-        own = next((record for record in records[run.folder] if _has_seed(record, run.seed)), None)
-        if own is None:
+        record = next((record for record in records[run.folder] if _has_seed(record, run.seed)), None)
+        if record is None:
             raise LrreportError(
                 f"{folder / run.folder}: has no run of seed {run.seed}; run lrreport report to make it again"
             )
         if contents.study.has_own_loop:
-            _check_settings(folder / run.folder, own, wanted[run.level])
-        kept[run.fresh][run.level, run.seed] = own
-    if not kept[False]:
+            _check_settings(folder / run.folder, record, wanted[run.level])
+        runs[run.fresh][run.level, run.seed] = record
+    if not runs[False]:
         raise LrreportError(f"{folder}: no run of this study is there; run lrreport report to make them")
     tests = {name: _load_range_test(folder / path) for name, path in contents.range_tests.items()}
-    return LoadedReport(contents, kept[False], kept[True], tests, is_reference)
+    return LoadedReport(contents, runs[False], runs[True], tests, is_reference)
 
 
-def _share_points(kept: KeptRecord, points: dict[tuple[float, ...], tuple[float, ...]]) -> KeptRecord:
+def _share_points(run: KeptRecord, points: dict[tuple[float, ...], tuple[float, ...]]) -> KeptRecord:
     """Return a record whose series at equal points share them, with those of earlier records in `points`.
 
     Runs of one study are mostly evaluated at the same points, which are half of all numbers in their records.
     """
     history = tuple(
-        series.model_copy(update={"at": points.setdefault(series.at, series.at)}) for series in kept.record.history
+        series.model_copy(update={"at": points.setdefault(series.at, series.at)}) for series in run.record.history
     )
-    return replace(kept, record=kept.record.model_copy(update={"history": history}))
+    return replace(run, record=run.record.model_copy(update={"history": history}))
 
 
 def assess_contents(folder: Path, contents: Contents) -> Assessment:
-    """Return what findings need to know of the runs that contents name, their folders relative to `place`."""
+    """Return the assessment of the runs that contents name, their folders relative to `folder`."""
     return assess_report(load_runs_of(folder, contents))
 
 
-def _has_seed(kept: KeptRecord, seed: Seed) -> bool:
+def _has_seed(run: KeptRecord, seed: Seed) -> bool:
     """Return whether a record is that of a seed; a folder of schema 2 holds one run, whatever it calls its seed."""
-    return kept.record.seed is None or str(kept.record.seed) == str(seed) or kept.record.schema_version > 1
+    return run.record.seed is None or str(run.record.seed) == str(seed) or run.record.schema_version > 1
 
 
-def _check_settings(folder: Path, kept: KeptRecord, wanted: Mapping[str, Any]) -> None:
+def _check_settings(folder: Path, run: KeptRecord, wanted: Mapping[str, Any]) -> None:
     """Raise LrreportError if a run was made with another value of a setting that both the record and the study name."""
-    for name, value in kept.record.settings.items():
+    for name, value in run.record.settings.items():
         if name in wanted and name != "device" and not _agree(value, wanted[name]):
             raise LrreportError(f"{folder}: a run with {name} {value!r}, not {wanted[name]!r}; make the run again")
 
@@ -117,5 +117,5 @@ def _load_range_test(folder: Path) -> RangeCurve:
 
 
 def assess_report(loaded: LoadedReport) -> Assessment:
-    """Return what findings need to know of the runs of a report."""
+    """Return the assessment of a report's runs."""
     return assess(measure(loaded.study, loaded.kept, looks=loaded.contents.looks))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 BLUE, GRAY, INK = "#0b5cad", "#767f8c", "#1b212c"
 MOST_ROWS = 20
-DEFAULTS = {  # matplotlib's own, whatever a reader's matplotlibrc says
+DEFAULTS = {  # of matplotlib, independent of the user's matplotlibrc
     key: value
     for key, value in mpl.rcParamsDefault.items()
     if not key.startswith(("backend", "interactive", "keymap", "toolbar", "tk.", "webagg"))
@@ -79,8 +79,8 @@ def _draw_rows(axes: Axes, document: "Document", most: int) -> None:
     factor = 100.0 if metric.scale == "fraction" else 1.0
     rows = order_rows(assessment, most)
     for row, index in enumerate(rows):
-        own = table.loc[index]
-        color = BLUE if own.may_be_best else GRAY
+        entry = table.loc[index]
+        color = BLUE if entry.may_be_best else GRAY
         seeds = factor * assessment.scores[metric.name][index].dropna()
         if not len(seeds):
             axes.text(0.01, row, "no seed trained", color=GRAY, va="center", transform=axes.get_yaxis_transform())
@@ -88,11 +88,11 @@ def _draw_rows(axes: Axes, document: "Document", most: int) -> None:
         sns.scatterplot(
             x=seeds, y=[row + 0.22] * len(seeds), ax=axes, s=16, facecolor="none", edgecolor=color, linewidth=0.9
         )
-        if math.isfinite(own.low):
+        if math.isfinite(entry.low):
             axes.plot(
-                [factor * own.low, factor * own.high], [row, row], color=color, linewidth=2, solid_capstyle="butt"
+                [factor * entry.low, factor * entry.high], [row, row], color=color, linewidth=2, solid_capstyle="butt"
             )
-        axes.plot([factor * own["mean"]], [row], "o", color=color, markersize=5)
+        axes.plot([factor * entry["mean"]], [row], "o", color=color, markersize=5)
     names = [assessment.measurements.levels[index].name for index in rows]
     axes.set_yticks(range(len(rows)), [textwrap.shorten(name, 40, placeholder="…") for name in names])
     axes.set_ylim(len(rows) - 0.4, -0.6)

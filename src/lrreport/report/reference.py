@@ -1,4 +1,4 @@
-"""Do new runs agree with the reference, within tolerances that hold from one kind of CPU to another?"""
+"""Do new runs agree with the reference, within tolerances that hold across kinds of CPU?"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,7 +31,7 @@ Made = Sequence[tuple[RunRecord, Mapping[str, Any]]]
 def check_reference(made: Made, folder: Path | None = None) -> pd.DataFrame:
     """Return for each quantity whether new runs agree with the reference runs of the same settings and seeds.
 
-    The frame has one row that says so where there are none. Accuracies are fractions and losses nats.
+    Without reference runs the frame has a single row that says so. Accuracies are fractions and losses nats.
     """
     reference = find_runs(folder or find_reference(), made)
     if len(reference) < len(made):
@@ -46,17 +46,17 @@ def check_reference(made: Made, folder: Path | None = None) -> pd.DataFrame:
 
 def find_runs(folder: Path, made: Made) -> list[KeptRecord]:
     """Return the completed reference runs that have the settings and the seeds of these."""
-    kept = [run for path in sorted(folder.glob(f"*/{RECORD}")) for run in load_runs(path.parent)]
+    runs = [run for path in sorted(folder.glob(f"*/{RECORD}")) for run in load_runs(path.parent)]
     return [
         run
         for record, _ in made
-        for run in kept
+        for run in runs
         if run.record.seed == record.seed and run.record.final and _have_same_settings(run.record, record)
     ]
 
 
 def _have_same_settings(reference: RunRecord, record: RunRecord) -> bool:
-    """Return whether all settings agree that decide; older records lack some that have kept their defaults since."""
+    """Return whether all settings agree that decide; older records lack settings that were added since."""
     return all(record.settings.get(name) == value for name, value in reference.settings.items() if name != "device")
 
 

@@ -1,4 +1,4 @@
-"""Executed summary notebook -> one HTML file that asks no network for anything."""
+"""Render the executed summary notebook as a single HTML file that works offline."""
 
 import json
 import re
@@ -49,7 +49,7 @@ class PageExporter(HTMLExporter):
 
 
 def export_html(notebook: Path, title: str, colophon: str) -> str:
-    """Return an executed notebook as one page."""
+    """Return an executed notebook as an HTML page."""
     try:
         nb = nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as err:

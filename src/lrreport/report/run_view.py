@@ -1,4 +1,4 @@
-"""What a notebook shows of its own runs: images, curves by seed, confusions, a range test. It needs matplotlib alone."""
+"""Views of a notebook's runs: images, curves by seed, confusions, a range test. Needs only matplotlib."""
 
 import io
 from collections.abc import Callable, Sequence
@@ -51,7 +51,7 @@ def _draw(size: tuple[float, float], alt: str, draw: Callable[[Figure], None], *
 
 
 def tabulate_runs(records: Sequence[RunRecord]) -> pd.DataFrame:
-    """Return one row for each run: its status, its epochs, and its final metrics as they are written."""
+    """Return a row per run: its status, its epochs, and its final metrics as formatted."""
     rows = {
         record.seed: {
             "status": record.status,
@@ -64,7 +64,7 @@ def tabulate_runs(records: Sequence[RunRecord]) -> pd.DataFrame:
 
 
 def draw_seeds(records: Sequence[RunRecord], alt: str) -> View:
-    """Draw each quantity that is measured in training and on validation by epoch, one thin line a seed."""
+    """Draw each quantity that is measured in training and on validation by epoch, with a thin line per seed."""
     by_prefix: dict[str, dict[str, Metric]] = {"train": {}, "validation": {}}
     for series in records[0].history:
         metric = records[0].metrics[series.metric]
@@ -78,7 +78,9 @@ def draw_seeds(records: Sequence[RunRecord], alt: str) -> View:
             for split, color, style in (("train", TRAINING, "--"), ("validation", VALIDATION, "-")):
                 metric = by_prefix[split].get(quantity)
                 for index, record in enumerate(records if metric is not None else ()):
-                    series = next(own for own in record.history if metric and own.metric == metric.name)
+                    series = next(
+                        candidate for candidate in record.history if metric and candidate.metric == metric.name
+                    )
                     values = [np.nan if value is None else value for value in series.values]
                     name = "training, mean over the epoch" if split == "train" else "validation, end of the epoch"
                     axis.plot(series.at, values, style, color=color, alpha=0.75, label=None if index else name)
@@ -108,8 +110,8 @@ def draw_images(images: Any, names: Sequence[str], alt: str, columns: int = 10) 
         figure.set_layout_engine("none")
         axis = figure.add_axes((0, 0, 1, 1))  # a grid of axes takes five times as long
         axis.set_axis_off()
-        for place, (image, name) in enumerate(zip(images, names, strict=True)):
-            left, top = place % columns * pitch, place // columns * (above + height) + above
+        for i, (image, name) in enumerate(zip(images, names, strict=True)):
+            left, top = i % columns * pitch, i // columns * (above + height) + above
             axis.imshow(
                 image, cmap="gray", vmin=0, vmax=1, extent=(left, left + width, top + height, top), aspect="auto"
             )

@@ -30,20 +30,20 @@ def tabulate_summary(assessment: Assessment) -> Table:
     shown = order_rows(assessment, MOST_ROWS)
     rows = []
     for index in shown:
-        own = table.loc[index]
-        score = metric.format(float(own["mean"]), unit=False) if own.n else "–"
-        if math.isfinite(own.low):
-            score += f" ({metric.format(float(own.low), unit=False)} to {metric.format(float(own.high), unit=False)})"
+        row = table.loc[index]
+        score = metric.format(float(row["mean"]), unit=False) if row.n else "–"
+        if math.isfinite(row.low):
+            score += f" ({metric.format(float(row.low), unit=False)} to {metric.format(float(row.high), unit=False)})"
         difference = "leads" if index == leader else "–"
-        if leader is not None and index != leader and own.n and table.n[leader]:
+        if leader is not None and index != leader and row.n and table.n[leader]:
             estimate = assessment.compare_scores(index, leader, metric.name)
             difference = metric.format_difference(estimate.mean, unit=False)
             if math.isfinite(estimate.low):
                 ends = map(metric.clip_difference, (estimate.low, estimate.high))
                 low, high = (metric.format_difference(end, unit=False) for end in ends)
                 difference += f" ({low} to {high})"
-        seeds = str(own.n) if own.n == own.n_runs else f"{own.n} of {own.n_runs}"
-        may_be_best = "–" if decision.reason == "no choice" else "yes" if own.may_be_best else "no"
+        seeds = str(row.n) if row.n == row.n_runs else f"{row.n} of {row.n_runs}"
+        may_be_best = "–" if decision.reason == "no choice" else "yes" if row.may_be_best else "no"
         rows.append((measurements.levels[index].name, score, difference, may_be_best, seeds))
     unit = f", {metric.difference_unit}" if metric.difference_unit else ""
     headings = (
@@ -139,11 +139,11 @@ def write_card(document: "Document") -> str:
         "--page:#fff;--ink:#1b212c;--faint:#59626f;--line:#d9dde4;--blue:#0b5cad;--gray:#767f8c;--zone:#e9f0fa;"
         "--sans:system-ui,-apple-system,'Segoe UI',Arial,sans-serif"
     )
-    own = ".kicker{font-size:20px;fill:#59626f}.answer{font-size:34px;font-weight:700;fill:#1b212c}.figure.narrow{display:block}"
+    css = ".kicker{font-size:20px;fill:#59626f}.answer{font-size:34px;font-weight:700;fill:#1b212c}.figure.narrow{display:block}"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
         f'style="{colors};font-family:var(--sans)" role="img" aria-label="{escape(document.story.answer.text)}">'
-        f"<style>{style}{own}</style>"
+        f"<style>{style}{css}</style>"
         f'<rect width="{width}" height="{height}" fill="#fff"/>{"".join(texts)}{inner}</svg>\n'
     )
 

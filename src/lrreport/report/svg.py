@@ -1,4 +1,4 @@
-"""SVG by hand: shapes and real text with the page's own colours, scales, and ticks that never collide."""
+"""SVG by hand: shapes and real text in the page's colours, scales, and ticks that never collide."""
 
 import html
 import math
@@ -10,10 +10,10 @@ import numpy as np
 from lrreport.study.factors import Factor
 from lrreport.study.formats import MINUS, format_rate
 
-SIZE = 13.0  # of text, in the figure's own units, which are pixels where there is room
+SIZE = 13.0  # of text, in the figure's units, which are pixels where there is room
 WIDE, NARROW = 880.0, 350.0
-DECADES = 4.5  # so many on one axis, and its labels are written 1e-5
-# Widths in em of the widest common fonts (DejaVu Sans, Verdana), so that text never takes more room than is kept for it.
+DECADES = 4.5  # on an axis with this many or more, labels are written 1e-5
+# Widths in em of the widest common fonts (DejaVu Sans, Verdana), so that text never takes more room than is reserved for it.
 NARROW_LETTERS, WIDE_LETTERS = set(" .,:;'|!iljtfIr()[]"), set("mwMW@%−—×")
 
 
@@ -26,10 +26,10 @@ def shorten(text: str, width: float, size: float = SIZE) -> str:
     """Return a text, cut with an ellipsis where it is wider than `width`."""
     if measure_text(text, size) <= width:
         return text
-    kept = text
-    while kept and measure_text(f"{kept}…", size) > width:
-        kept = kept[:-1]
-    return f"{kept.rstrip()}…"
+    shortened = text
+    while shortened and measure_text(f"{shortened}…", size) > width:
+        shortened = shortened[:-1]
+    return f"{shortened.rstrip()}…"
 
 
 def escape(text: object) -> str:
@@ -71,7 +71,7 @@ class Drawing:
         self.elements.append(_close(f"<circle {position}{_attributes(kind, style)}", "circle", title))
 
     def path(self, points: Iterable[tuple[float, float]], kind: str, style: str = "", clip: str = "") -> None:
-        """Add a line through points; it is interrupted where one is not finite."""
+        """Add a line through points; it is interrupted at points that are not finite."""
         parts, pen_up = [], True
         for x, y in points:
             if not (math.isfinite(x) and math.isfinite(y)):
@@ -235,16 +235,16 @@ def write_value(value: float, decades: float) -> str:
 
 def _fit(scale: Scale, ticks: Sequence[Tick], size: float, vertical: bool) -> list[Tick]:
     """Return those ticks, from the first on, whose labels keep a distance."""
-    kept: list[Tick] = []
+    fitting: list[Tick] = []
     end = -math.inf
     step = 1 if scale.end >= scale.start else -1
     for value, label in ticks:
         at = step * scale(value)
         half = size * 0.7 if vertical else measure_text(label, size) / 2 + 4
         if at - half >= end:
-            kept.append((value, label))
+            fitting.append((value, label))
             end = at + half
-    return kept
+    return fitting
 
 
 def label_levels(factor: Factor, scale: Scale, size: float = SIZE) -> list[Tick]:

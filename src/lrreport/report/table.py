@@ -13,7 +13,7 @@ MANY_COLUMNS, MANY_ROWS = 8, 30  # are set closer; scroll by themselves
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under headings; the first `n_labels` columns are words, the others numbers."""
+    """Rows of text under headings; the first `n_labels` columns are words, the rest numbers."""
 
     name: str
     headings: tuple[str, ...]
@@ -36,7 +36,7 @@ class Table:
         return self.to_html()
 
     def to_html(self) -> str:
-        """Return the table as HTML, scrolling by itself where it is too wide; nothing for one without rows."""
+        """Return the table as HTML, scrolling separately where it is too wide; nothing without rows."""
         if not self.rows:
             return ""
         kinds = [' class="label"' if i < self.n_labels else "" for i in range(len(self.headings))]

@@ -17,7 +17,7 @@ from lrreport.study.settings import MLP, Training
 from lrreport.study.study import Study
 
 MOST_ROWS = 24  # of a table in the page; results.csv has all
-LISTED = 12  # values that a table lists one by one
+LISTED = 12  # values that a table lists singly
 DATASET_NAMES = {
     "fashion_mnist": "Fashion-MNIST", "sample": "a sample of Fashion-MNIST", "mnist": "MNIST", "kmnist": "KMNIST",
     "qmnist": "QMNIST", "cifar10": "CIFAR-10",
@@ -26,7 +26,7 @@ FACTS = ("commit", "python", "cpu", "cpu_count", "platform", "device", "threads"
 
 
 def choose_metrics(assessment: Assessment) -> list[Metric]:
-    """Return the metrics of the table of results: the deciding one, its counterparts on other splits, and the losses."""
+    """Return the metrics of the table of results: the deciding metric, its counterparts on further splits, and the losses."""
     measurements = assessment.measurements
     names = [measurements.decide.metric]
     parts = split_name(measurements.decide.metric)
@@ -117,7 +117,7 @@ def total_seconds(assessment: Assessment) -> dict[int, float]:
 
 
 def format_seconds(seconds: float, largest: float) -> str:
-    """Return a time with the decimals that give the largest of its column three digits, at most two; a dash without one.
+    """Return a time with the decimals that give the largest of its column three digits, at most two; a dash for none.
 
     >>> format_seconds(4.068, 4.2), format_seconds(15.2, 115.0), format_seconds(0.0751, 0.22)
     ('4.07', '15', '0.08')
@@ -147,7 +147,7 @@ def list_settings(study: Study) -> dict[str, Any]:
 
 
 def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested settings by path; the name of a nested one stands under the path of its table."""
+    """Return nested settings by path; the name in a table stands under the path of the table."""
     flat: dict[str, Any] = {}
     for name, value in settings.items():
         path = prefix if name == "name" and prefix else f"{prefix}.{name}" if prefix else name
@@ -189,7 +189,7 @@ def format_option(name: str, value: Any) -> str:
 
 
 def describe_network(study: Study) -> str:
-    """Return the network of our own loop in a few words: "MLP 128 × 64"; an empty text for another producer's."""
+    """Return the network of our loop in a few words: "MLP 128 × 64"; an empty text for another producer's."""
     if not study.has_own_loop or any(factor.name.startswith("model") for factor in study.factors):
         return ""
     model = study.training_of(study.levels[0]).model
@@ -247,7 +247,7 @@ def _describe_equal(counts: Mapping[str, int], noun: str) -> str:
 
 def tabulate_provenance(loaded: LoadedReport) -> Table:
     """Return where and with what the runs were made, as far as their records say."""
-    records = [kept.record for kept in loaded.kept.values()]
+    records = [run.record for run in loaded.kept.values()]
     facts = [record.facts for record in records]
     rows = []
     for name in FACTS:
@@ -287,7 +287,7 @@ def tabulate_notes(loaded: LoadedReport) -> Table:
 
 def write_colophon(loaded: LoadedReport, command: str) -> str:
     """Return how the runs were made in a line or two: commit, versions, data, and the command that makes them again."""
-    records = [kept.record for kept in loaded.kept.values()]
+    records = [run.record for run in loaded.kept.values()]
     facts = [record.facts for record in records]
     commits = {
         f"{str(fact['commit'])[:7]}{' with changes' if fact.get('dirty') else ''}"

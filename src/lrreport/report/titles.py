@@ -1,4 +1,4 @@
-"""Titles of sections that tell what was found, headings of tables, and the words beside each level in the decision figure."""
+"""Titles of sections that state a result, headings of tables, and the words beside each level in the decision figure."""
 
 import math
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ def name_corner(assessment: Assessment) -> str:
 
 
 def list_fixed(study: Study, network: str) -> list[str]:
-    """Return the main settings that are fixed as one part of the kicker: "5 epochs, Adam, batch 64, MLP 128 × 64"."""
+    """Return the main fixed settings as a part of the kicker: "5 epochs, Adam, batch 64, MLP 128 × 64"."""
     fixed, parts = list_settings(study), []
     if not study.has_own_loop:
         return []
@@ -200,7 +200,7 @@ def title_earlier(claims: Sequence[Finding], numbers: Sequence[Finding]) -> str:
 
 
 def explain_pairing(assessment: Assessment, splits_known: bool = False) -> str:
-    """Return how levels are compared and what chooses; not the latter where the sizes of splits are told with their use."""
+    """Return how levels are compared and what chooses; not the latter if the sizes of splits are stated with their use."""
     measurements, (_, several) = assessment.measurements, name_nouns(assessment.measurements)
     sentences = []
     if measurements.paired and len(assessment.compared) > 1:
@@ -220,7 +220,7 @@ def explain_fresh(loaded: LoadedReport, assessment: Assessment) -> str:
     measurements = assessment.measurements
     metric = measurements.find_counterpart("test") or measurements.metric
     level = next(iter(loaded.fresh))[0]
-    scores = [kept.record.final[metric.name] for kept in loaded.fresh.values() if metric.name in kept.record.final]
+    scores = [run.record.final[metric.name] for run in loaded.fresh.values() if metric.name in run.record.final]
     n_lost = len(loaded.fresh) - len(scores)
     lost = f" {count_nouns(n_lost, 'fresh seed')} failed." if n_lost else ""
     if not scores:

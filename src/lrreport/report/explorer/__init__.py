@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from lrreport.inference.measurements import Measurements
-from lrreport.report.explorer.curves import Kept, read_recorded
+from lrreport.report.explorer.curves import Records, read_recorded
 from lrreport.report.explorer.data import collect_data
 from lrreport.report.explorer.table import RunTable, tabulate_runs
 from lrreport.study.formats import count_nouns, list_words
@@ -19,7 +19,7 @@ SCRIPTS, STYLE = ("data.js", "plot.js", "table.js", "index.js"), "explorer.css"
 
 @dataclass(frozen=True)
 class Explorer:
-    """The panel as HTML that works in a page and in JupyterLab, several of them in one document."""
+    """The panel as HTML, for a page or JupyterLab; a document may hold several panels."""
 
     data: dict[str, Any]
     table: RunTable
@@ -43,15 +43,15 @@ class Explorer:
         return self.table.frame
 
 
-def explore(measurements: Measurements, kept: Kept | None = None) -> Explorer:
-    """Return the panel on all runs; `kept` adds step losses, settings and facts, by level index and seed."""
-    kept = kept or {}
-    recorded = read_recorded(measurements, kept)
-    return Explorer(collect_data(measurements, recorded, kept), tabulate_runs(measurements, recorded, kept))
+def explore(measurements: Measurements, records: Records | None = None) -> Explorer:
+    """Return the panel on all runs; `records` add step losses, settings and facts, by level index and seed."""
+    records = records or {}
+    recorded = read_recorded(measurements, records)
+    return Explorer(collect_data(measurements, recorded, records), tabulate_runs(measurements, recorded, records))
 
 
 def read_script() -> str:
-    """Return the parts of the script as one function that leaves nothing global, without indentation and blank lines."""
+    """Return the script's parts wrapped in a function without globals, with indentation and blank lines removed."""
     parts = [(FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS]
     lines = (line.strip() for part in parts for line in part.splitlines())
     body = "\n".join(line for line in lines if line and not line.startswith("// "))

@@ -14,10 +14,10 @@ from lrreport.report.explorer.pack import Floats
 from lrreport.study.metrics import Metric
 
 Run: TypeAlias = tuple[int, Seed]  # level index and seed
-Kept: TypeAlias = Mapping[Run, KeptRecord]
+Records: TypeAlias = Mapping[Run, KeptRecord]
 Codes: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
 
-N_VALUES = 400_000  # of all curves: 2.1 MB of base64; beyond, every k-th point is kept
+N_VALUES = 400_000  # of all curves: 2.1 MB of base64; with more, only every k-th point is drawn
 N_STEP_VALUES = 60_000  # of step losses: 0.24 MB; beyond, a point stands for several steps
 SECONDS_AXIS, SECONDS = "seconds", "s"  # the axis, and the unit of a metric that can serve as a clock
 
@@ -59,7 +59,7 @@ def list_runs(measurements: Measurements) -> Runs:
 
 @dataclass(frozen=True)
 class Curve:
-    """One metric of one run: its values, and on each axis the places of its points."""
+    """A metric of a run: its values, and on each axis the positions of its points."""
 
     run: Run
     metric: str
@@ -74,16 +74,16 @@ class Curve:
 
 @dataclass(frozen=True)
 class Clock:
-    """Seconds since a run began by its places on an axis, from the metric that records them."""
+    """Seconds since a run began by position on an axis, from the metric that records them."""
 
     metric: Metric
     axis: str
-    of_run: dict[Run, tuple[Floats, Floats]]  # places and seconds
+    of_run: dict[Run, tuple[Floats, Floats]]  # positions and seconds
 
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of all values as arrays: indices of run, metric and axis (−1: none of these), place and value."""
+    """The rows of all values as arrays: indices of run, metric and axis (−1: none of these), position and value."""
 
     run: Codes
     metric: Codes
@@ -129,10 +129,10 @@ class Recorded:
     steps_per_epoch: dict[int, float]  # by level
 
 
-def read_recorded(measurements: Measurements, kept: Kept) -> Recorded:
-    """Return what was recorded, from the values of the measurements and the step losses of kept records."""
+def read_recorded(measurements: Measurements, records: Records) -> Recorded:
+    """Return what was recorded, from the values of the measurements and the step losses of the records."""
     runs = list_runs(measurements)
-    rows, losses = read_rows(measurements, runs), _load_step_losses(runs, kept)
+    rows, losses = read_rows(measurements, runs), _load_step_losses(runs, records)
     steps_per_epoch = _find_steps_per_epoch(runs, rows, losses)
     clock = find_clock(measurements, runs, rows)
     curves = _collect_curves(measurements, runs, rows, clock, steps_per_epoch)
@@ -145,7 +145,7 @@ def tabulate_finals(
 ) -> Floats:
     """Return each metric at the end of each run, (n_runs, n_metrics).
 
-    Where a run that ended well has no value of its own at the end, the last of its curve stands for it; for seconds
+    Where a run that ended well has no value at the end, the last of its curve stands for it; for seconds
     the sum.
     """
     finals = np.full((len(runs.keys), len(measurements.metrics)), np.nan)
@@ -162,21 +162,21 @@ def tabulate_finals(
 
 
 def find_clock(measurements: Measurements, runs: Runs, rows: Rows) -> Clock | None:
-    """Return what gives curves a place in seconds: a metric in seconds with a curve; None if there is none.
+    """Return the times of points in seconds, from a metric in seconds with a curve; None if there is none.
 
     Seconds that each point took are summed up; those that grow from point to point in every run count from its start.
     """
     for index, metric in enumerate(measurements.metrics.values()):
         if metric.unit != SECONDS:
             continue
-        own = np.flatnonzero((rows.metric == index) & (rows.axis >= 0) & (rows.axis < AXES.index(SECONDS_AXIS)))
-        if not len(own):
+        points = np.flatnonzero((rows.metric == index) & (rows.axis >= 0) & (rows.axis < AXES.index(SECONDS_AXIS)))
+        if not len(points):
             continue
-        axis = rows.axis[own].min()
-        own = own[(rows.axis[own] == axis) & (rows.run[own] >= 0)]
-        own = own[np.lexsort((rows.at[own], rows.run[own]))]
+        axis = rows.axis[points].min()
+        points = points[(rows.axis[points] == axis) & (rows.run[points] >= 0)]
+        points = points[np.lexsort((rows.at[points], rows.run[points]))]
         of_run = {}
-        for part in np.split(own, np.flatnonzero(np.diff(rows.run[own])) + 1):
+        for part in np.split(points, np.flatnonzero(np.diff(rows.run[points])) + 1):
             of_run[runs.keys[rows.run[part[0]]]] = (rows.at[part], np.nan_to_num(rows.value[part]))
         if not all(_counts_up(seconds) for _, seconds in of_run.values()):
             of_run = {run: (at, np.cumsum(seconds)) for run, (at, seconds) in of_run.items()}
@@ -202,9 +202,9 @@ def _collect_curves(
     starts = np.flatnonzero(np.diff(key[order], prepend=-1))
     native = set(zip(rows.metric[order][starts].tolist(), rows.axis[order][starts].tolist(), strict=True))
     curves = []
-    for own in np.split(order, starts[1:]) if len(starts) else []:
-        run, metric, axis = runs.keys[rows.run[own[0]]], int(rows.metric[own[0]]), AXES[rows.axis[own[0]]]
-        at, values = rows.at[own], rows.value[own]
+    for points in np.split(order, starts[1:]) if len(starts) else []:
+        run, metric, axis = runs.keys[rows.run[points[0]]], int(rows.metric[points[0]]), AXES[rows.axis[points[0]]]
+        at, values = rows.at[points], rows.value[points]
         places = {axis: at}
         if axis == "epoch" and run[0] in steps_per_epoch and (metric, AXES.index("step")) not in native:
             places["step"] = at * steps_per_epoch[run[0]]
@@ -215,7 +215,7 @@ def _collect_curves(
 
 
 def thin_curves(curves: Sequence[Curve]) -> dict[tuple[str, str], int]:
-    """Return by metric and axis every how manyth point is kept, so that all curves have N_VALUES points or little more."""
+    """Return by metric and axis the stride that thins all curves to N_VALUES points or little more."""
     longest: dict[tuple[str, str], int] = {}
     for curve in curves:
         longest[curve.key] = max(longest.get(curve.key, 0), len(curve.values))
@@ -235,22 +235,22 @@ def pick_every(n: int, every: int) -> "np.ndarray[Any, np.dtype[np.int64]]":
 # Losses of each step
 
 
-def _load_step_losses(runs: Runs, kept: Kept) -> dict[Run, Floats]:
+def _load_step_losses(runs: Runs, records: Records) -> dict[Run, Floats]:
     losses = {}
     for run in runs.keys:
-        step_losses = kept[run].load_arrays("step_losses").get("step_losses") if run in kept else None
+        step_losses = records[run].load_arrays("step_losses").get("step_losses") if run in records else None
         if step_losses is not None and len(step_losses):
-            own = np.asarray(step_losses, dtype=float).ravel()
-            finite = np.flatnonzero(np.isfinite(own))
+            values = np.asarray(step_losses, dtype=float).ravel()
+            finite = np.flatnonzero(np.isfinite(values))
             if len(finite):  # what follows the last finite loss says nothing
-                losses[run] = np.where(np.isfinite(own), own, np.nan)[: finite[-1] + 1]
+                losses[run] = np.where(np.isfinite(values), values, np.nan)[: finite[-1] + 1]
     return losses
 
 
 def bin_steps(losses: Floats, size: int) -> Floats:
     """Return the losses (1, n_steps), or of each `size` steps their mean, lowest and highest (3, n_bins).
 
-    A bin is NaN where one of its steps is; the last bin has the steps that are left.
+    A bin is NaN where any of its steps is; the last bin has the remaining steps.
     """
     if size == 1:
         return losses[np.newaxis]

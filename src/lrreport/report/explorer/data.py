@@ -10,8 +10,8 @@ from lrreport.inference.measurements import AXES, Measurements
 from lrreport.report.colors import color_levels
 from lrreport.report.explorer.curves import (
     N_STEP_VALUES,
-    Kept,
     Recorded,
+    Records,
     bin_steps,
     convert_steps,
     pick_every,
@@ -27,12 +27,12 @@ from lrreport.report.explorer.describe import (
 from lrreport.report.explorer.pack import Packer, encode
 
 
-def collect_data(measurements: Measurements, recorded: "Recorded", kept: Kept) -> dict[str, Any]:
+def collect_data(measurements: Measurements, recorded: "Recorded", records: Records) -> dict[str, Any]:
     """Return all that the script reads, as plain data without NaN.
 
     `series` has a row per curve: run, metric, values per point (1, or 3: mean, lowest, highest), and for each of `axes`
     the index of its grid or −1. Values stand in the order of `series`, those of step losses in `steps`. `finals` are
-    (n_runs, n_metrics), NaN where a run has none. `reduced` says of each metric how many recorded points one stands for.
+    (n_runs, n_metrics), NaN where a run has none. `reduced` is, by metric, the number of recorded points per drawn point.
     """
     runs, curves, losses, clock = recorded.runs, recorded.curves, recorded.losses, recorded.clock
     steps_per_epoch = recorded.steps_per_epoch
@@ -44,24 +44,24 @@ def collect_data(measurements: Measurements, recorded: "Recorded", kept: Kept) -
     if losses:
         metrics.append(describe_step_loss(measurements))
         reduced.append(bin_size)
-    axes_found = [
+    recorded_axes = [
         axis for axis in AXES if any(axis in curve.places for curve in curves) or (axis in ("epoch", "step") and losses)
     ]
-    axes = [axis for axis in axes_found if axis != "epoch" or any("epoch" in curve.places for curve in curves)]
+    axes = [axis for axis in recorded_axes if axis != "epoch" or any("epoch" in curve.places for curve in curves)]
     packer, series, index_of = Packer(), list[list[int]](), runs.index_of
     for curve in curves:
-        kept_places = pick_every(len(curve.values), every[curve.key])
-        grids = [packer.add_grid(curve.places[axis][kept_places]) if axis in curve.places else -1 for axis in axes]
-        packer.add_values(curve.values[kept_places], from_steps=False)
+        indices = pick_every(len(curve.values), every[curve.key])
+        grids = [packer.add_grid(curve.places[axis][indices]) if axis in curve.places else -1 for axis in axes]
+        packer.add_values(curve.values[indices], from_steps=False)
         series.append([index_of[curve.run], names.index(curve.metric), 1, *grids])
-    for run, own in losses.items():
-        binned = bin_steps(own, bin_size)
-        at = np.minimum(np.arange(binned.shape[1]) * bin_size + (bin_size + 1) / 2, float(len(own)))
+    for run, step_losses in losses.items():
+        binned = bin_steps(step_losses, bin_size)
+        at = np.minimum(np.arange(binned.shape[1]) * bin_size + (bin_size + 1) / 2, float(len(step_losses)))
         places = {"step": at} | convert_steps(at, run, steps_per_epoch, clock)
         grids = [packer.add_grid(places[axis]) if axis in places else -1 for axis in axes]
         packer.add_values(binned, from_steps=True)
         series.append([index_of[run], len(metrics) - 1, len(binned), *grids])
-    common, own_facts = describe_runs(runs, kept)
+    common, run_facts = describe_runs(runs, records)
     first = measurements.factors[0]
     return {
         "title": measurements.title,
@@ -86,7 +86,7 @@ def collect_data(measurements: Measurements, recorded: "Recorded", kept: Kept) -
         "finals": encode(recorded.finals.ravel()),
         "t": [round(float(special.stdtrit(df, 0.975)), 4) for df in range(1, min(200, max(3, len(runs.keys))))],
         "common": common,
-        "facts": own_facts,
+        "facts": run_facts,
         **packer.to_json(),
     }
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from lrreport.inference.measurements import Measurements
 from lrreport.record.record import KeptRecord
-from lrreport.report.explorer.curves import Clock, Kept, Runs
+from lrreport.report.explorer.curves import Clock, Records, Runs
 from lrreport.study.factors import label_setting
 from lrreport.study.formats import capitalize, format_setting
 from lrreport.study.metrics import Metric
@@ -55,18 +55,18 @@ def describe_factor(factor: Any) -> dict[str, Any]:
     }
 
 
-def describe_runs(runs: Runs, kept: Kept) -> tuple[dict[str, str], list[dict[str, str]]]:
-    """Return what the kept records of all runs share, and what each has of its own; both empty without records."""
-    if any(run not in kept for run in runs.keys) or not runs.keys:
+def describe_runs(runs: Runs, records: Records) -> tuple[dict[str, str], list[dict[str, str]]]:
+    """Return the entries that the records of all runs share, and the rest by run; both empty without records."""
+    if any(run not in records for run in runs.keys) or not runs.keys:
         return {}, []
-    each = [describe_record(kept[run]) for run in runs.keys]
+    each = [describe_record(records[run]) for run in runs.keys]
     common = {name: text for name, text in each[0].items() if all(settings.get(name) == text for settings in each)}
     return common, [{name: text for name, text in settings.items() if name not in common} for settings in each]
 
 
-def describe_record(kept: KeptRecord) -> dict[str, str]:
+def describe_record(run: KeptRecord) -> dict[str, str]:
     """Return the settings, facts and digests of a run as text, under names that a reader can tell apart."""
-    record = kept.record
+    record = run.record
     facts = {name_fact(path): value for path, value in flatten(record.facts)}
     identity = record.identity
     digests = {f"code of {name}": digest[:DIGITS] for name, digest in identity.producer.items() if digest}
@@ -80,7 +80,7 @@ def describe_record(kept: KeptRecord) -> dict[str, str]:
 
 
 def describe_settings(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Return nested settings as text by label; where two have one label, by the words of their path."""
+    """Return nested settings as text by label; where two have the same label, by the words of their path."""
     paths = list(flatten(settings))
     labels = [label_setting(path) for path, _ in paths]
     described = {}

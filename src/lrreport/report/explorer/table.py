@@ -1,4 +1,4 @@
-"""The table of runs as HTML: what differs between them in columns, what is the same in all in one paragraph below."""
+"""The table of runs as HTML: what differs between them in columns, what is common to all in a paragraph below."""
 
 import html
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lrreport.inference.measurements import AXES, RUN_COLUMNS, Measurements
-from lrreport.report.explorer.curves import Kept, Recorded, Runs
+from lrreport.report.explorer.curves import Recorded, Records, Runs
 from lrreport.report.explorer.describe import describe_settings, name_fact, show_fact
 from lrreport.study.formats import MINUS, capitalize, format_setting
 
@@ -67,7 +67,7 @@ class RunTable:
         return not any(text[:1].isdigit() or text[:1] == MINUS for text in self.frame[name].head(50))
 
 
-def tabulate_runs(measurements: Measurements, recorded: Recorded, kept: Kept) -> RunTable:
+def tabulate_runs(measurements: Measurements, recorded: Recorded, records: Records) -> RunTable:
     """Return a row for each run: its level and seed, status, final values with that which decides first, then facts."""
     runs = recorded.runs
     columns = _list_keys(measurements, runs)
@@ -87,7 +87,7 @@ def tabulate_runs(measurements: Measurements, recorded: Recorded, kept: Kept) ->
             metrics[label] = name
     declared = {label: measurements.metrics[name] for label, name in metrics.items()}
     units = {label: "%" if metric.scale == "fraction" else metric.unit for label, metric in declared.items()}
-    columns |= _list_facts(measurements, recorded, kept, columns)
+    columns |= _list_facts(measurements, recorded, records, columns)
     return RunTable(pd.DataFrame(columns, dtype=object), n_keys, metrics, units)
 
 
@@ -102,7 +102,7 @@ def _list_keys(measurements: Measurements, runs: Runs) -> dict[str, list[str]]:
 
 
 def _list_facts(
-    measurements: Measurements, recorded: Recorded, kept: Kept, before: Mapping[str, list[str]]
+    measurements: Measurements, recorded: Recorded, records: Records, before: Mapping[str, list[str]]
 ) -> dict[str, list[str]]:
     """Return where each run ended, facts in the frame of runs, and settings of its record that no column has yet."""
     runs, columns = recorded.runs, dict[str, list[str]]()
@@ -115,27 +115,27 @@ def _list_facts(
         columns[label] = [_show_last(last) for last in runs.frame["last"]]
     for name in runs.frame:
         if name not in RUN_COLUMNS and name not in ("replicate", "key"):
-            own = [_show_cell(value) for value in runs.frame[name]]
-            columns[_find_free(capitalize(name_fact(str(name))), before)] = own
-    if runs.keys and all(run in kept for run in runs.keys):
-        settings = [describe_settings(kept[run].record.settings) for run in runs.keys]
+            cells = [_show_cell(value) for value in runs.frame[name]]
+            columns[_find_free(capitalize(name_fact(str(name))), before)] = cells
+    if runs.keys and all(run in records for run in runs.keys):
+        settings = [describe_settings(records[run].record.settings) for run in runs.keys]
         taken = {name.lower() for name in (*before, *columns)} | _name_factors(measurements)
-        for name in dict.fromkeys(name for own in settings for name in own):
+        for name in dict.fromkeys(name for row in settings for name in row):
             if name.lower() not in taken:
-                columns[capitalize(name)] = [own.get(name, NONE) for own in settings]
-        varying = _list_varying_facts(runs, kept, {*map(str.lower, (*before, *columns)), *settings[0]})
+                columns[capitalize(name)] = [row.get(name, NONE) for row in settings]
+        varying = _list_varying_facts(runs, records, {*map(str.lower, (*before, *columns)), *settings[0]})
         columns |= varying
     return columns
 
 
-def _list_varying_facts(runs: Runs, kept: Kept, taken: set[str]) -> dict[str, list[str]]:
+def _list_varying_facts(runs: Runs, records: Records, taken: set[str]) -> dict[str, list[str]]:
     """Return the facts that are numbers and differ, such as seconds; digests and versions stay in the comparison."""
-    facts = [kept[run].record.facts for run in runs.keys]
-    names = dict.fromkeys(name for own in facts for name, value in own.items() if isinstance(value, float))
+    facts = [records[run].record.facts for run in runs.keys]
+    names = dict.fromkeys(name for row in facts for name, value in row.items() if isinstance(value, float))
     return {
-        capitalize(name_fact(name)): [show_fact(own[name]) if name in own else NONE for own in facts]
+        capitalize(name_fact(name)): [show_fact(row[name]) if name in row else NONE for row in facts]
         for name in names
-        if name_fact(name).lower() not in taken and len({own.get(name) for own in facts}) > 1
+        if name_fact(name).lower() not in taken and len({row.get(name) for row in facts}) > 1
     }
 
 

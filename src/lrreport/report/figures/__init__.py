@@ -1,1 +1,1 @@
-"""The figures of the report, one a file: each takes frames and metrics, computes nothing and saves nothing."""
+"""The figures of the report, a file each. They draw frames and metrics; they neither compute nor save."""

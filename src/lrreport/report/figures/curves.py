@@ -1,4 +1,4 @@
-"""Curves: the mean over seeds of each level by epoch, step or second; the leading levels in colour, the others grey."""
+"""Curves: the mean over seeds of each level by epoch, step or second; the leading levels in colour, the rest grey."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -48,7 +48,7 @@ class Panel:
 def draw_curves(
     name: str, panels: Sequence[Panel], lines: Mapping[int, Line], axis: str, width: float, label: str
 ) -> str:
-    """Return the panels side by side, or one below the other where the figure is narrow, as SVG."""
+    """Return the panels as SVG, side by side or, where the figure is narrow, stacked."""
     wide = width > 600
     n_columns = min(len(panels), 2) if wide else 1
     n_rows = math.ceil(len(panels) / n_columns)
@@ -132,18 +132,18 @@ def scale_curves(
     bottom: float,
     top: float,
 ) -> Scale:
-    """Return a vertical scale that holds the coloured curves with their seeds, and of the others what does not squeeze them."""
+    """Return a vertical scale that holds the coloured curves with their seeds, and of the grey what does not squeeze them."""
     colored = [level for level in curves if lines.get(level, Line()).colors]
-    own = _collect([curves[level] for level in colored or curves])
+    shown = _collect([curves[level] for level in colored or curves])
     spread = _collect([ranges[level][column] for level in colored if level in ranges for column in ranges[level]])
-    own = np.concatenate([own, spread])
-    if not len(own):
+    shown = np.concatenate([shown, spread])
+    if not len(shown):
         return Scale(0.0, 1.0, bottom, top)
-    low, high = float(own.min()), float(own.max())
+    low, high = float(shown.min()), float(shown.max())
     every = _collect(list(curves.values()))
     room = high - low
-    kept = every[(every >= low - 1.5 * room) & (every <= high + 1.5 * room)]
-    return make_scale([*kept, low, high], bottom, top)
+    within = every[(every >= low - 1.5 * room) & (every <= high + 1.5 * room)]
+    return make_scale([*within, low, high], bottom, top)
 
 
 def _collect(curves: "Sequence[pd.Series[float]]") -> "np.ndarray[Any, np.dtype[np.float64]]":

@@ -8,7 +8,7 @@ from lrreport.report.svg import SIZE, Drawing, Scale, list_ticks, make_scale, me
 from lrreport.study.metrics import Metric
 
 ROW, ROW_NARROW, HEAD, FOOT = 50.0, 104.0, 44.0, 30.0
-SQUEEZE = 0.2  # a row that would squeeze all others into less than this share of the axis is put into words
+SQUEEZE = 0.2  # a row that would squeeze the rest into less than this share of the axis is put into words
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def _draw_wide(shown: Decision, width: float, label: str) -> str:
     drawing = Drawing(width, HEAD + ROW * len(rows) + FOOT)
     names = min(200.0, max(measure_text(row.name, SIZE + 2) for row in rows) + 14)
     notes = [max(measure_text(text) for text in (head, *texts)) + 18 for head, *texts in _columns(shown.headings, rows)]
-    notes = [min(130.0, own) for own in notes]
+    notes = [min(130.0, note_width) for note_width in notes]
     room, end = width - names - sum(notes), width - sum(notes)
     left = (names + 24, names + room * (0.53 if shown.has_differences else 1) - 18)
     right = (names + room * 0.53 + 18, end - 26)
@@ -78,8 +78,8 @@ def _draw_wide(shown: Decision, width: float, label: str) -> str:
         title = shown.title_differences(room_of_title)
         drawing.text(right[0] - 10, 16, title, "small faint", width=room_of_title)
     starts = [end + sum(notes[:i]) for i in range(len(notes))]
-    for x, text, own in zip(starts, shown.headings, notes, strict=True):
-        drawing.text(x, 16, text, "small faint", width=own - 4)
+    for x, text, note_width in zip(starts, shown.headings, notes, strict=True):
+        drawing.text(x, 16, text, "small faint", width=note_width - 4)
     bottom = HEAD + ROW * len(rows)
     _draw_frame(drawing, shown, margin, scores, differences, HEAD - 14, bottom)
     drawing.line(0, bottom, width, bottom, "rule")
@@ -90,8 +90,8 @@ def _draw_wide(shown: Decision, width: float, label: str) -> str:
         drawing.text(0, y + 31, row.name, "name", width=names - 8)
         _draw_scores(drawing, row, metric, scores, y + 27, y + 42)
         _draw_difference(drawing, row, metric, differences, y + 27)
-        for x, text, own in zip(starts, row.notes, notes, strict=True):
-            drawing.text(x, y + 31, text, "small", width=own - 6)
+        for x, text, note_width in zip(starts, row.notes, notes, strict=True):
+            drawing.text(x, y + 31, text, "small", width=note_width - 6)
     return drawing.to_svg(label, "wide")
 
 
@@ -144,7 +144,7 @@ def _make_scales(
 
 
 def _choose_span(spans: Sequence[Sequence[float]], least: int = 2) -> list[float]:
-    """Return the values to be shown on an axis: those of spans, nearest first, until one would squeeze all before it.
+    """Return the values to be shown on an axis: those of spans, nearest first, up to the first that would squeeze all before it.
 
     The first `least` are always shown.
     """

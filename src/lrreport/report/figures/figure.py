@@ -10,7 +10,7 @@ from lrreport.report.table import Table
 class Figure:
     """Two drawings of the same values; `label` says in words what they show, `caption` how to read them.
 
-    A `tall` one pushes what follows off the first screen.
+    A `tall` figure pushes what follows off the first screen.
     """
 
     name: str

@@ -37,16 +37,16 @@ def draw_differences(
     drawing = Drawing(width, head + CELL * len(frame) + 8)
     largest = float(frame.abs().max().max()) or 1.0
     drawing.text(names + of_scores - 12, head - 10, title, "small faint", "end")
-    for place, column in enumerate(drawn):
+    for i, column in enumerate(drawn):
         for line, text in enumerate(reversed(headings[column])):
-            middle = names + of_scores + room * (place + 0.5)
+            middle = names + of_scores + room * (i + 0.5)
             drawing.text(middle, head - 10 - LINE * line, shorten(text, room - 4, 12), "small faint", "middle")
     for row, name in enumerate(frame.index):
         y = head + CELL * row
         drawing.text(0, y + 18, str(name), width=names - 8)
         drawing.text(names + of_scores - 12, y + 18, scores[row], "small", "end")
-        for place, column in enumerate(drawn):
-            value, x = float(frame.iat[row, column]), names + of_scores + room * place
+        for i, column in enumerate(drawn):
+            value, x = float(frame.iat[row, column]), names + of_scores + room * i
             if not math.isfinite(value):
                 continue
             kind = "gain" if value > 0 else "loss"

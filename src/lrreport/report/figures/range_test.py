@@ -16,7 +16,7 @@ def draw_range_test(
     width: float,
     label: str,
 ) -> str:
-    """Return smoothed losses by rate as SVG; `tried` rates are ticks below, the `suggested` one (NaN: none) a line."""
+    """Return smoothed losses by rate as SVG; `tried` rates are ticks below, the `suggested` rate (NaN: none) a line."""
     drawing = Drawing(width, HEIGHT)
     left, top, right, bottom = 46.0, 28.0, width - 16, HEIGHT - 48
     across = make_scale([*rates, *tried], left, right, pad=0.01, log=True)

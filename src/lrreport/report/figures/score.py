@@ -16,7 +16,7 @@ MOST_DETAILED = 40  # levels whose seeds are drawn; of more, means and intervals
 
 @dataclass(frozen=True)
 class ScorePanel:
-    """The scores of one metric: seeds × values of the factor, with the mean and interval of each value (rows low, high).
+    """The scores of a metric: seeds × values of the factor, with the mean and interval of each value (rows low, high).
 
     `may_be_best` marks values that are drawn in blue.
     """
@@ -30,7 +30,7 @@ class ScorePanel:
 
 
 def draw_scores(panels: Sequence[ScorePanel], factor: Factor, width: float, label: str) -> str:
-    """Return the panels side by side, or one below the other where the figure is narrow, as SVG."""
+    """Return the panels as SVG, side by side or, where the figure is narrow, stacked."""
     wide = width > 600
     n_columns = min(len(panels), 2) if wide else 1
     drawing = Drawing(width, math.ceil(len(panels) / n_columns) * (HEIGHT + 20))

@@ -1,4 +1,4 @@
-"""What a user waits for at the prompt: help, status, a report with nothing to do, and one after a change of wording."""
+"""What a user waits for at the prompt: help, status, a report with nothing to do, and a report after a change of wording."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ RUNS = 5  # readings of what takes less than a second, for each repetition of th
 
 
 def measure_commands(study: Study, folder: Path, n: int) -> Iterator[Row]:
-    """Yield the rows on commands, given the folder in which `measure_studies` left a report."""
+    """Yield the rows on commands; `folder` holds a report left by `measure_studies`."""
     options = (str(folder / "outputs.toml"), "--name", study.name, "--outputs", str(folder / "outputs"))
 
     def render_again() -> None:

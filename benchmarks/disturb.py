@@ -1,8 +1,8 @@
-"""Disturb one quick study in every way and let it go on: python -m benchmarks.disturb points|errors|environments [n].
+"""Disturb a quick study in every way and let it continue: python -m benchmarks.disturb points|errors|environments [n].
 
 `points`: the machine stops before a file operation of ours (a copy of the outputs made then), and the command is repeated.
 `errors`: a file operation of ours fails once with ENOSPC or EIO, and the command is repeated.
-`environments`: variables, folders, file names, descriptors and a umask are drawn, as machines of others have them.
+`environments`: variables, folders, file names, descriptors and a umask are drawn, as they vary between machines.
 Without n every operation is tried, and 200 environments; n draws so many of them.
 """
 
@@ -29,7 +29,7 @@ STUDY = CHECKOUT / "studies" / "quick.toml"
 OPTIONS = ("--learning-rates", "0.01", "0.001", "--seeds", "0", "1", "--epochs", "1", "--name", "q", "--jobs", "2")
 WORK, OUT, KIND, WHICH = "DISTURB_WORK", "DISTURB_OUT", "DISTURB_KIND", "DISTURB_WHICH"
 CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.truncate", "os.chmod"}
-Outcome = tuple[str, str]  # what came of one disturbance, and what to look at if that is not what should
+Outcome = tuple[str, str]  # the outcome of a disturbance, and a description for the log if it is unexpected
 VARIABLES = {
     "PIP_USER": "1", "PIP_TARGET": "/tmp/t", "PIP_REQUIRE_VIRTUALENV": "1", "PYTHONPATH": ".", "PYTHONHOME": "",
     "PYTHONSAFEPATH": "1", "PYTHONWARNINGS": "error", "PYTHONOPTIMIZE": "2", "PYTHONHASHSEED": "7", "PYTHONUTF8": "0",
@@ -48,7 +48,7 @@ VARIABLES = {
 
 def run_report(outputs: Path, folder: Path = CHECKOUT, module: str = "lrreport", **options: Any) -> tuple[int, str]:
     """Make the report, and return the status and what was written to stderr."""
-    safe = ["-P"] if module == "lrreport" else []  # our own module lies in the current folder
+    safe = ["-P"] if module == "lrreport" else []  # this module lies in the current folder
     command = [sys.executable, *safe, "-m", module, "report", str(STUDY), "--outputs", str(outputs), *OPTIONS]
     options = {"env": dict(os.environ)} | options
     done = subprocess.run(
@@ -70,23 +70,23 @@ def read_findings(outputs: Path) -> list[Any]:
 
 def list_names(outputs: Path) -> set[str]:
     """Return all that lies in an outputs folder but locks, and the notebooks beside runs, which may be missing."""
-    found = (path.relative_to(outputs) for path in outputs.rglob("*"))
+    paths = (path.relative_to(outputs) for path in outputs.rglob("*"))
     left_out = (".lock", ".owner", "train.ipynb")
-    return {str(path) for path in found if not path.name.endswith(left_out)}
+    return {str(path) for path in paths if not path.name.endswith(left_out)}
 
 
-def list_kept(outputs: Path) -> dict[str, int]:
-    """Return when each record that is kept was written, by its folder."""
+def list_written(outputs: Path) -> dict[str, int]:
+    """Return the modification time of each stored record, by its folder."""
     return {path.parent.name: path.stat().st_mtime_ns for path in outputs.glob("runs/[!.]*/record.json")}
 
 
 def judge(outputs: Path, expected: Path) -> str:
     """Go on with a report that was disturbed; return "clean", or what is wrong."""
-    before = list_kept(outputs)
+    before = list_written(outputs)
     status, err = run_report(outputs)
     if status:
         return f"status {status}: {err.strip().splitlines()[-1:]}"
-    if any(list_kept(outputs).get(key) != written for key, written in before.items()):
+    if any(list_written(outputs).get(key) != written for key, written in before.items()):
         return "repeated"
     if read_findings(outputs) != read_findings(expected):
         return "other findings"
@@ -106,7 +106,7 @@ def disturb_files() -> int:
         if not isinstance(path, str | os.PathLike) or not os.fsdecode(path).startswith(outputs):
             return
         with lock:
-            if busy[0]:  # our own copying
+            if busy[0]:  # copying by this script
                 return
             n[0] += 1
             if kind == "points" and Path(outputs).exists():
@@ -151,9 +151,9 @@ def try_points(work: Path, n: int | None, expected: Path) -> list[Callable[[], O
     chosen = points if n is None else random.Random(1).sample(points, min(n, len(points)))
 
     def go_on(point: Path) -> Outcome:
-        found = judge(point, expected)
+        outcome = judge(point, expected)
         shutil.rmtree(point, ignore_errors=True)
-        return found, point.name
+        return outcome, point.name
 
     return [lambda point=point: go_on(point) for point in chosen]  # type: ignore[misc]
 
@@ -163,19 +163,19 @@ def try_errors(work: Path, n: int | None, expected: Path) -> list[Callable[[], O
     run_disturbed(work / "observed", work, "count", (0, 0))
     count = int((work / "count").read_text())
     print(f"{count} file operations", flush=True)
-    cases = [(place, number) for place in range(1, count + 1) for number in (errno.ENOSPC, errno.EIO)]
+    cases = [(operation, number) for operation in range(1, count + 1) for number in (errno.ENOSPC, errno.EIO)]
     cases = cases if n is None else random.Random(2).sample(cases, min(n, len(cases)))
 
-    def fail(place: int, number: int) -> Outcome:
-        own = work / f"error-{place}-{number}"
-        own.mkdir()
-        status, err = run_disturbed(own / "outputs", own, "errors", (place, number))
+    def fail(operation: int, number: int) -> Outcome:
+        folder = work / f"error-{operation}-{number}"
+        folder.mkdir()
+        status, err = run_disturbed(folder / "outputs", folder, "errors", (operation, number))
         lines = list_messages(err)
-        what = f"operation {place}, {errno.errorcode[number]}: status {status}, {lines[-2:]}"
-        said = "told" if status == 1 and len(lines) in (1, 2) else "done" if status == 0 else "not told"
-        found = judge(own / "outputs", expected)
-        shutil.rmtree(own, ignore_errors=True)
-        return f"{said}, then {found}", what
+        what = f"operation {operation}, {errno.errorcode[number]}: status {status}, {lines[-2:]}"
+        reaction = "reported" if status == 1 and len(lines) in (1, 2) else "done" if status == 0 else "unreported"
+        outcome = judge(folder / "outputs", expected)
+        shutil.rmtree(folder, ignore_errors=True)
+        return f"{reaction}, then {outcome}", what
 
     return [lambda case=case: fail(*case) for case in cases]  # type: ignore[misc]
 
@@ -183,26 +183,26 @@ def try_errors(work: Path, n: int | None, expected: Path) -> list[Callable[[], O
 def try_environments(work: Path, n: int | None, expected: Path) -> list[Callable[[], Outcome]]:
     """Return what makes the report in drawn environments."""
     names = (sorted(sys.stdlib_module_names), sorted(packages_distributions()))
-    return [lambda place=place: _try_environment(work, place, names, expected) for place in range(n or 200)]  # type: ignore[misc]
+    return [lambda seed=seed: _try_environment(work, seed, names, expected) for seed in range(n or 200)]  # type: ignore[misc]
 
 
 def _try_environment(work: Path, seed: int, names: tuple[list[str], list[str]], expected: Path) -> Outcome:
     rng = random.Random(seed)
-    own = work / f"env {seed}" / rng.choice(["plain", 'it\'s; a "q" {x}', "ü名 100% $HOME", "a b"])
-    own.mkdir(parents=True)
+    folder = work / f"env {seed}" / rng.choice(["plain", 'it\'s; a "q" {x}', "ü名 100% $HOME", "a b"])
+    folder.mkdir(parents=True)
     environment = os.environ | {name: VARIABLES[name] for name in rng.sample(sorted(VARIABLES), rng.randint(3, 15))}
     # What PYTHONPATH names Python itself imports before our first line, where it needs a module of that name.
     standard, ours = names
     for name in rng.sample(ours if "PYTHONPATH" in environment else [*standard, *ours], 12):
-        (own / f"{name}.py").write_text(f"raise SystemExit('{name}.py of the working folder was imported')\n")
+        (folder / f"{name}.py").write_text(f"raise SystemExit('{name}.py of the working folder was imported')\n")
     drawn = sorted(set(environment.items()) - set(os.environ.items()))
     if rng.random() < 0.3:
-        environment["TMPDIR"] = str(own / rng.choice(["t", "ü" * 40, "missing"]))
+        environment["TMPDIR"] = str(folder / rng.choice(["t", "ü" * 40, "missing"]))
         if not environment["TMPDIR"].endswith("missing"):
             Path(environment["TMPDIR"]).mkdir()
     if rng.random() < 0.3:
-        environment["HOME"] = str(own / "home") if rng.random() < 0.5 else "/nonexistent"
-        environment["LRREPORT_DATA"] = str(own / "data")
+        environment["HOME"] = str(folder / "home") if rng.random() < 0.5 else "/nonexistent"
+        environment["LRREPORT_DATA"] = str(folder / "data")
     closed, umask = rng.choice([(), (), (0,)]), rng.choice([0o022, 0o077, 0o002])
     drawn += [
         ("TMPDIR", environment.get("TMPDIR")),
@@ -216,20 +216,20 @@ def _try_environment(work: Path, seed: int, names: tuple[list[str], list[str]], 
         for descriptor in closed:
             os.close(descriptor)
 
-    outputs = own / "outputs"
-    status, err = run_report(outputs, own, env=environment, preexec_fn=prepare)
+    outputs = folder / "outputs"
+    status, err = run_report(outputs, folder, env=environment, preexec_fn=prepare)
     lines = list_messages(err)
-    what = f"seed {seed}: {own.name}, {drawn}: {lines[-2:]}"
+    what = f"seed {seed}: {folder.name}, {drawn}: {lines[-2:]}"
     if status == 0:
-        found = "as undisturbed" if read_findings(outputs) == read_findings(expected) else "OTHER FINDINGS"
+        outcome = "as undisturbed" if read_findings(outputs) == read_findings(expected) else "OTHER FINDINGS"
     else:
-        found = "one line" if status in (1, 2) and len(lines) == 1 else f"STATUS {status}, {len(lines)} LINES"
+        outcome = "one line" if status in (1, 2) and len(lines) == 1 else f"STATUS {status}, {len(lines)} LINES"
     shutil.rmtree(work / f"env {seed}", ignore_errors=True)
-    return found, what
+    return outcome, what
 
 
 def main() -> int:
-    """Print how often what came of the disturbances, and each that is not as it should be; return the exit status."""
+    """Print the count of each outcome, and every unexpected outcome; return the exit status."""
     kind, n = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else None
     trials = {"points": try_points, "errors": try_errors, "environments": try_environments}[kind]
     with tempfile.TemporaryDirectory(prefix="disturb-") as made, ThreadPoolExecutor(2) as threads:
@@ -237,10 +237,10 @@ def main() -> int:
         status, err = run_report(work / "expected")
         assert status == 0, err
         tally: Counter[str] = Counter()
-        for found, what in threads.map(lambda trial: trial(), trials(work, n, work / "expected")):
-            tally[found] += 1
-            if found not in ("clean", "told, then clean", "done, then clean", "as undisturbed"):
-                print(f"{found}: {what}", flush=True)
+        for outcome, what in threads.map(lambda trial: trial(), trials(work, n, work / "expected")):
+            tally[outcome] += 1
+            if outcome not in ("clean", "reported, then clean", "done, then clean", "as undisturbed"):
+                print(f"{outcome}: {what}", flush=True)
         print(dict(tally))
     return 0
 

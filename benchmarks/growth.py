@@ -23,9 +23,9 @@ MOST_SECONDS, MOST_MEMORY, MOST_PAGE = 30.0, 1500.0, 5.0  # of the largest repor
 
 
 def measure_growth(folder: Path, n: int, sizes: Sequence[int] = N_RUNS) -> Iterator[Row]:
-    """Yield time, memory and size of the largest report, and how the cost of one run grew from the smaller one.
+    """Yield time, memory and size of the largest report, and how the cost per run grew from the smaller report.
 
-    `folder` is a place to work in; each size is measured n times over.
+    `folder` is the working folder; each size is measured n times.
     """
     seconds: dict[int, list[float]] = {size: [] for size in sizes}
     memory: dict[int, list[float]] = {size: [] for size in sizes}
@@ -50,13 +50,13 @@ def measure_growth(folder: Path, n: int, sizes: Sequence[int] = N_RUNS) -> Itera
 
 
 def _write_report(folder: Path) -> tuple[float, float]:
-    """Write the report in a process of its own; return its seconds, and the peak memory of it and its kernel in MB."""
+    """Write the report in a new process; return its seconds, and the peak memory of it and its kernel in MB."""
     start, peak = time.perf_counter(), 0.0
     process = psutil.Popen([sys.executable, "-m", "benchmarks.growth", str(folder)], stdout=subprocess.DEVNULL)
     while process.poll() is None:
         with suppress(psutil.NoSuchProcess):
             family = [process, *process.children(recursive=True)]
-            peak = max(peak, sum(_resident_megabytes(one) for one in family))
+            peak = max(peak, sum(_resident_megabytes(member) for member in family))
         time.sleep(0.1)
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, "benchmarks.growth")

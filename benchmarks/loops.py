@@ -1,4 +1,4 @@
-"""One training epoch: our loop beside a bare one, PyTorch's tutorial and the matrix products alone."""
+"""A training epoch: our loop beside a bare loop, PyTorch's tutorial and the matrix products alone."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -26,10 +26,10 @@ OTHERS = (((128, 64), 32), ((128, 64), 256), ((512, 512), 64))  # hidden sizes, 
 def measure_loops(training: Training, n_seeds: int, n: int, n_images: int | None = None) -> Iterator[Row]:
     """Yield the rows on one epoch of a network, n readings each, on the first `n_images` of each split or on all."""
     splits = _cut(load_splits(training, range(n_seeds)), n_images)
-    one = _take_seeds(splits, 1)
+    single = _take_seeds(splits, 1)
     with compute_repeatably():
         yield from _measure_network(training, splits, n)
-        floor = {"ours": make_ours(training, one), "products": make_products(training, one)}
+        floor = {"ours": make_ours(training, single), "products": make_products(training, single)}
         yield compare("epoch, one seed", "the matrix products alone", "slower", take_turns(floor, n, n_warm=1), None)
         yield from _measure_tutorial(training, splits, n, n_images)
         for sizes, batch_size in OTHERS:
@@ -41,14 +41,14 @@ def measure_loops(training: Training, n_seeds: int, n: int, n_images: int | None
 
 def _measure_network(training: Training, splits: Splits, n: int) -> Iterator[Row]:
     """Yield how much slower than a bare loop our epoch is: for one seed, and for several side by side, each of them."""
-    one, n_seeds = _take_seeds(splits, 1), len(splits.seeds)
+    single, n_seeds = _take_seeds(splits, 1), len(splits.seeds)
     name = "-".join(map(str, _sizes(training))) + f", batch {training.batch_size}"
     if splits.train.targets.is_cuda:
         name += ", on the GPU"
     calls = {
-        "one seed": make_ours(training, one),
+        "one seed": make_ours(training, single),
         "several": make_ours(training, splits),
-        "bare": make_bare(training, one),
+        "bare": make_bare(training, single),
     }
     times = take_turns(calls, n, n_warm=1)
     bare, several = times["bare"], [seconds / n_seeds for seconds in times["several"]]
@@ -61,9 +61,9 @@ def _measure_network(training: Training, splits: Splits, n: int) -> Iterator[Row
 
 
 def _measure_tutorial(training: Training, splits: Splits, n: int, n_images: int | None) -> Iterator[Row]:
-    one, n_seeds = _take_seeds(splits, 1), len(splits.seeds)
+    single, n_seeds = _take_seeds(splits, 1), len(splits.seeds)
     calls = {
-        "one seed": make_ours(training, one),
+        "one seed": make_ours(training, single),
         "several": make_ours(training, splits),
         "tutorial": make_tutorial(training, n_images),
     }
@@ -92,7 +92,7 @@ def make_ours(training: Training, splits: Splits) -> Callable[[], None]:
 
 
 def make_network(training: Training, n_inputs: int, n_classes: int) -> nn.Sequential:
-    """Return the network as PyTorch's own modules make it."""
+    """Return the network built from PyTorch's modules."""
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise((n_inputs, *_sizes(training), n_classes)):
         layers += [nn.Linear(n_in, n_out), nn.ReLU()]

@@ -12,9 +12,9 @@ UNITS = {"slower": "×", "faster": "×", "share": "%", "growth": "×", "seconds"
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: readings of `what`, in comparison with `beside` where it is a ratio.
+    """A line of the table: readings of `what`, in comparison with `beside` where it is a ratio.
 
-    "slower" is our time over the other's, "faster" the other's over ours, "growth" how much the cost of one item rises
+    "slower" is our time over theirs, "faster" theirs over ours, "growth" how much the cost per item rises
     with their number; `target` is the most that is allowed, of "faster" the least. `times` holds the seconds behind them.
     """
 
@@ -78,8 +78,8 @@ def take_turns(calls: Mapping[str, Callable[[], Any]], n: int, n_warm: int = 0) 
 
 
 def compare(what: str, beside: str, kind: Kind, times: Mapping[str, Sequence[float]], target: float | None) -> Row:
-    """Return the row of a ratio, turn by turn: `times` holds ours first, then the other's."""
-    ours, others = times.values()
-    pairs = zip(ours, others, strict=True)
-    readings = tuple(theirs / mine if kind == "faster" else mine / theirs for mine, theirs in pairs)
-    return Row(what, beside, kind, readings, target, {name: list(one) for name, one in times.items()})
+    """Return the row of a ratio, turn by turn: `times` holds ours first, then theirs."""
+    ours, theirs = times.values()
+    pairs = zip(ours, theirs, strict=True)
+    readings = tuple(b / a if kind == "faster" else a / b for a, b in pairs)
+    return Row(what, beside, kind, readings, target, {name: list(seconds) for name, seconds in times.items()})

@@ -44,7 +44,7 @@ NAMES |= {after: before for before, after in NAMES.items()}
 
 @dataclass(frozen=True)
 class Mutant:
-    """A change to one node of a module, by the node's place among `list_nodes` and the change's among `list_changes`."""
+    """A change to one node of a module, by the node's index in `list_nodes` and the change's in `list_changes`."""
 
     path: Path
     node: int
@@ -72,27 +72,27 @@ def list_changes(node: ast.AST) -> Iterator[tuple[str, Callable[[Any], None]]]:
     """Yield the kind of each change to a node, and what makes it on a copy of the node."""
     match node:
         case ast.Compare(ops=[operator]):
-            for other in COMPARISONS[type(operator)][_is_sign(node.left) :]:
-                yield "comparison", lambda one, other=other: setattr(one, "ops", [other()])  # type: ignore[misc]
+            for replacement in COMPARISONS[type(operator)][_is_sign(node.left) :]:
+                yield "comparison", lambda copy, replacement=replacement: setattr(copy, "ops", [replacement()])  # type: ignore[misc]
         case ast.BinOp(op=operator) if type(operator) in OPERATORS and not _is_text(node):
-            yield "operator", lambda one: setattr(one, "op", OPERATORS[type(one.op)]())
+            yield "operator", lambda copy: setattr(copy, "op", OPERATORS[type(copy.op)]())
         case ast.UnaryOp(op=ast.USub()):
-            yield "sign", lambda one: setattr(one, "op", ast.UAdd())
+            yield "sign", lambda copy: setattr(copy, "op", ast.UAdd())
         case ast.UnaryOp(op=ast.Not()):
-            yield "comparison", lambda one: setattr(one, "operand", ast.UnaryOp(ast.Not(), one.operand))
+            yield "comparison", lambda copy: setattr(copy, "operand", ast.UnaryOp(ast.Not(), copy.operand))
         case ast.BoolOp():
-            yield "comparison", lambda one: setattr(one, "op", ast.And() if isinstance(one.op, ast.Or) else ast.Or())
+            yield "comparison", lambda copy: setattr(copy, "op", ast.And() if isinstance(copy.op, ast.Or) else ast.Or())
         case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
             step = 1 if isinstance(value, int) else value or 1.0
-            yield "constant", lambda one: setattr(one, "value", one.value + step)
+            yield "constant", lambda copy: setattr(copy, "value", copy.value + step)
         case ast.Constant(value=bool()):
-            yield "constant", lambda one: setattr(one, "value", not one.value)
+            yield "constant", lambda copy: setattr(copy, "value", not copy.value)
         case ast.Name(id="ALPHA", ctx=ast.Load()):
-            yield "error level", lambda one: setattr(one, "id", "(2 * ALPHA)")
+            yield "error level", lambda copy: setattr(copy, "id", "(2 * ALPHA)")
         case ast.Name(id=name, ctx=ast.Load()) if name in NAMES:
-            yield "end", lambda one: setattr(one, "id", NAMES[one.id])
+            yield "end", lambda copy: setattr(copy, "id", NAMES[copy.id])
         case ast.Attribute(attr=name, ctx=ast.Load()) if name in NAMES:
-            yield "end", lambda one: setattr(one, "attr", NAMES[one.attr])
+            yield "end", lambda copy: setattr(copy, "attr", NAMES[copy.attr])
 
 
 def _is_sign(node: ast.expr) -> bool:
@@ -101,18 +101,18 @@ def _is_sign(node: ast.expr) -> bool:
 
 
 def _is_text(node: ast.BinOp) -> bool:
-    return any(isinstance(one, ast.JoinedStr) or (isinstance(one, ast.Constant) and isinstance(one.value, str))
-               for one in ast.walk(node))  # fmt: skip
+    return any(isinstance(part, ast.JoinedStr) or (isinstance(part, ast.Constant) and isinstance(part.value, str))
+               for part in ast.walk(node))  # fmt: skip
 
 
 def list_nodes(tree: ast.Module) -> list[ast.AST]:
     """Return the nodes of a module that do something: no annotations, decorators or doctests."""
-    found: list[ast.AST] = []
+    nodes: list[ast.AST] = []
 
     def visit(node: ast.AST) -> None:
         if isinstance(node, ast.keyword) and node.arg == "strict":
             return  # of zip, whose arguments are equally long
-        found.append(node)
+        nodes.append(node)
         for name, value in ast.iter_fields(node):
             if name in ("annotation", "returns", "decorator_list"):
                 continue
@@ -121,7 +121,7 @@ def list_nodes(tree: ast.Module) -> list[ast.AST]:
                     visit(child)
 
     visit(tree)
-    return found
+    return nodes
 
 
 def list_mutants(path: Path) -> Iterator[Mutant]:
@@ -133,13 +133,13 @@ def list_mutants(path: Path) -> Iterator[Mutant]:
 
 
 class Loader(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Imports one module from given code in place of its file."""
+    """Imports a module from code in memory instead of its file."""
 
     def __init__(self, name: str, code: CodeType, path: str) -> None:
         self.name, self.code, self.path = name, code, path
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        """Return the spec of the mutant, None for every other module."""
+        """Return the spec of the mutant, None for the rest."""
         return importlib.util.spec_from_file_location(name, self.path, loader=self) if name == self.name else None
 
     def create_module(self, spec: Any) -> None:
@@ -152,8 +152,8 @@ class Loader(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 def order_tests(module: str) -> list[str]:
     """Return the test files, those that are likeliest to notice a mutant of a module first."""
-    own = "claims" if ".claims." in module else module.rpartition(".")[2]
-    names = sorted(TESTS, key=lambda name: (name == "properties", name != own))
+    suite = "claims" if ".claims." in module else module.rpartition(".")[2]
+    names = sorted(TESTS, key=lambda name: (name == "properties", name != suite))
     return [f"tests/inference/test_{name}.py" for name in names]
 
 
@@ -190,7 +190,7 @@ def choose_mutants(n: int, seed: int, only: Sequence[str] = ()) -> list[Mutant]:
     """Return a random sample of all mutants, or of those of some modules."""
     every_path = sorted(PACKAGE.rglob("*.py"))
     paths = [path for path in every_path if path.name not in LEFT_OUT and path.parent.name != "story"]
-    every = [one for path in paths if not only or path.stem in only for one in list_mutants(path)]
+    every = [mutant for path in paths if not only or path.stem in only for mutant in list_mutants(path)]
     print(f"{len(every)} mutants of {len(paths)} modules", flush=True)
     return random.Random(seed).sample(every, min(n, len(every)))
 

@@ -1,7 +1,7 @@
 """How often a report on a few seeds is wrong: studies of 5 seeds drawn from 40 real ones, against all 40.
 
 `python -m benchmarks.real_seeds` trains the quick study's network on the embedded sample, once, and then draws studies
-from the kept runs. A drawn study is assessed by the same functions as a report. The truth is what all seeds together say:
+from the stored runs. A drawn study is assessed by the same functions as a report. The truth is what all seeds together say:
 their mean for each level, and the effect of each claim.
 """
 
@@ -28,7 +28,7 @@ from lrreport.study.study import Study, load_study
 from lrreport.sweep.run import Sweep
 from lrreport.workflow import Workflow
 
-RATES = (0.01, 0.007, 0.005, 0.003, 0.001, 0.0001)  # some nearly equal, one clearly worse
+RATES = (0.01, 0.007, 0.005, 0.003, 0.001, 0.0001)  # several nearly equal, 0.0001 clearly worse
 N_SEEDS, N_DRAWN, N_STUDIES, N_SENTENCES = 40, 5, 2000, 400
 MARGINS = (0.005, 0.02)
 OPPOSITE = {"supported": "contradicted", "contradicted": "supported"}
@@ -55,7 +55,7 @@ class Tally:
 
 
 def make_seeds(outputs: Path, rates: Sequence[float], n_seeds: int, n_jobs: int | None = None) -> Measurements:
-    """Return the measurements of the quick study at these rates with seeds 0 … n − 1; runs that are kept are not repeated."""
+    """Return the measurements of the quick study at these rates with seeds 0 … n − 1; stored runs are not repeated."""
     study: Study = load_study("studies/quick.toml").with_changes(
         name="real_seeds", learning_rate=list(rates), seeds=list(range(n_seeds))
     )
@@ -73,10 +73,10 @@ def take_runs(whole: Measurements, seeds: Mapping[int, Sequence[int]], looks: Se
     frames = []
     for frame in (whole.runs, whole.values):
         taken = np.zeros(len(frame), dtype=bool)
-        for level, own in seeds.items():
-            taken |= ((frame.level == level) & frame.seed.isin(own)).to_numpy()
+        for level, chosen in seeds.items():
+            taken |= ((frame.level == level) & frame.seed.isin(chosen)).to_numpy()
         frames.append(frame[taken])
-    planned = tuple(sorted({seed for own in seeds.values() for seed in own}))
+    planned = tuple(sorted({seed for chosen in seeds.values() for seed in chosen}))
     return replace(whole, runs=frames[0], values=frames[1], planned=planned, looks=tuple(looks))
 
 
@@ -88,9 +88,9 @@ def keep_deciding(whole: Measurements) -> Measurements:
     return replace(whole, metrics={name: whole.metric}, values=values, examples={})
 
 
-def list_wrongs(found: Assessment, whole: Assessment) -> Iterator[str]:
+def list_wrongs(drawn: Assessment, whole: Assessment) -> Iterator[str]:
     """Yield what a decision asserts against the means of all seeds, each kind once at most."""
-    decision, sign = found.decision, whole.measurements.metric.sign
+    decision, sign = drawn.decision, whole.measurements.metric.sign
     means = sign * whole.decision.table["mean"]
     behind = means.max() - means
     table = decision.table
@@ -103,14 +103,14 @@ def list_wrongs(found: Assessment, whole: Assessment) -> Iterator[str]:
         if behind[decision.chosen] > limit + TOLERANCE:
             yield "the choice lies farther behind than stated"
     if decision.margin is not None and any(behind[i] > decision.margin + TOLERANCE for i in decision.equal):
-        yield "a level told as practically as good is not"
+        yield "a level stated to be practically as good is not"
     ends = {int(table.index[0]), int(table.index[-1])}
     if any(edge.verdict == "contradicted" for edge in decision.edges) and int(behind.idxmin()) in ends:
-        yield "the range is told wide enough, and the best lies at its end"
+        yield "the range is stated to be wide enough, and the best lies at its end"
 
 
 def name_claim(finding: Finding) -> Key:
-    """Return what identifies a claim in two reports: its name and arguments, the pair of levels in one order."""
+    """Return what identifies a claim in two reports: its name and arguments, the pair of levels in a fixed order."""
     arguments = dict(finding.arguments)
     return finding.claim, repr(sorted(arguments.items()))
 
@@ -122,21 +122,24 @@ def turn(finding: Finding) -> Key:
     return finding.claim, repr(sorted(arguments.items()))
 
 
-def compare_findings(found: Sequence[Finding], truth: Mapping[Key, Finding], tally: Tally) -> None:
+def compare_findings(findings: Sequence[Finding], truth: Mapping[Key, Finding], tally: Tally) -> None:
     """Count for each claim whether any verdict is the opposite of that on all seeds, and any interval misses its effect."""
     wrong, missed = set(), set()
-    for finding in found:
+    for finding in findings:
         exchanged = "than" in finding.arguments and name_claim(finding) not in truth
-        own = truth.get(turn(finding) if exchanged else name_claim(finding))
-        if own is None:
+        expected = truth.get(turn(finding) if exchanged else name_claim(finding))
+        if expected is None:
             continue
         sign = -1 if exchanged else 1
-        verdict = OPPOSITE.get(own.verdict, own.verdict) if exchanged else own.verdict
+        verdict = OPPOSITE.get(expected.verdict, expected.verdict) if exchanged else expected.verdict
         name = " ".join(filter(None, (finding.claim, finding.arguments.get("metric"))))
         tally.sentences[name] += 1
         if OPPOSITE.get(finding.verdict) == verdict:
             wrong.add(name)
-        if finding.low <= finding.high and not finding.low - TOLERANCE <= sign * own.effect <= finding.high + TOLERANCE:
+        if (
+            finding.low <= finding.high
+            and not finding.low - TOLERANCE <= sign * expected.effect <= finding.high + TOLERANCE
+        ):
             missed.add(name)
     tally.verdicts.update(wrong)
     tally.intervals.update(missed)
@@ -153,10 +156,10 @@ def draw_sentences(whole: Measurements, n_studies: int, n_drawn: int, seed: int 
     rng, tally = np.random.default_rng(seed), Tally()
     truth = {name_claim(finding): finding for finding in ask_all(assess(whole))}
     for _ in range(n_studies):
-        drawn = [int(one) for one in rng.choice(whole.planned, n_drawn, replace=False)]
-        found = assess(take_runs(whole, {level.index: drawn for level in whole.levels}))
+        drawn = [int(s) for s in rng.choice(whole.planned, n_drawn, replace=False)]
+        assessment = assess(take_runs(whole, {level.index: drawn for level in whole.levels}))
         tally.n_studies += 1
-        compare_findings(ask_all(found), truth, tally)
+        compare_findings(ask_all(assessment), truth, tally)
     return tally
 
 
@@ -170,18 +173,18 @@ def draw_decisions(whole: Measurements, n_studies: int, n_first: int, n_looks: i
     rng, tally, everything = np.random.default_rng(seed), Tally(), assess(whole)
     most = n_first * 2 ** (n_looks - 1)
     for _ in range(n_studies):
-        order = [int(one) for one in rng.permutation(whole.planned)]
+        order = [int(s) for s in rng.permutation(whole.planned)]
         sizes: dict[int, int] | None = {level.index: n_first for level in whole.levels}
         looks: list[Look] = []
         wrongs: set[str] = set()
         while sizes is not None:
-            found = assess(take_runs(whole, {index: order[:n] for index, n in sizes.items()}, looks))
-            looks.append(found.decision.look)
-            wrongs |= set(list_wrongs(found, everything))
-            last, sizes = sizes, choose_next(found.decision, sizes, most)
+            assessment = assess(take_runs(whole, {index: order[:n] for index, n in sizes.items()}, looks))
+            looks.append(assessment.decision.look)
+            wrongs |= set(list_wrongs(assessment, everything))
+            last, sizes = sizes, choose_next(assessment.decision, sizes, most)
         tally.n_studies += 1
         tally.n_runs += sum(last.values())
-        tally.outcomes[found.decision.verdict] += 1
+        tally.outcomes[assessment.decision.verdict] += 1
         tally.outcomes.update(wrongs)
         tally.outcomes["any of these"] += bool(wrongs)
     return tally
@@ -191,8 +194,8 @@ WRONGS = (
     "the best is out",
     "a level lies farther behind than stated",
     "the choice lies farther behind than stated",
-    "a level told as practically as good is not",
-    "the range is told wide enough, and the best lies at its end",
+    "a level stated to be practically as good is not",
+    "the range is stated to be wide enough, and the best lies at its end",
     "any of these",
 )
 

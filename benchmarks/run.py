@@ -1,4 +1,4 @@
-"""Every measurement, one after the other: a table as they come, then outputs/bench.json and a figure of it."""
+"""Every measurement in sequence: a table as they come, then outputs/bench.json and a figure of it."""
 
 import argparse
 import json
@@ -71,7 +71,7 @@ def draw_bench(rows: list[Row]) -> Figure:
     axis = figure.subplots()
     for height, row in enumerate(aimed):
         assert row.target is not None
-        used = [row.target / one if row.kind == "faster" else one / row.target for one in row.readings]
+        used = [row.target / reading if row.kind == "faster" else reading / row.target for reading in row.readings]
         axis.plot([min(used), max(used)], [height, height], color="0.6", linewidth=2)
         axis.plot(statistics.median(used), height, "o", color="0.1")
     axis.axvline(1, color="0.1", linewidth=1)

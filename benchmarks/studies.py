@@ -1,4 +1,4 @@
-"""A whole study, report included, beside the plain way; several runs at once beside one by one; the overhead of a run."""
+"""A whole study, report included, beside the plain way; runs in parallel beside runs in sequence; the overhead of a run."""
 
 import json
 import os
@@ -51,7 +51,7 @@ def make_report(study: Study, outputs: Path) -> None:
 
 
 def call_lrreport(*arguments: str) -> None:
-    """Run a command of lrreport in a process of its own; raise CalledProcessError if it fails."""
+    """Run a command of lrreport in a new process; raise CalledProcessError if it fails."""
     command = [sys.executable, "-P", "-m", "lrreport.cli", *arguments]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
@@ -66,7 +66,7 @@ def write_settings(study: Study, path: Path) -> None:
 
 
 def make_plainly(study: Study, folder: Path, n_images: int | None) -> None:
-    """Execute the plain notebook with Papermill once for each rate, one after the other, and convert each to HTML."""
+    """Execute the plain notebook with Papermill for each rate in sequence, and convert each to HTML."""
     for level in study.levels:
         rate = level.values["learning_rate"]
         executed = folder / f"plain-{rate}.ipynb"
@@ -74,8 +74,8 @@ def make_plainly(study: Study, folder: Path, n_images: int | None) -> None:
             "learning_rate": rate, "seeds": list(study.seeds.initial), "epochs": study.training_of(level).epochs,
             "data_root": str(find_data_root()), "n_images": n_images or 60_000,
         }  # fmt: skip
-        given = [word for name, value in parameters.items() for word in ("-y", json.dumps({name: value}))]
-        run_module("papermill", str(PLAIN), str(executed), "--kernel", "python3", "--no-progress-bar", *given)
+        options = [word for name, value in parameters.items() for word in ("-y", json.dumps({name: value}))]
+        run_module("papermill", str(PLAIN), str(executed), "--kernel", "python3", "--no-progress-bar", *options)
         run_module("nbconvert", "--to", "html", str(executed))
 
 
@@ -100,7 +100,7 @@ def make_sweep(study: Study, folder: Path, n_jobs: int | None) -> Callable[[], N
 
 
 def share_overhead(study: Study, folder: Path) -> float:
-    """Return which share of one run passes outside its cells and in the one that imports: Papermill, kernel, imports."""
+    """Return the share of a run's time outside its cells and in the cell that imports: Papermill, kernel, imports."""
     settings = study.settings_of(study.levels[0])
     parameters = {name: settings[name] for name in ("learning_rate", "dataset", "batch_size", "epochs")}
     parameters["settings"] = {"validation_size": settings["validation_size"]}

@@ -1,4 +1,4 @@
-"""Refuse notebooks that are not executed, or that carry metadata of an editor or paths of one machine."""
+"""Refuse notebooks that are not executed, or that carry an editor's metadata or a machine's paths."""
 
 import json
 import sys
@@ -24,6 +24,6 @@ def find_problems(path: Path) -> list[str]:
 
 
 if __name__ == "__main__":
-    found = [problem for name in sys.argv[1:] for problem in find_problems(Path(name))]
-    print("\n".join(found))
-    sys.exit(1 if found else 0)
+    problems = [problem for name in sys.argv[1:] for problem in find_problems(Path(name))]
+    print("\n".join(problems))
+    sys.exit(1 if problems else 0)

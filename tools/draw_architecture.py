@@ -25,9 +25,9 @@ def list_arrows() -> set[tuple[str, str]]:
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             for name in names:
-                other = name.removeprefix("lrreport.").split(".")[0] if name.startswith("lrreport.") else ""
-                if other in TEXTS and other != wing and wing in TEXTS:
-                    arrows.add((wing, other))
+                imported = name.removeprefix("lrreport.").split(".")[0] if name.startswith("lrreport.") else ""
+                if imported in TEXTS and imported != wing and wing in TEXTS:
+                    arrows.add((wing, imported))
     return arrows
 
 
@@ -51,8 +51,8 @@ def draw() -> str:
         "<style>text{fill:#1b2130;text-anchor:middle}rect{fill:#eef2fb;stroke:#1f5aa6}path{fill:none;stroke:#69707d}"
         "@media(prefers-color-scheme:dark){text{fill:#e6e8ee}rect{fill:#1c2433;stroke:#7fb0ee}path{stroke:#9aa1ad}}</style>",
     ]
-    for wing, other in sorted(arrows - implied):
-        (x1, y1), (x2, y2) = places[wing], places[other]
+    for wing, imported in sorted(arrows - implied):
+        (x1, y1), (x2, y2) = places[wing], places[imported]
         y1, y2 = y1 + BOX_HEIGHT / 2, y2 - BOX_HEIGHT / 2
         middle = (y1 + y2) / 2
         lines.append(f'<path d="M{x1:g} {y1:g}C{x1:g} {middle:g} {x2:g} {middle:g} {x2:g} {y2:g}"/>')

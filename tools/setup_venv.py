@@ -1,4 +1,4 @@
-"""Build .venv from requirements.lock; run by the system's own Python, so it needs nothing and parses on old ones."""
+"""Build .venv from requirements.lock; run by the system's Python, so it needs no packages and parses on old versions."""
 
 import fcntl
 import glob
@@ -15,7 +15,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(ROOT, ".venv")
 STAMP = os.path.join(VENV, "made-from")
 LOG = os.path.join(ROOT, ".venv-setup.log")
-# Settings of pip that say where packages come from; others, such as PIP_USER or PIP_TARGET, would put them elsewhere.
+# Settings of pip that say where packages come from; the rest, such as PIP_USER or PIP_TARGET, would put them elsewhere.
 KEPT = [
     "INDEX_URL",
     "EXTRA_INDEX_URL",
@@ -40,7 +40,7 @@ UV += ["--no-cache", "--no-config"]
 
 
 def fail(problem, remedy):
-    """End with one line that says what was found and what to do."""
+    """Exit with a line that states the problem and the remedy."""
     sys.stderr.write("setup: %s; %s\n" % (problem, remedy))
     sys.exit(2)
 
@@ -83,8 +83,8 @@ def install():
         give_up("pip cannot reach the package index", "connect to a network, or set pip's index (log: %s)" % LOG)
     if not install_locked(project + [".[dev]"]) or not run(PIP + ["--no-deps"] + project + ["."]):
         give_up("pip could not install the lock", "see the end of %s" % LOG)
-    found = "import sys; from importlib.util import find_spec; sys.exit(not all(map(find_spec, ['lrreport', 'torch'])))"
-    if not run([PIP[0], "-c", found]):
+    check = "import sys; from importlib.util import find_spec; sys.exit(not all(map(find_spec, ['lrreport', 'torch'])))"
+    if not run([PIP[0], "-c", check]):
         give_up("pip installed it elsewhere", "remove target, prefix or root from what `pip config list` shows")
     shorten_paths()
 
@@ -93,7 +93,7 @@ def install_locked(wanted):
     """Install what these requirements need, in the lock's versions and with its digests; return whether that succeeded.
 
     Of the lock's pins only those are installed that something here needs, so a CPU build of torch brings no CUDA libraries.
-    Such a build has a local version (2.13.0+cpu) and a digest of its own, which no lock for all platforms can name: it alone
+    Such a build has a local version (2.13.0+cpu) with a separate digest, which no lock for all platforms can name: it alone
     is installed unchecked, from where pip's settings say. Where packages are is left to pip, whose settings users have; uv
     then fetches and unpacks them in a tenth of the time, and pip does so where uv cannot.
     """
@@ -104,15 +104,15 @@ def install_locked(wanted):
     if not run(PIP + ["--dry-run", "--report", files[1], "--constraint", files[0]] + wanted):
         return False
     with open(files[1]) as file:
-        found = [one for one in json.load(file)["install"] if "dir_info" not in one["download_info"]]
+        packages = [package for package in json.load(file)["install"] if "dir_info" not in package["download_info"]]
     digests = {(name, version): hashes for name, version, _, hashes in pins}
     locked, urls, local = [], [], []  # of each package: pin and digests; where it is and its digest; where it is
-    for one in found:
-        name, version = re.sub("[-_.]+", "-", one["metadata"]["name"]).lower(), one["metadata"]["version"]
-        url = "%s @ %s" % (name, one["download_info"]["url"])
+    for package in packages:
+        name, version = re.sub("[-_.]+", "-", package["metadata"]["name"]).lower(), package["metadata"]["version"]
+        url = "%s @ %s" % (name, package["download_info"]["url"])
         if (name, version) in digests:
             locked.append("%s==%s %s" % (name, version, " ".join(digests[name, version])))
-            digest = one["download_info"].get("archive_info", {}).get("hashes", {}).get("sha256")
+            digest = package["download_info"].get("archive_info", {}).get("hashes", {}).get("sha256")
             if "--hash=sha256:%s" % digest in digests[name, version]:
                 urls.append("%s --hash=sha256:%s" % (url, digest))
         else:
@@ -143,7 +143,7 @@ def read_lock():
         words = line.split("--hash=")
         pin, _, marker = words[0].partition(";")
         name, _, version = pin.strip().partition("==")
-        hashes = ["--hash=" + one.strip() for one in words[1:]]
+        hashes = ["--hash=" + digest.strip() for digest in words[1:]]
         pins.append((name, version, " ;" + marker.rstrip() if marker else "", hashes))
     return pins
 
@@ -159,7 +159,7 @@ def shorten_paths():
 
 
 def give_up(problem, remedy):
-    """Remove what is half made, and end with one line; what pip downloaded is named first if its digest was another."""
+    """Remove what is half made, and exit with a line; a download with a wrong digest takes precedence over `problem`."""
     shutil.rmtree(VENV, ignore_errors=True)
     with open(LOG, "rb") as log:
         if b"DO NOT MATCH THE HASHES" in log.read():
@@ -168,10 +168,10 @@ def give_up(problem, remedy):
 
 
 def main():
-    """Build .venv unless it is up to date; another set-up of this clone is waited for."""
-    found = "Python %d.%d" % sys.version_info[:2]
+    """Build .venv unless it is up to date; wait for any running set-up of this clone."""
+    version = "Python %d.%d" % sys.version_info[:2]
     if sys.version_info[:2] < OLDEST:
-        fail("%s is too old" % found, "install Python %d.%d or newer, or name one: make PYTHON=python3.11" % OLDEST)
+        fail("%s is too old" % version, "install Python %d.%d or newer, or name one: make PYTHON=python3.11" % OLDEST)
     target = describe_target()
     if is_up_to_date(target):
         return
@@ -195,7 +195,7 @@ def build(target):
     if not run([sys.executable, "-m", "venv", VENV]):
         give_up("this Python cannot make virtual environments", "install python3-venv (log: %s)" % LOG)
     install()
-    with open(STAMP, "w") as file:  # last, so that an interrupted set-up is not taken for a finished one
+    with open(STAMP, "w") as file:  # last, so that an interrupted set-up does not count as finished
         file.write(target)
     os.remove(LOG)
 

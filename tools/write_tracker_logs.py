@@ -1,6 +1,6 @@
 """Write the runs of the committed reference through the real writers, for tests: `python tools/write_tracker_logs.py`.
 
-It needs torch, tensorboard, wandb, mlflow and lightning in an environment of their own, beside pandas; and the reference as
+It needs torch, tensorboard, wandb, mlflow and lightning in a separate environment, beside pandas; and the reference as
 CSV files (`lrreport export`). What each of them wrote is packed into tests/sources/data/trackers, without host and user.
 """
 
@@ -34,10 +34,12 @@ class Reference:
 
     def __iter__(self) -> Iterator[tuple[dict[str, Any], dict[int, Values], Values]]:
         for row in self.runs.to_dict("records"):
-            own = self.history[self.history["run"] == row["run"]]
-            curves = {int(at): dict(zip(rows["metric"], rows["value"], strict=True)) for at, rows in own.groupby("at")}
+            history = self.history[self.history["run"] == row["run"]]
+            curves = {
+                int(at): dict(zip(rows["metric"], rows["value"], strict=True)) for at, rows in history.groupby("at")
+            }
             settings = {"learning_rate": row["setting.learning_rate"], "seed": row["seed"], "batch_size": 64}
-            names = [name for name in METRICS if name not in set(own["metric"])]
+            names = [name for name in METRICS if name not in set(history["metric"])]
             yield settings, curves, {name: row[f"final.{name}"] for name in names}
 
 
@@ -49,14 +51,14 @@ def write_tensorboard(reference: Reference, folder: Path) -> None:
     from torch.utils.tensorboard import SummaryWriter
 
     for settings, curves, final in reference:
-        place = folder / name_run(settings)
-        with SummaryWriter(str(place)) as writer:
+        run_folder = folder / name_run(settings)
+        with SummaryWriter(str(run_folder)) as writer:
             for epoch, values in curves.items():
                 for name, value in values.items():
                     writer.add_scalar(name, value, epoch)
             for name, value in final.items():
                 writer.add_scalar(name, value, max(curves))
-        for path in place.iterdir():  # its name holds the host
+        for path in run_folder.iterdir():  # its name holds the host
             path.rename(path.with_name("events.out.tfevents.1.host.1.0"))
 
 

@@ -141,6 +141,37 @@ def test_ctrl_c_before_anything_is_imported_is_no_traceback() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
 
 
+IN_PYDANTIC = """
+import os, signal, time, warnings
+from typing import Annotated, Any
+from pydantic import BaseModel, Discriminator, Tag
+from lrreport import cli
+def find_tag(value):
+    if not isinstance(value, dict):
+        os.kill(os.getpid(), signal.NUMBER)
+    return "dict" if isinstance(value, dict) else "name"
+class Name(BaseModel):
+    name: str = "a"
+class Study(BaseModel):
+    model: Annotated[Annotated[Name, Tag("name")] | Annotated[dict, Tag("dict")], Discriminator(find_tag)]
+warnings.simplefilter("error")
+study = Study.model_construct(model=Name())
+signal.signal(signal.NUMBER, cli._stop)
+try:
+    study.model_dump()
+    time.sleep(10)
+except BaseException as err:
+    print(type(err).__name__)
+"""
+
+
+@pytest.mark.parametrize(("number", "expected"), [("SIGINT", "KeyboardInterrupt"), ("SIGTERM", "SystemExit")])
+def test_a_signal_is_not_lost_in_a_callback_of_pydantic(number: str, expected: str) -> None:
+    code = IN_PYDANTIC.replace("NUMBER", number)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == f"{expected}\n", done.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("twice", [False, True])
 def test_ctrl_c_at_any_moment_is_one_line(tmp_path: Path, twice: bool) -> None:

@@ -177,7 +177,7 @@ def test_three_at_once_make_each_run_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent", "status", "moment"), [(signal.SIGINT, 130, 2.0), (signal.SIGTERM, 143, 5.0), (signal.SIGINT, 130, 9.0)]
+    ("sent", "status", "moment"), [(signal.SIGINT, 130, 1.0), (signal.SIGTERM, 143, 2.5), (signal.SIGINT, 130, 4.0)]
 )
 def test_a_signal_stops_everything_soon(tmp_path: Path, sent: int, status: int, moment: float) -> None:
     temporary = tmp_path.parent / f"t{sent}{moment:.0f}"
@@ -188,7 +188,7 @@ def test_a_signal_stops_everything_soon(tmp_path: Path, sent: int, status: int, 
     started = time.monotonic()
     process.send_signal(sent)
     _, err = process.communicate(timeout=60)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 10
     assert process.returncode == status
     assert err.splitlines()[-1] == "lrreport: stopped; finished runs are kept, the same command goes on from there"
     assert not find_kernels(tmp_path)

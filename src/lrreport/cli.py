@@ -3,9 +3,9 @@
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from lrreport.arguments import as_line, make_parser, read_scheduler, read_study
 
@@ -22,8 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status: 0, 1 for a failure, 2 for bad input, 130 or 143 when stopped."""
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115  # closed by the caller, such as with 2>&-
     try:
-        signal.signal(signal.SIGINT, _interrupt)
-        signal.signal(signal.SIGTERM, _stop)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _stop)
         _replace_unencodable()
         forget_python_path()
         return run_command(make_parser().parse_args(arguments))
@@ -54,14 +54,25 @@ def _report_error(err: Exception) -> int:
     return _fail(f"unexpected {type(err).__name__}: {err}; see {log.name}", 1)
 
 
-def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would break off the cleaning up
-    raise KeyboardInterrupt
-
-
-def _stop(number: int, frame: FrameType | None) -> NoReturn:
+def _stop(number: int, frame: FrameType | None) -> None:
+    """Stop for a signal, after a moment where code of pydantic runs: its core would make a warning of the exception."""
+    if hasattr(signal, "setitimer"):
+        runs_pydantic = any(frame.f_globals.get("__name__", "").startswith("pydantic") for frame in _list_frames(frame))
+        signal.signal(signal.SIGALRM, lambda _, later: _stop(number, later))
+        signal.setitimer(signal.ITIMER_REAL, 0.01 if runs_pydantic else 0)
+        if runs_pydantic:
+            return
+    if number == signal.SIGINT:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would break off the cleaning up
+        raise KeyboardInterrupt
     print(f"lrreport: {STOPPED}", file=sys.stderr)
     sys.exit(128 + number)
+
+
+def _list_frames(frame: FrameType | None) -> Iterator[FrameType]:
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
 
 
 def _replace_unencodable() -> None:

@@ -17,7 +17,7 @@ UPDATE = "LRREPORT_UPDATE_SNAPSHOTS"  # set it to write the sentences anew, then
 
 
 class Snapshots:
-    """Reviewed texts of one file, by name: `check` compares one, or keeps it if the snapshots are being written."""
+    """Reviewed texts of a file, by name: `check` compares a text, or stores it if the snapshots are being written."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.update = path, bool(os.environ.get(UPDATE))
@@ -31,8 +31,8 @@ class Snapshots:
 
     def write(self) -> None:
         if self.update and self.seen:
-            kept = dict(sorted((self.known | self.seen).items()))
-            self.path.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
+            texts = dict(sorted((self.known | self.seen).items()))
+            self.path.write_text(json.dumps(texts, indent=1, ensure_ascii=False) + "\n")
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +53,7 @@ def numbers() -> Iterator[Snapshots]:
 
 @pytest.fixture
 def make() -> Callable[..., Assessment]:
-    """Return a function that assesses literal measurements, given as `make_measurements` takes them."""
+    """Return a function that assesses literal measurements, with the arguments of `make_measurements`."""
 
     def make_assessment(*arguments: Any, **options: Any) -> Assessment:
         return assess(make_measurements(*arguments, **options))

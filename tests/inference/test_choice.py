@@ -26,7 +26,7 @@ def decide(scores: Any, **options: Any) -> Decision:
 
 
 def around(mean: float, by: tuple[float, ...] = J) -> list[float]:
-    return [mean + one for one in by]
+    return [mean + offset for offset in by]
 
 
 def judge_plainly(scores: dict[float, list[float]], alpha: float, paired: bool) -> tuple[list[bool], list[float]]:
@@ -43,7 +43,7 @@ def judge_plainly(scores: dict[float, list[float]], alpha: float, paired: bool) 
                     interval = stats.ttest_ind(x, y, equal_var=False).confidence_interval(1 - 2 * error)
                 low[j, i], high[j, i] = interval
     may = [not any(low[j, i] > 0 for j in levels if j != i) for i in levels]
-    best = [i for i, one in zip(levels, may, strict=True) if one]
+    best = [i for i, may_be in zip(levels, may, strict=True) if may_be]
     return may, [max([0.0, *(high[j, i] for j in best if j != i)]) for i in levels]
 
 
@@ -61,7 +61,7 @@ def test_candidates_and_bounds_by_a_plainer_route(seed: int, paired: bool) -> No
     assert decision.table.behind_at_most.tolist() == pytest.approx(at_most)
 
 
-def test_the_first_look_spends_its_share_unless_it_is_declared_the_only_one() -> None:
+def test_the_first_look_spends_its_share_unless_declared_the_only_look() -> None:
     scores = {0.1: around(0.85), 0.01: around(0.80, K)}
     assert decide(scores).alpha == pytest.approx(0.025)
     assert decide(scores, most_seeds=20).alpha == pytest.approx(0.025)
@@ -96,15 +96,15 @@ def test_a_dropped_level_neither_returns_nor_leads() -> None:
 def test_best_good_enough_undecided_and_not_testable() -> None:
     clear = decide({0.1: around(0.85), 0.01: around(0.80, K)})
     assert (clear.verdict, clear.chosen, clear.equal) == ("best", 0, ())
-    close = decide({0.1: around(0.801, J), 0.01: around(0.80, tuple(one * 1.1 for one in J))})
+    close = decide({0.1: around(0.801, J), 0.01: around(0.80, tuple(offset * 1.1 for offset in J))})
     assert (close.verdict, close.chosen, close.equal) == ("best", 0, (1,))
     even = decide({0.1: around(0.8001, J), 0.01: around(0.80, K)})
     assert (even.verdict, even.chosen, even.equal) == ("good enough", 1 if even.leader else 0, even.equal)
-    wide = decide({0.1: around(0.80, tuple(20 * one for one in J)), 0.01: around(0.80, K)})
+    wide = decide({0.1: around(0.80, tuple(20 * offset for offset in J)), 0.01: around(0.80, K)})
     assert (wide.verdict, wide.chosen, wide.reason) == ("undecided", None, "too close")
     assert wide.more_seeds is not None
     assert wide.more_seeds.n > 5
-    free = decide({0.1: around(0.80, tuple(20 * one for one in J)), 0.01: around(0.80, K)}, metric="val_rmse")
+    free = decide({0.1: around(0.80, tuple(20 * offset for offset in J)), 0.01: around(0.80, K)}, metric="val_rmse")
     assert (free.verdict, free.reason, free.more_seeds) == ("undecided", "no margin", None)
     for scores, reason in (
         ({0.1: [0.8, 0.81, 0.8]}, "one level"),
@@ -142,7 +142,7 @@ def test_a_single_seed_neither_rules_out_nor_is_ruled_out() -> None:
 
 @pytest.mark.parametrize(("prefer", "chosen"), [("mean", 1), ("lowest", 2), ("highest", 0)])
 def test_the_study_may_prefer_among_the_practically_equal(prefer: str, chosen: int) -> None:
-    by = tuple(one / 10 for one in J)
+    by = tuple(offset / 10 for offset in J)
     scores = {0.1: around(0.8002, by), 0.01: around(0.8004, by), 0.001: around(0.80, by), 0.0001: around(0.70, by)}
     decision = decide(scores, prefer=prefer)
     assert (decision.leader, decision.chosen, decision.preferred) == (1, chosen, prefer != "mean")
@@ -150,9 +150,9 @@ def test_the_study_may_prefer_among_the_practically_equal(prefer: str, chosen: i
 
 
 def test_the_fastest_may_be_preferred() -> None:
-    by = tuple(one / 10 for one in J)
-    slow = [[0.1, 0.3, 0.6, 0.8004 + one] for one in by]
-    fast = [[0.1, 0.7, 0.79, 0.80 + one] for one in by]
+    by = tuple(offset / 10 for offset in J)
+    slow = [[0.1, 0.3, 0.6, 0.8004 + offset] for offset in by]
+    fast = [[0.1, 0.7, 0.79, 0.80 + offset] for offset in by]
     decision = assess(make_measurements(curves={"val_accuracy": {0.1: slow, 0.01: fast}}, prefer="fastest")).decision
     assert (decision.leader, decision.chosen) == (0, 1)
 
@@ -184,7 +184,11 @@ def test_guessing_is_measured_from_chance() -> None:
     [
         ({0.1: around(0.85), 0.01: around(0.80, K), 0.001: around(0.7)}, "supported", 1),
         ({0.1: around(0.80), 0.01: around(0.85, K), 0.001: around(0.7)}, "contradicted", 0),
-        ({0.1: around(0.84, tuple(20 * one for one in J)), 0.01: around(0.85, K), 0.001: around(0.7)}, "undecided", 1),
+        (
+            {0.1: around(0.84, tuple(20 * offset for offset in J)), 0.01: around(0.85, K), 0.001: around(0.7)},
+            "undecided",
+            1,
+        ),
         ({0.1: around(0.8496), 0.01: around(0.85, J), 0.001: around(0.7)}, "undecided", 1),  # out, but as good
         ({0.1: around(0.85), 0.01: around(0.85, K)}, "supported", 2),
         ({1.0: [None] * 5, 0.1: around(0.85), 0.01: around(0.80, K)}, "contradicted", 0),
@@ -228,7 +232,7 @@ def test_the_next_values_are_about_three_times_as_far(values: tuple[Any, ...], s
     assert list_next(Factor("x", "x", values, True), side) == pytest.approx(following)
 
 
-def test_two_factors_are_one_family_and_one_within_each_value() -> None:
+def test_two_factors_are_a_family_as_is_each_value() -> None:
     means = {(0.1, 32): 0.80, (0.01, 32): 0.85, (0.1, 64): 0.86, (0.01, 64): 0.80, (0.001, 64): 0.70}
     scores = {key: around(mean, (J, K)[i % 2]) for i, (key, mean) in enumerate(means.items())}
     decision = decide(scores, factors=("learning_rate", "batch_size"))
@@ -244,9 +248,9 @@ def test_an_end_of_two_factors_failed_only_where_all_of_it_did() -> None:
     scores: dict[Any, Any] = {(rate, size): around(0.8 + 0.05 * (rate == 0.1), (J, K)[size == 64])
                               for rate in (1.0, 0.1, 0.01) for size in (32, 64)}  # fmt: skip
     scores |= {(1.0, 32): [None] * 5, (1.0, 64): [None] * 5}
-    found = assess(make_measurements(scores, factors=("learning_rate", "batch_size")))
-    assert [edge.failed for edge in found.decision.edges] == [(0, 1), ()]
-    rates, sizes = (ask("edge_of_range", found, factor=name).sentence for name in ("learning_rate", "batch_size"))
+    assessment = assess(make_measurements(scores, factors=("learning_rate", "batch_size")))
+    assert [edge.failed for edge in assessment.decision.edges] == [(0, 1), ()]
+    rates, sizes = (ask("edge_of_range", assessment, factor=name).sentence for name in ("learning_rate", "batch_size"))
     assert rates.startswith("The range of learning rates is wide enough: ")
     assert rates.endswith(" Every seed failed at 1.0 with batch size 32 and 1.0 with batch size 64.")
     assert sizes.startswith("The range of batch sizes tried may be too narrow: ")
@@ -254,7 +258,7 @@ def test_an_end_of_two_factors_failed_only_where_all_of_it_did() -> None:
 
 
 def test_what_lies_at_the_margin_is_good_enough() -> None:
-    scores = {0.1: around(0.80, tuple(2 * one for one in J)), 0.01: around(0.80, K)}
+    scores = {0.1: around(0.80, tuple(2 * offset for offset in J)), 0.01: around(0.80, K)}
     first = decide(scores, margin=0.5)
     bounds = first.table.behind_at_most
     assert first.verdict == "good enough"
@@ -267,11 +271,11 @@ def test_what_lies_at_the_margin_is_good_enough() -> None:
 
 
 def test_an_edge_counts_the_seeds_of_the_level_with_fewest() -> None:
-    found = assess(make_measurements({0.1: around(0.80), 0.01: around(0.85, K), 0.001: around(0.7)[:3]}))
-    assert ask("edge_of_range", found).n == 3
+    assessment = assess(make_measurements({0.1: around(0.80), 0.01: around(0.85, K), 0.001: around(0.7)[:3]}))
+    assert ask("edge_of_range", assessment).n == 3
 
 
-def test_a_level_that_was_dropped_puts_no_other_behind() -> None:
+def test_a_dropped_level_puts_no_level_behind() -> None:
     lucky = {0.1: around(0.85)[:3], 0.01: [0.90, 0.9001, 0.9002], 0.001: around(0.849, K)[:3]}
     look = Look(number=1, n_seeds={0: 2, 1: 2, 2: 2}, alpha=0.025, dropped=(1,))
     table = decide(lucky, looks=(look,)).table
@@ -285,20 +289,20 @@ def test_levels_without_any_error_share_the_lead() -> None:
     assert (decision.verdict, decision.tied) == ("good enough", (1, 0))
 
 
-def test_of_tied_levels_the_one_that_fails_in_a_smaller_share_leads() -> None:
+def test_of_tied_levels_the_lowest_failure_rate_leads() -> None:
     tied = decide({0.1: [0.8, 0.8, 0.8, None], 0.01: [0.8] * 8 + [None, None], 0.001: [0.7] * 4})
     assert tied.tied == (1, 0)
     assert tied.leader == 1
 
 
 def test_a_study_with_nothing_left_to_spend_plans_no_seeds() -> None:
-    wide = {0.1: around(0.80, tuple(20 * one for one in J)), 0.01: around(0.80, K)}
+    wide = {0.1: around(0.80, tuple(20 * offset for offset in J)), 0.01: around(0.80, K)}
     assert decide(wide, most_seeds=5).more_seeds is None
     assert decide(wide, most_seeds=20).more_seeds is not None
 
 
 def test_what_earlier_looks_spent_is_not_planned_with() -> None:
-    wide = {0.1: around(0.80, tuple(20 * one for one in J)), 0.01: around(0.80, K)}
+    wide = {0.1: around(0.80, tuple(20 * offset for offset in J)), 0.01: around(0.80, K)}
     looks = (Look(number=1, n_seeds={0: 3, 1: 3}, alpha=0.045),)
     decision = decide(wide, looks=looks)
     assert decision.alpha == pytest.approx(0.005)
@@ -306,7 +310,7 @@ def test_what_earlier_looks_spent_is_not_planned_with() -> None:
 
 
 def test_a_look_that_is_taken_again_spends_nothing_more() -> None:
-    wide = {0.1: around(0.80, tuple(20 * one for one in J)), 0.01: around(0.80, K)}
+    wide = {0.1: around(0.80, tuple(20 * offset for offset in J)), 0.01: around(0.80, K)}
     first = decide(wide)
     assert first.more_seeds is not None
     assert decide(wide, looks=(first.look,)).more_seeds == first.more_seeds

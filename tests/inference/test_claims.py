@@ -33,7 +33,7 @@ OF_METHOD = {"95", "5"}  # per cent of intervals, and the error of a study
 
 def add(values: list[float], by: tuple[float, ...]) -> list[list[float]]:
     """Curves of seeds that differ at their end only."""
-    return [[*values[:-1], values[-1] + one] for one in by]
+    return [[*values[:-1], values[-1] + offset] for offset in by]
 
 
 def accuracy(
@@ -61,7 +61,7 @@ def study(**options: Any) -> Measurements:
         },
         "val_loss": {
             1.0: loss(2.3, 0.9, 1.2, 0.6, 0.9, 0.5),
-            0.1: loss(*FLAT, 0.5, by=tuple(one / 10 for one in K)),
+            0.1: loss(*FLAT, 0.5, by=tuple(offset / 10 for offset in K)),
             0.01: loss(2.3, 1.5, 1.2, 1.0, 0.9, 0.8),
             0.001: [*loss(2.3, 2.0, 1.8, 1.7, 1.6, 1.5, by=K)[:3], [2.3] * 6, [2.3] * 6],
         },
@@ -90,15 +90,17 @@ def pair(a: list[float], b: list[float], metric: str = "val_accuracy", **options
     return make_measurements({0.1: a, 0.01: b}, metric=metric, **options)
 
 
-def many(n_failed: int, other: int, n: int = 30) -> Measurements:
-    scores = [[None] * failed + [0.8 + 0.001 * (i % 5) for i in range(n - failed)] for failed in (n_failed, other)]
+def many(n_failed: int, than_failed: int, n: int = 30) -> Measurements:
+    scores = [
+        [None] * failed + [0.8 + 0.001 * (i % 5) for i in range(n - failed)] for failed in (n_failed, than_failed)
+    ]
     return make_measurements(dict(zip((0.1, 0.01), scores, strict=True)))
 
 
 def grid(
     means: dict[tuple[float, int], float], by: tuple[tuple[float, ...], ...] = (J, K), **options: Any
 ) -> Measurements:
-    scores = {key: [mean + one for one in by[i % len(by)]] for i, (key, mean) in enumerate(means.items())}
+    scores = {key: [mean + offset for offset in by[i % len(by)]] for i, (key, mean) in enumerate(means.items())}
     return make_measurements(scores, factors=("learning_rate", "batch_size"), **options)
 
 
@@ -259,7 +261,7 @@ NUMBER_WORDS = ("(epoch 1)", "(epoch 2)", "(epoch 3)", "(epoch 4)", "epoch 5)") 
 
 
 def test_no_verdict_is_left_out() -> None:
-    seen = {name: {verdict for other, verdict, _, _ in CASES if other == name} for name in VOCABULARY}
+    seen = {name: {verdict for claim, verdict, _, _ in CASES if claim == name} for name in VOCABULARY}
     lacking = {"all_finished": {U}, "choice": {C}, "best_combination": {C}}  # what these cannot have
     assert {name: set(VERDICTS) - verdicts for name, verdicts in seen.items() if set(VERDICTS) - verdicts} == lacking
 
@@ -286,9 +288,9 @@ def test_every_claim_has_a_rule_and_every_phrase_a_claim() -> None:
     "name", ["higher", "lower", "practically_equal", "sooner", "more_stable", "fails_no_more_often"]
 )
 def test_swapping_two_levels_swaps_the_finding(name: str, tell: Tell) -> None:
-    found = assess(study())
+    assessment = assess(study())
     metric = {} if VOCABULARY[name].parameters == ("level", "than") else ON
-    there, back = (tell(found, name, level=a, than=b, **metric) for a, b in ((0, 2), (2, 0)))
+    there, back = (tell(assessment, name, level=a, than=b, **metric) for a, b in ((0, 2), (2, 0)))
     assert (there.effect, there.low, there.high) == pytest.approx((-back.effect, -back.high, -back.low), nan_ok=True)
     swapped = {S: C, C: S}
     expected = there.verdict if name == "practically_equal" else swapped.get(there.verdict, there.verdict)
@@ -298,19 +300,19 @@ def test_swapping_two_levels_swaps_the_finding(name: str, tell: Tell) -> None:
 def test_a_level_that_never_arrives_is_later(tell: Tell) -> None:
     late = [[0.1, 0.3, 0.4, 0.5, 0.6] for _ in range(9)]
     early = [[0.1, 0.7, 0.8, 0.85, 0.9 + 0.001 * i] for i in range(9)]
-    found = assess(make_measurements(curves={"val_accuracy": {0.1: early, 0.01: late}}))
-    sooner = tell(found, "sooner", level=0, than=1)
+    assessment = assess(make_measurements(curves={"val_accuracy": {0.1: early, 0.01: late}}))
+    sooner = tell(assessment, "sooner", level=0, than=1)
     assert (sooner.verdict, sooner.evidence["than_missed"].value) == ("supported", 9)
-    assert tell(found, "sooner", level=1, than=0).verdict == "contradicted"
-    assert tell(found, "slowest", level=1).verdict == "supported"
-    assert tell(found, "slowest", level=0).verdict == "contradicted"
+    assert tell(assessment, "sooner", level=1, than=0).verdict == "contradicted"
+    assert tell(assessment, "slowest", level=1).verdict == "supported"
+    assert tell(assessment, "slowest", level=0).verdict == "contradicted"
     few = assess(make_measurements(curves={"val_accuracy": {0.1: early[:4], 0.01: late[:4]}}))
     assert tell(few, "sooner", level=0, than=1).verdict == "undecided"  # four signs cannot reach 5 %
     loose = assess(make_measurements(curves={"val_accuracy": {0.1: early, 0.01: late}}, paired=False))
     assert tell(loose, "sooner", level=0, than=1).verdict == "not testable"
 
 
-def test_times_are_compared_on_one_machine_only(tell: Tell) -> None:
+def test_times_are_compared_only_within_a_machine(tell: Tell) -> None:
     curves = {"val_accuracy": {0.1: accuracy(0.86), 0.01: accuracy(0.85, K, (0.1, 0.3, 0.4, 0.5, 0.65))},
               "cpu_seconds": {rate: [[0.0, 2.0, 2.0, 2.0, 2.0, 2.0]] * 5 for rate in (0.1, 0.01)}}  # fmt: skip
     seconds = (
@@ -319,25 +321,25 @@ def test_times_are_compared_on_one_machine_only(tell: Tell) -> None:
         .model_copy(update={"name": "cpu_seconds", "label": "CPU seconds", "unit": "s", "split": "train"})
     )
     made = {"curves": curves, "metrics": {"cpu_seconds": seconds}}
-    one = tell(assess(make_measurements(**made, facts={"host": ["a", "a"]})), "sooner", level=0, than=1)
-    assert one.evidence["seconds"].value == pytest.approx(2 * one.evidence["when"].value, abs=1e-6)
-    assert one.sentence.endswith(" CPU seconds of training.")
+    together = tell(assess(make_measurements(**made, facts={"host": ["a", "a"]})), "sooner", level=0, than=1)
+    assert together.evidence["seconds"].value == pytest.approx(2 * together.evidence["when"].value, abs=1e-6)
+    assert together.sentence.endswith(" CPU seconds of training.")
     for fact in ("host", "cpu"):
-        other = tell(assess(make_measurements(**made, facts={fact: ["a", "b"]})), "sooner", level=0, than=1)
-        assert other.verdict == one.verdict
-        assert "seconds" not in other.evidence
-        assert other.sentence.endswith("since the runs were made on different machines.")
+        apart = tell(assess(make_measurements(**made, facts={fact: ["a", "b"]})), "sooner", level=0, than=1)
+        assert apart.verdict == together.verdict
+        assert "seconds" not in apart.evidence
+        assert apart.sentence.endswith("since the runs were made on different machines.")
 
 
-def test_a_lower_metric_mirrors_a_higher_one(tell: Tell) -> None:
+def test_lower_is_better_mirrors_higher_is_better(tell: Tell) -> None:
     up = assess(pair([0.85 + j for j in J], base))
     down = assess(pair([0.15 - j for j in J], [0.2 - j for j in J], "val_rmse", margin=0.005))
     for name in ("best", "worst"):
         for level in (0, 1):
-            one = tell(up, name, level=level, metric="val_accuracy")
-            other = tell(down, name, level=level, metric="val_rmse")
-            assert one.verdict == other.verdict
-            assert one.effect == pytest.approx(-other.effect)
+            rising = tell(up, name, level=level, metric="val_accuracy")
+            falling = tell(down, name, level=level, metric="val_rmse")
+            assert rising.verdict == falling.verdict
+            assert rising.effect == pytest.approx(-falling.effect)
     assert up.decision.table.behind_at_most.tolist() == pytest.approx(
         down.decision.table.behind_at_most.tolist(), abs=1e-3
     )
@@ -346,7 +348,7 @@ def test_a_lower_metric_mirrors_a_higher_one(tell: Tell) -> None:
 def test_the_family_grows_with_the_levels(tell: Tell) -> None:
     two = assess(pair([0.803 + k / 2 for k in K], base))
     three = assess(make_measurements({0.1: [0.803 + k / 2 for k in K], 0.01: base, 0.001: [0.7 + w for w in WIDE]}))
-    a, b = (tell(found, "higher", level=0, than=1, metric="val_accuracy") for found in (two, three))
+    a, b = (tell(assessment, "higher", level=0, than=1, metric="val_accuracy") for assessment in (two, three))
     assert b.evidence["p"].value == pytest.approx(min(1, 3 * a.evidence["p"].value))
     assert b.high - b.low > a.high - a.low
 
@@ -377,14 +379,14 @@ def test_a_published_claim_that_cannot_be_asked_is_refused(claim: str, arguments
 
 
 def test_published_claims_name_levels_by_value() -> None:
-    found = assess(study())
+    assessment = assess(study())
     claim = PublishedClaim(
         says="so",
         claim="higher",
         arguments={"learning_rate": 1.0, "than": 0.01, "metric": "val_accuracy"},
         remark="Indeed.",
     )
-    finding = ask_published(found, claim)
+    finding = ask_published(assessment, claim)
     assert (finding.verdict, finding.arguments["level"], finding.arguments["than"]) == ("supported", 0, 2)
     assert finding.sentence.endswith(" Indeed.")
     two = assess(moving(0.1, 0.001))
@@ -402,8 +404,10 @@ def test_published_claims_name_levels_by_value() -> None:
 
 
 def test_a_published_claim_about_a_missing_run_is_not_testable() -> None:
-    found = assess(make_measurements({0.1: base, 0.01: {}}))
-    finding = ask_published(found, PublishedClaim(says="so", claim="trains_stably", arguments={"learning_rate": 0.01}))
+    assessment = assess(make_measurements({0.1: base, 0.01: {}}))
+    finding = ask_published(
+        assessment, PublishedClaim(says="so", claim="trains_stably", arguments={"learning_rate": 0.01})
+    )
     assert finding.sentence == "Not testable for 0.01: it has no run."
 
 
@@ -423,9 +427,9 @@ def test_a_best_rate_at_an_end_of_the_range_may_move_outside(tell: Tell) -> None
 
 
 def test_edges_of_both_factors_can_be_asked(tell: Tell) -> None:
-    found = assess(moving(0.01, 0.01, shift=0.05))
-    assert tell(found, "edge_of_range").verdict == "contradicted"
-    size = tell(found, "edge_of_range", factor="batch_size")
+    assessment = assess(moving(0.01, 0.01, shift=0.05))
+    assert tell(assessment, "edge_of_range").verdict == "contradicted"
+    size = tell(assessment, "edge_of_range", factor="batch_size")
     assert size.verdict == "supported"
     assert [size.evidence[f"next_{i}"].value for i in (1, 2)] == [16, 8]
 
@@ -433,15 +437,15 @@ def test_edges_of_both_factors_can_be_asked(tell: Tell) -> None:
 def test_runs_of_unequal_length_are_compared_at_the_last_common_point(tell: Tell) -> None:
     long = [[0.1, 0.5, 0.8, 0.9, 0.95 + j] for j in J]
     short = [[0.1, 0.6, 0.85 + k] for k in K]
-    found = assess(make_measurements(curves={"val_accuracy": {0.1: long, 0.01: short}}))
-    assert found.decision.leader == 1
-    assert "epoch 2, the last that all runs have" in tell(found, "choice").sentence
+    assessment = assess(make_measurements(curves={"val_accuracy": {0.1: long, 0.01: short}}))
+    assert assessment.decision.leader == 1
+    assert "epoch 2, the last that all runs have" in tell(assessment, "choice").sentence
 
 
 def test_many_levels_are_listed_in_part(tell: Tell) -> None:
     rng = np.random.default_rng(0)
-    found = assess(make_measurements({10.0**-i: list(0.8 + rng.normal(0, 0.01, 4)) for i in range(12)}))
-    finding = tell(found, "choice")
+    assessment = assess(make_measurements({10.0**-i: list(0.8 + rng.normal(0, 0.01, 4)) for i in range(12)}))
+    finding = tell(assessment, "choice")
     assert re.search(r"or \d+ more may be the best", finding.sentence)
     assert len(finding.evidence) < 30
 
@@ -449,12 +453,12 @@ def test_many_levels_are_listed_in_part(tell: Tell) -> None:
 def test_looks_are_taken_into_account(tell: Tell) -> None:
     scores = {0.1: [0.85 + j for j in (*J, *K)], 0.01: [0.8495 + k for k in (*K, *J)], 0.001: base}
     look = Look(number=1, n_seeds={0: 5, 1: 5, 2: 5}, alpha=0.025, dropped=(2,))
-    found = assess(make_measurements(scores, looks=(look,)))
-    assert found.decision.look.number == 2
-    assert found.decision.alpha == pytest.approx(0.05 / 6)
-    assert found.decision.table.dropped.tolist() == [0, 0, 1]
-    assert tell(found, "best", level=2, metric="val_accuracy").verdict == "contradicted"
-    assert ask("choice", found).verdict == "supported"
+    assessment = assess(make_measurements(scores, looks=(look,)))
+    assert assessment.decision.look.number == 2
+    assert assessment.decision.alpha == pytest.approx(0.05 / 6)
+    assert assessment.decision.table.dropped.tolist() == [0, 0, 1]
+    assert tell(assessment, "best", level=2, metric="val_accuracy").verdict == "contradicted"
+    assert ask("choice", assessment).verdict == "supported"
 
 
 def test_rises_of_few_seeds_have_no_interval(make: Any, tell: Tell) -> None:
@@ -462,20 +466,20 @@ def test_rises_of_few_seeds_have_no_interval(make: Any, tell: Tell) -> None:
     smooth, rising = [2.3, 1.0, 0.9, 0.8], [2.3, 1.0, 1.004, 0.8]
     losses = {0.1: [rising, *[smooth] * 4], 0.01: [smooth] * 5, 0.001: [rising] * 3 + [smooth] * 2}
     losses[0.001][0] = [2.3, 1.0, 1.01, 0.8]
-    found = make({rate: [0.80, 0.81, 0.80, 0.82, 0.81] for rate in losses}, curves={"val_loss": losses})
-    few, never, some = (tell(found, "trains_stably", level=i) for i in range(3))
-    assert [one.verdict for one in (few, never, some)] == ["supported"] * 3
-    assert [math.isnan(one.low) for one in (few, never, some)] == [True, True, False]
+    assessment = make({rate: [0.80, 0.81, 0.80, 0.82, 0.81] for rate in losses}, curves={"val_loss": losses})
+    few, never, some = (tell(assessment, "trains_stably", level=i) for i in range(3))
+    assert [finding.verdict for finding in (few, never, some)] == ["supported"] * 3
+    assert [math.isnan(finding.low) for finding in (few, never, some)] == [True, True, False]
     assert few.evidence["n_rising"].value == 1
     assert "in 1 of them" in few.sentence
     assert "95 %" not in few.sentence
-    pair = tell(found, "more_stable", level=0, than=1)
+    pair = tell(assessment, "more_stable", level=0, than=1)
     assert (pair.verdict, math.isnan(pair.low)) == ("undecided", True)
     assert "at all in only 1 of 5 seeds" in pair.sentence
-    assert not math.isnan(tell(found, "more_stable", level=2, than=0).low)
-    most = [tell(found, "most_stable", level=i) for i in range(3)]
-    assert [one.verdict for one in most] == ["undecided"] * 3
-    assert [math.isnan(one.low) for one in most] == [True, True, False]
+    assert not math.isnan(tell(assessment, "more_stable", level=2, than=0).low)
+    most = [tell(assessment, "most_stable", level=i) for i in range(3)]
+    assert [finding.verdict for finding in most] == ["undecided"] * 3
+    assert [math.isnan(finding.low) for finding in most] == [True, True, False]
     assert "one of the two rises at all in only 1 of 5 seeds" in most[0].sentence
     assert "95 %" not in most[0].sentence
     for finding in (few, never, pair, *most[:2]):
@@ -501,13 +505,13 @@ def test_times_do_not_round_onto_zero(tell: Tell) -> None:
         return [0.1, middle, 0.9]
 
     shifts = (0.001, 0.0012, 0.0008, 0.0011, 0.0009)
-    found = assess(make_measurements(curves={"val_accuracy": {
+    assessment = assess(make_measurements(curves={"val_accuracy": {
         0.1: [curve(0.6 + j) for j in J], 0.01: [curve(0.6 + j - shift) for j, shift in zip(J, shifts, strict=True)]}}))  # fmt: skip
-    for finding in (tell(found, "sooner", level=0, than=1), tell(found, "slowest", level=1)):
+    for finding in (tell(assessment, "sooner", level=0, than=1), tell(assessment, "slowest", level=1)):
         assert finding.verdict == "supported"
         assert 0 < finding.evidence["low"].value < 0.005
         assert [float(finding.evidence[key].text) > 0 for key in ("low", "high")] == [True, True]
-    quick = tell(found, "slowest", level=0)
+    quick = tell(assessment, "slowest", level=0)
     assert -0.005 < quick.evidence["high"].value < 0
     assert quick.evidence["high"].text.startswith("−0.00")
     assert float(quick.evidence["high"].text.replace("−", "-")) < 0
@@ -516,13 +520,13 @@ def test_times_do_not_round_onto_zero(tell: Tell) -> None:
 def test_seeds_that_never_arrive_are_ties(tell: Tell) -> None:
     early, late, never = [0.1, 0.8, 0.9], [0.1, 0.3, 0.9], [0.1, 0.2, 0.3]
     columns = {0.1: [early, early, never, never, late], 0.01: [late, never, never, never, late]}
-    found = assess(make_measurements(curves={"val_accuracy": columns}, chance=0.05))
-    finding = tell(found, "sooner", level=0, than=1)
+    assessment = assess(make_measurements(curves={"val_accuracy": columns}, chance=0.05))
+    finding = tell(assessment, "sooner", level=0, than=1)
     assert (finding.evidence["first"].value, finding.evidence["second"].value) == (2, 0)
     assert finding.evidence["p"].value == pytest.approx(0.5)
 
 
-def test_the_slowest_is_later_than_every_other_by_one_sided_signs(tell: Tell) -> None:
+def test_the_slowest_is_later_than_the_rest_by_one_sided_signs(tell: Tell) -> None:
     early, never = [0.1, 0.8, 0.9], [0.1, 0.2, 0.3]
 
     def made(**columns: list[list[float]]) -> Any:
@@ -543,21 +547,21 @@ def test_the_slowest_is_later_than_every_other_by_one_sided_signs(tell: Tell) ->
 @pytest.mark.parametrize("lacking", [0.1, 0.01])
 def test_smoothness_takes_curves_of_both(lacking: float, tell: Tell) -> None:
     there = {rate: [[2.3, 1.0, 1.1 + w / 10, 0.9] for w in WIDE] for rate in (0.1, 0.01) if rate != lacking}
-    found = assess(make_measurements({0.1: base, 0.01: near}, curves={"val_loss": there}))
+    assessment = assess(make_measurements({0.1: base, 0.01: near}, curves={"val_loss": there}))
     for level, than in ((0, 1), (1, 0)):
-        assert tell(found, "more_stable", level=level, than=than).verdict == "not testable"
+        assert tell(assessment, "more_stable", level=level, than=than).verdict == "not testable"
 
 
 def test_the_rival_in_smoothness_is_the_next_smoothest(tell: Tell) -> None:
     losses = {rate: loss(2.3, 1.0, 1.0 + rise, 0.5) for rate, rise in ((0.1, 0.1), (0.01, 0.2), (0.001, 0.4))}
-    found = assess(make_measurements(dict.fromkeys(losses, base), curves={"val_loss": losses}))
-    assert tell(found, "most_stable", level=0).evidence["rival_1"].value == 0.01
-    worst = tell(found, "most_stable", level=2)
+    assessment = assess(make_measurements(dict.fromkeys(losses, base), curves={"val_loss": losses}))
+    assert tell(assessment, "most_stable", level=0).evidence["rival_1"].value == 0.01
+    worst = tell(assessment, "most_stable", level=2)
     assert (worst.verdict, worst.evidence["rival_1"].value) == ("contradicted", 0.1)
 
 
-def test_the_other_seeds_name_the_best_evaluation(tell: Tell) -> None:
-    """Asked itself, a seed with a high peak would name that peak, and its fall would be found by construction."""
+def test_the_remaining_seeds_select_the_best_evaluation(tell: Tell) -> None:
+    """If a seed selected its own peak, a fall after it would be significant by construction."""
     peaks = [[2.3, 0.1, 0.5, 0.6], [2.3, 0.6, 0.4, 0.6], [2.3, 0.6, 0.4, 0.6], [2.3, 0.6, 0.4, 0.6]]
     finding = tell(assess(one_rate(peaks)), "overfits", level=0)
     assert (finding.verdict, finding.evidence["at"].value) == ("undecided", 1)
@@ -588,15 +592,15 @@ def test_a_margin_is_not_inside_itself() -> None:
 
 
 @pytest.mark.parametrize("k", [2, 3])
-def test_standings_on_other_metrics_are_those_of_the_decision(k: int) -> None:
+def test_standings_on_the_test_metric_equal_those_of_the_decision(k: int) -> None:
     scores = {0.1: [0.85 + w / 4 for w in WIDE], 0.01: [0.845 + k for k in K], 0.001: [0.82 + j for j in J]}
     scores = dict(list(scores.items())[:k])
-    found = assess(make_measurements(scores, finals={"test_accuracy": scores}))
-    decided, other = (found.stand_on(f"{split}_accuracy", 1) for split in ("val", "test"))
+    assessment = assess(make_measurements(scores, finals={"test_accuracy": scores}))
+    decided, on_test = (assessment.stand_on(f"{split}_accuracy", 1) for split in ("val", "test"))
     for column in ("may_lead", "at_most", "at_least"):
-        assert list(getattr(other, column)) == pytest.approx(list(getattr(decided, column)))
+        assert list(getattr(on_test, column)) == pytest.approx(list(getattr(decided, column)))
     assert decided.at_least.max() > 0 or k == 2
-    assert decided.candidates == other.candidates
+    assert decided.candidates == on_test.candidates
 
 
 def test_rises_relative_to_the_loss_take_a_loss_above_zero() -> None:
@@ -620,12 +624,12 @@ def test_ends_of_a_difference_do_not_round_onto_the_margin() -> None:
 
 
 def test_a_level_without_a_run_is_named_where_two_are_compared(tell: Tell) -> None:
-    found = assess(make_measurements({0.1: base, 0.01: {}, 0.001: near}))
-    assert tell(found, "slowest", level=1).sentence == "Not testable for 0.01: it has no run."
-    assert tell(found, "sooner", level=0, than=1).sentence == "Not testable for 0.1 against 0.01: 0.01 has no run."
+    assessment = assess(make_measurements({0.1: base, 0.01: {}, 0.001: near}))
+    assert tell(assessment, "slowest", level=1).sentence == "Not testable for 0.01: it has no run."
+    assert tell(assessment, "sooner", level=0, than=1).sentence == "Not testable for 0.1 against 0.01: 0.01 has no run."
 
 
-def test_seconds_of_one_level_alone_are_not_told(tell: Tell) -> None:
+def test_seconds_of_a_single_level_are_omitted(tell: Tell) -> None:
     curves = {"val_accuracy": {0.1: accuracy(0.86), 0.01: accuracy(0.85, K)},
               "cpu_seconds": {0.1: [[0.0, 2.0, 2.0, 2.0, 2.0, 2.0]] * 5}}  # fmt: skip
     seconds = study().metrics["val_loss"].model_copy(update={"name": "cpu_seconds", "unit": "s", "split": "train"})
@@ -636,9 +640,9 @@ def test_seconds_of_one_level_alone_are_not_told(tell: Tell) -> None:
     assert not {"seconds", "than_seconds"} & set(finding.evidence)
 
 
-def test_without_a_margin_only_a_clear_slope_is_told(tell: Tell) -> None:
+def test_without_a_margin_only_a_clear_slope_is_stated(tell: Tell) -> None:
     def made(by: tuple[float, ...], end: float) -> Any:
-        return assess(make_measurements(curves={"val_rmse": {0.1: [[2.0, 1.0, 0.8, 0.7, end + one] for one in by]}}, metric="val_rmse"))  # fmt: skip
+        return assess(make_measurements(curves={"val_rmse": {0.1: [[2.0, 1.0, 0.8, 0.7, end + offset] for offset in by]}}, metric="val_rmse"))  # fmt: skip
 
     assert tell(made(J, 0.6), "still_improving", level=0).word == "Still improving"
     assert tell(made(J, 1.0), "still_improving", level=0).word == "Getting worse"
@@ -647,10 +651,10 @@ def test_without_a_margin_only_a_clear_slope_is_told(tell: Tell) -> None:
 
 
 def test_a_mean_that_may_lie_at_guessing_shows_no_learning(tell: Tell) -> None:
-    found = assess(make_measurements({0.1: base, 0.01: [0.18, 0.35, 0.2, 0.3, 0.19]}))
-    finding = tell(found, "learns", level=1)
+    assessment = assess(make_measurements({0.1: base, 0.01: [0.18, 0.35, 0.2, 0.3, 0.19]}))
+    finding = tell(assessment, "learns", level=1)
     assert (finding.verdict, finding.word) == ("undecided", "Unclear")
-    assert finding.evidence["low"].value < found.guessing_limit < finding.evidence["high"].value
+    assert finding.evidence["low"].value < assessment.guessing_limit < finding.evidence["high"].value
     alone = tell(assess(make_measurements({0.1: [0.8, None, None], 0.01: base[:3]})), "learns", level=0)
     assert alone.word == "Fails at times"
     assert not {"low", "high"} & set(alone.evidence)
@@ -658,35 +662,35 @@ def test_a_mean_that_may_lie_at_guessing_shows_no_learning(tell: Tell) -> None:
 
 @pytest.mark.parametrize("metric", ["val_accuracy", "val_rmse"])
 @pytest.mark.parametrize("shift", [-0.02, 0.0, 0.001, 0.004, 0.02])
-def test_the_interval_of_two_bests_leaves_out_zero_if_one_is_better(metric: str, shift: float, tell: Tell) -> None:
-    scores = {(rate, size): [0.5 + shift * (size == 32) - gap + one for one in by]
+def test_the_interval_of_two_bests_excludes_zero_if_either_is_better(metric: str, shift: float, tell: Tell) -> None:
+    scores = {(rate, size): [0.5 + shift * (size == 32) - gap + offset for offset in by]
               for (rate, gap), by in zip(((0.1, 0.0), (0.01, 0.002)), (J, K), strict=True) for size in (32, 64)}  # fmt: skip
-    found = assess(make_measurements(scores, factors=("learning_rate", "batch_size"), metric=metric))
-    finding = tell(found, "higher_when_tuned", value=32, than_value=64)
+    assessment = assess(make_measurements(scores, factors=("learning_rate", "batch_size"), metric=metric))
+    finding = tell(assessment, "higher_when_tuned", value=32, than_value=64)
     assert (finding.verdict == "undecided") == (finding.low <= 0 <= finding.high)
-    better = finding.effect * found.measurements.metric.sign > 0
+    better = finding.effect * assessment.measurements.metric.sign > 0
     assert finding.verdict in ("undecided", "supported" if better else "contradicted")
-    back = tell(found, "higher_when_tuned", value=64, than_value=32)
+    back = tell(assessment, "higher_when_tuned", value=64, than_value=32)
     assert (back.effect, back.low, back.high) == pytest.approx((-finding.effect, -finding.high, -finding.low))
     assert "p" not in finding.evidence
     assert finding.evidence["n"].value == 5
 
 
-def test_no_level_lies_farther_behind_a_dropped_one_than_it_may(tell: Tell) -> None:
+def test_no_level_lies_farther_behind_a_dropped_level_than_it_may(tell: Tell) -> None:
     lucky = {0.1: [0.85 + j for j in J[:3]], 0.01: [0.90, 0.9001, 0.9002], 0.001: [0.849 + k for k in K[:3]]}
     look = Look(number=1, n_seeds={0: 2, 1: 2, 2: 2}, alpha=0.025, dropped=(1,))
-    found = assess(make_measurements(lucky, looks=(look,)))
-    finding = tell(found, "at_most_behind", level=0, by=0.01, metric="val_accuracy")
-    assert finding.effect == finding.high == pytest.approx(found.decision.table.behind_at_most[0])
+    assessment = assess(make_measurements(lucky, looks=(look,)))
+    finding = tell(assessment, "at_most_behind", level=0, by=0.01, metric="val_accuracy")
+    assert finding.effect == finding.high == pytest.approx(assessment.decision.table.behind_at_most[0])
     assert finding.evidence["behind"].value == finding.effect
 
 
 def test_a_comparison_counts_the_seeds_of_the_level_with_fewer(tell: Tell) -> None:
-    found = assess(make_measurements({0.1: base, 0.01: near[:3]}))
+    assessment = assess(make_measurements({0.1: base, 0.01: near[:3]}))
     for level, than in ((0, 1), (1, 0)):
-        assert found.compare_scores(level, than, "val_accuracy").n == 3
-        assert found.compare_alone(level, than, "val_accuracy").n == 3
-    assert tell(found, "higher", level=0, than=1, metric="val_accuracy").evidence["n"].text == "5 and 3"
+        assert assessment.compare_scores(level, than, "val_accuracy").n == 3
+        assert assessment.compare_alone(level, than, "val_accuracy").n == 3
+    assert tell(assessment, "higher", level=0, than=1, metric="val_accuracy").evidence["n"].text == "5 and 3"
 
 
 def test_a_rise_just_above_zero_is_not_written_as_zero(tell: Tell) -> None:
@@ -696,12 +700,12 @@ def test_a_rise_just_above_zero_is_not_written_as_zero(tell: Tell) -> None:
     assert float(finding.evidence["low"].text) > 0
 
 
-def test_two_bests_are_compared_in_the_family_of_their_own_numbers_of_levels(tell: Tell) -> None:
+def test_two_bests_are_compared_in_the_family_of_their_numbers_of_levels(tell: Tell) -> None:
     means = {(0.1, 32): 0.80, (0.01, 32): 0.802, (0.001, 32): 0.804, (0.1, 64): 0.798, (0.01, 64): 0.795}
     rng = np.random.default_rng(0)
     scores = {key: list(mean + rng.normal(0, 0.003, 5)) for key, mean in means.items()}
-    found = assess(make_measurements(scores, factors=("learning_rate", "batch_size")))
-    finding = tell(found, "higher_when_tuned", value=32, than_value=64)
+    assessment = assess(make_measurements(scores, factors=("learning_rate", "batch_size")))
+    finding = tell(assessment, "higher_when_tuned", value=32, than_value=64)
 
     def limit(a: tuple[float, int], b: tuple[float, int], alpha: float) -> float:
         interval = stats.ttest_rel(scores[a], scores[b]).confidence_interval(1 - 2 * alpha)
@@ -709,8 +713,11 @@ def test_two_bests_are_compared_in_the_family_of_their_own_numbers_of_levels(tel
 
     sizes = {size: [key for key in means if key[1] == size] for size in (32, 64)}
     low, back = (
-        max(min(limit(a, b, found.decision.alpha / (len(sizes[own]) * 2)) for b in sizes[other]) for a in sizes[own])
-        for own, other in ((32, 64), (64, 32))
+        max(
+            min(limit(a, b, assessment.decision.alpha / (len(sizes[size]) * 2)) for b in sizes[than_size])
+            for a in sizes[size]
+        )
+        for size, than_size in ((32, 64), (64, 32))
     )
     effect = np.subtract(*(max(np.mean(scores[key]) for key in sizes[size]) for size in (32, 64)))
     assert (finding.low, finding.effect, finding.high) == pytest.approx((low, effect, -back))
@@ -734,10 +741,10 @@ def test_six_levels_are_listed_and_of_seven_five() -> None:
 
 
 def test_what_is_as_good_as_the_choice_is_said(tell: Tell) -> None:
-    small = [one / 10 for one in J]
+    small = [offset / 10 for offset in J]
     ends = {1.0: 0.7, 0.1: 0.85, 0.01: 0.8501}
-    one = tell(assess(make_measurements({key: [end + by for by in small] for key, end in ends.items()})), "choice")
-    assert " 0.1 is practically as good." in one.sentence
+    choice = tell(assess(make_measurements({key: [end + by for by in small] for key, end in ends.items()})), "choice")
+    assert " 0.1 is practically as good." in choice.sentence
     ends |= {0.001: 0.8499, 0.0001: 0.7}
     two = tell(assess(make_measurements({key: [end + by for by in small] for key, end in ends.items()})), "choice")
     assert " 0.1 and 0.001 are practically as good." in two.sentence
@@ -760,9 +767,9 @@ def test_why_an_end_leaves_the_range_undecided(tell: Tell) -> None:
 def test_no_level_lies_farther_behind_than_the_metric_allows() -> None:
     correlation = Metric(name="val_mcc", label="correlation", split="validation", better="higher", low=-1, high=1)
     scores = {0.1: [0.9, -0.9, 0.5], 0.01: [0.1, 0.2, 0.1]}
-    found = assess(make_measurements(scores, metric="val_mcc", metrics={"val_mcc": correlation}))
-    assert found.decision.table.behind_at_most.max() == 2
-    assert "but another may be any amount better" in ask("choice", found).sentence
+    assessment = assess(make_measurements(scores, metric="val_mcc", metrics={"val_mcc": correlation}))
+    assert assessment.decision.table.behind_at_most.max() == 2
+    assert "but another may be any amount better" in ask("choice", assessment).sentence
 
 
 def test_evaluations_that_skip_epochs_are_called_so(tell: Tell) -> None:
@@ -801,11 +808,11 @@ def test_a_rise_of_a_loss_without_a_zero_is_not_written_as_zero(tell: Tell) -> N
 
 
 def test_a_metric_with_one_bound_has_no_largest_difference() -> None:
-    found = assess(make_measurements({0.1: [0.9, -0.9, 0.5], 0.01: [0.1]}, metric="val_r2", chance=None))
-    assert found.decision.table.behind_at_most.max() == math.inf
+    assessment = assess(make_measurements({0.1: [0.9, -0.9, 0.5], 0.01: [0.1]}, metric="val_r2", chance=None))
+    assert assessment.decision.table.behind_at_most.max() == math.inf
 
 
-def test_two_bests_count_the_seeds_of_the_one_with_fewer(tell: Tell) -> None:
+def test_two_bests_count_the_smaller_number_of_seeds(tell: Tell) -> None:
     made = grid({(rate, size): 0.8 for rate in (0.1, 0.01) for size in (32, 64)}, (J, K, J, K))
     fewer = replace(made, values=made.values[~((made.values.level % 2 == 1) & (made.values.seed > 2))])
     fewer = replace(fewer, runs=fewer.runs[~((fewer.runs.level % 2 == 1) & (fewer.runs.seed > 2))])

@@ -45,11 +45,11 @@ def keep(seed: int, accuracy: float, folder: Path | None = None, **changes: Any)
 
 def test_records_become_frames(tmp_path: Path) -> None:
     study = parse_study(STUDY, "made")
-    kept = {(1, 0): keep(0, 0.72), (0, 1): keep(1, 0.84, tmp_path), (0, 0): keep(0, 0.8, tmp_path)}
-    kept[1, 1] = keep(
+    records = {(1, 0): keep(0, 0.72), (0, 1): keep(1, 0.84, tmp_path), (0, 0): keep(0, 0.8, tmp_path)}
+    records[1, 1] = keep(
         1, 0.52, status="diverged", reason="loss", final={}, history=(make_series("val_accuracy", [0.1]),)
     )
-    made = measure(study, kept)
+    made = measure(study, records)
     assert made.runs[["level", "seed", "status"]].to_numpy().tolist() == [
         [0, 0, "completed"], [0, 1, "completed"], [1, 0, "completed"], [1, 1, "diverged"]]  # fmt: skip
     assert made.paired
@@ -58,30 +58,30 @@ def test_records_become_frames(tmp_path: Path) -> None:
     assert made.resolution == {"val_accuracy": 0.02, "test_accuracy": 0.25}
     assert made.examples["test_accuracy"][0][1].tolist() == [True, True, True, False]
     assert made.list_missing() == [(0, 2), (1, 2)]
-    found = assess(made)
-    assert found.decision.table.n_failed.tolist() == [0, 1]
-    assert found.estimate_score(0, "test_accuracy")[1] == 4
-    assert found.estimate_score(1, "test_accuracy")[1] == 0
+    assessment = assess(made)
+    assert assessment.decision.table.n_failed.tolist() == [0, 1]
+    assert assessment.estimate_score(0, "test_accuracy")[1] == 4
+    assert assessment.estimate_score(1, "test_accuracy")[1] == 0
 
 
 @pytest.mark.parametrize(("quantity", "expected"), [("accuracy", 0.2), ("mae", 2.0)])
 def test_guessing_reaches_the_best_that_a_record_names(quantity: str, expected: float) -> None:
     names = [f"val_{quantity}"]
-    kept = {
+    records = {
         (0, seed): keep(
             seed, 0.5, metrics=declare_metrics(names, {names[0]: chance}), history=(), final={names[0]: 0.5}
         )
         for seed, chance in enumerate((0.1, 0.2) if quantity == "accuracy" else (3.0, 2.0))
     }
     study = parse_study(STUDY | {"decide": {"metric": names[0]}}, "made")
-    assert measure(study, kept).metric.chance == expected
+    assert measure(study, records).metric.chance == expected
 
 
-def test_errors_of_numbers_are_found_by_their_means(tmp_path: Path) -> None:
+def test_errors_of_numbers_are_identified_by_their_means(tmp_path: Path) -> None:
     mae = declare_metrics(["val_mae", "test_mae"])
-    kept = keep(0, 0.5, metrics=mae, history=(), final={"val_mae": 0.5, "test_mae": 0.5})
+    run = keep(0, 0.5, metrics=mae, history=(), final={"val_mae": 0.5, "test_mae": 0.5})
     arrays = {"test_predictions": np.array([1.0, 2.0]), "test_labels": np.array([1.5, 1.5])}
-    saved = KeptRecord(save_record(tmp_path, kept.record, arrays), tmp_path)  # type: ignore[arg-type]
+    saved = KeptRecord(save_record(tmp_path, run.record, arrays), tmp_path)  # type: ignore[arg-type]
     study = parse_study(STUDY | {"decide": {"metric": "val_mae"}}, "made")
     assert measure(study, {(0, 0): saved}).examples["test_mae"][0][0].tolist() == [0.5, 0.5]
 
@@ -104,8 +104,8 @@ def score(at: Any, metric: str = "val_accuracy", **options: Any) -> list[float]:
     curves = {"val_accuracy": {0.1: [[0.1, 0.6, 0.9, 0.8]], 0.01: [[0.1, 0.5, 0.7, 0.75]]},
               "val_loss": {0.1: [[2.3, 0.5, 0.6, 0.7]], 0.01: [[2.3, 0.9, 0.8, 0.7]]}}  # fmt: skip
     made = make_measurements(curves=curves, at=at, finals={"test_accuracy": {0.1: [0.77], 0.01: [0.72]}}, **options)
-    found = collect_curves(made)
-    return [float(one) for one in tabulate_scores(made, found, find_point(made, found), metric).iloc[0]]
+    curves = collect_curves(made)
+    return [float(value) for value in tabulate_scores(made, curves, find_point(made, curves), metric).iloc[0]]
 
 
 def test_scores_are_read_at_the_point_that_decides() -> None:
@@ -114,7 +114,7 @@ def test_scores_are_read_at_the_point_that_decides() -> None:
     assert score("best of val_accuracy") == [0.9, 0.75]
     assert score("best of val_loss") == [0.6, 0.75]
     assert all(map(math.isnan, score(7.0)))
-    assert score(2.0, "test_accuracy") == [0.77, 0.72]  # of the whole run, wherever the others are compared
+    assert score(2.0, "test_accuracy") == [0.77, 0.72]  # of the whole run, wherever metrics with curves are compared
 
 
 def test_the_end_is_the_last_value_of_each_run() -> None:
@@ -129,13 +129,13 @@ def test_runs_that_crashed_or_stopped_are_missing_and_not_failed() -> None:
     made = make_measurements(
         {0.1: [0.8, 0.81, 0.8], 0.01: [0.7, 0.71, 0.7]}, statuses={(0, 2): "stopped", (1, 0): "failed"}
     )
-    found = assess(made)
-    assert found.decision.table.n_runs.tolist() == [2, 2]
-    assert found.decision.table.n_failed.tolist() == [0, 0]
+    assessment = assess(made)
+    assert assessment.decision.table.n_runs.tolist() == [2, 2]
+    assert assessment.decision.table.n_failed.tolist() == [0, 0]
     assert made.list_missing() == [(0, 2), (1, 0)]
 
 
-def test_the_loss_and_the_counterparts_are_found_by_split() -> None:
+def test_the_loss_and_the_counterparts_are_selected_by_split() -> None:
     made = make_measurements({0.1: [0.8]}, finals={"val_loss": {0.1: [0.5]}, "test_accuracy": {0.1: [0.7]}})
     assert made.find_loss().name == "val_loss"  # type: ignore[union-attr]
     assert made.find_counterpart("test").name == "test_accuracy"  # type: ignore[union-attr]
@@ -158,11 +158,11 @@ def test_the_next_look_doubles_the_seeds_of_what_may_be_the_best() -> None:
 
 
 def test_an_import_plans_the_seeds_it_has_unless_it_lists_them() -> None:
-    kept = {(0, 4): keep(4, 0.8), (0, 7): keep(7, 0.82)}
+    records = {(0, 4): keep(4, 0.8), (0, 7): keep(7, 0.82)}
     unlisted = {key: value for key, value in STUDY.items() if key != "seeds"}
-    assert measure(parse_study(unlisted | {"import": {"from": "table"}}, "made"), kept).planned == (4, 7)
-    assert measure(parse_study(STUDY | {"import": {"from": "table"}}, "made"), kept).planned == (0, 1, 2)
-    assert measure(parse_study(unlisted, "made"), kept).planned != (4, 7)
+    assert measure(parse_study(unlisted | {"import": {"from": "table"}}, "made"), records).planned == (4, 7)
+    assert measure(parse_study(STUDY | {"import": {"from": "table"}}, "made"), records).planned == (0, 1, 2)
+    assert measure(parse_study(unlisted, "made"), records).planned != (4, 7)
 
 
 def test_of_two_axes_a_curve_takes_epochs() -> None:
@@ -177,5 +177,5 @@ def test_of_two_axes_a_curve_takes_epochs() -> None:
 def test_a_hole_in_another_curve_leaves_its_best_point() -> None:
     curves = {"val_accuracy": {0.1: [[0.1, 0.6, 0.9, 0.8]]}, "val_loss": {0.1: [[2.3, 0.5, math.nan, 0.7]]}}
     made = make_measurements(curves=curves, at="best of val_loss")
-    found = collect_curves(made)
-    assert tabulate_scores(made, found, find_point(made, found), "val_accuracy")[0].tolist() == [0.6]
+    curves = collect_curves(made)
+    assert tabulate_scores(made, curves, find_point(made, curves), "val_accuracy")[0].tolist() == [0.6]

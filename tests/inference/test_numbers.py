@@ -1,4 +1,4 @@
-"""Every number of the reports on drawn studies, as last reviewed: what changes one of them must be meant to."""
+"""Every number of the reports on drawn studies, as last reviewed: any change to them must be intended."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -27,13 +27,13 @@ def draw_curves(
     """Return curves of accuracy and loss from guessing to about these ends, later levels slower; losses rise at times."""
     rng = np.random.default_rng(seed)
     curves: dict[str, dict[Any, list[list[float]]]] = {"val_accuracy": {}, "val_loss": {}, "final_train_accuracy": {}}
-    for place, (key, end) in enumerate(ends.items()):
-        shapes = [1 - np.exp(-np.arange(n + 1) / (0.8 + 0.3 * place)) for _ in range(n_seeds)]
+    for i, (key, end) in enumerate(ends.items()):
+        shapes = [1 - np.exp(-np.arange(n + 1) / (0.8 + 0.3 * i)) for _ in range(n_seeds)]
         shifts = rng.normal(0, noise, n_seeds)
         accuracy = [0.1 + (end - 0.1) * s + x * (s > 0) + rng.normal(0, noise / 4, n + 1) for s, x in zip(shapes, shifts, strict=True)]  # fmt: skip
         curves["val_accuracy"][key] = [list(values) for values in accuracy]
         curves["val_loss"][key] = [list(2.3 - 2 * end * s + np.abs(rng.normal(0, rough, n + 1))) for s in shapes]
-        curves["final_train_accuracy"][key] = [list(values + 0.01 * (1 + place)) for values in accuracy]
+        curves["final_train_accuracy"][key] = [list(values + 0.01 * (1 + i)) for values in accuracy]
     return curves
 
 
@@ -76,7 +76,9 @@ def make_failing() -> Measurements:
     scores = draw_scores({1.0: 0.5, 0.3: 0.83, 0.1: 0.85, 0.03: 0.84, 0.01: 0.8}, 6, seed=4)
     scores[1.0][:5], scores[0.3][1], scores[0.1][2] = [None, 0.1, 0.11, None, 0.1], None, 0.12
     scores[0.01] = scores[0.01][:3]
-    curves = {"val_accuracy": {key: [[0.1, 0.4, 0.6, v] for v in own if v is not None] for key, own in scores.items()}}
+    curves = {
+        "val_accuracy": {key: [[0.1, 0.4, 0.6, v] for v in column if v is not None] for key, column in scores.items()}
+    }
     never = make_measurements(scores, curves=curves, planned=range(7), statuses={(4, 5): "failed"})
     assert never.list_missing()
     return never
@@ -129,23 +131,23 @@ STUDIES: dict[str, Callable[[], Measurements]] = {
 }  # fmt: skip
 
 
-def ask_everywhere(found: Assessment) -> Iterator[Finding]:
-    """Yield the findings of the report, and every other claim of each level, or of it and the next one."""
-    yield from (finding for section in ask_everything(found) for finding in section.findings)
-    metric = found.measurements.decide.metric
-    levels = [level.index for level in found.measurements.levels][:4]
-    rest = found.measurements.factors[1:]
+def ask_everywhere(assessment: Assessment) -> Iterator[Finding]:
+    """Yield the findings of the report, and the remaining claims on each level, or on each level and the next."""
+    yield from (finding for section in ask_everything(assessment) for finding in section.findings)
+    metric = assessment.measurements.decide.metric
+    levels = [level.index for level in assessment.measurements.levels][:4]
+    rest = assessment.measurements.factors[1:]
     for claim in VOCABULARY.values():
         values = {"metric": metric, "by": 0.01, "target": 0.8}
         fixed = {key: values[key] for key in claim.parameters if key in values}
         if "value" in claim.parameters:
-            yield from (ask(claim.name, found, value=a, than_value=b) for f in rest for a, b in pairwise(f.values))
+            yield from (ask(claim.name, assessment, value=a, than_value=b) for f in rest for a, b in pairwise(f.values))
         elif "than" in claim.parameters:
-            yield from (ask(claim.name, found, level=a, than=b, **fixed) for a, b in pairwise(levels))
+            yield from (ask(claim.name, assessment, level=a, than=b, **fixed) for a, b in pairwise(levels))
         elif "level" in claim.parameters:
-            yield from (ask(claim.name, found, level=level, **fixed) for level in levels)
+            yield from (ask(claim.name, assessment, level=level, **fixed) for level in levels)
         else:
-            yield ask(claim.name, found, **fixed)
+            yield ask(claim.name, assessment, **fixed)
 
 
 def write_number(value: Any) -> str:
@@ -163,8 +165,8 @@ def write_finding(finding: Finding) -> str:
     return f"{finding.verdict} | {finding.word} | n={finding.n} | {numbers} | {write_evidence(finding.evidence)}"
 
 
-def describe_decision(found: Assessment) -> Iterator[tuple[str, str]]:
-    decision = found.decision
+def describe_decision(assessment: Assessment) -> Iterator[tuple[str, str]]:
+    decision = assessment.decision
     parts = {"": decision, **{f" within {value}": part for value, part in decision.within.items()}}
     for name, part in parts.items():
         plan = part.more_seeds
@@ -185,19 +187,19 @@ def describe_decision(found: Assessment) -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_the_numbers_of_drawn_studies(name: str, numbers: Any) -> None:
-    found = assess(STUDIES[name]())
-    told = dict(describe_decision(found))
-    told["guessing and target"] = f"{write_number(found.guessing_limit)} {write_number(found.target)}"
+    assessment = assess(STUDIES[name]())
+    texts = dict(describe_decision(assessment))
+    texts["guessing and target"] = f"{write_number(assessment.guessing_limit)} {write_number(assessment.target)}"
     seen = set()
-    for finding in ask_everywhere(found):
+    for finding in ask_everywhere(assessment):
         check_finding(finding)
         sentence = "" if (finding.claim, finding.word) in seen else f" | {finding.sentence}"
-        told.setdefault(f"{finding.claim} {finding.arguments}", write_finding(finding) + sentence)
+        texts.setdefault(f"{finding.claim} {finding.arguments}", write_finding(finding) + sentence)
         seen.add((finding.claim, finding.word))
-    story = write_story(found, ask_everything(found))
+    story = write_story(assessment, ask_everything(assessment))
     for part in ("answer", "tradeoffs", "next_step"):
-        told[part] = f"{getattr(story, part).text} | {write_evidence(getattr(story, part).evidence)}"
-    for key, text in told.items():
+        texts[part] = f"{getattr(story, part).text} | {write_evidence(getattr(story, part).evidence)}"
+    for key, text in texts.items():
         numbers.check(f"{name}: {key}", text)
 
 

@@ -21,7 +21,10 @@ FEW = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 NUMBER = re.compile(r"\d[\d,.]*\d(?:e-?\d+)?|\d(?:e-?\d+)?")
-score = st.one_of(st.integers(790, 810).map(lambda one: one / 1000), st.integers(0, 1000).map(lambda one: one / 1000))
+score = st.one_of(
+    st.integers(790, 810).map(lambda thousandths: thousandths / 1000),
+    st.integers(0, 1000).map(lambda thousandths: thousandths / 1000),
+)
 outcome = st.one_of(score, score, score, score, st.none())
 
 
@@ -64,10 +67,10 @@ def ask_all(assessment: Assessment) -> list[Finding]:
 @FEW
 @given(studies())
 def test_every_finding_can_be_asked_and_written(options: dict[str, Any]) -> None:
-    found = assess(make_measurements(**options))
-    for finding in ask_all(found):
+    assessment = assess(make_measurements(**options))
+    for finding in ask_all(assessment):
         check_finding(finding)
-    story = write_story(found, ask_everything(found))
+    story = write_story(assessment, ask_everything(assessment))
     for text in (story.answer.text, story.tradeoffs.text, story.next_step.text, *story.kicker):
         assert not any(word in text for word in ("nan", "inf ", "None", "{", "  ", ".."))
     assert len(story.tradeoffs.text.split()) <= 260
@@ -76,12 +79,12 @@ def test_every_finding_can_be_asked_and_written(options: dict[str, Any]) -> None
 @FEW
 @given(studies())
 def test_the_story_quotes_only_its_evidence(options: dict[str, Any]) -> None:
-    found = assess(make_measurements(**options))
-    story = write_story(found, ask_everything(found))
-    names = " ".join([*(level.name for level in found.measurements.levels), found.point.text])
+    assessment = assess(make_measurements(**options))
+    story = write_story(assessment, ask_everything(assessment))
+    names = " ".join([*(level.name for level in assessment.measurements.levels), assessment.point.text])
     for part in (story.answer, story.tradeoffs, story.next_step):
         known = (
-            set(NUMBER.findall(" ".join(one.text for one in part.evidence.values())))
+            set(NUMBER.findall(" ".join(quantity.text for quantity in part.evidence.values())))
             | set(NUMBER.findall(names))
             | {"95", "80", "5"}
         )
@@ -98,19 +101,21 @@ def test_the_order_of_levels_and_seeds_changes_nothing(options: dict[str, Any], 
     turned = {key: {renamed[seed]: value for seed, value in scores[key].items()} for key in keys}
     rest = {name: value for name, value in options.items() if name not in ("scores", "curves")}
     there, back = assess(make_measurements(scores, **rest)), assess(make_measurements(turned, **rest))
-    place = {key: i for i, key in enumerate(keys)}
+    position = {key: i for i, key in enumerate(keys)}
     for i, key in enumerate(scores):
         for column in ("mean", "n", "n_failed", "may_be_best", "behind_at_most", "good_enough"):
-            one, other = there.decision.table[column][i], back.decision.table[column][place[key]]
+            expected, actual = there.decision.table[column][i], back.decision.table[column][position[key]]
             assert (
-                one == other
-                or math.isclose(one, other, rel_tol=1e-6, abs_tol=1e-9)
-                or (math.isnan(one) and math.isnan(other))
+                expected == actual
+                or math.isclose(expected, actual, rel_tol=1e-6, abs_tol=1e-9)
+                or (math.isnan(expected) and math.isnan(actual))
             )
     assert (there.decision.verdict, there.decision.reason) == (back.decision.verdict, back.decision.reason)
     chosen = [
-        found.measurements.levels[found.decision.chosen].values if found.decision.chosen is not None else None
-        for found in (there, back)
+        assessment.measurements.levels[assessment.decision.chosen].values
+        if assessment.decision.chosen is not None
+        else None
+        for assessment in (there, back)
     ]
     assert chosen[0] == chosen[1]
 
@@ -124,29 +129,29 @@ def test_a_metric_that_should_be_low_is_the_mirror_image(options: dict[str, Any]
     up = assess(make_measurements(scores, chance=None, **rest)).decision
     down = assess(make_measurements(mirrored, metric="val_rmse", margin=0.005, **rest)).decision
     assert up.table.may_be_best.tolist() == down.table.may_be_best.tolist()
-    for one, other in zip(up.table.behind_at_most, down.table.behind_at_most, strict=True):
-        assert math.isclose(min(one, 1.0), min(other, 1.0), rel_tol=1e-6, abs_tol=1e-9)
+    for behind, turned in zip(up.table.behind_at_most, down.table.behind_at_most, strict=True):
+        assert math.isclose(min(behind, 1.0), min(turned, 1.0), rel_tol=1e-6, abs_tol=1e-9)
     assert (up.verdict, up.leader) == (down.verdict, down.leader)
 
 
 @FEW
 @given(studies())
-def test_no_two_places_disagree_on_what_may_be_the_best(options: dict[str, Any]) -> None:
-    found = assess(make_measurements(**options))
-    decision, metric = found.decision, found.measurements.decide.metric
+def test_all_parts_agree_on_what_may_be_the_best(options: dict[str, Any]) -> None:
+    assessment = assess(make_measurements(**options))
+    decision, metric = assessment.decision, assessment.measurements.decide.metric
     for level in decision.compared:
-        finding = ask("best", found, level=level, metric=metric)
+        finding = ask("best", assessment, level=level, metric=metric)
         if finding.verdict == "not testable":
             continue
         assert (finding.verdict == "contradicted") == (not decision.table.may_be_best[level])
         assert (finding.verdict == "supported") == (decision.candidates == (level,))
         bound = float(decision.table.behind_at_most[level])
         if decision.margin is not None:
-            close = ask("at_most_behind", found, level=level, by=decision.margin, metric=metric)
+            close = ask("at_most_behind", assessment, level=level, by=decision.margin, metric=metric)
             assert (close.verdict == "supported") == (bound <= decision.margin)
-    choice = ask("choice", found)
+    choice = ask("choice", assessment)
     assert (choice.verdict == "supported") == (decision.chosen is not None)
-    answer = write_story(found, ask_everything(found)).answer.text
+    answer = write_story(assessment, ask_everything(assessment)).answer.text
     assert answer.startswith("Choose ") == (decision.chosen is not None)
     for edge in decision.edges:
         for level, _ in edge.ends if edge.verdict == "supported" else ():

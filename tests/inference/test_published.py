@@ -43,7 +43,7 @@ def test_the_interval_is_that_of_one_new_run_for_all_numbers_together() -> None:
     ("value", "digits", "verdict"),
     [
         (0.8604, {}, "supported"),
-        (0.9, {}, "supported"),  # printed with one digit: anything from 0.85 to 0.95
+        (0.9, {}, "supported"),  # printed with a single digit: anything from 0.85 to 0.95
         (0.9, {"val_accuracy": 3}, "contradicted"),
         (0.88, {}, "contradicted"),
         (0.87, {}, "supported"),  # 0.865 would have been printed so, and lies inside
@@ -96,8 +96,8 @@ def test_a_range_test_suggests_if_its_seeds_agree(sentences: object) -> None:
     assert apart.rate is None
     flat = suggest_rate(rates, [fall_at(rates, 1e-3), np.full(400, 2.3)])
     assert flat.rate is None
-    for name, one in (("agree", agree), ("apart", apart), ("flat", flat)):
-        sentences.check(f"range test, {name}", one.sentence)  # type: ignore[attr-defined]
+    for name, finding in (("agree", agree), ("apart", apart), ("flat", flat)):
+        sentences.check(f"range test, {name}", finding.sentence)  # type: ignore[attr-defined]
     shifted = suggest_rate(rates, [fall_at(rates, 1e-3) - 50, fall_at(rates, 2e-3) + 7])
     assert shifted == agree
 

@@ -40,10 +40,10 @@ class Situation:
         noise = rng.normal(size=shape)
         if self.noise == "t3":
             noise = rng.standard_t(3, size=shape) / math.sqrt(3)
-        if self.noise == "bad seeds":  # one in ten ends far lower
+        if self.noise == "bad seeds":  # 10 % end far lower
             noise = np.where(rng.random(shape) < 0.1, noise - 5, noise)
-        own, shared = math.sqrt(1 - SHARED) * noise, math.sqrt(SHARED) * rng.normal(size=(n_seeds, 1))
-        return np.asarray(self.means) + np.asarray(self.sds) * (own + shared)
+        separate, shared = math.sqrt(1 - SHARED) * noise, math.sqrt(SHARED) * rng.normal(size=(n_seeds, 1))
+        return np.asarray(self.means) + np.asarray(self.sds) * (separate + shared)
 
     @property
     def truth(self) -> np.ndarray:
@@ -87,7 +87,7 @@ SITUATIONS = {
     "a noisy leader, 5 rates": Situation([0.0, -0.4, -0.7, -1.0, -1.3], [1.9, SD, SD, SD, SD]),
 }
 # situation, n: wrong and decided at once; wrong, decided and runs with looks at n, 2n, 4n (per cent and runs). Where levels are
-# equal the figures are those of the rules' first simulation; the other situations are like it in kind and have our own.
+# equal the figures are those of the rules' first simulation; the remaining situations are similar, with figures of this simulation.
 FIGURES = [
     ("3 equal rates", 3, (2.3, 9), (2.8, 98, 27)),
     ("3 equal rates", 5, (2.5, 54), (2.6, 100, 23)),
@@ -114,8 +114,8 @@ def report(name: str, hits: Sequence[bool]) -> float:
 
 
 def summarize(name: str, n: int, outcomes: Sequence[Outcome], looks: int) -> tuple[float, float, float]:
-    wrong, decided = (float(np.mean([getattr(one, key) for one in outcomes])) for key in ("wrong", "decided"))
-    runs = float(np.mean([one.n_runs for one in outcomes]))
+    wrong, decided = (float(np.mean([getattr(outcome, key) for outcome in outcomes])) for key in ("wrong", "decided"))
+    runs = float(np.mean([outcome.n_runs for outcome in outcomes]))
     print(f"{name:28s} n={n:2d} looks={looks}: wrong {wrong:6.2%} decided {decided:6.1%} runs {runs:6.1f}")
     return wrong, decided, runs
 
@@ -162,7 +162,7 @@ def test_unpaired_and_unequal_seeds_do_not_mislead(k: int, n: int) -> None:
 
 @pytest.mark.parametrize("k", [3, 11])
 @pytest.mark.parametrize("n", [3, 5, 10])
-def test_pairs_are_rarely_told_apart_where_they_do_not_differ(k: int, n: int) -> None:
+def test_pairs_that_do_not_differ_are_rarely_significant(k: int, n: int) -> None:
     """Any false "ends above" in a study: all levels equal, and one best with the rest equal."""
     rng, n_pairs = np.random.default_rng(k + 10 * n), math.comb(k, 2)
     for name, means in (("all equal", [0.0] * k), ("one best", [3.0] + [0.0] * (k - 1))):
@@ -184,9 +184,9 @@ def test_the_score_of_the_choice_allows_for_the_choice() -> None:
         validation, test = (networks + rng.normal(0, 0.1, (n, k)) for _ in range(2))
         chosen = int(validation.mean(axis=0).argmax())
         new = rng.normal(0, math.hypot(0.4, 0.1), n)
-        found = (estimate_mean(test[:, chosen]), estimate_mean(test[:, chosen], n_tests=k), estimate_mean(new))
-        for misses, one in zip((plain, allowed, fresh), found, strict=True):
-            misses.append(not one.low <= 0 <= one.high)
+        estimates = (estimate_mean(test[:, chosen]), estimate_mean(test[:, chosen], n_tests=k), estimate_mean(new))
+        for misses, estimate in zip((plain, allowed, fresh), estimates, strict=True):
+            misses.append(not estimate.low <= 0 <= estimate.high)
     assert report("score of the choice, plain interval: misses", plain) > 0.10
     assert report("score of the choice, allowing for the choice: misses", allowed) <= 0.05 + error(0.05)
     assert report("score of the choice, fresh seeds: misses", fresh) <= 0.05 + error(0.05)
@@ -200,13 +200,13 @@ def test_crossed_intervals_cover_at_each_size() -> None:
             parts = (
                 rng.normal(0, 0.3, (1, n_examples)) + rng.normal(0, 0.01, (n, 1)) + rng.normal(0, 0.3, (n, n_examples))
             )
-            found = estimate_crossed(parts)
-            misses.append(not found.low <= 0 <= found.high)
+            estimate = estimate_crossed(parts)
+            misses.append(not estimate.low <= 0 <= estimate.high)
         assert report(f"crossed interval, {n} seeds × {n_examples} examples: misses", misses) <= 0.05 + error(0.05)
 
 
 def draw_curves(rng: np.random.Generator, k: int, n: int, shape: Sequence[float], sd: float = 0.01) -> Assessment:
-    """A study with curves of loss and accuracy (1 − loss / 4): a mean shape, noise of its own at every point."""
+    """A study with curves of loss and accuracy (1 − loss / 4): a mean shape with independent noise at every point."""
     losses = np.asarray(shape) + rng.normal(0, sd, (k, n, len(shape))) + rng.normal(0, sd, (1, n, 1))
     loss = {10.0**-i: losses[i].tolist() for i in range(k)}
     accuracy = {10.0**-i: (1 - losses[i] / 4).tolist() for i in range(k)}
@@ -219,9 +219,9 @@ def test_flat_curves_are_rarely_misread(k: int, n: int) -> None:
     rng, flat = np.random.default_rng(k * n), [2.3, 1.0, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5]
     improving, overfitting = [], []
     for _ in range(min(N_STUDIES, 100 if k > 3 else 300)):
-        found = draw_curves(rng, k, n, flat, 0.02)
-        improving.append(any(ask("still_improving", found, level=i).verdict == "supported" for i in range(k)))
-        overfitting.append(any(ask("overfits", found, level=i).verdict == "supported" for i in range(k)))
+        assessment = draw_curves(rng, k, n, flat, 0.02)
+        improving.append(any(ask("still_improving", assessment, level=i).verdict == "supported" for i in range(k)))
+        overfitting.append(any(ask("overfits", assessment, level=i).verdict == "supported" for i in range(k)))
     assert report(f"any wrong 'still improving', {k} levels, {n} seeds", improving) <= 0.05 + 2 * error(0.05)
     assert report(f"any wrong 'overfits', {k} levels, {n} seeds", overfitting) <= 0.05 + 2 * error(0.05)
 
@@ -240,26 +240,28 @@ def test_clear_curves_are_read(name: str, shape: list[float]) -> None:
     assert report(f"{name}: seen", hits) >= 0.8
 
 
-def tell_any_pair_apart(found: Assessment, name: str) -> bool:
-    """Whether the pair with the smallest p is told apart; if it is not, none is."""
-    table = found.arrivals if name == "sooner" else found.relative_rises
+def has_significant_pair(assessment: Assessment, name: str) -> bool:
+    """Whether the pair with the smallest p is significant; if it is not, no pair is."""
+    table = assessment.arrivals if name == "sooner" else assessment.relative_rises
     assert table is not None
     comparisons = compare_levels(table.to_numpy(), paired=True)
     ratio = np.abs(comparisons.difference) / np.where(comparisons.error > 0, comparisons.error, np.inf)
     level, than = np.unravel_index(int(ratio.argmax()), ratio.shape)
-    return ask(name, found, level=int(level), than=int(than)).verdict in ("supported", "contradicted")
+    return ask(name, assessment, level=int(level), than=int(than)).verdict in ("supported", "contradicted")
 
 
 @pytest.mark.parametrize(("k", "n"), [(3, 5), (11, 5)])
 def test_pace_and_smoothness_are_rarely_misjudged(k: int, n: int) -> None:
-    """Any pair told apart, any level called slowest or smoothest, where curves are alike."""
+    """Any significant pair, any level called slowest or smoothest, where curves are alike."""
     rng, falling = np.random.default_rng(7), [2.3, 1.8, 1.4, 1.0, 0.7, 0.5]
-    found = [draw_curves(rng, k, n, falling, 0.05) for _ in range(min(N_STUDIES, 100))]
+    assessments = [draw_curves(rng, k, n, falling, 0.05) for _ in range(min(N_STUDIES, 100))]
     for name in ("sooner", "more_stable"):
-        wrong = [tell_any_pair_apart(one, name) for one in found]
-        assert report(f"{name}: any pair told apart, {k} levels", wrong) <= 0.05 + 2 * error(0.05)
+        wrong = [has_significant_pair(assessment, name) for assessment in assessments]
+        assert report(f"{name}: any significant pair, {k} levels", wrong) <= 0.05 + 2 * error(0.05)
     for name in ("slowest", "most_stable"):
-        wrong = [any(ask(name, one, level=i).verdict == "supported" for i in range(k)) for one in found]
+        wrong = [
+            any(ask(name, assessment, level=i).verdict == "supported" for i in range(k)) for assessment in assessments
+        ]
         assert report(f"{name}: any level named, {k} levels", wrong) <= 0.05 + 2 * error(0.05)
 
 
@@ -282,13 +284,13 @@ def test_exact_reproductions_are_rarely_denied() -> None:
         ]
         published = Published.model_validate({"title": "E", "result": result})
         made = make_measurements({10.0**-i: values[:5, i].tolist() for i in range(5)}, published=published)
-        denied.append(any(one.verdict == "contradicted" for one in check_numbers(assess(made))))
+        denied.append(any(finding.verdict == "contradicted" for finding in check_numbers(assess(made))))
     assert report("any number 'not reproduced' under exact reproduction", denied) <= 0.05 + 2 * error(0.05)
 
 
 @pytest.mark.parametrize("n_values", [2, 4])
 def test_two_factors_are_rarely_misjudged(n_values: int) -> None:
-    """All rates equal at the first value, one far above elsewhere; then everything equal."""
+    """All rates equal at the first value, a single rate far above elsewhere; then everything equal."""
     rng, moves, better, chosen = np.random.default_rng(10), [], [], []
     rates, sizes = (0.1, 0.01, 0.001), tuple(2**i for i in range(n_values))
     for _ in range(min(N_STUDIES, 200)):
@@ -301,15 +303,15 @@ def test_two_factors_are_rarely_misjudged(n_values: int) -> None:
         equal = {key: (0.8 + row).tolist() for key, row in zip(keys, noise, strict=True)}
         options = {"factors": ("learning_rate", "batch_size")}
         moves.append(ask("best_rate_moves", assess(make_measurements(tied, **options))).verdict == "supported")
-        found = assess(make_measurements(equal, **options))
+        assessment = assess(make_measurements(equal, **options))
         pairs = [(a, b) for i, a in enumerate(sizes) for b in sizes[:i]]
         better.append(
             any(
-                ask("higher_when_tuned", found, value=a, than_value=b).verdict in ("supported", "contradicted")
+                ask("higher_when_tuned", assessment, value=a, than_value=b).verdict in ("supported", "contradicted")
                 for a, b in pairs
             )
         )
-        chosen.append(found.decision.verdict == "best")
+        chosen.append(assessment.decision.verdict == "best")
     assert report(f"best_rate_moves: wrongly, {n_values} values", moves) <= 0.05 + 2 * error(0.05)
     assert report(f"higher_when_tuned: wrongly, {n_values} values", better) <= 0.05 + 2 * error(0.05)
     assert report(f"best of equal combinations, {n_values} values", chosen) <= 0.05 + 2 * error(0.05)

@@ -15,7 +15,7 @@ from lrreport.inference import statistics as st
 SLEEP = [1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4]
 
 
-def test_interval_and_p_of_students_own_example() -> None:
+def test_interval_and_p_of_students_example() -> None:
     estimate = st.estimate_mean(SLEEP)
     assert estimate.mean == pytest.approx(1.58)
     assert (estimate.low, estimate.high) == pytest.approx((0.7001, 2.4599), abs=1e-4)
@@ -37,9 +37,9 @@ def test_a_negated_estimate_is_its_mirror_image() -> None:
 
 
 def test_one_value_has_no_interval_and_equal_values_have_that_of_rounding() -> None:
-    one, equal = st.estimate_mean([3.0]), st.estimate_mean([2.0, 2.0], resolution=0.1)
-    assert (one.mean, one.n) == (3.0, 1)
-    assert all(map(math.isnan, (one.low, one.high, one.p)))
+    single, equal = st.estimate_mean([3.0]), st.estimate_mean([2.0, 2.0], resolution=0.1)
+    assert (single.mean, single.n) == (3.0, 1)
+    assert all(map(math.isnan, (single.low, single.high, single.p)))
     half = float(scipy_stats.t.ppf(0.975, 1)) * 0.1 / math.sqrt(12) / math.sqrt(2)
     assert (equal.low, equal.high) == pytest.approx((2 - half, 2 + half))
 
@@ -63,8 +63,8 @@ def test_the_resolution_of_values_is_that_of_their_digits(values: list[float], s
 def test_levels_are_compared_as_scipy_compares_them(sign: int) -> None:
     rng = np.random.default_rng(0)
     values = rng.normal(0.8, 0.02, (6, 4))
-    values[1, 2] = math.nan  # one level has a seed less
-    values[:5, 3] = math.nan  # and one has a single seed
+    values[1, 2] = math.nan  # a level has a seed less
+    values[:5, 3] = math.nan  # and another has a single seed
     for paired in (True, False):
         table = st.compare_levels(values, paired, sign)
         for i, j in product(range(3), repeat=2):
@@ -190,13 +190,13 @@ def fall(rates: "np.ndarray", where: float = 1e-3, depth: float = 1.8) -> "np.nd
 
 def test_the_steepest_rate_is_where_a_smooth_loss_falls_fastest() -> None:
     rates = np.geomspace(1e-6, 10, 400)
-    place = np.log10(rates)
-    losses = np.where(place > -1, fall(rates) + 50 * (place + 1), fall(rates))
+    exponents = np.log10(rates)
+    losses = np.where(exponents > -1, fall(rates) + 50 * (exponents + 1), fall(rates))
     assert 1e-3 < st.find_steepest_rate(rates, losses) < 4e-3  # the moving average lags behind
     losses[350:] = np.nan
     assert 1e-3 < st.find_steepest_rate(rates, losses) < 4e-3
     assert math.isnan(st.find_steepest_rate(rates, np.full(400, 2.3)))
-    assert math.isnan(st.find_steepest_rate(rates, 2.3 + place - place[0]))
+    assert math.isnan(st.find_steepest_rate(rates, 2.3 + exponents - exponents[0]))
     assert math.isnan(st.find_steepest_rate(rates, np.full(400, np.nan)))
 
 
@@ -211,14 +211,14 @@ def test_a_constant_added_to_the_loss_changes_no_suggestion(shift: float) -> Non
 
 def test_noise_alone_suggests_hardly_ever_a_rate() -> None:
     rates, rng = np.geomspace(1e-6, 10, 200), np.random.default_rng(2)
-    found = [st.find_steepest_rate(rates, rng.normal(2.3, 0.2, 200)) for _ in range(200)]
-    assert np.mean(np.isfinite(found)) <= 0.05
+    suggested = [st.find_steepest_rate(rates, rng.normal(2.3, 0.2, 200)) for _ in range(200)]
+    assert np.mean(np.isfinite(suggested)) <= 0.05
 
 
 def test_equal_values_have_no_spread_whatever_their_rounding() -> None:
     values = np.full((11, 2), 0.79)
     values[0, 0] = np.nan
-    up, down = (st.compare_levels(one, False, sign, 0.01) for one, sign in ((values, 1), (1 - values, -1)))
+    up, down = (st.compare_levels(scores, False, sign, 0.01) for scores, sign in ((values, 1), (1 - values, -1)))
     assert up.df[0, 1] == down.df[0, 1] == 19
     assert up.error[0, 1] == down.error[0, 1] > 0
 
@@ -235,7 +235,7 @@ def test_one_seed_has_the_interval_of_its_examples() -> None:
     assert alone.n == 1
 
 
-def test_equal_values_and_a_tiny_spread_are_told_apart() -> None:
+def test_equal_values_and_a_tiny_spread_are_distinguished() -> None:
     tiny = np.array([[0.5, 0.5], [0.5 + 1e-12, 0.5], [0.5 - 1e-12, 0.5]])
     assert st.compare_levels(tiny, False).error[0, 1] == pytest.approx(1e-12 / math.sqrt(3), rel=1e-3)
     rounded = np.array([[0.1 + 0.2, 0.5], [0.3, 0.5], [0.3, 0.5]])  # differ in the last bit
@@ -249,7 +249,7 @@ def test_plans_end_at_500_seeds() -> None:
     assert st.plan_seeds(1e-9, 10, 1.0, 0.025).n == 3
 
 
-def test_no_difference_without_any_error_has_p_of_one() -> None:
+def test_no_difference_without_any_error_has_p_1() -> None:
     assert st.make_estimate(0.0, 0.0, 4, 5).p == 1.0
     assert st.make_estimate(0.1, 0.0, 4, 5).p == 0.0
 

@@ -20,15 +20,15 @@ from lrreport.testing import check_finding, make_measurements
 J = (0.0, 0.001, -0.002, 0.003, -0.001)
 K = (0.002, -0.001, 0.001, 0.0, -0.003)
 WIDE = (0.03, -0.04, 0.02, 0.035, -0.045)
-SMALL = tuple(one / 10 for one in J)
+SMALL = tuple(offset / 10 for offset in J)
 
 
 def around(mean: float, by: tuple[float, ...] = J) -> list[float]:
-    return [mean + one for one in by]
+    return [mean + offset for offset in by]
 
 
 def end(mean: float, by: tuple[float, ...] = J, start: tuple[float, ...] = (0.1, 0.5, 0.7)) -> list[list[float]]:
-    return [[*start, mean + one] for one in by]
+    return [[*start, mean + offset] for offset in by]
 
 
 def tell(measurements: Measurements) -> Story:
@@ -39,7 +39,7 @@ def tell(measurements: Measurements) -> Story:
 def inside(**options: Any) -> Measurements:
     """The best rate lies inside the range; its losses have levelled off."""
     scores = {1.0: around(0.80), 0.1: around(0.85, K), 0.01: around(0.79)}
-    flat = {rate: [[2.3, 0.5, 0.5, 0.5, 0.5 + one] for one in SMALL] for rate in scores}
+    flat = {rate: [[2.3, 0.5, 0.5, 0.5, 0.5 + offset] for offset in SMALL] for rate in scores}
     return make_measurements(scores, curves={"val_loss": flat}, **options)
 
 
@@ -64,8 +64,8 @@ STATES: dict[str, tuple[Callable[[], Measurements], str, str]] = {  # name -> st
     "nothing learns": (lambda: make_measurements({0.1: [0.1, None], 0.01: [0.1, 0.1]}), "No rate learns: every run diverged or ends no better than guessing", "range"),
     "no runs": (lambda: make_measurements({0.1: {}, 0.01: {}}), "No run has finished yet", "seeds"),
     "error spent": (lambda: make_measurements({0.1: around(0.9), 0.01: around(0.8)}, looks=(Look(number=1, n_seeds={0: 3, 1: 3}, alpha=0.05),)), "Undecided: earlier looks used up the 5 % error; use 0.1 for now", "seeds"),
-    "too noisy": (lambda: make_measurements({1.0: around(0.2), 0.1: around(0.7, tuple(9 * one for one in WIDE)), 0.01: around(0.7, K), 0.001: around(0.2)}, margin=0.0001), "Undecided between 0.1 and 0.01; use 0.1 for now", "seeds"),
-    "improving": (lambda: make_measurements({1.0: around(0.7), 0.1: around(0.9), 0.01: around(0.7)}, curves={"val_loss": {rate: [[2.3, 1.0, 0.8, 0.6, 0.4 + one] for one in SMALL] for rate in (1.0, 0.1, 0.01)}}), "Choose 0.1: ", "epochs"),
+    "too noisy": (lambda: make_measurements({1.0: around(0.2), 0.1: around(0.7, tuple(9 * offset for offset in WIDE)), 0.01: around(0.7, K), 0.001: around(0.2)}, margin=0.0001), "Undecided between 0.1 and 0.01; use 0.1 for now", "seeds"),
+    "improving": (lambda: make_measurements({1.0: around(0.7), 0.1: around(0.9), 0.01: around(0.7)}, curves={"val_loss": {rate: [[2.3, 1.0, 0.8, 0.6, 0.4 + offset] for offset in SMALL] for rate in (1.0, 0.1, 0.01)}}), "Choose 0.1: ", "epochs"),
     "two factors": (lambda: make_measurements({(rate, size): around(0.8 + 0.05 * (rate == 0.1) + 0.02 * (size == 64), K) for rate in (1.0, 0.1, 0.01) for size in (32, 64, 128)}, factors=("learning_rate", "batch_size")), "Choose 0.1 with batch size 64: ", "none"),
     "few seeds of most": (lambda: make_measurements({1.0: around(0.85), 0.1: [0.84], 0.01: [0.5], 0.001: [0.83]}, chance=None), "Too few seeds to judge 3 of 4 rates; use 1.0 for now", "seeds"),
     "few seeds of one": (lambda: make_measurements({1.0: around(0.7), 0.1: around(0.80, WIDE), 0.01: around(0.8, K), 0.001: [0.7, 0.75, None, None, None]}), "Undecided between 0.1, 0.01 and 0.001; use 0.1 for now", "seeds"),
@@ -112,8 +112,8 @@ def test_missing_runs_are_counted_in_the_kicker() -> None:
 
 
 def test_unstable_levels_and_test_have_their_sentences() -> None:
-    rough = [[2.3, 0.5, 0.9, 0.5, 0.9 + one] for one in J]
-    smooth = [[2.3, 0.8, 0.7, 0.6, 0.5 + one] for one in J]
+    rough = [[2.3, 0.5, 0.9, 0.5, 0.9 + offset] for offset in J]
+    smooth = [[2.3, 0.8, 0.7, 0.6, 0.5 + offset] for offset in J]
     story = tell(make_measurements(
         {1.0: around(0.8), 0.1: around(0.85), 0.01: around(0.7)},
         curves={"val_loss": {1.0: rough, 0.1: smooth, 0.01: smooth}},
@@ -135,7 +135,7 @@ def test_everything_is_asked_of_a_full_study() -> None:
     by = {1.0: J, 0.1: K, 0.01: SMALL}
     keys = [(rate, size) for rate in by for size in (32, 64)]
     curves = {"val_accuracy": {key: end(0.8 + i / 100, by[key[0]]) for i, key in enumerate(keys)},
-              "val_loss": {key: [[2.3, 1.0, 0.9, 0.5 + one] for one in by[key[0]]] for key in keys}}  # fmt: skip
+              "val_loss": {key: [[2.3, 1.0, 0.9, 0.5 + offset] for offset in by[key[0]]] for key in keys}}  # fmt: skip
     finals = {"test_accuracy": {key: [*around(0.8, by[key[0]])[:4], 0.8] for key in keys}}
     asked = [finding for section in ask_everything(assess(make_measurements(curves=curves, finals=finals, factors=("learning_rate", "batch_size"))))
              for finding in section.findings]  # fmt: skip
@@ -178,24 +178,24 @@ def test_the_start_is_no_evaluation(n_points: int, asked: set[str]) -> None:
 
 
 def test_pairs_take_two_seeds_of_each() -> None:
-    found = assess(make_measurements({0.1: [0.8, 0.81], 0.01: [0.7, 0.71], 0.001: [0.6]}))
-    assert choose_pairs(found) == [(0, 1)]
+    assessment = assess(make_measurements({0.1: [0.8, 0.81], 0.01: [0.7, 0.71], 0.001: [0.6]}))
+    assert choose_pairs(assessment) == [(0, 1)]
 
 
-def test_a_level_with_one_run_is_asked_about() -> None:
-    found = assess(make_measurements({0.1: [0.8], 0.01: [0.7], 0.001: {}}))
-    assert list_levels_to_ask(found) == [0, 1]
+def test_a_level_with_a_single_run_has_findings() -> None:
+    assessment = assess(make_measurements({0.1: [0.8], 0.01: [0.7], 0.001: {}}))
+    assert list_levels_to_ask(assessment) == [0, 1]
 
 
-# Words: the paragraph takes the room that the other parts leave
+# Words: the paragraph takes the words that the rest leaves
 
 
 def make_wide_grid(rises: bool = False) -> Measurements:
-    """Eight rates × three batch sizes × five seeds, noisy: several may be the best, all runs of one fail and some of two."""
+    """Eight rates × three batch sizes × five seeds, noisy: several may be the best; a level fails in all runs, two fail in some."""
     scores: dict[Any, Any] = {}
     for i, rate in enumerate(10.0**-power for power in range(8)):
         for j, size in enumerate((16, 64, 256)):
-            noise = tuple(one / 3 for one in WIDE[(i + j) % 5 :] + WIDE[: (i + j) % 5])
+            noise = tuple(offset / 3 for offset in WIDE[(i + j) % 5 :] + WIDE[: (i + j) % 5])
             scores[rate, size] = around(0.8 - 0.02 * abs(i - 3) + 0.02 * j * rises, noise)
     scores[1.0, 16] = [None] * 5
     scores[1.0, 64] = [0.5, 0.5, 0.5, None, None]

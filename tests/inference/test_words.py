@@ -11,9 +11,9 @@ MARGIN = 0.005
 
 @pytest.fixture(scope="module")
 def metric() -> Metric:
-    found = find_metric("val_accuracy")
-    assert found
-    return found
+    metric = find_metric("val_accuracy")
+    assert metric
+    return metric
 
 
 def write_ends(metric: Metric, low: float, high: float, margin: float | None = MARGIN) -> tuple[str, str]:

@@ -50,7 +50,7 @@ class Chromium:
         self.page.keyboard.type(text)
 
     def stroke(self, device: str, points: Sequence[Point], pressed: bool = True) -> None:
-        """Press at the first point, move along the others and release; or only move there."""
+        """Press at the first point, move along the rest and release; or only move there."""
 
         def send(kind: str, point: Point, **more: Any) -> None:
             position = {"x": point[0], "y": point[1], "pointerType": device}
@@ -84,7 +84,7 @@ class Chromium:
 
 
 class Firefox:
-    """A page of Debian's Firefox, driven by WebDriver BiDi over its own socket."""
+    """A page of Debian's Firefox, driven by WebDriver BiDi over a socket."""
 
     def __init__(self, socket: Any) -> None:
         self.socket, self.count = socket, 0

@@ -162,7 +162,7 @@ def test_an_option_that_cannot_be_used(
     assert not list(tmp_path.iterdir())
 
 
-def test_files_with_marks_of_other_systems_are_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_files_with_byte_order_marks_and_crlf_are_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "mine.toml"
     path.write_bytes(b"\xef\xbb\xbf" + QUICK.replace("\n", "\r\n").encode())
     assert run(["status", str(path), "--outputs", str(tmp_path)], capsys) == (0, "")
@@ -180,7 +180,7 @@ PLACES: dict[str, tuple[str, dict[str, str], str]] = {
 
 
 @pytest.mark.parametrize("name", PLACES)
-def test_a_place_that_cannot_be_used(
+def test_an_unusable_folder(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     option, variables, problem = PLACES[name]

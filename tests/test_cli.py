@@ -60,7 +60,7 @@ MOST_SECONDS = 3.0  # of CPU; about a sixth of it is used
 
 
 def call_lightly(*arguments: str) -> list[str]:
-    """Run a command in a process of its own; return the lines it prints, once it has imported nothing heavy."""
+    """Run a command in a new process; return the lines it prints, and check that it imported nothing heavy."""
     code = (
         "import sys, time; from lrreport.cli import main\n"
         f"try: main({list(arguments)!r})\n"

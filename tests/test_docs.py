@@ -21,7 +21,7 @@ from lrreport.study.printed import PrintedFloat
 from lrreport.study.study import load_study, parse_study
 from lrreport.training.check import check_setups
 
-OTHERS = ("cluster.md", "performance.md")  # pages that name options of other commands, too
+OTHERS = ("cluster.md", "performance.md")  # pages that also name options of third-party commands
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,7 @@ def test_examples_of_study_files_are_valid(repository: Path) -> None:
         check_published_claims(study)
 
 
-def test_the_example_of_own_functions_passes_their_checks(repository: Path, tmp_path: Path) -> None:
+def test_the_example_of_custom_functions_passes_their_checks(repository: Path, tmp_path: Path) -> None:
     [module], [study] = (read_blocks(repository / "docs/your-own.md", language) for language in ("python", "toml"))
     for folder, code in (("right", module), ("wrong", module.replace("width, n_outputs)", "width, n_outputs + 1)"))):
         (tmp_path / folder).mkdir()

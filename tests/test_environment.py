@@ -58,7 +58,7 @@ def test_what_is_installed_is_what_the_lock_says(
         assert version(name).partition("+")[0] == str(pin.specifier).removeprefix("==")
 
 
-def test_modules_are_found_in_any_locale(repository: Path) -> None:
+def test_modules_are_importable_in_any_locale(repository: Path) -> None:
     """Python reads this file in the locale's encoding, which may know no letter of the clone's path."""
     places = list((repository / ".venv").glob("lib/python*/site-packages/*lrreport*.pth"))
     assert [path.read_bytes() for path in places] == ([b"../../../../src\n"] if places else [])

@@ -17,7 +17,7 @@ from lrreport.training.user_code.load import import_function
 from lrreport.workflow import Workflow
 from tests.archives import unpack
 
-OWN_LOOP = {  # studies with lrreport's own loop: what varies, what decides, and whether there are classes
+OWN_LOOP = {  # studies with lrreport's loop: what varies, what decides, and whether there are classes
     "cnn/study.toml": (("learning_rate",), "val_accuracy", True),
     "digits/study.toml": (("learning_rate",), "val_accuracy", True),
     "digits/weight_decay.toml": (("optimizer.weight_decay",), "val_accuracy", True),
@@ -25,11 +25,11 @@ OWN_LOOP = {  # studies with lrreport's own loop: what varies, what decides, and
     "digits/imbalanced.toml": (("learning_rate",), "val_f1", True),
     "regression/study.toml": (("learning_rate",), "val_rmse", False),
 }
-REPORTED = {"digits/optimizers.toml", "digits/imbalanced.toml", "regression/study.toml"}  # of the others the runs alone
+REPORTED = {"digits/optimizers.toml", "digits/imbalanced.toml", "regression/study.toml"}  # of the rest the runs alone
 
 
 def run(study: Path, command: str, *options: str) -> str:
-    """Run a command on a study in a process of its own, from its folder, and return what it prints."""
+    """Run a command on a study in a new process, from its folder, and return what it prints."""
     outputs = study.parent / "outputs"
     words = [sys.executable, "-P", "-m", "lrreport.cli", command, study.name, "--outputs", str(outputs), *options]
     done = subprocess.run(words, cwd=study.parent, capture_output=True, text=True, timeout=400, check=False)

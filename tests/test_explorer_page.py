@@ -322,7 +322,7 @@ def enter_filter(window: Any, text: str) -> str:
     return window.evaluate("document.querySelector('.explorer .problem').textContent")
 
 
-def test_chips_show_all_none_or_only_one(opened: Any) -> None:
+def test_chips_show_all_none_or_a_single_level(opened: Any) -> None:
     assert read_label(opened) == "Validation loss (nats) by epoch, 3 levels"
     texts = opened.evaluate(
         "[...document.querySelectorAll('.explorer .group:first-child button')].map(element => element.textContent)"
@@ -357,7 +357,7 @@ def test_the_filter_drives_the_table_and_the_figure(opened: Any) -> None:
     assert count_shown(opened) == 9
 
 
-def test_rows_and_lines_light_each_other(opened: Any) -> None:
+def test_rows_and_lines_highlight_each_other(opened: Any) -> None:
     lit = "[...document.querySelectorAll('.explorer tr.lit')].map(row => row.cells[0].textContent + ' ' + row.cells[1].textContent)"
     first = "document.querySelector('.explorer .plot').classList.contains('dimmed')"
     assert not opened.evaluate(first)
@@ -460,7 +460,7 @@ def test_arrow_keys_move_among_chips_headings_and_rows(opened: Any) -> None:
     assert opened.evaluate("document.activeElement.textContent") == "Seed"
 
 
-def test_several_panels_stand_in_one_page_and_leave_nothing_global(window: Any, tmp_path: Path) -> None:
+def test_several_panels_share_a_page_and_leave_nothing_global(window: Any, tmp_path: Path) -> None:
     file = write_page(tmp_path / "page.html", make_study(), make_study(paired=False))
     window.open(file.as_uri())
     assert window.evaluate("document.querySelectorAll('.explorer[data-ready] .plot').length") == 2

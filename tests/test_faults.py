@@ -38,7 +38,7 @@ def listen_to_interrupts() -> None:
 def start(
     outputs: Path, *arguments: str, prepare: Callable[[], object] = listen_to_interrupts, **options: Any
 ) -> Process:
-    """Start the report of a small study in a session of its own."""
+    """Start the report of a small study in a new session."""
     command = [
         sys.executable,
         "-m",
@@ -80,7 +80,7 @@ def read_results(outputs: Path) -> dict[str, Any]:
 
 
 def list_records(outputs: Path) -> dict[Path, tuple[int, int]]:
-    """Return the inode and time of every record kept, all of which must be whole."""
+    """Return the inode and time of every stored record, all of which must be whole."""
     records = {}
     for folder in outputs.glob("runs/[!.]*"):
         load_record(folder)
@@ -160,7 +160,7 @@ def test_three_at_once_make_each_run_once(tmp_path: Path) -> None:
         processes = [start(outputs), start(outputs), start(outputs, *changes)]
         workspaces = set()
         while any(process.poll() is None for process in processes):
-            workspaces |= set(outputs.glob("runs/.*-*"))  # each execution has its own, for seconds
+            workspaces |= set(outputs.glob("runs/.*-*"))  # each execution has a separate workspace, for seconds
             time.sleep(0.02)
         ends = [(*process.communicate(timeout=300), process.returncode) for process in processes]
         assert [status for _, _, status in ends] == [0, 0, 0], ends
@@ -168,11 +168,11 @@ def test_three_at_once_make_each_run_once(tmp_path: Path) -> None:
         assert any("waiting for process" in err and "report studies/quick.toml" in err for _, err, _ in ends[:2]), ends
         assert {path.parent.name for path in outputs.glob("*/report.html")} == {"small", "other"}
         tally["runs asked for"] += 12
-        tally["runs kept"] += len(list_records(outputs))
+        tally["runs stored"] += len(list_records(outputs))
         tally["executions"] += len(workspaces)
         shutil.rmtree(outputs)
     print(f"\n{N_RACES} races of three: {dict(tally)}")
-    assert tally["runs kept"] == 6 * N_RACES
+    assert tally["runs stored"] == 6 * N_RACES
     assert tally["executions"] == 3 * N_RACES  # a single execution per rate
 
 
@@ -197,7 +197,7 @@ def test_a_signal_stops_everything_soon(tmp_path: Path, sent: int, status: int, 
 
 
 def test_a_failed_run_is_named_and_the_report_made_without_it(tmp_path: Path) -> None:
-    """A kernel is killed: the other run is kept, the report names the missing rate, the next call makes only that run."""
+    """A kernel is killed: the surviving run is stored, the report names the missing rate, the next call makes only that run."""
     process = start(tmp_path, "--jobs", "1", "--keep-going")
     killed = False
     while not killed and process.poll() is None:
@@ -391,7 +391,7 @@ def test_a_home_full_of_settings_changes_nothing(tmp_path: Path, undisturbed: tu
 
 
 def test_a_clone_may_lie_anywhere(tmp_path: Path, repository: Path) -> None:
-    """A path with blanks, quotes, a semicolon, braces, a percent sign and letters of other alphabets."""
+    """A path with blanks, quotes, a semicolon, braces, a percent sign and letters of foreign alphabets."""
     clone = tmp_path / 'it\'s; a "clone" {x} 100% ü名'
     for name in ("src", "studies", "notebooks"):
         shutil.copytree(repository / name, clone / name, ignore=shutil.ignore_patterns("__pycache__"))

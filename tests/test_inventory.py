@@ -91,7 +91,7 @@ def test_runs_of_a_study_that_was_stopped_before_its_report_are_used(
     assert len(list_keys(outputs)) == 4
 
 
-def test_what_comes_into_use_during_the_question_is_kept(
+def test_what_comes_into_use_during_the_question_stays(
     outputs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin", type("Terminal", (io.StringIO,), {"isatty": lambda self: True})())
@@ -106,7 +106,9 @@ def test_what_comes_into_use_during_the_question_is_kept(
     assert len(list_keys(outputs)) == 3
 
 
-def test_no_study_begins_to_use_a_run_while_unused_ones_go(outputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_study_begins_to_use_a_run_while_unused_runs_are_removed(
+    outputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     held = []
 
     def remove(store: Store, key: str) -> bool:

@@ -47,7 +47,7 @@ def lab(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def run_all(browser: Any, lab: str, name: str) -> Any:
-    """Open a notebook in a workspace of its own and run all its cells; return the page."""
+    """Open a notebook in a new workspace and run all its cells; return the page."""
     page = browser.new_page(viewport={"width": 1400, "height": 1000})
     page.goto(f"{lab}/lab/workspaces/{name}/tree/{name}.ipynb?token=x")
     page.get_by_text("| Idle").wait_for(timeout=60_000)  # an open menu does not notice that the kernel has come
@@ -70,7 +70,7 @@ def test_the_summary_runs_and_its_explorer_works(browser: Any, lab: str) -> None
 
 def test_the_training_runs(browser: Any, lab: str) -> None:
     page = run_all(browser, lab, "train")
-    page.get_by_text("Not kept: run_dir is empty.").wait_for(timeout=180_000)  # what the last but one cell says
+    page.get_by_text("Not kept: run_dir is empty.").wait_for(timeout=180_000)  # the output of the penultimate cell
     assert page.locator('[data-mime-type="application/vnd.jupyter.stderr"]').count() == 0
     assert page.locator(".jp-RenderedSVG").count() >= 1
     page.close()

@@ -157,7 +157,7 @@ def test_firefox_shows_the_page_whole(firefox_socket: Any, either_page: Path, wi
         assert window.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
     window.evaluate(f"void eval({json.dumps(AXE_SCRIPT)})")
     violations = window.evaluate(
-        "axe.run({resultTypes: ['violations']}).then(found => found.violations.map(element => element.help))"
+        "axe.run({resultTypes: ['violations']}).then(results => results.violations.map(element => element.help))"
     )
     assert violations == []
     assert window.evaluate("performance.getEntriesByType('resource').map(element => element.name)") == []
@@ -215,7 +215,7 @@ def test_the_first_screen_is_short(page: Any, default_file: Path, grid_file: Pat
         box = page.locator(".next").bounding_box()
         assert box["y"] + box["height"] < 800
     page.goto(default_file.as_uri())
-    assert page.locator(".kicker").bounding_box()["height"] < 25  # one line
+    assert page.locator(".kicker").bounding_box()["height"] < 25  # a single line
 
 
 def test_pages_are_small(default_file: Path, grid_file: Path) -> None:
@@ -339,9 +339,9 @@ def test_paper_has_no_scrollbar_and_nothing_is_cut(browser: Any, either_page: Pa
     page.goto(either_page.as_uri())
     page.emulate_media(media="print")
     cut = page.evaluate(
-        """() => [...document.querySelectorAll("main table, main .table, main svg")].filter(one => one.checkVisibility())
-          .filter(one => one.getBoundingClientRect().right > innerWidth || one.scrollWidth > one.clientWidth + 1)
-          .map(one => one.id || one.outerHTML.slice(0, 80))"""
+        """() => [...document.querySelectorAll("main table, main .table, main svg")].filter(element => element.checkVisibility())
+          .filter(element => element.getBoundingClientRect().right > innerWidth || element.scrollWidth > element.clientWidth + 1)
+          .map(element => element.id || element.outerHTML.slice(0, 80))"""
     )
     assert cut == []
     assert page.locator("#results").is_visible()

@@ -36,7 +36,7 @@ OPTIONS: dict[str, dict[str, Any]] = {  # what the files do not say by themselve
 def list_findings(document: Document) -> dict[str, dict[str, Any]]:
     """Return findings by claim and sentence, as findings.json has them, but for times and for how values are named.
 
-    A time is the machine's on which the runs were made, so the committed files of trackers have others.
+    Times depend on the machine on which the runs were made, so the committed files of trackers differ in them.
     """
     listed: list[dict[str, Any]] = json.loads(json.dumps(document.to_json()["findings"]))
     findings = {}
@@ -118,8 +118,8 @@ def test_an_export_keeps_lists_seconds_margins_and_seeds_unknown(tmp_path: Path)
     *_, again = export_runs(tmp_path / "out", tmp_path / "again")
     second, _ = report_import(load_study(again), tmp_path / "second")
     assert list_findings(second) == list_findings(document)
-    own = document.loaded.kept[0, 0].record.settings
-    assert own["model.hidden_sizes"] == "[128, 64]"
+    settings = document.loaded.kept[0, 0].record.settings
+    assert settings["model.hidden_sizes"] == "[128, 64]"
 
 
 def test_factors_whose_values_are_lists_and_tables_come_back(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_a_new_study_is_reported_where_it_lies(command: Path, repository: Path, 
     assert str(repository) not in page.read_text()
 
 
-def test_a_study_in_a_folder_of_its_own_writes_where_it_is_told(command: Path, tmp_path: Path) -> None:
+def test_a_study_in_a_read_only_folder_writes_to_outputs(command: Path, tmp_path: Path) -> None:
     (tmp_path / "studies").mkdir()
     (tmp_path / "studies/mine.toml").write_text(f"seeds = [0, 1]\n{STUDY}")
     (tmp_path / "studies").chmod(0o555)

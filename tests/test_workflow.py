@@ -35,7 +35,7 @@ def test_a_report_does_not_replace_that_of_another_study(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("noted", ["", "gone.toml"])
-def test_of_studies_of_one_name_that_start_at_once_one_is_let_in(tmp_path: Path, noted: str) -> None:
+def test_of_studies_of_the_same_name_that_start_at_once_only_one_runs(tmp_path: Path, noted: str) -> None:
     files = [tmp_path / str(number) / "mine.toml" for number in range(4)]
     for file in files:
         file.parent.mkdir()
@@ -107,7 +107,7 @@ def test_every_look_at_the_runs_of_a_study_counts_once(tmp_path: Path) -> None:
     assert [look.dropped for look in fewer] == [()]  # the second saw more than these runs
     others = list_looks(folder, study, locate(5, "f", "g"))[0]
     assert [look.number for look in others] == [1, 2]
-    assert list_looks(folder, study, locate(0, "x", "y")) == ((), None)  # the same seeds, made with other code
+    assert list_looks(folder, study, locate(0, "x", "y")) == ((), None)  # the same seeds, made with different code
 
 
 def test_a_study_that_changed_keeps_what_its_looks_spent_and_forgets_what_they_dropped(tmp_path: Path) -> None:

@@ -39,4 +39,4 @@ def test_calls_take_turns_and_warm_up_without_counting() -> None:
     order: list[str] = []
     times = take_turns({name: lambda name=name: order.append(name) for name in "ab"}, 2, n_warm=1)  # type: ignore[misc]
     assert order == list("ababab")
-    assert {name: len(one) for name, one in times.items()} == {"a": 2, "b": 2}
+    assert {name: len(seconds) for name, seconds in times.items()} == {"a": 2, "b": 2}

@@ -14,13 +14,13 @@ def test_the_short_form_measures_everything(repository: Path, tmp_path: Path) ->
     command = [sys.executable, "-m", "benchmarks.run", "--short", "--outputs", str(tmp_path)]
     done = subprocess.run(command, cwd=repository, capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == 0, done.stderr
-    head, *lines, place = done.stdout.splitlines()
+    head, *lines, path = done.stdout.splitlines()
     assert head.split() == ["what", "beside", "median", "range", "to", "reach"]
-    assert place == str(tmp_path / "bench.json")
-    found = json.loads((tmp_path / "bench.json").read_text())
-    assert found["short"]
-    assert found["machine"]["cpu_count"]
-    rows = found["rows"]
+    assert path == str(tmp_path / "bench.json")
+    contents = json.loads((tmp_path / "bench.json").read_text())
+    assert contents["short"]
+    assert contents["machine"]["cpu_count"]
+    rows = contents["rows"]
     assert len(rows) == len(lines)
     beside = {row["beside"] for row in rows}
     assert {"bare loop", "PyTorch's tutorial", "the matrix products alone", "one notebook after the other"} <= beside

@@ -1,4 +1,4 @@
-"""Colours: lightness is monotone, neighbours are told apart in every kind of sight, each is visible on its page."""
+"""Colours: lightness is monotone, neighbours are distinguishable in every kind of sight, each is visible on its page."""
 
 import itertools
 
@@ -58,13 +58,13 @@ def test_distance_is_that_of_the_published_example() -> None:
 
 @pytest.mark.parametrize("n", range(2, 13))
 @pytest.mark.parametrize("page", [0, 1])
-def test_neighbours_are_told_apart_and_lightness_is_monotone(n: int, page: int) -> None:
+def test_neighbours_are_distinguishable_and_lightness_is_monotone(n: int, page: int) -> None:
     linear = [read_linear(pair[page]) for pair in color_levels(n)]
-    seen = [find_lab(one) for one in linear]
+    seen = [find_lab(color) for color in linear]
     assert all(later[0] > earlier[0] for earlier, later in itertools.pairwise(seen))
     assert min(find_distance(*pair) for pair in itertools.pairwise(seen)) >= 8
     for sight in SIGHTS.values():
-        simulated = [find_lab(np.array(sight) @ one) for one in linear]
+        simulated = [find_lab(np.array(sight) @ color) for color in linear]
         assert min(find_distance(*pair) for pair in itertools.pairwise(simulated)) >= 5
 
 

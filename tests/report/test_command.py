@@ -1,4 +1,4 @@
-"""The command that makes a study's report: found by its settings, with what differs from its file."""
+"""The command that makes a study's report: selected by its settings, with what differs from its file."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def test_another_study_is_named() -> None:
         ({"most_seeds": 20}, "make report MOST_SEEDS=20"),
     ],
 )
-def test_values_of_the_next_step_are_given(changes: dict[str, object], command: str) -> None:
+def test_the_command_has_the_values_of_the_next_step(changes: dict[str, object], command: str) -> None:
     assert write_command(read_back(load_study("studies/fashion_mnist.toml")), **changes) == command
 
 

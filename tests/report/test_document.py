@@ -1,4 +1,4 @@
-"""The document in every state of a study: what is absent, what stands once, and what its other views say."""
+"""The document in every state of a study: what is absent, what stands once, and what its further outputs say."""
 
 import json
 import os
@@ -39,17 +39,19 @@ class Checker(HTMLParser):
         self.words: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        if given.get("id"):
-            self.anchors.append(str(given["id"]))
-        self.links += [str(given[name]).removeprefix("#") for name in ("href", "popovertarget") if given.get(name)]
+        attributes = dict(attrs)
+        if attributes.get("id"):
+            self.anchors.append(str(attributes["id"]))
+        self.links += [
+            str(attributes[name]).removeprefix("#") for name in ("href", "popovertarget") if attributes.get(name)
+        ]
         if tag not in VOID:
             self.open.append(tag)
         if (
             self.hidden
-            or "popover" in given
+            or "popover" in attributes
             or tag in ("style", "script", "title", "details")
-            or "narrow" in str(given.get("class"))
+            or "narrow" in str(attributes.get("class"))
         ):
             self.hidden += 1
 
@@ -128,13 +130,13 @@ def test_few_words_are_in_sight(documents: dict[str, Document]) -> None:
         assert len(read(html).words) <= most, name
 
 
-def test_the_sections_say_what_was_found(documents: dict[str, Document]) -> None:
+def test_the_titles_of_sections_state_results(documents: dict[str, Document]) -> None:
     titles = {
         name: [
             re.sub(r"<[^>]+>", "", text).removesuffix(" ¶")
-            for text in re.findall(r"<h2 .*?</h2>", "".join(p.html for p in list_parts(one).values()))
+            for text in re.findall(r"<h2 .*?</h2>", "".join(p.html for p in list_parts(document).values()))
         ]
-        for name, one in documents.items()
+        for name, document in documents.items()
     }
     assert "0.001 and 0.0005 are practically equal; 1 of 3 rates is ruled out" in titles["three"]
     assert "0.001 is the highest rate tried: look further" in titles["three"]
@@ -146,9 +148,9 @@ def test_the_sections_say_what_was_found(documents: dict[str, Document]) -> None
 
 def test_the_next_step_has_a_command(build_document: Callable[..., Document], documents: dict[str, Document]) -> None:
     measurements = documents["three"].assessment.measurements
-    own = build_document(measurements, **{"import": None, "name": "fresh"})
-    assert own.command == "lrreport report fresh.toml --learning-rates 0.01 0.003 0.001 0.0005 0.0001"
-    assert f'data-copy="{own.command}"' in own.first_screen.html
+    renamed = build_document(measurements, **{"import": None, "name": "fresh"})
+    assert renamed.command == "lrreport report fresh.toml --learning-rates 0.01 0.003 0.001 0.0005 0.0001"
+    assert f'data-copy="{renamed.command}"' in renamed.first_screen.html
     assert documents["three"].command == ""  # of imported runs: no command makes more of them
 
 

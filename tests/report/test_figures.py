@@ -19,7 +19,7 @@ TEXT = re.compile(
     r'<text x="([^"]*)" y="([^"]*)"(?: text-anchor="(\w+)")?(?: class="([^"]*)")?(?: style="[^"]*")?>(?:<title>.*?</title>)?(.*?)</text>'
 )
 SIZES = {"small": 12.0, "name": 15.0}
-SLACK = 0.85  # text is narrower than the widths that are kept for it
+SLACK = 0.85  # text is narrower than the widths reserved for it
 
 
 def list_figures(document: Document) -> list[Figure]:
@@ -57,9 +57,9 @@ def test_nothing_overlaps_and_nothing_is_missing(document: Document) -> None:
             for left, right, _, _, text in boxes:
                 assert left > -12, (figure.name, text)
                 assert right < width + 12, (figure.name, text)
-            for one, other in combinations(boxes, 2):
-                apart = one[1] <= other[0] or other[1] <= one[0] or one[3] <= other[2] or other[3] <= one[2]
-                assert apart, (figure.name, width, one, other)
+            for a, b in combinations(boxes, 2):
+                apart = a[1] <= b[0] or b[1] <= a[0] or a[3] <= b[2] or b[3] <= a[2]
+                assert apart, (figure.name, width, a, b)
 
 
 def test_every_state_has_a_decision_figure_but_without_runs(documents: dict[str, Document]) -> None:
@@ -72,7 +72,7 @@ def test_marks_of_the_decision_figure_lie_where_their_values_are(documents: dict
     rings = [float(x) for x in re.findall(r'<circle cx="(\S+)" cy="\S+" r="3.2"', svg)]
     values = [value for level in (0.001, 0.0005, 0.0001) for value in _scores(documents["three"])[level]]
     assert len(rings) == len(values) == 15
-    slope = (rings[0] - rings[-1]) / (values[0] - values[-1])  # a line through two of them holds all the others
+    slope = (rings[0] - rings[-1]) / (values[0] - values[-1])  # a line through two of them holds all the rest
     for ring, value in zip(rings, values, strict=True):
         assert ring == pytest.approx(rings[0] + slope * (value - values[0]), abs=0.2)
     discs = [float(x) for x in re.findall(r'<circle cx="(\S+)" cy="\S+" r="5"', svg)][::2]
@@ -141,7 +141,7 @@ def test_classes_show_the_difference_from_the_leader(documents: dict[str, Docume
 
 
 def read_grid(svg: str) -> tuple[list[str], list[str]]:
-    """Return the headings down and across of a grid: those at its left edge, and the others."""
+    """Return the headings down and across of a grid: those at its left edge, and the rest."""
     names = re.findall(r'<text x="([^"]*)" y="[^"]*"(?: text-anchor="middle")? class="name">(.*?)</text>', svg)
     return [name for x, name in names if x == "0"], [name for x, name in names if x != "0"]
 

@@ -1,4 +1,4 @@
-"""A report's folder, read: runs by level and seed, each of the study's own settings, or one clear line."""
+"""Loading a report's folder: runs by level and seed, each with the study's settings, or a one-line error."""
 
 import shutil
 from dataclasses import replace
@@ -25,10 +25,10 @@ def folder(drawn: Path, tmp_path: Path) -> Path:
     return tmp_path / "copy" / "made"
 
 
-def test_runs_are_found_by_level_and_seed(drawn: Path) -> None:
+def test_runs_are_loaded_by_level_and_seed(drawn: Path) -> None:
     loaded = load_report(drawn)
     assert set(loaded.kept) == {(level, seed) for level in range(3) for seed in range(3)}
-    assert all(kept.record.seed == seed for (_, seed), kept in loaded.kept.items())
+    assert all(run.record.seed == seed for (_, seed), run in loaded.kept.items())
     assert loaded.fresh == loaded.range_tests == {}
     assert not loaded.is_reference
 
@@ -51,7 +51,7 @@ def test_a_run_that_is_gone_is_one_line(folder: Path) -> None:
         load_report(folder)
 
 
-def test_a_run_of_other_settings_is_refused(folder: Path) -> None:
+def test_a_run_with_different_settings_is_refused(folder: Path) -> None:
     text = (folder / CONTENTS).read_text()
     (folder / CONTENTS).write_text(text.replace('"epochs": 4', '"epochs": 5', 1))
     with pytest.raises(LrreportError, match=r"a run with epochs 4, not 5; make the run again$"):
@@ -65,7 +65,7 @@ def test_a_study_without_runs_is_refused(folder: Path) -> None:
         load_report(folder)
 
 
-def test_errors_by_class_come_from_kept_predictions(drawn: Path) -> None:
+def test_errors_by_class_come_from_stored_predictions(drawn: Path) -> None:
     loaded = load_report(drawn)
     assessment = assess_report(loaded)
     errors = find_errors(assessment, loaded.kept)
@@ -73,12 +73,12 @@ def test_errors_by_class_come_from_kept_predictions(drawn: Path) -> None:
     assert list(errors.accuracy.index) == list("abcdefghij")
     leader = assessment.decision.leader
     arrays = [
-        kept.load_arrays("test_labels", "test_predictions")
-        for (level, _), kept in loaded.kept.items()
-        if level == leader
+        run.load_arrays("test_labels", "test_predictions") for (level, _), run in loaded.kept.items() if level == leader
     ]
     right = [
-        [(one["test_predictions"][one["test_labels"] == c] == c).mean() for c in range(10)] for one in arrays if one
+        [(of_run["test_predictions"][of_run["test_labels"] == c] == c).mean() for c in range(10)]
+        for of_run in arrays
+        if of_run
     ]
     assert errors.accuracy[leader].tolist() == pytest.approx(
         [sum(column) / len(column) for column in zip(*right, strict=True)]
@@ -87,11 +87,11 @@ def test_errors_by_class_come_from_kept_predictions(drawn: Path) -> None:
     a, b = "abcdefghij".index(first), "abcdefghij".index(second)
     swapped = [
         (
-            ((one["test_labels"] == a) & (one["test_predictions"] == b))
-            | ((one["test_labels"] == b) & (one["test_predictions"] == a))
+            ((of_run["test_labels"] == a) & (of_run["test_predictions"] == b))
+            | ((of_run["test_labels"] == b) & (of_run["test_predictions"] == a))
         ).sum()
-        for one in arrays
-        if one
+        for of_run in arrays
+        if of_run
     ]
     seen = sum((arrays[-1]["test_labels"] == c).sum() for c in (a, b))
     assert share == pytest.approx(sum(swapped) / len(swapped) / seen)
@@ -106,11 +106,11 @@ def test_without_predictions_there_is_no_section_on_errors(drawn: Path) -> None:
 def test_fresh_runs_score_the_choice_and_take_no_part_in_it(drawn: Path) -> None:
     contents = read_contents(drawn)
     chosen = [replace(run, fresh=True) for run in contents.runs if run.level == 1]
-    kept = [run for run in contents.runs if run.level != 1]
-    loaded = load_runs_of(drawn, Contents(contents.study, (*kept, *chosen)))
+    rest = [run for run in contents.runs if run.level != 1]
+    loaded = load_runs_of(drawn, Contents(contents.study, (*rest, *chosen)))
     assessment = assess_report(loaded)
     assert assessment.decision.table.n_runs[1] == 0
-    values = [kept.record.final["test_accuracy"] for kept in loaded.fresh.values()]
+    values = [run.record.final["test_accuracy"] for run in loaded.fresh.values()]
     text = make_document(loaded, assessment).differences.html
     assert (
         f"On 3 fresh seeds, {contents.study.levels[1].name} reaches {100 * sum(values) / 3:.2f} % test accuracy (95 % interval "

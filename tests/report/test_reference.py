@@ -1,4 +1,4 @@
-"""Runs beside the reference: the same agree, others are named, and without a reference one row says so."""
+"""Runs beside the reference: equal runs agree, deviations are named, and without a reference a single row says so."""
 
 from pathlib import Path
 
@@ -13,9 +13,9 @@ FINAL = ("train_loss", "train_accuracy", "val_accuracy", "test_accuracy")
 
 
 def make_run(seed: int = 0, shift: float = 0.0, **settings: object):  # type: ignore[no-untyped-def]
-    given = {"learning_rate": 0.1, "device": "auto"} | settings
+    values = {"learning_rate": 0.1, "device": "auto"} | settings
     record = RunRecord(
-        identity=Identity(settings=given, seed=seed), settings=given, seed=seed, status="completed",
+        identity=Identity(settings=values, seed=seed), settings=values, seed=seed, status="completed",
         metrics=declare_metrics(("val_loss", *FINAL)), history=(make_series("val_loss", [2.3 + shift, 1.0]),),
         final=dict.fromkeys(FINAL, 0.5 + shift),
     )  # fmt: skip
@@ -42,7 +42,7 @@ def test_other_numbers_are_named(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("made", [[make_run(2)], [make_run(0, learning_rate=0.2)], [make_run(0), make_run(5)]])
-def test_without_runs_of_these_settings_one_row_says_so(folder: Path, made: list) -> None:  # type: ignore[type-arg]
+def test_without_runs_of_these_settings_a_single_row_says_so(folder: Path, made: list) -> None:  # type: ignore[type-arg]
     table = check_reference(made, folder)
     assert table.to_numpy().tolist() == [["No reference run has these settings, so there is nothing to compare."]]
 

@@ -1,4 +1,4 @@
-"""What a notebook shows of its own runs: text stays text, many classes stay readable, nothing changes between calls."""
+"""Views of a notebook's runs: text stays text, many classes stay readable, nothing changes between calls."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""The explorer's data and table: every recorded value in its place, thinned only where there are too many."""
+"""The explorer's data and table: every recorded value at its position, thinned only where there are too many."""
 
 import base64
 import json
@@ -63,7 +63,7 @@ def decode_steps(text: str) -> np.ndarray[Any, Any]:
 def unpack(data: dict[str, Any]) -> dict[tuple[int, str], tuple[list[Any], np.ndarray[Any, Any]]]:
     """Return (grids per axis, values) of each curve by run and metric, read as the script reads them."""
     streams = {False: decode(data["values"]), True: decode_steps(data["steps"])}
-    places, offsets, found = decode(data["places"]), {False: 0, True: 0}, {}
+    places, offsets, curves = decode(data["places"]), {False: 0, True: 0}, {}
     for run, metric, width, *grids in data["series"]:
         name = data["metrics"][metric]["name"]
         stream = name == "step_loss"
@@ -76,11 +76,11 @@ def unpack(data: dict[str, Any]) -> dict[tuple[int, str], tuple[list[Any], np.nd
                 at.append([grid[0] + i * grid[1] for i in range(grid[2])])
             else:
                 at.append(places[grid[0] : grid[0] + grid[1]].tolist())
-        n = width * next(len(one) for one in at if one is not None)
-        found[run, name] = (at, streams[stream][offsets[stream] : offsets[stream] + n].reshape(width, -1))
+        n = width * next(len(positions) for positions in at if positions is not None)
+        curves[run, name] = (at, streams[stream][offsets[stream] : offsets[stream] + n].reshape(width, -1))
         offsets[stream] += n
     assert all(offsets[stream] == len(values) for stream, values in streams.items())
-    return found
+    return curves
 
 
 def test_every_recorded_value_is_there() -> None:
@@ -115,7 +115,7 @@ def test_levels_factors_and_metrics_are_described() -> None:
     assert data["series"] == []
 
 
-def test_named_levels_have_no_place_on_an_axis() -> None:
+def test_named_levels_have_no_position_on_an_axis() -> None:
     [factor] = explore(make_measurements({"adam": [0.8], "sgd": [0.7]}, factors=("optimizer",))).data["factors"]
     assert (factor["values"], factor["at"], factor["log"]) == (["Adam", "SGD"], None, False)
 
@@ -144,10 +144,10 @@ def test_a_metric_keeps_each_axis_on_which_it_was_recorded() -> None:
     assert [[grid >= 0 for grid in row[3:]] for row in data["series"]] == [[True, False], [False, True]]
 
 
-def test_step_losses_come_from_kept_records(tmp_path: Path) -> None:
+def test_step_losses_come_from_records(tmp_path: Path) -> None:
     steps = {run: np.linspace(2.3, 0.3, 12 if run == (0, 1) else 18) for run in [(0, 0), (0, 1), (1, 0), (1, 1)]}
-    kept = {run: keep(tmp_path / str(run), {"lr": run[0]}, run[1], own.tolist()) for run, own in steps.items()}
-    data = explore(make_study(), kept).data
+    records = {run: keep(tmp_path / str(run), {"lr": run[0]}, run[1], losses.tolist()) for run, losses in steps.items()}
+    data = explore(make_study(), records).data
     assert data["metrics"][-1]["label"] == "Training loss of each step"
     assert [axis["name"] for axis in data["axes"]] == ["epoch", "step"]
     curves = unpack(data)
@@ -198,8 +198,8 @@ def test_bins_of_steps() -> None:
 
 def test_short_floats_are_close_and_keep_gaps() -> None:
     values = np.array([0.0, 1.0, 0.3021, 2.5e-7, 123456.0, np.nan, -0.7])
-    found = decode_steps(encode(values, n_bytes=3))
-    np.testing.assert_allclose(found, values, rtol=2**-16)
+    decoded = decode_steps(encode(values, n_bytes=3))
+    np.testing.assert_allclose(decoded, values, rtol=2**-16)
 
 
 def test_bytes_are_the_same_each_time_and_hold_no_nan() -> None:
@@ -243,11 +243,11 @@ def test_the_table_has_what_varies_and_lists_the_rest_below() -> None:
 
 def test_the_table_has_settings_and_facts_of_records(tmp_path: Path) -> None:
     settings = {"learning_rate": 0.1, "optimizer": {"name": "adam", "betas": [0.9, 0.999]}, "batch_size": 16}
-    kept = {
+    records = {
         (0, seed): keep(tmp_path / str(seed), settings | {"epochs": 3 + seed}, seed, wall_seconds=1.25 + seed)
         for seed in (0, 1)
     }
-    explorer = explore(make_measurements({0.1: [0.8, 0.7]}), kept)
+    explorer = explore(make_measurements({0.1: [0.8, 0.7]}), records)
     assert explorer.frame["Epochs"].tolist() == ["3", "4"]
     assert explorer.frame["Wall seconds"].tolist() == ["1.25", "2.25"]
     assert explorer.table.constant == {

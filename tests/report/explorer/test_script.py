@@ -32,18 +32,19 @@ def evaluate(request: pytest.FixtureRequest) -> Evaluate:
     page = None if node else request.getfixturevalue("browser").new_page()
 
     def run(expression: str, **values: Any) -> Any:
-        given = json.dumps({"source": SOURCE, "expression": expression, "values": values})
+        payload = json.dumps({"source": SOURCE, "expression": expression, "values": values})
         if node:
             code = RUN.replace("INPUT", "require('fs').readFileSync(0, 'utf8')")
             code += "process.stdout.write(JSON.stringify(call(...Object.values(values)), plainly) ?? 'null');"
-            done = subprocess.run([node, "-e", code], input=given, capture_output=True, text=True, check=False)
+            done = subprocess.run([node, "-e", code], input=payload, capture_output=True, text=True, check=False)
             assert not done.returncode, done.stderr
             return json.loads(done.stdout)
         assert page is not None
         code = (
-            RUN.replace("INPUT", "given") + "return JSON.stringify(call(...Object.values(values)), plainly) ?? 'null';"
+            RUN.replace("INPUT", "payload")
+            + "return JSON.stringify(call(...Object.values(values)), plainly) ?? 'null';"
         )
-        return json.loads(page.evaluate(f"given => {{ {code} }}", given))
+        return json.loads(page.evaluate(f"payload => {{ {code} }}", payload))
 
     return run
 
@@ -72,19 +73,19 @@ def test_runs_are_lines_without_the_untrained_network(evaluate: Evaluate) -> Non
     assert [line["name"] for line in scene["lines"]] == ["0.1, seed 0", "0.1, seed 1", "0.01, seed 0", "0.01, seed 1"]
     assert scene["lines"][1]["x"] == [1, 2]
     assert scene["lines"][1]["y"] == pytest.approx([1.1, 9.0])
-    assert [(one["x"], one["y"]) for one in scene["lines"][1]["breaks"]] == [(2, 9.0)]
+    assert [(point["x"], point["y"]) for point in scene["lines"][1]["breaks"]] == [(2, 9.0)]
     whole = evaluate(SCENE, data=make_data(), change={"metric": 1, "x": "epoch", "lines": "runs", "start": True})
     assert whole["lines"][0]["x"] == [0, 1, 2, 3]
 
 
-def test_means_say_how_many_runs_are_left_and_where_one_broke(evaluate: Evaluate) -> None:
+def test_means_say_how_many_runs_are_left_and_where_a_run_broke(evaluate: Evaluate) -> None:
     scene = evaluate(SCENE, data=make_data(), change={"metric": 1, "x": "epoch", "lines": "range"})
     first = scene["lines"][0]
     assert first["n"] == [2, 2, 1]
     assert first["y"] == pytest.approx([1.05, 4.75, 0.4])
     assert first["low"] == pytest.approx([1.0, 0.5, 0.4])
     assert first["high"] == pytest.approx([1.1, 9.0, 0.4])
-    assert [(one["x"], one["y"]) for one in first["breaks"]] == [(2, 9.0)]
+    assert [(point["x"], point["y"]) for point in first["breaks"]] == [(2, 9.0)]
 
 
 def test_bands_are_intervals_of_student(evaluate: Evaluate) -> None:
@@ -102,7 +103,7 @@ def test_a_single_run_has_no_band(evaluate: Evaluate) -> None:
     assert line["low"] is None
 
 
-def test_curves_of_unequal_places_are_averaged_along_straight_lines(evaluate: Evaluate) -> None:
+def test_curves_at_unequal_positions_are_averaged_along_straight_lines(evaluate: Evaluate) -> None:
     lines = [{"x": [0, 2, 4], "y": [0, 2, 4]}, {"x": [1, 3], "y": [10, 30]}]
     mean = evaluate("averageLines({ t: [12.7] }, lines, 'range')", lines=lines)
     assert mean["x"] == [0, 1, 2, 3, 4]
@@ -120,12 +121,12 @@ def test_differences_are_taken_seed_by_seed(evaluate: Evaluate) -> None:
 
 def test_differences_of_unpaired_runs_are_from_the_mean_with_an_interval_of_welch(evaluate: Evaluate) -> None:
     rng = np.random.default_rng(1)
-    one, base = rng.random((4, 3)), rng.normal(2, 3, (6, 3))
-    curves = {"val_loss": {0.1: one.tolist(), 0.01: base.tolist()}}
+    values, base = rng.random((4, 3)), rng.normal(2, 3, (6, 3))
+    curves = {"val_loss": {0.1: values.tolist(), 0.01: base.tolist()}}
     data = explore(make_measurements(metric="val_loss", curves=curves, first=1, paired=False)).data
     [line] = evaluate(SCENE, data=data, change={"lines": "mean", "base": 1})["lines"]
-    limits = stats.ttest_ind(one, base, equal_var=False).confidence_interval()
-    assert line["y"] == pytest.approx(one.mean(0) - base.mean(0), rel=1e-5)
+    limits = stats.ttest_ind(values, base, equal_var=False).confidence_interval()
+    assert line["y"] == pytest.approx(values.mean(0) - base.mean(0), rel=1e-5)
     assert line["low"] == pytest.approx(limits.low, rel=0.01)
     assert line["high"] == pytest.approx(limits.high, rel=0.01)
 
@@ -163,10 +164,10 @@ def test_hidden_values_and_the_filter_leave_runs_out(evaluate: Evaluate) -> None
 def test_smoothing_is_an_unbiased_moving_average(evaluate: Evaluate) -> None:
     values = [3.0, 1.0, None, 2.0]
     expected = np.average([3.0, 1.0, 2.0], weights=[0.125, 0.25, 0.5])
-    found = evaluate("smooth(values.map(v => v === null ? NaN : v), 0.5)", values=values)
-    assert found[0] == 3.0
-    assert found[2] is None
-    assert found[3] == pytest.approx(expected)
+    smoothed = evaluate("smooth(values.map(v => v === null ? NaN : v), 0.5)", values=values)
+    assert smoothed[0] == 3.0
+    assert smoothed[2] is None
+    assert smoothed[3] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -181,8 +182,8 @@ def test_smoothing_is_an_unbiased_moving_average(evaluate: Evaluate) -> None:
 def test_ticks_have_the_same_decimals(
     evaluate: Evaluate, low: float, high: float, options: dict[str, Any], labels: list[str]
 ) -> None:
-    found = evaluate("formatTicks(listTicks(low, high, 7), options)", low=low, high=high, options=options)
-    assert found == labels
+    ticks = evaluate("formatTicks(listTicks(low, high, 7), options)", low=low, high=high, options=options)
+    assert ticks == labels
 
 
 def test_whole_epochs_have_no_ticks_between(evaluate: Evaluate) -> None:
@@ -200,8 +201,8 @@ def test_values_are_written_as_python_writes_them(evaluate: Evaluate) -> None:
     measurements = make_measurements({0.1: [0.8]}, curves={"val_loss": {0.1: [[1.0]]}})
     metrics = explore(measurements).data["metrics"]
     values = [0.30214, -0.00001, 12.5, 123.456, 98765.4]
-    found = evaluate("metrics.map(m => values.map(v => [formatValue(m, v), formatDifference(m, v)]))", metrics=metrics, values=values)  # fmt: skip
-    for metric, column in zip(measurements.metrics.values(), found, strict=True):
+    texts = evaluate("metrics.map(m => values.map(v => [formatValue(m, v), formatDifference(m, v)]))", metrics=metrics, values=values)  # fmt: skip
+    for metric, column in zip(measurements.metrics.values(), texts, strict=True):
         assert column == [[metric.format(value), metric.format_difference(value)] for value in values]
 
 
@@ -247,7 +248,7 @@ def test_many_points_become_few_pixels_that_keep_every_extreme(evaluate: Evaluat
     assert len(pixels) <= 4 * 504
     assert pixels[:, 1].max() == 9.0
     few = evaluate(code, ys=values, view={"left": 100, "right": 110})
-    assert len(few) == 2 * 13  # those in view and one on either side
+    assert len(few) == 2 * 13  # those in view and a point on either side
 
 
 def test_a_gap_splits_a_band(evaluate: Evaluate) -> None:
@@ -261,11 +262,11 @@ def test_lines_drawn_pixel_by_pixel_are_connected(evaluate: Evaluate) -> None:
     image = np.array(evaluate(code)).reshape(8, 10) > 0
     assert image[:, 1:8].any(axis=0).all()
     rows = [np.flatnonzero(image[:, column]) for column in range(1, 8)]
-    assert all(min(abs(a - b) for a in one for b in other) <= 1 for one, other in itertools.pairwise(rows))
+    assert all(min(abs(a - b) for a in left for b in right) <= 1 for left, right in itertools.pairwise(rows))
     assert evaluate("packColor('#102030')") == 0xFF302010
 
 
-def test_the_nearest_place(evaluate: Evaluate) -> None:
+def test_the_nearest_position(evaluate: Evaluate) -> None:
     assert [evaluate("findNearest([1, 2, 5], x)", x=x) for x in (-3, 1.4, 1.6, 4, 99)] == [0, 0, 1, 2, 2]
     assert evaluate("findNearest([3], 9)") == 0
 
@@ -305,9 +306,9 @@ FIND = "(() => { const filter = parseFilter(text, columns, 3); return { rows: ro
     ],
 )
 def test_filters(evaluate: Evaluate, text: str, expected: list[int]) -> None:
-    found = evaluate(FIND, text=text, columns=COLUMNS, rows=ROWS)
-    assert found["rows"] == expected
-    assert found["problems"] == []
+    result = evaluate(FIND, text=text, columns=COLUMNS, rows=ROWS)
+    assert result["rows"] == expected
+    assert result["problems"] == []
 
 
 def test_a_filter_says_how_it_was_read_and_what_it_could_not_read(evaluate: Evaluate) -> None:
@@ -325,8 +326,8 @@ def test_a_filter_says_how_it_was_read_and_what_it_could_not_read(evaluate: Eval
 @pytest.mark.parametrize("better", ["higher", "lower"])
 def test_the_example_of_the_filter_finds_some_runs(evaluate: Evaluate, better: str) -> None:
     example = evaluate("suggestFilter(columns, rows, 3, better)", columns=COLUMNS, rows=ROWS, better=better)
-    found = evaluate(FIND, text=example, columns=COLUMNS, rows=ROWS)["rows"]
-    assert 0 < len(found) < len(ROWS)
+    shown = evaluate(FIND, text=example, columns=COLUMNS, rows=ROWS)["rows"]
+    assert 0 < len(shown) < len(ROWS)
     equal = [[*row[:3], "87.00 %", *row[4:]] for row in ROWS]
     example = evaluate("suggestFilter(columns, rows, 3, better)", columns=COLUMNS, rows=equal, better=better)
     assert evaluate(FIND, text=example, columns=COLUMNS, rows=equal)["rows"]
@@ -342,8 +343,8 @@ def test_rows_are_sorted_by_number_with_missing_values_last(evaluate: Evaluate) 
 
 
 def test_csv_is_quoted_where_it_must_be(evaluate: Evaluate) -> None:
-    found = evaluate("writeCsv([['a,b', 'say \"x\"', 0.1 + 0.2, NaN, null]])")
-    assert found == '"a,b","say ""x""",0.3,,\r\n'
+    csv = evaluate("writeCsv([['a,b', 'say \"x\"', 0.1 + 0.2, NaN, null]])")
+    assert csv == '"a,b","say ""x""",0.3,,\r\n'
 
 
 def test_points_are_listed_as_they_were_recorded(evaluate: Evaluate) -> None:
@@ -397,7 +398,7 @@ def test_the_note_says_what_is_drawn(evaluate: Evaluate) -> None:
     assert "Differences from 0.01, taken seed by seed." in evaluate(code, data=make_data(), change={"base": 1})
 
 
-def test_a_run_that_breaks_off_far_above_the_others_does_not_press_them_flat(evaluate: Evaluate) -> None:
+def test_a_run_that_breaks_off_far_above_does_not_flatten_the_rest(evaluate: Evaluate) -> None:
     whole = {"x": [1, 2, 3], "y": [2.0, 1.0, 0.5], "low": None, "high": None}
     broken = {"x": [1, 2, 3], "y": [7e10, 9e10, None], "low": None, "high": None}
     expression = (

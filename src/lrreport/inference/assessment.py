@@ -257,6 +257,6 @@ def find_seconds(assessment: Assessment, level: int) -> float:
 
 
 def share_machine(measurements: Measurements, levels: tuple[int, ...]) -> bool:
-    """Return whether all runs of these levels were made on one machine: one host and one processor, as far as known."""
+    """Return whether all runs of these levels were made on the same host and processor, as far as known."""
     runs = measurements.runs[measurements.runs.level.isin(levels)]
     return all(runs[fact].nunique(dropna=False) <= 1 for fact in ("host", "cpu") if fact in runs)

@@ -100,8 +100,8 @@ def share_error(measurements: Measurements, n_seeds: Mapping[int, int]) -> Look:
 
     The shares of all looks add up to 5 %, however many there are (Kim and Nelson, 2001, plan looks with an indifference
     zone; shares that are fixed beforehand need no independence). A study whose `most` seeds are already there at its first
-    look declares that it is the only one, and spends all 5 % on it. Every other study spends 2.5 % on its first, also one
-    that declares no `most`: so a later report on more seeds is a valid second look. The same seeds again are the same look.
+    look declares it the only look, and spends all 5 % on it. All remaining studies, including those without `most`, spend
+    2.5 % on the first look: so a later report on more seeds is a valid second look. The same seeds again are the same look.
     """
     looks = measurements.looks
     if looks and looks[-1].n_seeds == dict(n_seeds):

@@ -16,7 +16,7 @@ SMALL = 0.1  # positive values that are all below are changed by factors even wh
 
 @dataclass(frozen=True)
 class Edge:
-    """Whether the range of one factor may be too narrow.
+    """Whether the range of a factor may be too narrow.
 
     `ends` are the levels at an end that may be the best or are practically as good, with their side; `next_values` are the
     values to try beyond; `failed` are the levels of an end where no seed trained.
@@ -31,7 +31,7 @@ class Edge:
 
 
 def find_edges(measurements: Measurements, table: pd.DataFrame, verdict: str) -> tuple[Edge, ...]:
-    """Return for each factor whether its range may be too narrow, given the table of a `Decision`."""
+    """Return for each factor whether its range may be too narrow, by the table of a `Decision`."""
     return tuple(_judge_factor(measurements, factor, table, verdict) for factor in measurements.factors)
 
 

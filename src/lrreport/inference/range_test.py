@@ -20,7 +20,7 @@ class Suggestion:
 
 
 def suggest_rate(rates: Vector, losses: Iterable[Vector]) -> Suggestion:
-    """Return the rate that a range test suggests, given the rate of each step and the losses (n_seeds, n_steps)."""
+    """Return the rate that a range test suggests, from the rate of each step and the losses (n_seeds, n_steps)."""
     steepest = [find_steepest_rate(rates, curve) for curve in losses]
     fell, n = sorted(rate for rate in steepest if not math.isnan(rate)), len(steepest)
     evidence = {

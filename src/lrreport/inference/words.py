@@ -69,7 +69,7 @@ def quantify_levels(measurements: Measurements, levels: Mapping[str, int]) -> di
 
 
 def quantify_list(measurements: Measurements, key: str, levels: Sequence[int]) -> dict[str, Quantity]:
-    """Return the numeric values of levels that a sentence lists, numbered under one key; of many, the count of the rest."""
+    """Return the numeric values of levels that a sentence lists, numbered under `key`; of many, the count of the rest."""
     shown = list(levels) if len(levels) <= LISTED else list(levels)[: LISTED - 1]
     quantities = quantify_levels(measurements, {f"{key}_{number}": i for number, i in enumerate(shown, start=1)})
     if len(shown) < len(levels):

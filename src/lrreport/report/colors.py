@@ -29,14 +29,14 @@ def color_levels(n: int) -> list[tuple[str, str]]:
     """
     if n in CHOICES:
         return [(LIGHT[index], DARK[index]) for index in CHOICES[n]]
-    places = np.linspace(0, len(LIGHT) - 1, n)
-    return list(zip(_sample(LIGHT, places), _sample(DARK, places), strict=True))
+    positions = np.linspace(0, len(LIGHT) - 1, n)
+    return list(zip(_sample(LIGHT, positions), _sample(DARK, positions), strict=True))
 
 
-def _sample(colors: tuple[str, ...], places: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> list[str]:
+def _sample(colors: tuple[str, ...], positions: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> list[str]:
     """Return the colours at these positions in a sequence, interpolated between neighbours at fractions."""
     known = np.array([[int(color[i : i + 2], 16) for i in (1, 3, 5)] for color in colors]) / 255
     linear = np.where(known <= 0.04045, known / 12.92, ((known + 0.055) / 1.055) ** 2.4)
-    mixed = np.stack([np.interp(places, np.arange(len(colors)), linear[:, i]) for i in range(3)], axis=1)
+    mixed = np.stack([np.interp(positions, np.arange(len(colors)), linear[:, i]) for i in range(3)], axis=1)
     coded = np.where(mixed <= 0.0031308, 12.92 * mixed, 1.055 * mixed ** (1 / 2.4) - 0.055)
     return [f"#{''.join(f'{round(255 * float(part)):02x}' for part in color)}" for color in coded]

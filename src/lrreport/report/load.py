@@ -46,7 +46,7 @@ class LoadedReport:
 def load_report(folder: Path | str = "") -> LoadedReport:
     """Return the study and the runs that study.json in `folder` names, by default of the committed reference.
 
-    Raises LrreportError if it or a run is missing or broken, or was made with other settings than the study has.
+    Raises LrreportError if it or a run is missing or broken, or was made with settings that differ from the study's.
     """
     folder_path = Path(folder) if folder else find_reference()
     return load_runs_of(folder_path, read_contents(folder_path), is_reference=not folder)
@@ -78,7 +78,7 @@ def load_runs_of(folder: Path, contents: Contents, is_reference: bool = False) -
 def _share_points(run: KeptRecord, points: dict[tuple[float, ...], tuple[float, ...]]) -> KeptRecord:
     """Return a record whose series at equal points share them, with those of earlier records in `points`.
 
-    Runs of one study are mostly evaluated at the same points, which are half of all numbers in their records.
+    Runs of a study are mostly evaluated at the same points, which are half of all numbers in their records.
     """
     history = tuple(
         series.model_copy(update={"at": points.setdefault(series.at, series.at)}) for series in run.record.history

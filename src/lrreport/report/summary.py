@@ -115,7 +115,7 @@ def _unescape(text: str) -> str:
 
 
 def write_card(document: "Document") -> str:
-    """Return the answer with the decision figure as one SVG of 1200 × 630, in the colours of a light page."""
+    """Return the answer with the decision figure as an SVG of 1200 × 630, in the colours of a light page."""
     width, height = CARD
     lines = _wrap(document.story.answer.text, 34.0, width - 120, most=2)
     top = 96 + 44 * len(lines)

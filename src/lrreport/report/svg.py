@@ -266,7 +266,7 @@ def label_levels(factor: Factor, scale: Scale, size: float = SIZE) -> list[Tick]
 
 
 def scale_factor(factor: Factor, start: float, end: float) -> Scale:
-    """Return the scale of a factor's axis: logarithmic where `Factor.is_log`, places in order where it has no numbers."""
+    """Return the scale of a factor's axis: logarithmic where `Factor.is_log`, ordinal where it has no numbers."""
     if factor.numeric:
         return make_scale(map(float, factor.values), start, end, pad=0.06, log=factor.is_log)
     n = len(factor.values)

@@ -25,7 +25,7 @@ def _require_two_factors(assessment: Assessment) -> tuple[Factor, Factor]:
 
 @add_claim("best_combination", rule=CHOICE, source=SOURCE)
 def best_combination(assessment: Assessment) -> Result:
-    """One combination of both factors is the one to choose."""
+    """A combination of both factors is the choice."""
     _require_two_factors(assessment)
     return choice(assessment)
 
@@ -105,7 +105,7 @@ def _name_value(factor: Factor, value: Any, position: int) -> str:
     source="Berger (1982), intersection–union tests; Bonferroni",
 )  # fmt: skip
 def higher_when_tuned(assessment: Assessment, value: Any, than_value: Any) -> Result:
-    """The best of one value of the second factor is better than the best of another."""
+    """The best level at a value of the second factor is better than the best at another value."""
     _, second = _require_two_factors(assessment)
     measurements, metric = assessment.measurements, assessment.measurements.metric
     groups = [

@@ -1,4 +1,4 @@
-"""Claims about one level against all others: the best, the worst, the slowest, the smoothest, at most so far behind."""
+"""Claims about a level against all others: the best, the worst, the slowest, the smoothest, at most a distance behind."""
 
 from typing import Any
 
@@ -108,13 +108,13 @@ def _ask_lead(assessment: Assessment, level: int, metric: str, sign: int) -> Res
 
 @add_claim("best", "level", "metric", rule=f"By means on the metric, where runs are compared. {LEAD}", source=SOURCE)
 def best(assessment: Assessment, level: int, metric: str) -> Result:
-    """One level ends better than every other on a metric: the highest accuracy, the lowest loss."""
+    """A level ends better than all others on a metric: the highest accuracy, the lowest loss."""
     return _ask_lead(assessment, level, metric, 1)
 
 
 @add_claim("worst", "level", "metric", rule=f"The same as for the best, with the worst leading. {LEAD}", source=SOURCE)
 def worst(assessment: Assessment, level: int, metric: str) -> Result:
-    """One level ends worse than every other on a metric: the lowest accuracy, the highest loss."""
+    """A level ends worse than all others on a metric: the lowest accuracy, the highest loss."""
     return _ask_lead(assessment, level, metric, -1)
 
 
@@ -158,7 +158,7 @@ def at_most_behind(assessment: Assessment, level: int, by: float, metric: str) -
     source=f"{SOURCE}; sign test: Dixon and Mood (1946)",
 )  # fmt: skip
 def slowest(assessment: Assessment, level: int) -> Result:
-    """One level reaches the target, fixed by the leader, later than every other."""
+    """A level reaches the target, fixed by the leader, later than all others."""
     require_others(assessment, level)
     arrivals, metric = require_arrivals(assessment, (level,)), assessment.measurements.metric
     trained, compared = assessment.scores[metric.name], list(assessment.compared)
@@ -210,7 +210,7 @@ def _write_interval(estimate: Any, write: Any) -> dict[str, Quantity]:
     source=SOURCE,
 )  # fmt: skip
 def most_stable(assessment: Assessment, level: int) -> Result:
-    """The loss of one level rises less on its way than that of every other."""
+    """The loss of a level rises less during training than that of all others."""
     require_others(assessment, level)
     table, relative = require_rises(assessment, (level,))
     rises, loss = assessment.rises, assessment.loss

@@ -317,7 +317,7 @@ def name_step(assessment: Assessment) -> str:
     source=T_TEST,
 )  # fmt: skip
 def more_stable(assessment: Assessment, level: int, than: int) -> Result:
-    """The loss of one level rises less on its way than that of another."""
+    """The loss of a level rises less during training than that of another."""
     table, relative = require_rises(assessment, (level, than))
     rises = assessment.rises
     assert rises is not None

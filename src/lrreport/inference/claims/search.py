@@ -126,7 +126,7 @@ def find_edge(assessment: Assessment, factor: str | None = None) -> tuple[Edge, 
     optional=("factor",),
 )
 def edge_of_range(assessment: Assessment, factor: str | None = None) -> Result:
-    """A level that may be the best lies at an end of the range tried, so better ones may lie outside."""
+    """A level that may be the best lies at an end of the range tried, so better levels may lie outside."""
     measurements = assessment.measurements
     edge, varied = find_edge(assessment, factor)
     noun, several = name_nouns(measurements) if len(measurements.factors) == 1 else (varied.label, f"{varied.label}s")
@@ -251,7 +251,7 @@ def say_failures(n: int, n_failed: int, evidence: dict[str, Quantity]) -> str:
 
 @add_claim("choice", rule=CHOICE, source=SOURCE)
 def choice(assessment: Assessment) -> Result:
-    """One level is the one to choose: the best, or good enough."""
+    """A level is the choice: the best, or good enough."""
     decision = assessment.decision
     case, evidence, names = describe_choice(assessment, decision)
     verdict: Verdict = "supported" if decision.chosen is not None else "undecided"

@@ -1,4 +1,4 @@
-"""The claim about one level and a fixed number, such as the loss that a record must beat."""
+"""The claim about a level and a fixed number, such as the loss that a record must beat."""
 
 from scipy import special
 

@@ -29,7 +29,7 @@ MOST_WORDS = 14
 
 
 def write_answer(assessment: Assessment) -> Paragraph:
-    """Return the answer in one line of at most 14 words where names are short, by the decision.
+    """Return the answer in a line of at most 14 words where names are short, by the decision.
 
     Where nothing can be chosen it says why, and which level to use until then.
     """

@@ -75,7 +75,7 @@ def _write_none_learns(assessment: Assessment) -> Paragraph:
 
 
 def _shown(assessment: Assessment) -> int:
-    """Return the level that the paragraph is about: the chosen one, else the leader."""
+    """Return the subject of the paragraph: the chosen level, else the leader."""
     decision = assessment.decision
     shown = decision.chosen if decision.chosen is not None else decision.leader
     assert shown is not None
@@ -127,7 +127,7 @@ def _write_winner(assessment: Assessment, brevity: int) -> Paragraph:
 
 
 def _write_rivals(assessment: Assessment, level: int, brevity: int) -> Paragraph:
-    """Say which levels may be better than the shown one, and which have too few seeds to tell where nothing is chosen."""
+    """Say which levels may be better than the shown level and, if nothing is chosen, which have too few seeds."""
     measurements, decision, table = assessment.measurements, assessment.decision, assessment.decision.table
     chosen = decision.chosen is not None
     thin = [] if chosen else find_thin(assessment)

@@ -65,7 +65,7 @@ class Curve:
     metric: str
     axis: str  # on which it was recorded
     values: Floats
-    places: dict[str, Floats]
+    positions: dict[str, Floats]
 
     @property
     def key(self) -> tuple[str, str]:
@@ -205,12 +205,12 @@ def _collect_curves(
     for points in np.split(order, starts[1:]) if len(starts) else []:
         run, metric, axis = runs.keys[rows.run[points[0]]], int(rows.metric[points[0]]), AXES[rows.axis[points[0]]]
         at, values = rows.at[points], rows.value[points]
-        places = {axis: at}
+        positions = {axis: at}
         if axis == "epoch" and run[0] in steps_per_epoch and (metric, AXES.index("step")) not in native:
-            places["step"] = at * steps_per_epoch[run[0]]
+            positions["step"] = at * steps_per_epoch[run[0]]
         if clock and axis == clock.axis and run in clock.of_run and (metric, AXES.index(SECONDS_AXIS)) not in native:
-            places[SECONDS_AXIS] = np.interp(at, *clock.of_run[run])
-        curves.append(Curve(run, metrics[metric], axis, np.where(np.isfinite(values), values, np.nan), places))
+            positions[SECONDS_AXIS] = np.interp(at, *clock.of_run[run])
+        curves.append(Curve(run, metrics[metric], axis, np.where(np.isfinite(values), values, np.nan), positions))
     return curves
 
 

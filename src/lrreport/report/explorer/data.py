@@ -45,20 +45,22 @@ def collect_data(measurements: Measurements, recorded: "Recorded", records: Reco
         metrics.append(describe_step_loss(measurements))
         reduced.append(bin_size)
     recorded_axes = [
-        axis for axis in AXES if any(axis in curve.places for curve in curves) or (axis in ("epoch", "step") and losses)
+        axis
+        for axis in AXES
+        if any(axis in curve.positions for curve in curves) or (axis in ("epoch", "step") and losses)
     ]
-    axes = [axis for axis in recorded_axes if axis != "epoch" or any("epoch" in curve.places for curve in curves)]
+    axes = [axis for axis in recorded_axes if axis != "epoch" or any("epoch" in curve.positions for curve in curves)]
     packer, series, index_of = Packer(), list[list[int]](), runs.index_of
     for curve in curves:
         indices = pick_every(len(curve.values), every[curve.key])
-        grids = [packer.add_grid(curve.places[axis][indices]) if axis in curve.places else -1 for axis in axes]
+        grids = [packer.add_grid(curve.positions[axis][indices]) if axis in curve.positions else -1 for axis in axes]
         packer.add_values(curve.values[indices], from_steps=False)
         series.append([index_of[curve.run], names.index(curve.metric), 1, *grids])
     for run, step_losses in losses.items():
         binned = bin_steps(step_losses, bin_size)
         at = np.minimum(np.arange(binned.shape[1]) * bin_size + (bin_size + 1) / 2, float(len(step_losses)))
-        places = {"step": at} | convert_steps(at, run, steps_per_epoch, clock)
-        grids = [packer.add_grid(places[axis]) if axis in places else -1 for axis in axes]
+        positions = {"step": at} | convert_steps(at, run, steps_per_epoch, clock)
+        grids = [packer.add_grid(positions[axis]) if axis in positions else -1 for axis in axes]
         packer.add_values(binned, from_steps=True)
         series.append([index_of[run], len(metrics) - 1, len(binned), *grids])
     common, run_facts = describe_runs(runs, records)

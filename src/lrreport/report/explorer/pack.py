@@ -12,17 +12,17 @@ Floats: TypeAlias = "np.ndarray[Any, np.dtype[np.floating[Any]]]"
 
 @dataclass
 class Packer:
-    """Collects grids of places on an axis, each once, and values in the order in which the script reads them."""
+    """Collects grids of positions on an axis, each once, and values in the order in which the script reads them."""
 
     grids: list[list[float | int] | int] = field(default_factory=list)
-    _places: list[Floats] = field(default_factory=list)
+    _positions: list[Floats] = field(default_factory=list)
     _known: dict[bytes, int] = field(default_factory=dict)
     _n_places: int = 0
     _values: list[Floats] = field(default_factory=list)
     _steps: list[Floats] = field(default_factory=list)
 
     def add_grid(self, at: Floats) -> int:
-        """Return the index of a grid: [first, step, n] where its places are evenly spaced, else [offset, n]."""
+        """Return the index of a grid: [first, step, n] where its positions are evenly spaced, else [offset, n]."""
         key = at.astype("<f8").tobytes()
         if key not in self._known:
             self._known[key] = len(self.grids)
@@ -31,7 +31,7 @@ class Packer:
                 self.grids.append([float(at[0]), float(steps[0]), len(at)])
             else:
                 self.grids.append([self._n_places, len(at)])
-                self._places.append(at)
+                self._positions.append(at)
                 self._n_places += len(at)
         return self._known[key]
 
@@ -40,10 +40,10 @@ class Packer:
         (self._steps if from_steps else self._values).append(values.ravel())
 
     def to_json(self) -> dict[str, Any]:
-        """Return the grids and the numbers: places and values as float32, step losses without their lowest byte."""
+        """Return the grids and the numbers: positions and values as float32, step losses without their lowest byte."""
         return {
             "grids": self.grids,
-            "places": encode(_join(self._places)),
+            "places": encode(_join(self._positions)),
             "values": encode(_join(self._values)),
             "steps": encode(_join(self._steps), n_bytes=3),
         }

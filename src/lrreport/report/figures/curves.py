@@ -100,8 +100,8 @@ def _draw_panel(
         known = curve.dropna()
         if line.name and len(known):
             ends[level] = min(max(down(float(known.iloc[-1])), top), bottom)
-    places = spread_labels(list(ends.values()), top, bottom, 14.0)
-    for (level, end), y in zip(ends.items(), places, strict=True):
+    heights = spread_labels(list(ends.values()), top, bottom, 14.0)
+    for (level, end), y in zip(ends.items(), heights, strict=True):
         line = lines[level]
         drawing.line(right + 1, end, right + 8, y, "level leader" if line.colors else "grid", line.style)
         kind = "small level" if line.colors else "small faint"

@@ -54,5 +54,5 @@ def _thin(
     across: Scale,
     down: Scale,
 ) -> list[tuple[float, float]]:
-    places = np.unique(np.linspace(0, len(rates) - 1, min(len(rates), 300)).round().astype(int))
-    return [(across(float(rates[i])), down(float(losses[i]))) for i in places if np.isfinite(losses[i])]
+    indices = np.unique(np.linspace(0, len(rates) - 1, min(len(rates), 300)).round().astype(int))
+    return [(across(float(rates[i])), down(float(losses[i]))) for i in indices if np.isfinite(losses[i])]

@@ -44,7 +44,7 @@ def draw_scores(panels: Sequence[ScorePanel], factor: Factor, width: float, labe
 def _draw_panel(drawing: Drawing, panel: ScorePanel, factor: Factor, box: tuple[float, float, float, float]) -> None:
     left, top, right, bottom = box
     across = scale_factor(factor, left, right)
-    places = [across(place_value(factor, value)) for value in panel.scores.columns]
+    positions = [across(place_value(factor, value)) for value in panel.scores.columns]
     values = [*panel.scores.to_numpy(dtype=float).ravel(), *panel.limits.to_numpy(dtype=float).ravel()]
     down = make_scale([v for v in values if panel.metric.clip(v) == v], bottom, top)
     drawing.text(left - 40, top - 14, panel.title, "title", width=right - left + 40)
@@ -56,10 +56,10 @@ def _draw_panel(drawing: Drawing, panel: ScorePanel, factor: Factor, box: tuple[
         drawing.text(across(value), bottom + 17, text, "small", "middle")
     log = ", logarithmic" if across.log else ""
     drawing.text(right, bottom + 33, f"{factor.label}{log}", "small faint", "end")
-    order = sorted(range(len(places)), key=lambda i: places[i])
-    detailed = len(places) <= MOST_DETAILED
+    order = sorted(range(len(positions)), key=lambda i: positions[i])
+    detailed = len(positions) <= MOST_DETAILED
     for _, seed in panel.scores.iterrows() if detailed else ():
-        drawing.path([(places[i], down(float(seed.iloc[i]))) for i in order], "curve context")
+        drawing.path([(positions[i], down(float(seed.iloc[i]))) for i in order], "curve context")
     for i in order:
         value = panel.scores.columns[i]
         kind = "best" if panel.may_be_best[value] else "out"
@@ -69,14 +69,14 @@ def _draw_panel(drawing: Drawing, panel: ScorePanel, factor: Factor, box: tuple[
             continue
         if math.isfinite(low):
             drawing.line(
-                places[i],
+                positions[i],
                 down(min(max(low, down.low), down.high)),
-                places[i],
+                positions[i],
                 down(min(high, down.high)),
                 f"bar {kind}",
             )
         drawing.circle(
-            places[i], down(mean), 4.5, f"disc {kind}", title=f"{factor.format(value)}: {panel.metric.format(mean)}"
+            positions[i], down(mean), 4.5, f"disc {kind}", title=f"{factor.format(value)}: {panel.metric.format(mean)}"
         )
         for score in panel.scores[value].dropna() if detailed else ():
-            drawing.circle(places[i] + 7, down(float(score)), 2.2, f"ring {kind}")
+            drawing.circle(positions[i] + 7, down(float(score)), 2.2, f"ring {kind}")

@@ -24,7 +24,7 @@ OTHERS = (((128, 64), 32), ((128, 64), 256), ((512, 512), 64))  # hidden sizes, 
 
 
 def measure_loops(training: Training, n_seeds: int, n: int, n_images: int | None = None) -> Iterator[Row]:
-    """Yield the rows on one epoch of a network, n readings each, on the first `n_images` of each split or on all."""
+    """Yield the rows on an epoch of a network, n readings each, on the first `n_images` of each split or on all."""
     splits = _cut(load_splits(training, range(n_seeds)), n_images)
     single = _take_seeds(splits, 1)
     with compute_repeatably():

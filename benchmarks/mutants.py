@@ -1,6 +1,6 @@
 """Whether the tests of inference notice a broken rule: mutants of comparisons, signs, indices, ends and error levels.
 
-`python -m benchmarks.mutants` changes one operator, constant or name at a time in the modules of `lrreport.inference`, and
+`python -m benchmarks.mutants` changes a single operator, constant or name at a time in the modules of `lrreport.inference`, and
 runs the fast tests of `tests/inference` on each in a fork of one process that has imported the libraries already, which
 makes a mutant cost seconds. A mutant survives if no test fails. The sentences of the first screen (`story`) are left out.
 """
@@ -44,7 +44,7 @@ NAMES |= {after: before for before, after in NAMES.items()}
 
 @dataclass(frozen=True)
 class Mutant:
-    """A change to one node of a module, by the node's index in `list_nodes` and the change's in `list_changes`."""
+    """A change to a node of a module, by the node's index in `list_nodes` and the change's in `list_changes`."""
 
     path: Path
     node: int
@@ -125,7 +125,7 @@ def list_nodes(tree: ast.Module) -> list[ast.AST]:
 
 
 def list_mutants(path: Path) -> Iterator[Mutant]:
-    """Yield every mutant of one module."""
+    """Yield every mutant of a module."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for index, node in enumerate(list_nodes(tree)):
         for change, (kind, _) in enumerate(list_changes(node)):
@@ -196,7 +196,7 @@ def choose_mutants(n: int, seed: int, only: Sequence[str] = ()) -> list[Mutant]:
 
 
 def main() -> int:
-    """Parse the command line, run the mutants and list the survivors; 1 if more than one in twenty survives."""
+    """Parse the command line, run the mutants and list the survivors; 1 if more than 5 % survive."""
     parser = argparse.ArgumentParser(description="Whether the tests of inference notice a broken rule.")
     parser.add_argument("--number", type=int, default=250, metavar="N", help="of mutants (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the sample (default: %(default)s)")

@@ -60,7 +60,7 @@ def _read_training(path: Path) -> float:
 
 
 def main() -> int:
-    """Measure one report from nothing, and print its phases."""
+    """Measure a report without stored runs, and print its phases."""
     parser = argparse.ArgumentParser(description="Measure where the CPU time of a report goes, training included.")
     parser.add_argument("study", nargs="?", default=str(choose_outputs(None).parent / DEFAULT_STUDY))
     with tempfile.TemporaryDirectory(prefix="lrreport-phases-") as folder:

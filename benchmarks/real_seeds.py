@@ -1,4 +1,4 @@
-"""How often a report on a few seeds is wrong: studies of 5 seeds drawn from 40 real ones, against all 40.
+"""How often a report on a few seeds is wrong: studies of 5 seeds drawn from 40 real seeds, against all 40.
 
 `python -m benchmarks.real_seeds` trains the quick study's network on the embedded sample, once, and then draws studies
 from the stored runs. A drawn study is assessed by the same functions as a report. The truth is what all seeds together say:
@@ -218,7 +218,7 @@ def print_claims(tally: Tally) -> None:
 
 def main() -> int:
     """Parse the command line, train, draw and print."""
-    parser = argparse.ArgumentParser(description="How often a report on a few seeds is wrong, against many real ones.")
+    parser = argparse.ArgumentParser(description="How often a report on a few seeds is wrong, against many real seeds.")
     parser.add_argument("--rates", type=float, nargs="+", default=RATES, metavar="RATE")
     parser.add_argument("--seeds", type=int, default=N_SEEDS, metavar="N", help="seeds trained (default: %(default)s)")
     parser.add_argument("--drawn", type=int, default=N_DRAWN, metavar="N", help="of a study (default: %(default)s)")

@@ -60,8 +60,8 @@ def test_what_is_installed_is_what_the_lock_says(
 
 def test_modules_are_importable_in_any_locale(repository: Path) -> None:
     """Python reads this file in the locale's encoding, which may know no letter of the clone's path."""
-    places = list((repository / ".venv").glob("lib/python*/site-packages/*lrreport*.pth"))
-    assert [path.read_bytes() for path in places] == ([b"../../../../src\n"] if places else [])
+    paths = list((repository / ".venv").glob("lib/python*/site-packages/*lrreport*.pth"))
+    assert [path.read_bytes() for path in paths] == ([b"../../../../src\n"] if paths else [])
 
 
 def test_conda_reads_the_same_lock(repository: Path) -> None:

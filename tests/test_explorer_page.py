@@ -106,7 +106,7 @@ def find_box(window: Any, selector: str = ".explorer .plot") -> dict[str, float]
 
 
 def locate(window: Any, *shares: Point) -> list[Point]:
-    """Return places in the figure, from shares of its width and height."""
+    """Return points in the figure, from shares of its width and height."""
     box = find_box(window)
     return [(box["x"] + across * box["width"], box["y"] + down * box["height"]) for across, down in shares]
 

@@ -33,16 +33,16 @@ def list_arrows() -> set[tuple[str, str]]:
 
 def place_boxes() -> dict[str, tuple[float, float]]:
     """Return the centre of each wing's box."""
-    places = {}
+    centres = {}
     for row, wings in enumerate(reversed(ROWS)):
         for index, wing in enumerate(wings):
-            places[wing] = (WIDTH * (index + 0.5) / len(wings), 40 + row * ROW_HEIGHT)
-    return places
+            centres[wing] = (WIDTH * (index + 0.5) / len(wings), 40 + row * ROW_HEIGHT)
+    return centres
 
 
 def draw() -> str:
     """Return the picture: boxes for wings, lines from each to what it imports, left out where another path implies them."""
-    places, arrows = place_boxes(), list_arrows()
+    centres, arrows = place_boxes(), list_arrows()
     implied = {(a, c) for (a, b), (d, c) in product(arrows, arrows) if b == d and (a, c) in arrows}
     height = 40 + len(ROWS) * ROW_HEIGHT - 40
     lines = [
@@ -52,11 +52,11 @@ def draw() -> str:
         "@media(prefers-color-scheme:dark){text{fill:#e6e8ee}rect{fill:#1c2433;stroke:#7fb0ee}path{stroke:#9aa1ad}}</style>",
     ]
     for wing, imported in sorted(arrows - implied):
-        (x1, y1), (x2, y2) = places[wing], places[imported]
+        (x1, y1), (x2, y2) = centres[wing], centres[imported]
         y1, y2 = y1 + BOX_HEIGHT / 2, y2 - BOX_HEIGHT / 2
         middle = (y1 + y2) / 2
         lines.append(f'<path d="M{x1:g} {y1:g}C{x1:g} {middle:g} {x2:g} {middle:g} {x2:g} {y2:g}"/>')
-    for wing, (x, y) in places.items():
+    for wing, (x, y) in centres.items():
         box = f'x="{x - BOX_WIDTH / 2:g}" y="{y - BOX_HEIGHT / 2:g}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}"'
         lines.append(
             f'<rect {box} rx="5"/><text x="{x:g}" y="{y - 4:g}" font-weight="bold" font-size="15">{wing}</text>'

@@ -36,7 +36,7 @@ def make_sample(paths: dict[str, Path], folder: Path) -> dict[str, str]:
 def choose(
     classes: "np.ndarray[tuple[int], np.dtype[np.uint8]]", per_class: int
 ) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
-    """Return the places of `per_class` random images of each class, in the order of the file."""
+    """Return the indices of `per_class` random images of each class, in the order of the file."""
     generator = np.random.default_rng(SEED)
     drawn = [generator.permutation(np.flatnonzero(classes == label))[:per_class] for label in np.unique(classes)]
     return np.sort(np.concatenate(drawn))

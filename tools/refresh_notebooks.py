@@ -52,7 +52,7 @@ def copy_reference(work: Workflow) -> None:
 
 
 def clean_notebook(text: str) -> str:
-    """Return a notebook without what changes from one execution to the next: times, paths, who executed it."""
+    """Return a notebook without what changes between executions: times, paths, who executed it."""
     notebook: dict[str, Any] = json.loads(text)
     notebook["metadata"] = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},

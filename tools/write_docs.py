@@ -224,7 +224,7 @@ Nothing is ever unpickled. Records of schema 1, which held all seeds of a rate, 
 
 
 def tabulate(model: type[FrozenModel], leave_out: Iterable[str] = ()) -> str:
-    """Return a Markdown table of a model's keys: name, default, what may be given."""
+    """Return a Markdown table of a model's keys: name, default, allowed values."""
     rows = ["| key | default | what it may be |", "|---|---|---|"]
     for name, field in model.model_fields.items():
         if name in leave_out:

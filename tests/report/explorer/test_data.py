@@ -63,7 +63,7 @@ def decode_steps(text: str) -> np.ndarray[Any, Any]:
 def unpack(data: dict[str, Any]) -> dict[tuple[int, str], tuple[list[Any], np.ndarray[Any, Any]]]:
     """Return (grids per axis, values) of each curve by run and metric, read as the script reads them."""
     streams = {False: decode(data["values"]), True: decode_steps(data["steps"])}
-    places, offsets, curves = decode(data["places"]), {False: 0, True: 0}, {}
+    numbers, offsets, curves = decode(data["places"]), {False: 0, True: 0}, {}
     for run, metric, width, *grids in data["series"]:
         name = data["metrics"][metric]["name"]
         stream = name == "step_loss"
@@ -75,7 +75,7 @@ def unpack(data: dict[str, Any]) -> dict[tuple[int, str], tuple[list[Any], np.nd
             elif len(grid) == 3:
                 at.append([grid[0] + i * grid[1] for i in range(grid[2])])
             else:
-                at.append(places[grid[0] : grid[0] + grid[1]].tolist())
+                at.append(numbers[grid[0] : grid[0] + grid[1]].tolist())
         n = width * next(len(positions) for positions in at if positions is not None)
         curves[run, name] = (at, streams[stream][offsets[stream] : offsets[stream] + n].reshape(width, -1))
         offsets[stream] += n

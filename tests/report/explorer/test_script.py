@@ -153,9 +153,9 @@ def test_two_factors_give_a_series_for_each_value_of_the_second(evaluate: Evalua
 
 
 def test_hidden_values_and_the_filter_leave_runs_out(evaluate: Evaluate) -> None:
-    expression = "(() => { const s = unpack(data); return listVisible(s, { hidden: [new Set([0]), new Set([1])] }, found && new Set(found)).map(run => run.index); })()"
-    assert evaluate(expression, data=make_data(), found=None) == [2]
-    assert evaluate(expression, data=make_data(), found=[3]) == []
+    expression = "(() => { const s = unpack(data); return listVisible(s, { hidden: [new Set([0]), new Set([1])] }, matching && new Set(matching)).map(run => run.index); })()"
+    assert evaluate(expression, data=make_data(), matching=None) == [2]
+    assert evaluate(expression, data=make_data(), matching=[3]) == []
 
 
 # Smoothing, ticks and numbers

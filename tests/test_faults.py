@@ -319,17 +319,25 @@ def test_a_full_folder_for_temporary_files_is_named(tmp_path: Path) -> None:
 
 
 def test_too_little_memory_is_named(tmp_path: Path) -> None:
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_AS, (1_200_000_000, 1_200_000_000))
+    """Address space for a kernel and not for its networks."""
 
-    status, _, err = finish(tmp_path, prepare=limit)
-    assert status == 1
-    named = err.count("out of memory, so run fewer at once with --jobs 1")
-    gave_up = err.count(
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (1_800_000_000, 1_800_000_000))
+
+    study = tmp_path / "large.toml"
+    study.write_text(
+        "seeds = [0, 1]\n[vary]\nlearning_rate = [0.01, 0.001]\n[fixed]\ndataset = 'sample'\nepochs = 1\n"
+        "batch_size = 500\nvalidation_size = 1500\nmodel = { name = 'mlp', hidden_sizes = [4096, 4096] }\n"
+    )
+    command = [sys.executable, "-P", "-m", "lrreport.cli", "report", str(study), "--outputs", str(tmp_path / "outputs")]
+    done = subprocess.run(command, preexec_fn=limit, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    named = done.stderr.count("out of memory, so run fewer at once with --jobs 1")
+    gave_up = done.stderr.count(
         "its kernel gave up (SIGABRT), as libraries do when memory runs out: then run fewer with --jobs 1"
     )
-    assert named + gave_up == 2, err
-    assert finish(tmp_path)[0] == 0
+    assert named + gave_up == 2, done.stderr
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def test_a_kernel_killed_for_memory_is_named(tmp_path: Path) -> None:

@@ -171,7 +171,7 @@ from lrreport import cli
 from lrreport.record.store import Store
 from lrreport.sweep.run import Sweep
 from tests.sweep.tiny import make_runs
-signal.signal(signal.SIGINT, cli._interrupt)
+signal.signal(signal.SIGINT, cli._stop)
 folder = Path(sys.argv[1])
 runs = make_runs(folder, {0.1: [0, 1], 0.2: [0]}, epochs=100, batch_size=500)
 print("begun", flush=True)

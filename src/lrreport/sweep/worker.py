@@ -111,8 +111,7 @@ def execute_task(task: dict[str, Any], kernel: "WaitingKernel | None" = None) ->
         return describe_os_error(err)
     except Exception as err:
         if returncode is not None:  # it ended before it answered
-            ended = "killed, SIGKILL" if returncode == -9 else f"exit status {returncode}"
-            return f"its kernel did not start ({ended})"
+            return f"its kernel did not start ({describe_end(returncode)})"
         return f"{type(err).__name__}: {join_lines(err)}"
     return ""
 
@@ -148,7 +147,7 @@ def describe_death(returncode: int | None, killed_for_memory: bool) -> str:
         return "its kernel was killed (SIGKILL), as systems do when memory runs out: then run fewer with --jobs 1"
     if returncode == -6:
         return "its kernel gave up (SIGABRT), as libraries do when memory runs out: then run fewer with --jobs 1"
-    return f"its kernel died (exit status {returncode})"
+    return f"its kernel died ({'no exit status' if returncode is None else describe_end(returncode)})"
 
 
 def describe_os_error(err: OSError) -> str:

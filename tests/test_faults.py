@@ -24,7 +24,7 @@ from lrreport.sweep.environment import PRIVATE
 
 pytestmark = pytest.mark.slow
 
-N_KILLS = int(os.environ.get("LRREPORT_KILLS", "3"))
+N_KILLS = int(os.environ.get("LRREPORT_KILLS", "2"))
 N_RACES = int(os.environ.get("LRREPORT_RACES", "1"))
 SETTINGS = ["--learning-rates", "0.01", "0.001", "--seeds", "0", "1", "--epochs", "2", "--name", "small"]
 Process = subprocess.Popen[str]

@@ -41,10 +41,12 @@ def _leave_nothing_running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     """Fail a test that leaves a process behind: all that it starts, and what that forks, has this variable."""
     monkeypatch.setenv("LRREPORT_TEST", str(tmp_path))
     yield
-    processes = psutil.process_iter(["environ"])
-    assert not [
-        process for process in processes if (process.info["environ"] or {}).get("LRREPORT_TEST") == str(tmp_path)
+    marked = [
+        process
+        for process in psutil.process_iter(["environ"])
+        if (process.info["environ"] or {}).get("LRREPORT_TEST") == str(tmp_path)
     ]
+    assert not psutil.wait_procs(marked, timeout=5)[1]
 
 
 def find_commands(word: str) -> list[psutil.Process]:

@@ -273,7 +273,7 @@ def _become_kernel(launch: int) -> int:
     with open(launch, encoding="utf-8") as file:
         text = file.read()
     if not text:  # the worker has ended
-        return 0
+        os._exit(0)
     request = json.loads(text)
     os.environ.clear()
     os.environ.update(request["environment"] | {"JPY_PARENT_PID": str(os.getppid())})

@@ -115,7 +115,7 @@ def install_locked(wanted):
             digest = package["download_info"].get("archive_info", {}).get("hashes", {}).get("sha256")
             if "--hash=sha256:%s" % digest in digests[name, version]:
                 urls.append("%s --hash=sha256:%s" % (url, digest))
-        else:
+        elif "+" in version:
             local.append(url)
     checked = ["--require-hashes", "--requirement", files[2]]
     done = len(urls) == len(locked) and os.path.exists(UV[0]) and run_with(urls, files[2], UV + checked)  # far faster

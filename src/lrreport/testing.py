@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +33,6 @@ def make_measurements(
     curves: Curves | None = None,
     finals: Mapping[str, Scores] | None = None,
     chance: float | None = 0.1,
-    margin: float | None = None,
-    at: str | float = "last",
-    prefer: str = "mean",
-    paired: bool = True,
     planned: Sequence[Seed] | None = None,
     metrics: Mapping[str, Metric] | None = None,
     statuses: Mapping[tuple[int, Seed], str] | None = None,
@@ -50,62 +46,90 @@ def make_measurements(
     A level is the value of the factor, or a tuple of values of two. Without `scores` the curves of the deciding metric give
     them. A seed without a value diverged, unless `statuses` says otherwise, by (level index, seed). The points of curves
     are `first`, `first` + 1, … on `axis`. `facts` are columns of the runs, a value per level. `options` are further fields
-    of `Measurements`: looks, published, most_seeds, resolution, examples.
-
-    >>> make_measurements({0.1: [0.80, 0.81], 0.01: [0.70, None]}).runs.status.tolist()
-    ['completed', 'completed', 'completed', 'diverged']
+    of `Decide` (at, margin, prefer) and `Measurements` (paired, looks, published, most_seeds, resolution, examples).
     """
-    curves, finals = curves or {}, dict(finals or {})
-    if scores is not None:
-        finals = {metric: scores, **finals}
+    curves = curves or {}
+    finals = ({} if scores is None else {metric: scores}) | dict(finals or {})
     keys = list(finals[metric] if metric in finals else curves[metric])
-    levels = _make_levels(keys, factors)
-    runs: dict[tuple[int, Seed], dict[str, Any]] = {}
-    rows: list[tuple[Any, ...]] = []
+    runs = _make_runs(keys, {metric: {}} | finals, curves, first, statuses or {})
+    for fact, by_level in (facts or {}).items():
+        runs[fact] = [by_level[index] for index in runs.level]
+    decide = {field: options.pop(field) for field in Decide.model_fields if field in options}
+    fields: dict[str, Any] = {
+        "title": "Learning rate on made data",
+        "factors": _make_factors(keys, factors),
+        "levels": _make_levels(keys, factors),
+        "metrics": _declare(dict.fromkeys([metric, *finals, *curves]), metrics or {}, metric, chance),
+        "decide": Decide(metric=metric, **decide),
+        "paired": True,
+        "planned": tuple(planned) if planned is not None else tuple(dict.fromkeys(runs.seed)),
+    }
+    return Measurements(**fields | options, runs=runs, values=_make_values(keys, finals, curves, axis, first))
+
+
+def _iterate_seeds(keys: Sequence[Any], by_level: Mapping[Any, Any]) -> Iterator[tuple[int, Seed, Any]]:
+    """Yield level index, seed and value (or curve) of each run of a metric."""
+    for index, key in enumerate(keys):
+        by_seed = by_level.get(key, ())
+        for seed, value in by_seed.items() if isinstance(by_seed, Mapping) else enumerate(by_seed):
+            yield index, seed, value
+
+
+def _has_value(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
+
+
+def _make_runs(
+    keys: Sequence[Any],
+    finals: Mapping[str, Scores],
+    curves: Curves,
+    first: int,
+    statuses: Mapping[tuple[int, Seed], str],
+) -> pd.DataFrame:
+    """Return a row per run; it diverged if its value of the first metric is missing, or its curve is empty."""
+    deciding = next(iter(finals))
+    inferred: dict[tuple[int, Seed], str] = {}
+    last: dict[tuple[int, Seed], float] = {}
     for name, by_level in finals.items():
-        for index, key in enumerate(keys):
-            if key not in by_level:
-                continue
-            column = by_level[key]
-            items = column.items() if isinstance(column, Mapping) else enumerate(column)
-            for seed, value in items:
-                finite = value is not None and np.isfinite(value)
-                if name == metric or (index, seed) not in runs:
-                    status = "completed" if finite or name != metric else "diverged"
-                    runs[index, seed] = {"status": status, "last": float("nan")}
-                if finite:
-                    rows.append((index, seed, name, END, float("nan"), value))
-    for name, curves_by_level in curves.items():
-        for index, key in enumerate(keys):
-            for seed, curve in enumerate(curves_by_level.get(key, ())):
-                run = runs.setdefault((index, seed), {"status": "completed" if len(curve) else "diverged"})
-                run["last"] = float(first + len(curve) - 1) if len(curve) else float("nan")
-                rows += [(index, seed, name, axis, float(first + at), value) for at, value in enumerate(curve)]
-    for run_key, status in (statuses or {}).items():
-        runs.setdefault(run_key, {"last": float("nan")})["status"] = status
-    frame = pd.DataFrame(
-        [(index, seed, run["status"], "", run["last"]) for (index, seed), run in sorted(runs.items(), key=_order_run)],
-        columns=list(RUN_COLUMNS),
-    )
-    for fact, facts_by_level in (facts or {}).items():
-        frame[fact] = [facts_by_level[index] for index in frame.level]
-    known = dict.fromkeys([metric, *finals, *curves])
-    candidates = {name: (metrics or {}).get(name) or find_metric(name) for name in known}
+        for index, seed, value in _iterate_seeds(keys, by_level):
+            inferred.setdefault((index, seed), "completed" if name != deciding or _has_value(value) else "diverged")
+    for curves_by_level in curves.values():
+        for index, seed, curve in _iterate_seeds(keys, curves_by_level):
+            inferred.setdefault((index, seed), "completed" if len(curve) else "diverged")
+            last[index, seed] = float(first + len(curve) - 1) if len(curve) else math.nan
+    rows = [
+        (index, seed, status, "", last.get((index, seed), math.nan))
+        for (index, seed), status in sorted((inferred | dict(statuses)).items(), key=_order_run)
+    ]
+    return pd.DataFrame(rows, columns=list(RUN_COLUMNS))
+
+
+def _make_values(
+    keys: Sequence[Any], finals: Mapping[str, Scores], curves: Curves, axis: str, first: int
+) -> pd.DataFrame:
+    rows = [
+        (index, seed, name, END, math.nan, value)
+        for name, by_level in finals.items()
+        for index, seed, value in _iterate_seeds(keys, by_level)
+        if _has_value(value)
+    ] + [
+        (index, seed, name, axis, float(at), value)
+        for name, curves_by_level in curves.items()
+        for index, seed, curve in _iterate_seeds(keys, curves_by_level)
+        for at, value in enumerate(curve, first)
+    ]
+    return pd.DataFrame(rows, columns=list(VALUE_COLUMNS))
+
+
+def _declare(
+    names: Iterable[str], metrics: Mapping[str, Metric], deciding: str, chance: float | None
+) -> dict[str, Metric]:
+    """Return the metrics by name, as given or as known; the deciding metric has a chance level if it is a fraction."""
+    candidates = {name: metrics.get(name) or find_metric(name) for name in names}
     declared = {name: value for name, value in candidates.items() if value is not None}
-    if chance is not None and declared[metric].chance is None and declared[metric].scale == "fraction":
-        declared[metric] = declared[metric].model_copy(update={"chance": chance})
-    return Measurements(
-        title="Learning rate on made data",
-        factors=_make_factors(keys, factors),
-        levels=levels,
-        metrics=declared,
-        decide=Decide(metric=metric, at=at, margin=margin, prefer=prefer),
-        paired=paired,
-        runs=frame,
-        values=pd.DataFrame(rows, columns=list(VALUE_COLUMNS)),
-        planned=tuple(planned) if planned is not None else tuple(dict.fromkeys(frame.seed)),
-        **options,
-    )
+    if chance is not None and declared[deciding].chance is None and declared[deciding].scale == "fraction":
+        declared[deciding] = declared[deciding].model_copy(update={"chance": chance})
+    return declared
 
 
 def _order_run(item: tuple[tuple[int, Seed], Any]) -> tuple[int, bool, Any]:

@@ -8,11 +8,11 @@ import pytest
 from scipy import stats
 
 from lrreport.inference.assessment import assess
-from lrreport.inference.choice import Decision, find_share
+from lrreport.inference.choice import Decision
 from lrreport.inference.claims import ask
 from lrreport.inference.edges import list_next
 from lrreport.inference.failures import find_guessing_limit
-from lrreport.inference.looks import choose_next
+from lrreport.inference.looks import choose_next, find_share
 from lrreport.study.decide import Look
 from lrreport.study.factors import Factor
 from lrreport.testing import make_measurements

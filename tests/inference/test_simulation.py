@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from lrreport.inference.assessment import Assessment, assess
-from lrreport.inference.choice import find_candidates, find_share
+from lrreport.inference.candidates import find_candidates
 from lrreport.inference.claims import ask
+from lrreport.inference.looks import find_share
 from lrreport.inference.published import check_numbers
 from lrreport.inference.statistics import ALPHA, compare_levels, estimate_crossed, estimate_mean
 from lrreport.study.decide import Published

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from lrreport.inference.choice import Decision, decide, find_candidates
+from lrreport.inference.candidates import find_candidates
+from lrreport.inference.choice import Decision, decide
 from lrreport.inference.failures import count_failures, find_guessing_limit
 from lrreport.inference.measurements import Measurements, Point, collect_curves, find_point, tabulate_scores
 from lrreport.inference.statistics import (

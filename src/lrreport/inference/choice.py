@@ -1,25 +1,19 @@
-"""The choice: which levels may be the best, how far behind each lies, and what follows; everything else reads it here.
-
-Let b be the best level. If the k − 1 one-sided upper limits of (b minus i) hold, which they do with probability 95 % over
-all looks together, no level beats b, so b is among those that may be the best, and each level i lies behind b by less than
-its limit against b, hence by less than `behind_at_most`. One event carries every statement (Edwards and Hsu, 1983).
-"""
+"""The choice: the verdict, the level that is chosen and those as good as it; everything else reads it here."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 
+from lrreport.inference.candidates import bound_levels
 from lrreport.inference.edges import Edge, find_edges
+from lrreport.inference.looks import find_share, share_error
 from lrreport.inference.measurements import Measurements
 from lrreport.inference.statistics import (
     ALPHA,
     FLOAT_STEP,
-    Array,
     Comparisons,
     Plan,
     compare_levels,
@@ -58,10 +52,10 @@ class Decision:
     n_comparisons: int
     look: Look
     edges: tuple[Edge, ...]
-    more_seeds: Plan | None
     comparisons: Comparisons
     compared: tuple[int, ...]  # the levels in the rows and columns of `comparisons`
-    within: "dict[Any, Decision]"
+    more_seeds: Plan | None = None
+    within: "dict[Any, Decision]" = field(default_factory=dict)
 
     @cached_property
     def candidates(self) -> tuple[int, ...]:
@@ -73,45 +67,6 @@ class Decision:
         """The levels that were compared and are no better than another."""
         candidates = set(self.candidates)
         return tuple(index for index in self.compared if index not in candidates)
-
-
-def find_candidates(comparisons: Comparisons, alpha: float, eligible: Array) -> tuple[Array, Array, Array]:
-    """Return for each of k levels whether it may be the best, at most how far behind it lies, and at least how far.
-
-    `alpha` is the error of each one-sided limit: that of the whole divided by k − 1. A level that is not `eligible` was
-    ruled out before: it can neither be the best nor rule out another.
-    """
-    low, high = comparisons.find_limits(alpha)
-    off = ~np.eye(len(low), dtype=bool)
-    beaten = ((low > 0) & off & eligible[:, None]).any(axis=0)
-    may_be_best = eligible & ~beaten
-    at_most = np.where(may_be_best[:, None] & off, high, 0.0).max(axis=0, initial=0.0).clip(0)
-    at_least = np.where(eligible[:, None] & off, low, 0.0).max(axis=0, initial=0.0).clip(0)
-    return may_be_best, at_most, at_least
-
-
-def find_share(number: int) -> float:
-    """Return the share of the 5 % that look `number` spends, 1 / (m (m + 1)): 2.5 %, 0.83 %, 0.42 % …, all together 5 %."""
-    return ALPHA / (number * (number + 1))
-
-
-def share_error(measurements: Measurements, n_seeds: Mapping[int, int]) -> Look:
-    """Return this look at the study, with its share of the 5 %: look m may be wrong with probability 5 % / (m (m + 1)).
-
-    The shares of all looks add up to 5 %, however many there are (Kim and Nelson, 2001, plan looks with an indifference
-    zone; shares that are fixed beforehand need no independence). A study whose `most` seeds are already there at its first
-    look declares it the only look, and spends all 5 % on it. All remaining studies, including those without `most`, spend
-    2.5 % on the first look: so a later report on more seeds is a valid second look. The same seeds again are the same look.
-    """
-    looks = measurements.looks
-    if looks and looks[-1].n_seeds == dict(n_seeds):
-        return looks[-1]
-    number = max((look.number for look in looks), default=0) + 1
-    dropped = tuple(sorted({index for look in looks for index in look.dropped}))
-    only = measurements.most_seeds is not None and max(n_seeds.values(), default=0) >= measurements.most_seeds
-    alpha = ALPHA if number == 1 and only else find_share(number)
-    left = max(0.0, ALPHA - sum(look.alpha for look in looks))
-    return Look(number=number, n_seeds=dict(n_seeds), alpha=min(alpha, left) if left > 1e-9 else 0.0, dropped=dropped)
 
 
 def decide(
@@ -148,7 +103,7 @@ def _group_by_second(measurements: Measurements, compared: tuple[int, ...]) -> d
 
 def _decide_among(
     measurements: Measurements,
-    table: pd.DataFrame,
+    outcomes: pd.DataFrame,
     trained: pd.DataFrame,
     look: Look,
     compared: tuple[int, ...],
@@ -156,51 +111,17 @@ def _decide_among(
     n_comparisons: int | None = None,
 ) -> Decision:
     """Return the decision among some levels, in a family of `n_comparisons` (by default their number − 1)."""
-    metric, margin = measurements.metric, measurements.margin
+    metric = measurements.metric
     n_comparisons = n_comparisons or max(1, len(compared) - 1)
-    values = trained[list(compared)].to_numpy()
     resolution = measurements.resolution.get(metric.name) or find_resolution(trained.to_numpy().ravel())
-    comparisons = compare_levels(values, measurements.paired, metric.sign, resolution)
-    earlier = {
-        i: past.number for past in reversed(measurements.looks) for i in past.dropped if past.number < look.number
-    }
-    eligible = np.array([i not in earlier for i in compared], dtype=bool)
-    alpha = look.alpha / n_comparisons
-    table = table.copy()
-    table["may_be_best"], table["good_enough"] = False, False
-    table["behind_at_most"], table["behind_at_least"] = math.inf, 0.0
-    chooses = measurements.decide.prefer != "none"
-    if alpha > 0 and compared and chooses:
-        may, at_most, at_least = find_candidates(comparisons, alpha, eligible)
-        at_most = np.minimum(
-            at_most, math.inf if metric.low is None or metric.high is None else metric.high - metric.low
-        )
-    else:
-        may, at_most, at_least = eligible, np.full(len(compared), math.inf), np.zeros(len(compared))
-    rows = list(compared)
-    table.loc[rows, "may_be_best"] = may
-    table.loc[rows, "behind_at_most"], table.loc[rows, "behind_at_least"] = at_most, at_least
-    if margin is not None:
-        table.loc[rows, "good_enough"] = at_most <= margin
-    table["dropped"] = [
-        earlier.get(i, look.number if i in compared and not table.may_be_best[i] else 0) for i in table.index
-    ]
+    comparisons = compare_levels(trained[list(compared)].to_numpy(), measurements.paired, metric.sign, resolution)
+    table = bound_levels(measurements, outcomes, comparisons, look, compared, look.alpha / n_comparisons)
     estimates = [estimate_mean(trained[i].dropna(), 1, resolution) for i in table.index]
     table["low"] = [metric.clip(estimate.low) for estimate in estimates]
     table["high"] = [metric.clip(estimate.high) for estimate in estimates]
     leader, tied = _find_leader(measurements, table)
-    verdict, reason = _judge(table, leader, compared, look, margin)
-    if leader is not None and not chooses:
-        verdict, reason = "not testable", "no choice"
-    chosen, preferred = leader, False
-    equal = tuple(i for i in compared if i != leader and table.good_enough[i])
-    if verdict in ("undecided", "not testable"):
-        chosen = None
-    elif equal:
-        assert leader is not None
-        chosen = _prefer(measurements, (leader, *equal), leader, arrivals)
-        preferred = chosen != leader
-        equal = tuple(i for i in sorted((leader, *equal)) if i != chosen)
+    verdict, reason = _judge(measurements, table, leader, compared, look)
+    chosen, equal = _choose(measurements, table, leader, verdict, compared, arrivals)
     decision = Decision(
         table=table,
         verdict=verdict,
@@ -209,19 +130,16 @@ def _decide_among(
         chosen=chosen,
         equal=equal,
         tied=tied,
-        preferred=preferred,
-        margin=margin,
+        preferred=chosen is not None and chosen != leader,
+        margin=measurements.margin,
         alpha=look.alpha,
         n_comparisons=n_comparisons,
         look=look.model_copy(update={"dropped": tuple(int(i) for i in table.index[table.dropped > 0])}),
-        edges=(),
-        more_seeds=None,
+        edges=find_edges(measurements, table, verdict),
         comparisons=comparisons,
         compared=compared,
-        within={},
     )
-    edges = find_edges(measurements, table, verdict)
-    return replace(decision, edges=edges, more_seeds=_plan_more(measurements, decision))
+    return replace(decision, more_seeds=_plan_more(measurements, decision))
 
 
 def _find_leader(measurements: Measurements, table: pd.DataFrame) -> tuple[int | None, tuple[int, ...]]:
@@ -245,14 +163,15 @@ def _order_level(measurements: Measurements, index: int) -> tuple[Any, ...]:
 
 
 def _judge(
-    table: pd.DataFrame, leader: int | None, compared: tuple[int, ...], look: Look, margin: float | None
+    measurements: Measurements, table: pd.DataFrame, leader: int | None, compared: tuple[int, ...], look: Look
 ) -> tuple[Outcome, str]:
     """Return the verdict, and in a few words why nothing is chosen where that is so."""
     if leader is None:
         tried = table[table.n_runs > 0]
-        return "not testable", "no runs" if tried.empty else "none learns" if (
-            tried.n_failed == tried.n_runs
-        ).all() else "no scores"
+        failed = (tried.n_failed == tried.n_runs).all()
+        return "not testable", "no runs" if tried.empty else "none learns" if failed else "no scores"
+    if measurements.decide.prefer == "none":
+        return "not testable", "no choice"
     if (table.n_runs > 0).sum() == 1:
         return "not testable", "one level"
     if table.n[leader] < 2:
@@ -263,9 +182,26 @@ def _judge(
         return "undecided", "few trained" if table.n_failed[leader] else "two seeds"
     if len([i for i in compared if table.may_be_best[i]]) == 1:
         return "best", ""
+    margin = measurements.margin
     if margin is not None and table.behind_at_most[leader] <= margin:
         return "good enough", ""
     return "undecided", "no margin" if margin is None else "too close"
+
+
+def _choose(
+    measurements: Measurements,
+    table: pd.DataFrame,
+    leader: int | None,
+    verdict: Outcome,
+    compared: tuple[int, ...],
+    arrivals: "pd.Series[float] | None",
+) -> tuple[int | None, tuple[int, ...]]:
+    """Return the chosen level, None if there is none, and the levels that are practically as good."""
+    equal = tuple(i for i in compared if i != leader and table.good_enough[i])
+    if leader is None or verdict in ("undecided", "not testable"):
+        return None, equal
+    chosen = _prefer(measurements, (leader, *equal), leader, arrivals)
+    return chosen, tuple(i for i in sorted((leader, *equal)) if i != chosen)
 
 
 def _prefer(

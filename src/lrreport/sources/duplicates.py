@@ -19,37 +19,26 @@ def merge_duplicates(
     Runs of the same level and seed with equal values are merged; with different values they are an error unless
     `duplicates` is "first", "last" or "mean".
     """
-    digests = _digest_runs(runs, history)
-    sizes = history["run"].value_counts().reindex(runs["run"]).fillna(0).to_numpy()
-    drop: set[str] = set()
-    n_copies = n_others = 0
-    groups = runs.assign(digest=digests, n_points=sizes).groupby(["level", "seed"], sort=False)
-    for (_, seed), group in groups:
+    n_points = history["run"].value_counts().reindex(runs["run"]).fillna(0).to_numpy()
+    unknown = runs["seed"] == ""
+    equal = runs[["level", "seed"]].assign(digest=_digest_runs(runs, history)).duplicated()
+    copies = equal & (~unknown | (n_points >= SHORTEST_COPY))
+    drop, n_copies, n_others = set(runs["run"][copies]), int(copies.sum()), 0
+    for (_, seed), group in runs[~copies & ~unknown].groupby(["level", "seed"], sort=False):
         if len(group) < 2:
             continue
-        if seed == "":
-            copies = group[group["digest"].duplicated() & (group["n_points"] >= SHORTEST_COPY)]
-            drop |= set(copies["run"])
-            n_copies += len(copies)
-            continue
-        copies = group[group["digest"].duplicated()]
-        n_copies += len(copies)
-        drop |= set(copies["run"])
-        others = group[~group["digest"].duplicated()]
-        if len(others) == 1:
-            continue
+        names = list(group["run"])
         if duplicates in ("error", "identical"):
-            first, second = others["run"].iloc[:2]
             raise RefusalError(
-                f"{first} and {second} have the same settings and seed {seed} but different values; set import.duplicates to "
-                '"last", "first" or "mean", or exclude a file with import.exclude',
+                f"{names[0]} and {names[1]} have the same settings and seed {seed} but different values; set "
+                'import.duplicates to "last", "first" or "mean", or exclude a file with import.exclude',
                 "import.duplicates=last",
             )
-        n_others += len(others) - 1
-        survivor = others["run"].iloc[-1 if duplicates == "last" else 0]
-        drop |= set(others["run"]) - {survivor}
+        n_others += len(names) - 1
+        survivor = names[-1 if duplicates == "last" else 0]
+        drop |= set(names) - {survivor}
         if duplicates == "mean":
-            runs, history = _average(runs, history, list(others["run"]), survivor)
+            runs, history = _average(runs, history, names, survivor)
     if n_copies and duplicates == "error":
         name = next(run for run in runs["run"] if run in drop)
         raise RefusalError(

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -47,31 +48,27 @@ def resolve_metrics(
     for name, declaration in declared.items():
         _declare(resolution, name, declaration, guesses, where)
     _guess_others(resolution, guesses, declared)
-    for column, name in list(resolution.names.items()):
-        metric = resolution.metrics[name]
-        if metric.scale == "fraction":
+    for column, name in resolution.names.items():
+        if resolution.metrics[name].scale == "fraction":
             fixed = any(d.scale is not None for n, d in declared.items() if n == name or name.endswith(f"_{n}"))
-            _judge_scale(
-                resolution,
-                column,
-                metric,
-                highest[column].dropna() if column in highest else pd.Series(),
-                spec,
-                fixed,
-                where,
-            )
+            tops = highest[column].dropna() if column in highest else pd.Series()
+            _judge_scale(resolution, column, tops, column in spec.percent, fixed, where)
     for name in list(resolution.guessed):  # what is declared is written out whole
         if name in declared or name.partition("_")[2] in declared:
             del resolution.guessed[name]
     if not resolution.metrics:
-        shown = ", ".join(columns[:8]) or "none"
-        column = columns[0] if columns else "COLUMN"
-        raise RefusalError(
-            f'{where}: no metric whose direction is known; declare it as [metrics.val_NAME] with from = "COLUMN" and '
-            f'better = "higher" or "lower" (columns with numbers: {shown})',
-            f"metrics.val_{slug(column)}={{from={json.dumps(column, ensure_ascii=False)}, better='higher'}}",
-        )
+        raise _refuse_columns(columns, where)
     return resolution
+
+
+def _refuse_columns(columns: Sequence[str], where: str) -> RefusalError:
+    shown = ", ".join(columns[:8]) or "none"
+    column = columns[0] if columns else "COLUMN"
+    return RefusalError(
+        f'{where}: no metric whose direction is known; declare it as [metrics.val_NAME] with from = "COLUMN" and '
+        f'better = "higher" or "lower" (columns with numbers: {shown})',
+        f"metrics.val_{slug(column)}={{from={json.dumps(column, ensure_ascii=False)}, better='higher'}}",
+    )
 
 
 def _declare(
@@ -84,20 +81,8 @@ def _declare(
     """Add a declared metric: of its columns, of the column with its name, or of all columns of its quantity."""
     listed = (declaration.columns,) if isinstance(declaration.columns, str) else declaration.columns
     changes = declaration.model_dump(exclude_none=True, exclude={"columns"})
-    if not listed and split_name(name) is None:  # a quantity on every split
-        for column, guess in guesses.items():
-            if guess is not None and guess.name.partition("_")[2] == name and guess.split:
-                base = guess.quantity or (
-                    Quantity(label=name.replace("_", " "), better=changes["better"]) if "better" in changes else None
-                )
-                if base is not None:
-                    _add(
-                        resolution,
-                        column,
-                        guess.name,
-                        base.model_copy(update=changes | {"label": changes.get("label", base.label)}),
-                        guess.split,
-                    )
+    if not listed and split_name(name) is None:
+        _declare_quantity(resolution, name, changes, guesses)
         return
     columns = [column for column in (listed or _columns_called(name, guesses)) if column in guesses]
     if not columns:
@@ -112,15 +97,24 @@ def _declare(
         )
     parts = split_name(name)
     split = declaration.split or (SPLIT_PREFIXES[parts[0]][0] if parts else None) or (guess.split if guess else None)
-    quantity = Quantity(
-        **{
-            "label": name.replace("_", " "),
-            **(base.model_dump() if base else {}),
-            **{k: v for k, v in changes.items() if k != "split"},
-        }
-    )
+    changes.pop("split", None)
+    quantity = Quantity(**{"label": name.replace("_", " ")} | (base.model_dump() if base else {}) | changes)
     for column in columns:
         _add(resolution, column, name, quantity, split or "validation", label=changes.get("label"))
+
+
+def _declare_quantity(
+    resolution: Resolution, name: str, changes: dict[str, Any], guesses: Mapping[str, MetricGuess | None]
+) -> None:
+    """Add a metric for each column of a declared quantity, on whichever split."""
+    for column, guess in guesses.items():
+        if guess is None or not guess.split or guess.name.partition("_")[2] != name:
+            continue
+        base = guess.quantity
+        if base is None and "better" in changes:
+            base = Quantity(label=name.replace("_", " "), better=changes["better"])
+        if base is not None:
+            _add(resolution, column, guess.name, base.model_copy(update=changes), guess.split)
 
 
 def _columns_called(name: str, guesses: Mapping[str, MetricGuess | None]) -> list[str]:
@@ -193,25 +187,20 @@ def _choose_column(group: list[MetricGuess]) -> MetricGuess | None:
 
 
 def _judge_scale(
-    resolution: Resolution,
-    column: str,
-    metric: Metric,
-    highest: "pd.Series[float]",
-    spec: ImportSpec,
-    fixed: bool,
-    where: str,
+    resolution: Resolution, column: str, highest: "pd.Series[float]", percent: bool, fixed: bool, where: str
 ) -> None:
-    """Add a column to those in percent if its values say so; refuse values that may be either."""
-    if column in spec.percent:
+    """Add a column to those in percent if it is declared so or its values say so; refuse values that may be either."""
+    if percent:
         resolution.percent.append(column)
         return
+    name = resolution.names[column]
     top = float(highest.max()) if len(highest) else 0.0
     if top <= 1 + 1e-9:
         if not fixed:
-            resolution.guessed.setdefault(metric.name, "guessed")
+            resolution.guessed.setdefault(name, "guessed")
         return
     setting = f"import.percent={column}"
-    remedy = f'set import.percent = ["{column}"] if they are percent, or [metrics.{metric.name}] scale = "number"'
+    remedy = f'set import.percent = ["{column}"] if they are percent, or [metrics.{name}] scale = "number"'
     if fixed:
         raise RefusalError(f"{where}: {column} goes up to {top:g}, which is not a fraction; {remedy}", setting)
     small = int((highest <= 1).sum())
@@ -219,7 +208,7 @@ def _judge_scale(
         mixed = f"at most 1 in {small} runs and up to {top:g} in others" if small else f"up to {top:g}"
         raise RefusalError(f"{where}: {column} is {mixed}, so neither fractions nor percent; {remedy}", setting)
     resolution.percent.append(column)
-    resolution.guessed[metric.name] = "percent, guessed from the values"
+    resolution.guessed[name] = "percent, guessed from the values"
 
 
 def summarize_highest(runs: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame:

@@ -63,43 +63,46 @@ def find_roles(frame: pd.DataFrame, spec: ImportSpec, single: bool) -> Roles:
     if roles.metric is None:
         roles.value = None
     for name in names:
-        column = frame[name]
-        if name in (roles.metric, roles.value):
-            continue
-        if name.startswith("setting."):
-            roles.settings.append(name)
-        elif name.startswith("final.") or name.casefold().endswith(("__min", "__max")):
-            roles.metrics.append(name)
-        elif (axis := find_axis(name)) and numeric[name] and axis not in roles.axes:
-            roles.axes[axis] = name
-        elif is_seed(name) or name_setting(name):
-            roles.settings.append(name)
-        elif slug(name) in STATUS_NAMES and not numeric[name]:
-            roles.status = name
-        elif slug(name) in FAILURE_NAMES:
-            roles.failure = name
-        elif slug(name) in SECONDS_NAMES and numeric[name]:
-            roles.seconds = name
-        elif slug(name) in STARTED_NAMES:
-            roles.started = name
-        elif slug(name) in SPLIT_NAMES and _holds_splits(column):
-            roles.split = name
-        elif slug(name) in RUN_NAMES and roles.run is None:
-            roles.run = name
-        elif not numeric[name]:
-            roles.settings.append(name)
-        elif (guess := guess_metric(name)) is not None and guess.quantity is not None:
-            roles.metrics.append(name)
-        elif guess is None:
-            continue
-        elif _is_measurement(column) or not single or "final_" in slug(name):
-            roles.metrics.append(name)  # which way is better has to be declared
-        else:
-            roles.settings.append(name)
+        if name not in (roles.metric, roles.value):
+            _assign(roles, name, frame[name], numeric[name], single)
     _drop_constant_axes(frame, roles, single)
     if roles.axes:
         _drop_scheduled(frame, roles)
     return roles
+
+
+def _assign(roles: Roles, name: str, column: pd.Series, numeric: bool, single: bool) -> None:
+    """Add a column to its role, by its name and then by its values; a number without a known direction has none."""
+    if name.startswith("setting."):
+        roles.settings.append(name)
+    elif name.startswith("final.") or name.casefold().endswith(("__min", "__max")):
+        roles.metrics.append(name)
+    elif (axis := find_axis(name)) and numeric and axis not in roles.axes:
+        roles.axes[axis] = name
+    elif is_seed(name) or name_setting(name):
+        roles.settings.append(name)
+    elif slug(name) in STATUS_NAMES and not numeric:
+        roles.status = name
+    elif slug(name) in FAILURE_NAMES:
+        roles.failure = name
+    elif slug(name) in SECONDS_NAMES and numeric:
+        roles.seconds = name
+    elif slug(name) in STARTED_NAMES:
+        roles.started = name
+    elif slug(name) in SPLIT_NAMES and _holds_splits(column):
+        roles.split = name
+    elif slug(name) in RUN_NAMES and roles.run is None:
+        roles.run = name
+    elif not numeric:
+        roles.settings.append(name)
+    elif (guess := guess_metric(name)) is not None and guess.quantity is not None:
+        roles.metrics.append(name)
+    elif guess is None:
+        return
+    elif _is_measurement(column) or not single or "final_" in slug(name):
+        roles.metrics.append(name)  # which way is better has to be declared
+    else:
+        roles.settings.append(name)
 
 
 def _pick(names: Sequence[str], wanted: Sequence[str]) -> str | None:

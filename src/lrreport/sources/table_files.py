@@ -31,21 +31,12 @@ def read_csv(folder: Folder, path: str) -> tuple[pd.DataFrame, list[Note]]:
     """
     text = decode(_drop_cut_character(folder.read(path)), hide_host(path))
     notes: list[Note] = []
-    header_line, _, _ = text.partition("\n")
-    delimiter = "\t" if header_line.count("\t") > header_line.count(",") else ","
-    if header_line.count(";") > header_line.count(delimiter):
-        delimiter = ";"
-    header = next(csv.reader([header_line.rstrip("\r")], delimiter=delimiter), [])
-    if not text.strip() or not any(name.strip() for name in header):
-        raise refuse_file(path, "no header line, perhaps cut off")
-    if len(header) > WIDEST:
-        raise refuse_file(path, f"more than {WIDEST:,} columns, so it is not a table of runs")
+    header_line, header, delimiter = _read_header(text, path)
     text, cut = _drop_cut_line(text, len(header), delimiter)
     if cut:
         notes.append(Note("cut", f"{path}: the last line has no end and may be cut off, so it is left out"))
-    if (repeated := text.count(f"\n{header_line}")) and not header_line.replace(delimiter, "").replace(
-        ".", ""
-    ).isdecimal():
+    is_text = not header_line.replace(delimiter, "").replace(".", "").isdecimal()
+    if is_text and (repeated := text.count(f"\n{header_line}")):
         lines = text.splitlines(keepends=True)
         text = lines[0] + "".join(line for line in lines[1:] if line.rstrip("\r\n") != header_line.rstrip("\r"))
         notes.append(Note("duplicate", f"{path}: the header is repeated", repeated))
@@ -65,6 +56,18 @@ def read_csv(folder: Folder, path: str) -> tuple[pd.DataFrame, list[Note]]:
         _refuse_short_lines(data, len(header), delimiter.encode(), path)
     unnamed = [name for name in frame.columns if str(name).startswith("Unnamed:")]
     return frame.drop(columns=unnamed).rename(columns=lambda name: str(name).strip()), notes
+
+
+def _read_header(text: str, path: str) -> tuple[str, list[str], str]:
+    """Return the first line of a table, its names and the delimiter: the most frequent of comma, tab and semicolon."""
+    line, _, _ = text.partition("\n")
+    delimiter = max(",\t;", key=line.count)
+    header = next(csv.reader([line.rstrip("\r")], delimiter=delimiter), [])
+    if not text.strip() or not any(name.strip() for name in header):
+        raise refuse_file(path, "no header line, perhaps cut off")
+    if len(header) > WIDEST:
+        raise refuse_file(path, f"more than {WIDEST:,} columns, so it is not a table of runs")
+    return line, header, delimiter
 
 
 def _refuse_short_lines(data: bytes, width: int, delimiter: bytes, path: str) -> None:

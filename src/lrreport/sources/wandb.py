@@ -120,19 +120,24 @@ def _add_history(log: RunLog, rows: list[dict[str, Any]], spec: ImportSpec, note
             if not name.startswith("_"):
                 columns[name].append((*point, value))
     for name, points in columns.items():
-        steps, epochs, declared, values = np.array(points).T
-        if spec.axis and spec.axis != "step":
-            known = ~np.isnan(declared)
-            if not known.all():
-                text = f"{log.source}: values of {name} without {spec.axis}"
-                notes.append(Note("excluded", text, int((~known).sum())))
-            log.add(name, spec.axis, declared[known], values[known])
-        elif spec.axis:
-            log.add(name, "step", steps if np.isnan(declared).any() else declared, values)
-        elif not np.isnan(epochs).any() and (epochs % 1 == 0).all() and len(np.unique(epochs)) == len(epochs):
-            log.add(name, "epoch", epochs, values)
-        else:
-            log.add(name, "step", steps, values)
+        _add_points(log, name, np.array(points), spec, notes)
+
+
+def _add_points(log: RunLog, name: str, points: np.ndarray, spec: ImportSpec, notes: list[Note]) -> None:
+    """Add a metric whose `points` (n, 4) are steps, epochs, positions on the declared axis, and values."""
+    steps, epochs, declared, values = points.T
+    if spec.axis and spec.axis != "step":
+        known = ~np.isnan(declared)
+        if not known.all():
+            text = f"{log.source}: values of {name} without {spec.axis}"
+            notes.append(Note("excluded", text, int((~known).sum())))
+        log.add(name, spec.axis, declared[known], values[known])
+    elif spec.axis:
+        log.add(name, "step", steps if np.isnan(declared).any() else declared, values)
+    elif not np.isnan(epochs).any() and (epochs % 1 == 0).all() and len(np.unique(epochs)) == len(epochs):
+        log.add(name, "epoch", epochs, values)
+    else:
+        log.add(name, "step", steps, values)
 
 
 def _judge_end(log: RunLog, run: WandbRun, whole: dict[str, Any], notes: list[Note]) -> None:

@@ -16,7 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
@@ -177,11 +177,7 @@ def serve(control: socket.socket, later: Sequence[str]) -> int:
         gc.freeze()  # a collection in a forked process would copy the pages of all that is here
         pid = os.fork()
         if pid == 0:
-            signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            for descriptor in (control.detach(), woken, wake, status, *statuses.values()):
-                os.close(descriptor)
-            return _become_worker(task, log, cause)
+            return _become_worker(task, log, cause, (control.detach(), woken, wake, status, *statuses.values()))
         os.write(status, b"%d\n" % pid)
         statuses[pid] = status
         for descriptor in (task, log, cause):
@@ -205,8 +201,15 @@ def _report_ends(statuses: dict[int, int]) -> None:
             os.close(status)
 
 
-def _become_worker(task: int, log: int, cause: int) -> int:
-    """Turn this process into a worker in its own session, with a waiting kernel; return the exit status."""
+def _become_worker(task: int, log: int, cause: int, inherited: Iterable[int]) -> int:
+    """Turn this process into a worker in its own session, with a waiting kernel; return the exit status.
+
+    The `inherited` descriptors are those of the server alone.
+    """
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for descriptor in inherited:
+        os.close(descriptor)
     os.setsid()
     for descriptor, standard in ((task, 0), (log, 1), (log, 2)):
         os.dup2(descriptor, standard)

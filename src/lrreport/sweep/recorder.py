@@ -87,17 +87,7 @@ def make_logged(
         log = workspace / f"log-{remaining[0].identity.seed}.jsonl"
         log.unlink(missing_ok=True)
         recorder = RunRecorder(log, remaining, workspace, expected)
-
-        def tick(recorder: RunRecorder = recorder) -> None:
-            recorder.refresh()
-            limits.on_tick()
-
-        failure = ""
-        try:
-            start(remaining, log, replace(limits, on_tick=tick))
-        except FailedError as err:
-            failure = str(err)
-        recorder.refresh(to_the_end=True)
+        failure = _start(recorder, log, limits, start)
         errors |= recorder.errors
         left = [run for run in remaining if run.key not in recorder.ended]
         if limits.stopping.is_set():
@@ -111,3 +101,21 @@ def make_logged(
         errors |= {run.key: failure or recorder.describe_absence(run) for run in left}
         break
     return errors
+
+
+def _start(
+    recorder: RunRecorder, log: Path, limits: Limits, start: Callable[[Sequence[Run], Path, Limits], None]
+) -> str:
+    """Start the recorder's runs and record them to the end of the log; return the error that ended them, or nothing."""
+
+    def tick() -> None:
+        recorder.refresh()
+        limits.on_tick()
+
+    failure = ""
+    try:
+        start(recorder.runs, log, replace(limits, on_tick=tick))
+    except FailedError as err:
+        failure = str(err)
+    recorder.refresh(to_the_end=True)
+    return failure

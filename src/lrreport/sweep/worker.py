@@ -54,20 +54,52 @@ def execute_task(task: dict[str, Any], kernel: "WaitingKernel | None" = None) ->
     os.environ.update(task["environment"])
     skip_address_grammar()
     import papermill
-    from jupyter_client.manager import AsyncKernelManager
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
     from traitlets.config import Config
 
-    returncode: int | None = None
+    private = Path(task["private"])  # a folder that only this user can enter
+    manager = make_manager_class(kernel)
+    n_killed = count_killed_for_memory()
+    enter_private_folder(private)
+    try:
+        papermill.execute_notebook(
+            escape_braces(task["notebook"]),
+            escape_braces(task["output"]),
+            task["parameters"],
+            kernel_name="python3",
+            language="python",
+            progress_bar=False,
+            start_timeout=task["start_timeout"],
+            iopub_timeout=task["start_timeout"],
+            kernel_manager_class=manager,
+            config=Config({"KernelManager": describe_transport(private)}),
+        )
+    except PapermillExecutionError as err:
+        cause = f"cell {err.exec_count} raised {err.ename}: {join_lines(err.evalue)[:500]}"
+        return f"{cause}; out of memory, so run fewer at once with --jobs 1" if is_memory(cause) else cause
+    except DeadKernelError:
+        return describe_death(manager.returncode, killed_for_memory=count_killed_for_memory() > n_killed)
+    except OSError as err:
+        return describe_os_error(err)
+    except Exception as err:
+        if manager.returncode is not None:  # it ended before it answered
+            return f"its kernel did not start ({describe_end(manager.returncode)})"
+        return f"{type(err).__name__}: {join_lines(err)}"
+    return ""
+
+
+def make_manager_class(kernel: "WaitingKernel | None") -> Any:
+    """Return a class of kernel managers that start our kernel, or launch `kernel`, and keep the exit status it ended with."""
+    from jupyter_client.manager import AsyncKernelManager
 
     class KernelManager(AsyncKernelManager):
-        """Starts our own kernel and remembers how it ended."""
+        returncode: int | None = None
 
         async def is_alive(self) -> bool:  # type: ignore[override]
-            nonlocal returncode
             alive = await super().is_alive()
-            returncode = getattr(getattr(self.provisioner, "process", None), "returncode", returncode)
+            process = getattr(self.provisioner, "process", None)
+            type(self).returncode = getattr(process, "returncode", self.returncode)
             return bool(alive)
 
         async def _async_launch_kernel(self, kernel_cmd: list[str], **kw: Any) -> None:  # Jupyter asks to override this
@@ -83,37 +115,14 @@ def execute_task(task: dict[str, Any], kernel: "WaitingKernel | None" = None) ->
             options = ["-f", self.connection_file, "--InteractiveShellApp.ignore_cwd=True"]
             return [sys.executable, "-P", "-m", module, *options, *(extra_arguments or [])]
 
-    private = Path(task["private"])  # a folder that only this user can enter
-    n_killed = count_killed_for_memory()
-    # No configuration, kernel, start-up file or module of the user's, nor any in the current folder.
+    return KernelManager
+
+
+def enter_private_folder(private: Path) -> None:
+    """Use no configuration, kernel, start-up file or module of the user's, nor any in the current folder."""
     os.environ |= {"JUPYTER_CONFIG_DIR": f"{private}/config", "JUPYTER_DATA_DIR": f"{private}/data"}
     os.environ |= {"JUPYTER_PREFER_ENV_PATH": "1", "IPYTHONDIR": f"{private}/ipython"}
     os.chdir(private)
-    try:
-        papermill.execute_notebook(
-            escape_braces(task["notebook"]),
-            escape_braces(task["output"]),
-            task["parameters"],
-            kernel_name="python3",
-            language="python",
-            progress_bar=False,
-            start_timeout=task["start_timeout"],
-            iopub_timeout=task["start_timeout"],
-            kernel_manager_class=KernelManager,
-            config=Config({"KernelManager": describe_transport(private)}),
-        )
-    except PapermillExecutionError as err:
-        cause = f"cell {err.exec_count} raised {err.ename}: {join_lines(err.evalue)[:500]}"
-        return f"{cause}; out of memory, so run fewer at once with --jobs 1" if is_memory(cause) else cause
-    except DeadKernelError:
-        return describe_death(returncode, killed_for_memory=count_killed_for_memory() > n_killed)
-    except OSError as err:
-        return describe_os_error(err)
-    except Exception as err:
-        if returncode is not None:  # it ended before it answered
-            return f"its kernel did not start ({describe_end(returncode)})"
-        return f"{type(err).__name__}: {join_lines(err)}"
-    return ""
 
 
 def describe_transport(private: Path) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """What the explorer's script reads: runs, curves and final values as plain data, with the numbers in base64."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -25,63 +26,40 @@ from lrreport.report.explorer.describe import (
     describe_step_loss,
 )
 from lrreport.report.explorer.pack import Packer, encode
+from lrreport.study.factors import Level
 
 
-def collect_data(measurements: Measurements, recorded: "Recorded", records: Records) -> dict[str, Any]:
+def collect_data(measurements: Measurements, recorded: Recorded, records: Records) -> dict[str, Any]:
     """Return all that the script reads, as plain data without NaN.
 
     `series` has a row per curve: run, metric, values per point (1, or 3: mean, lowest, highest), and for each of `axes`
     the index of its grid or −1. Values stand in the order of `series`, those of step losses in `steps`. `finals` are
     (n_runs, n_metrics), NaN where a run has none. `reduced` is, by metric, the number of recorded points per drawn point.
     """
-    runs, curves, losses, clock = recorded.runs, recorded.curves, recorded.losses, recorded.clock
-    steps_per_epoch = recorded.steps_per_epoch
-    metrics = [describe_metric(metric) for metric in measurements.metrics.values()]
-    names = list(measurements.metrics)
-    every, n_steps = thin_curves(curves), sum(map(len, losses.values()))
-    bin_size = 1 if n_steps <= N_STEP_VALUES else math.ceil(3 * n_steps / N_STEP_VALUES)
+    runs, curves, losses, first = recorded.runs, recorded.curves, recorded.losses, measurements.factors[0]
+    names, metrics = list(measurements.metrics), [describe_metric(metric) for metric in measurements.metrics.values()]
+    axes = [axis for axis in AXES if any(axis in curve.positions for curve in curves) or (axis == "step" and losses)]
+    every, packer = thin_curves(curves), Packer()
+    series = _pack_curves(packer, recorded, names, axes, every)
     reduced = [max((every[key] for key in every if key[0] == name), default=1) for name in names]
     if losses:
+        n_steps = sum(map(len, losses.values()))
+        bin_size = 1 if n_steps <= N_STEP_VALUES else math.ceil(3 * n_steps / N_STEP_VALUES)
+        series += _pack_losses(packer, recorded, len(metrics), axes, bin_size)
         metrics.append(describe_step_loss(measurements))
         reduced.append(bin_size)
-    recorded_axes = [
-        axis
-        for axis in AXES
-        if any(axis in curve.positions for curve in curves) or (axis in ("epoch", "step") and losses)
-    ]
-    axes = [axis for axis in recorded_axes if axis != "epoch" or any("epoch" in curve.positions for curve in curves)]
-    packer, series, index_of = Packer(), list[list[int]](), runs.index_of
-    for curve in curves:
-        indices = pick_every(len(curve.values), every[curve.key])
-        grids = [packer.add_grid(curve.positions[axis][indices]) if axis in curve.positions else -1 for axis in axes]
-        packer.add_values(curve.values[indices], from_steps=False)
-        series.append([index_of[curve.run], names.index(curve.metric), 1, *grids])
-    for run, step_losses in losses.items():
-        binned = bin_steps(step_losses, bin_size)
-        at = np.minimum(np.arange(binned.shape[1]) * bin_size + (bin_size + 1) / 2, float(len(step_losses)))
-        positions = {"step": at} | convert_steps(at, run, steps_per_epoch, clock)
-        grids = [packer.add_grid(positions[axis]) if axis in positions else -1 for axis in axes]
-        packer.add_values(binned, from_steps=True)
-        series.append([index_of[run], len(metrics) - 1, len(binned), *grids])
     common, run_facts = describe_runs(runs, records)
-    first = measurements.factors[0]
     return {
         "title": measurements.title,
         "decides": names.index(measurements.decide.metric),
         "margin": measurements.margin,
         "paired": measurements.paired,
         "factors": [describe_factor(factor) for factor in measurements.factors],
-        "levels": [
-            {
-                "name": level.name,
-                "values": [list(factor.values).index(level.values[factor.name]) for factor in measurements.factors],
-            }
-            for level in measurements.levels
-        ],
+        "levels": [_describe_level(measurements, level) for level in measurements.levels],
         "colors": color_levels(len(first.values)),
         "seeds": [str(seed) for seed in runs.seeds],
         "metrics": metrics,
-        "axes": [describe_axis(axis, clock) for axis in axes],
+        "axes": [describe_axis(axis, recorded.clock) for axis in axes],
         "runs": [[level, runs.seeds.index(seed), status] for (level, seed), status in runs.status.items()],
         "series": series,
         "reduced": reduced,
@@ -93,4 +71,32 @@ def collect_data(measurements: Measurements, recorded: "Recorded", records: Reco
     }
 
 
-# Runs and their final values
+def _describe_level(measurements: Measurements, level: Level) -> dict[str, Any]:
+    values = [list(factor.values).index(level.values[factor.name]) for factor in measurements.factors]
+    return {"name": level.name, "values": values}
+
+
+def _pack_curves(
+    packer: Packer, recorded: Recorded, names: list[str], axes: list[str], every: Mapping[tuple[str, str], int]
+) -> list[list[int]]:
+    """Pack the curves, thinned to each k-th point by `every`, and return their rows of `series`."""
+    series, index_of = [], recorded.runs.index_of
+    for curve in recorded.curves:
+        points = pick_every(len(curve.values), every[curve.key])
+        packer.add_values(curve.values[points], from_steps=False)
+        grids = [packer.add_grid(curve.positions[axis][points]) if axis in curve.positions else -1 for axis in axes]
+        series.append([index_of[curve.run], names.index(curve.metric), 1, *grids])
+    return series
+
+
+def _pack_losses(packer: Packer, recorded: Recorded, metric: int, axes: list[str], bin_size: int) -> list[list[int]]:
+    """Pack the losses of steps in bins of `bin_size`, and return their rows of `series`, of the metric with this index."""
+    series, index_of = [], recorded.runs.index_of
+    for run, losses in recorded.losses.items():
+        binned = bin_steps(losses, bin_size)
+        at = np.minimum(np.arange(binned.shape[1]) * bin_size + (bin_size + 1) / 2, float(len(losses)))
+        positions = {"step": at} | convert_steps(at, run, recorded.steps_per_epoch, recorded.clock)
+        packer.add_values(binned, from_steps=True)
+        grids = [packer.add_grid(positions[axis]) if axis in positions else -1 for axis in axes]
+        series.append([index_of[run], metric, len(binned), *grids])
+    return series

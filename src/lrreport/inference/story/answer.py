@@ -23,7 +23,7 @@ from lrreport.inference.words import (
     write_value,
 )
 from lrreport.study.factors import Factor
-from lrreport.study.formats import format_count
+from lrreport.study.formats import Quantity, format_count
 
 MOST_WORDS = 14
 
@@ -56,33 +56,17 @@ def _compose_choice(assessment: Assessment, named: int, with_gap: bool) -> Parag
     Names at most `named` more levels; `with_gap` adds how much worse the next level is.
     """
     measurements, decision, table = assessment.measurements, assessment.decision, assessment.decision.table
-    level, noun = decision.chosen, name_nouns(measurements)[0]
+    level = decision.chosen
     assert level is not None
     evidence = quantify_levels(measurements, {"level": level})
-    behind = [i for i in rank_levels(assessment) if i in decision.ruled_out and i not in decision.equal]
-    gap = find_clear_gap(assessment, level, behind[0]) if behind and with_gap else None
     parts = []
     if decision.equal:
         evidence |= quantify_few(measurements, "equal", decision.equal)
         verb = "is" if len(decision.equal) == 1 else "are"
         parts.append(f"{name_few(assessment, decision.equal, named=named)} {verb} practically as good")
-    rivals = [i for i in decision.candidates if i not in (level, *decision.equal)]
-    if rivals and decision.margin is not None:
-        evidence |= quantify_few(measurements, "rival", rivals)
-        evidence["margin"] = write_difference(measurements.metric, decision.margin, ())
-        who = name_few(assessment, rivals, named=named)
-        parts.append(f"{who} may be better, by less than {evidence['margin']}")
-    elif gap is not None and (len(behind) == 1 or not decision.equal):
-        evidence["gap"] = write_difference(measurements.metric, gap, ())
-        following = f"the next {noun}"
-        if named:
-            evidence |= quantify_levels(measurements, {"behind": behind[0]})
-            following = f"{measurements.levels[behind[0]].name}{', the next,' if len(behind) > 1 else ''}"
-        parts.append(f"{following} is {evidence['gap']} worse")
-    elif not decision.equal and behind:
-        parts.append(f"no other {noun} may be the best")
-    elif not decision.equal:
-        parts.append(f"every other {noun} failed")
+    following = _compare_next(assessment, level, named, with_gap)
+    parts += [following.text] if following.text else []
+    evidence |= following.evidence
     sides = find_open_sides(assessment, level)
     tail = ""
     if sides:
@@ -91,7 +75,31 @@ def _compose_choice(assessment: Assessment, named: int, with_gap: bool) -> Parag
         evidence |= {"n_failed": count(table.n_failed[level]), "n_runs": count(table.n_runs[level])}
         tail += f"; {evidence['n_failed']} of {evidence['n_runs']} runs failed"
     choose = f"Choose {measurements.levels[level].name}{' for now' if sides else ''}"
-    return Paragraph(f"{choose}{'; ' if decision.equal else ': '}{', '.join(parts)}{tail}", evidence)
+    return Paragraph(
+        f"{choose}{'; ' if decision.equal else ': '}{', '.join(parts)}{tail}", evidence | following.evidence
+    )
+
+
+def _compare_next(assessment: Assessment, level: int, named: int, with_gap: bool) -> Paragraph:
+    """Return how the chosen level compares with the next, as a clause: which may be better, or how much worse that is."""
+    measurements, decision, noun = assessment.measurements, assessment.decision, name_nouns(assessment.measurements)[0]
+    rivals = [i for i in decision.candidates if i not in (level, *decision.equal)]
+    if rivals and decision.margin is not None:
+        margin = write_difference(measurements.metric, decision.margin, ())
+        who = name_few(assessment, rivals, named=named)
+        evidence = quantify_few(measurements, "rival", rivals) | {"margin": margin}
+        return Paragraph(f"{who} may be better, by less than {margin}", evidence)
+    behind = [i for i in rank_levels(assessment) if i in decision.ruled_out and i not in decision.equal]
+    gap = find_clear_gap(assessment, level, behind[0]) if behind and with_gap else None
+    if gap is not None and (len(behind) == 1 or not decision.equal):
+        evidence, following = {"gap": write_difference(measurements.metric, gap, ())}, f"the next {noun}"
+        if named:
+            evidence |= quantify_levels(measurements, {"behind": behind[0]})
+            following = f"{measurements.levels[behind[0]].name}{', the next,' if len(behind) > 1 else ''}"
+        return Paragraph(f"{following} is {evidence['gap']} worse", evidence)
+    if decision.equal:
+        return Paragraph("")
+    return Paragraph(f"no other {noun} may be the best" if behind else f"every other {noun} failed")
 
 
 def _list_sides(factors: tuple[Factor, ...], sides: list[tuple[int, str]]) -> str:
@@ -113,7 +121,7 @@ def _write_no_choice(assessment: Assessment) -> Paragraph:
     measurements, decision, metric = assessment.measurements, assessment.decision, assessment.measurements.metric
     leader = decision.leader
     assert leader is not None
-    name, (_, several) = measurements.levels[leader].name, name_nouns(measurements)
+    name = measurements.levels[leader].name
     evidence = quantify_levels(measurements, {"level": leader})
     extreme = "highest" if metric.better == "higher" else "lowest"
     if decision.reason == "no choice":
@@ -135,6 +143,16 @@ def _write_no_choice(assessment: Assessment) -> Paragraph:
         return Paragraph(text, evidence | {"n": trained, "n_runs": runs})
     if decision.reason == "error spent":
         return Paragraph(f"Undecided: earlier looks used up the 5 % error; use {name} for now", evidence)
+    return _write_undecided(assessment, name, evidence)
+
+
+def _write_undecided(assessment: Assessment, name: str, evidence: dict[str, Quantity]) -> Paragraph:
+    """Return between which levels it is undecided, or that too many have few seeds; `name` is the leader's."""
+    measurements, decision, several = (
+        assessment.measurements,
+        assessment.decision,
+        name_nouns(assessment.measurements)[1],
+    )
     candidates = decision.candidates
     evidence |= quantify_list(measurements, "candidate", candidates) | {"n_candidates": count(len(candidates))}
     thin, n_tied = find_thin(assessment), len(decision.tied)

@@ -10,6 +10,7 @@ from lrreport.inference.measurements import Measurements
 from lrreport.inference.words import count, list_levels, name_nouns, quantify_list
 from lrreport.study.formats import Quantity, format_count
 
+BRIEFEST = 4  # the shortest form of the paragraph of trade-offs
 NAMED = 2  # levels that a sentence of the first screen names; of more it says how many
 
 
@@ -45,6 +46,14 @@ def refer_to(assessment: Assessment, level: int) -> str:
 def quantify_few(measurements: Measurements, key: str, levels: Sequence[int]) -> dict[str, Quantity]:
     """Return what `name_few` may quote of these levels as evidence: their values and how many there are."""
     return quantify_list(measurements, key, levels) | {f"n_{key}": count(len(levels))}
+
+
+def find_shown(assessment: Assessment) -> int:
+    """Return the level that the paragraph is about: the chosen level, else the leader."""
+    decision = assessment.decision
+    shown = decision.chosen if decision.chosen is not None else decision.leader
+    assert shown is not None
+    return shown
 
 
 def find_clear_gap(assessment: Assessment, level: int, than: int) -> float | None:

@@ -55,13 +55,12 @@ def make_parser() -> "argparse.ArgumentParser":
         add_execution(making)
     report.add_argument("--summary", action="store_true", help="print the summary in place of the answer alone")
 
-    status = commands.add_parser("status", help="show for each run whether it is fresh, missing or stale, and why")
-    add_study(status)
-    plan = commands.add_parser("plan", help="estimate from finished runs how many seeds a study needs, and their cost")
-    add_study(plan)
-    data = commands.add_parser("data", help="find, fetch and verify the data of a study")
-    add_study(data)
-
+    for name, text in (
+        ("status", "show for each run whether it is fresh, missing or stale, and why"),
+        ("plan", "estimate from finished runs how many seeds a study needs, and their cost"),
+        ("data", "find, fetch and verify the data of a study"),
+    ):
+        add_study(commands.add_parser(name, help=text))
     _add_file_commands(commands)
     return parser
 
@@ -147,7 +146,7 @@ def add_outputs(parser: "argparse.ArgumentParser") -> None:
 
 def read_study(parsed: "argparse.Namespace") -> "Study":
     """Return the study of the arguments, whose settings replace the file's."""
-    from lrreport.study.study import load_study
+    from lrreport.study.load import load_study
 
     study = load_study(parsed.study)
     seeds: Any = split_seeds(parsed.seeds)

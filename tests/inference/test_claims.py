@@ -355,8 +355,13 @@ def test_the_family_grows_with_the_levels(tell: Tell) -> None:
 
 PUBLISHED: list[tuple[str, dict[str, Any], str]] = [
     ("nicest", {}, "no claim 'nicest'; the claims are "),
-    ("best", {"rate": 0.1}, "best takes learning_rate, metric, not rate"),
-    ("choice", {"learning_rate": 0.1}, "choice takes no arguments, not learning_rate"),
+    ("best", {"rate": 0.1}, "best has no argument rate; it takes learning_rate, metric"),
+    ("best", {"learning_rate": 0.1}, "best needs metric"),
+    ("at_most_behind", {"level": 0.1}, "at_most_behind needs by, metric"),
+    ("sooner", {}, "sooner needs learning_rate, than"),
+    ("sooner", {"rate": 0.1, "to": 0.01}, "sooner has no argument rate, to; it takes learning_rate, than"),
+    ("edge_of_range", {"end": 1.0}, "edge_of_range has no argument end; it takes factor"),
+    ("choice", {"learning_rate": 0.1}, "choice has no argument learning_rate; it takes none"),
     ("best", {"learning_rate": 0.1, "metric": "speed"}, "no metric 'speed'; the metrics are val_accuracy, test_accuracy, "),
     ("best", {"learning_rate": 0.1, "metric": ["val_loss"]}, "no metric ['val_loss']; the metrics are "),
     ("sooner", {"learning_rate": 0.1, "than": 0.1}, "it compares 0.1 with itself; name two values"),

@@ -6,7 +6,7 @@ from typing import Any
 
 from lrreport.errors import LrreportError
 from lrreport.inference.assessment import Assessment
-from lrreport.inference.claims.claim import Finding, Verdict
+from lrreport.inference.claims.claim import Finding, Verdict, make_untestable
 from lrreport.inference.statistics import predict_next
 from lrreport.inference.words import count, count_seeds, quantify_levels, write_value
 from lrreport.study.decide import PublishedDifference, PublishedResult
@@ -82,27 +82,22 @@ def find_digits(value: float) -> int:
 def _check_number(assessment: Assessment, level: int, result: PublishedResult, name: str, n_numbers: int) -> Finding:
     measurements, metric = assessment.measurements, assessment.measurements.metrics[name]
     value, (digits, half) = result.values[name], find_rounding(result, name)
-    scores = assessment.scores[name][level].dropna()
+    scores, n = assessment.scores[name][level].dropna(), _count_values(assessment, level, name)
     label, level_name = metric.label, measurements.levels[level].name
     evidence = {
         **quantify_levels(measurements, {"level": level}),
-        "published": _write_printed(metric, value, digits),
-        "n": count(len(scores)),
+        "published": Quantity(value, _set_digits(metric, digits).format(value)),
+        "n": count(n),
     }
     arguments = {"level": level, "metric": name}
-    if len(scores) < 2:
-        reason = f"the study has {'one seed' if len(scores) else 'no seed'} of {level_name} with a {label}"
-        sentence = (
-            f"Not testable: the earlier report gives {evidence['published']} {label} for {level_name}, and {reason}."
-        )
-        return Finding("published_number", arguments, "not testable", sentence, "Not testable", "", "neutral",
-                       RULE, len(scores), "seeds",
-                       evidence=evidence)  # fmt: skip
+    if n < 2:
+        reason = f"the study has {'one seed' if n else 'no seed'} of {level_name} with a {label}"
+        sentence = f"the earlier report gives {evidence['published']} {label} for {level_name}, and {reason}."
+        return make_untestable("published_number", arguments, f"Not testable: {sentence}", RULE, n, evidence)
     low, high = predict_next(scores, n_numbers, assessment.resolutions[name])
     inside = low <= value + half + 1e-12 and value - half - 1e-12 <= high
-    mean = float(scores.mean())
+    mean, edges = float(scores.mean()), () if inside else (value,)
     verdict: Verdict = "supported" if inside else "contradicted"
-    edges = () if inside else (value,)
     evidence |= {
         "mean": write_value(metric, mean),
         "low": write_value(metric, metric.clip(low), edges, unit=False),
@@ -117,59 +112,47 @@ def _check_number(assessment: Assessment, level: int, result: PublishedResult, n
     )
     return Finding(
         "published_number", arguments, verdict, sentence, "Reproduced" if inside else "Not reproduced",
-        evidence["published"].text,
-        "good" if inside else "neutral", RULE, len(scores), "seeds", mean, low, high, metric.unit, evidence,
+        evidence["published"].text, "good" if inside else "neutral", RULE, n, "seeds", mean, low, high, metric.unit, evidence,
     )  # fmt: skip
 
 
 def _check_difference(assessment: Assessment, pair: PublishedDifference) -> Finding:
-    measurements = assessment.measurements
     level, than = (_find_level(assessment, values, [pair.metric], "difference") for values in (pair.level, pair.than))
-    metric, arguments = measurements.metrics[pair.metric], {"level": level, "than": than, "metric": pair.metric}
+    measurements, arguments = assessment.measurements, {"level": level, "than": than, "metric": pair.metric}
+    metric, named = measurements.metrics[pair.metric], quantify_levels(measurements, {"level": level, "than": than})
     names = f"{measurements.levels[level].name} against {measurements.levels[than].name}"
-    numbers = {"difference": pair.difference, "low": pair.low, "high": pair.high}
-    digits = max(find_digits(value) for value in numbers.values()) if pair.digits is None else pair.digits
-    estimate = assessment.compare_alone(level, than, pair.metric)
-    counts = [int(assessment.scores[pair.metric][index].notna().sum()) for index in (level, than)]
+    counts = [_count_values(assessment, index, pair.metric) for index in (level, than)]
     if min(counts) < 2:
         sentence = f"Not testable for {names}: it takes two seeds of each that trained."
-        return Finding("published_difference", arguments, "not testable", sentence, "Not testable", "", "neutral",
-                       DIFFERENCE_RULE, min(counts), "seeds",
-                       evidence=quantify_levels(measurements, {"level": level, "than": than}))  # fmt: skip
-
-    def write(value: float, unit: bool = True) -> Quantity:
-        shown = max(0, digits - 2) if metric.scale == "fraction" else digits
-        return Quantity(value, metric.model_copy(update={"digits": shown}).format_difference(value, unit))
-
-    half = 0.5 * 10.0**-digits + 1e-12
+        return make_untestable("published_difference", arguments, sentence, DIFFERENCE_RULE, min(counts), named)
+    estimate = assessment.compare_alone(level, than, pair.metric)
+    theirs = {"difference": pair.difference, "low": pair.low, "high": pair.high}
     ours = {"difference": estimate.mean, "low": estimate.low, "high": estimate.high}
-    evidence = {
-        **quantify_levels(measurements, {"level": level, "than": than}),
-        **{f"published_{key}": write(value, key != "low") for key, value in numbers.items()},
-        **{key: write(value, key != "low") for key, value in ours.items()},
-        "n": Quantity(float(estimate.n), count_seeds(*counts)),
+    digits = max(map(find_digits, theirs.values())) if pair.digits is None else pair.digits
+    printed, half = _set_digits(metric, digits), 0.5 * 10.0**-digits + 1e-12
+    evidence = named | {
+        key: Quantity(value, printed.format_difference(value, unit=not key.endswith("low")))
+        for key, value in {**{f"published_{key}": value for key, value in theirs.items()}, **ours}.items()
     }
-    texts = {key: evidence[key].text for key in evidence}
-    exact = all(abs(ours[key] - value) <= half for key, value in numbers.items())
+    evidence["n"] = Quantity(float(estimate.n), count_seeds(*counts))
+    exact = all(abs(ours[key] - value) <= half for key, value in theirs.items())
     holds = exact or estimate.low - half <= pair.difference <= estimate.high + half
-    what = f"{texts['difference']} ({texts['low']} to {texts['high']}, n = {texts['n']})"
-    end = (
-        "agrees with that of our runs to the digit"
-        if exact
-        else f"lies {'inside' if holds else 'outside'} ours, {what}"
-    )
-    count = f" (n = {texts['n']})" if exact else ""
+    n = f"n = {evidence['n']}"
+    end = f"lies {'inside' if holds else 'outside'} ours, {{difference}} ({{low}} to {{high}}, {n})"
+    if exact:
+        end = f"agrees with that of our runs to the digit ({n})"
     sentence = (
-        f"{names}: the earlier difference in {metric.label} of {texts['published_difference']} (95 % interval "
-        f"{texts['published_low']} to {texts['published_high']}) {end}{count}."
+        f"{names}: the earlier difference in {metric.label} of {evidence['published_difference']} (95 % interval "
+        f"{evidence['published_low']} to {evidence['published_high']}) {end.format_map(evidence)}."
     )
     return Finding(
         "published_difference", arguments, "supported" if holds else "contradicted", sentence,
-        "Reproduced" if holds else "Not reproduced", texts["published_difference"], "good" if holds else "neutral",
-        DIFFERENCE_RULE, estimate.n, "seeds", estimate.mean, estimate.low, estimate.high, metric.difference_unit, evidence,
+        "Reproduced" if holds else "Not reproduced", evidence["published_difference"].text,
+        "good" if holds else "neutral", DIFFERENCE_RULE, estimate.n, "seeds", estimate.mean, estimate.low, estimate.high,
+        metric.difference_unit, evidence,
     )  # fmt: skip
 
 
-def _write_printed(metric: Metric, value: float, digits: int) -> Quantity:
-    shown = max(0, digits - 2) if metric.scale == "fraction" else digits
-    return Quantity(value, metric.model_copy(update={"digits": shown}).format(value))
+def _set_digits(metric: Metric, digits: int) -> Metric:
+    """Return a metric that is written as a number with so many decimals on its own scale was printed."""
+    return metric.model_copy(update={"digits": max(0, digits - 2) if metric.scale == "fraction" else digits})

@@ -1,10 +1,9 @@
 """Claims on two factors: whether the best value of the first moves with the second, and which value of the second is better."""
 
 import math
+from collections.abc import Iterable, Mapping
 from itertools import combinations
 from typing import Any
-
-import numpy as np
 
 from lrreport.inference.assessment import Assessment
 from lrreport.inference.claims.claim import Result, Untestable, Verdict, add_claim
@@ -47,13 +46,11 @@ def best_rate_moves(assessment: Assessment) -> Result:
         raise Untestable(f"fewer than two values of {second.label} have two {first.label}s to compare")
     if max(int(part.table.n[part.leader]) for part in usable.values()) < 2:
         raise Untestable("there is one seed, and telling a difference from chance takes two or more")
-    absent = {value: [i for i, level in enumerate(measurements.levels) if level.values[second.name] == value
-                      and not assessment.decision.table.n_runs[i]] for value in usable}  # fmt: skip
     may = {
-        value: {_value(measurements, first, i) for i in (*part.candidates, *absent[value])}
+        value: {_value(measurements, first, i) for i in (*part.candidates, *_list_absent(assessment, second, value))}
         for value, part in usable.items()
     }
-    leads = {value: _value(measurements, first, part.leader) for value, part in usable.items()}
+    leads = {value: {_value(measurements, first, part.leader)} for value, part in usable.items()}
     apart = [(a, b) for a, b in combinations(may, 2) if not may[a] & may[b]]
     common = set.intersection(*may.values())
     ends = (min(first.values), max(first.values)) if first.numeric else ()
@@ -61,12 +58,6 @@ def best_rate_moves(assessment: Assessment) -> Result:
     alone = whole and all(len(levels) == 1 for levels in may.values()) and len(common) == 1
     verdict: Verdict = "supported" if apart else "contradicted" if alone and not common & set(ends) else "undecided"
     case: str = "end" if alone and verdict == "undecided" else verdict
-    listed = [
-        f"{_list_values(first, leads[value])} with {_name_value(second, value, i)}" for i, value in enumerate(usable)
-    ]
-    cannot = [
-        f"{_list_values(first, *may[value])} with {_name_value(second, value, i)}" for i, value in enumerate(usable)
-    ]
     a, b = apart[0] if apart else (None, None)
     shared = sorted(common, key=list(first.values).index)
     evidence: dict[str, Quantity] = {
@@ -76,7 +67,8 @@ def best_rate_moves(assessment: Assessment) -> Result:
         values = factor.values if factor.numeric else ()
         evidence |= {f"{key}_{i}": Quantity(float(value), factor.format(value)) for i, value in enumerate(values, 1)}
     names = {
-        "factor": first.label, "second": second.label, "leads": list_words(listed), "cannot": "; ".join(cannot),
+        "factor": first.label, "second": second.label, "leads": list_words(_list_by_value(first, second, leads)),
+        "cannot": "; ".join(_list_by_value(first, second, may)),
         "a": second.name_value(a) if apart else "", "b": second.format(b) if apart else "",
         "common": _list_values(first, *shared) if shared else "",
         "but": f", but {_list_values(first, *shared)} may be the best with any" if shared else ", but others may be as well",
@@ -93,8 +85,12 @@ def _list_values(factor: Factor, *values: Any) -> str:
     return list_words([factor.name_value(value) for value in ordered], "or")
 
 
-def _name_value(factor: Factor, value: Any, position: int) -> str:
-    return factor.name_value(value) if position == 0 else factor.format(value)
+def _list_by_value(first: Factor, second: Factor, by_value: Mapping[Any, Iterable[Any]]) -> list[str]:
+    """Return values of the first factor by value of the second: ["0.1 or 0.01 with batch size 32", "0.1 with 128"]."""
+    return [
+        f"{_list_values(first, *values)} with {second.format(value) if i else second.name_value(value)}"
+        for i, (value, values) in enumerate(by_value.items())
+    ]
 
 
 @add_claim(
@@ -108,55 +104,49 @@ def higher_when_tuned(assessment: Assessment, value: Any, than_value: Any) -> Re
     """The best level at a value of the second factor is better than the best at another value."""
     _, second = _require_two_factors(assessment)
     measurements, metric = assessment.measurements, assessment.measurements.metric
-    groups = [
-        [i for i in assessment.compared if measurements.levels[i].values[second.name] == second_value]
-        for second_value in (value, than_value)
-    ]
+    groups = [[i for i in assessment.compared if measurements.levels[i].values[second.name] == second_value]
+              for second_value in (value, than_value)]  # fmt: skip
     for group, second_value in zip(groups, (value, than_value), strict=True):
         if not group:
             raise Untestable(f"no seed trained with {second.name_value(second_value)}")
-    columns = [*groups[0], *groups[1]]
-    table = assessment.scores[metric.name][columns]
-    comparisons = compare_levels(
-        table.to_numpy(), measurements.paired, metric.sign, assessment.resolutions[metric.name]
-    )
-    n_values = len(second.values)
-    ahead = []  # lower limits of the lead of the best at `value` over the best at `than_value`, and vice versa
-    for columns_ahead, columns_behind in (
-        (range(len(groups[0])), range(len(groups[0]), len(columns))),
-        (range(len(groups[0]), len(columns)), range(len(groups[0]))),
-    ):
-        limits, _ = comparisons.find_limits(
-            assessment.decision.alpha / (len(columns_ahead) * n_values * (n_values - 1))
-        )
-        ahead.append(float(limits[np.ix_(list(columns_ahead), list(columns_behind))].min(axis=1).max()))
-    verdict: Verdict = "supported" if ahead[0] > 0 else "contradicted" if ahead[1] > 0 else "undecided"
-    means = metric.sign * table.mean()
-    leaders = [max(group, key=lambda i: float(means[i])) for group in groups]
-    require_seeds(assessment, (leaders[0], leaders[1]), metric.name)
-    low, high = sorted((metric.sign * ahead[0], -metric.sign * ahead[1]))
-    n = int(table[leaders].notna().sum().min())
-    estimate = Estimate(metric.sign * float(means[leaders[0]] - means[leaders[1]]), low, high, n=n)
-    gone = [
-        i
-        for i, level in enumerate(measurements.levels)
-        if level.values[second.name] in (value, than_value) and not assessment.decision.table.n_runs[i]
-    ]
-    if gone:
-        raise Untestable(f"{list_levels(measurements, gone)} has no run and might be the best there")
-    evidence = {key: quantity for key, quantity in quantify_difference(metric, estimate).items() if key != "p"}
-    evidence |= quantify_levels(measurements, {"lead": leaders[0], "than_lead": leaders[1]})
+    ahead, behind = _limit_lead(assessment, *groups), _limit_lead(assessment, *groups[::-1])
+    verdict: Verdict = "supported" if ahead > 0 else "contradicted" if behind > 0 else "undecided"
+    means = metric.sign * assessment.scores[metric.name].mean()
+    lead, than_lead = (max(group, key=lambda i: float(means[i])) for group in groups)
+    require_seeds(assessment, (lead, than_lead), metric.name)
+    if missing := [i for second_value in (value, than_value) for i in _list_absent(assessment, second, second_value)]:
+        raise Untestable(f"{list_levels(measurements, sorted(missing))} has no run and might be the best there")
+    low, high = sorted((metric.sign * ahead, -metric.sign * behind))
+    n = int(assessment.scores[metric.name][[lead, than_lead]].notna().sum().min())
+    estimate = Estimate(metric.sign * float(means[lead] - means[than_lead]), low, high, n=n)
     bounded = math.isfinite(low) and math.isfinite(high)
-    if not bounded:
-        evidence = {key: quantity for key, quantity in evidence.items() if key not in ("low", "high")}
+    leaders = quantify_levels(measurements, {"lead": lead, "than_lead": than_lead})
+    evidence = quantify_difference(metric, estimate) | leaders
+    for key in ("p",) if bounded else ("p", "low", "high"):
+        del evidence[key]
     for key, second_value in (("value", value), ("than_value", than_value)):
         if second.numeric:
             evidence[key] = Quantity(float(second_value), second.format(second_value))
     names = {
-        "lead": measurements.levels[leaders[0]].name, "than_lead": measurements.levels[leaders[1]].name, "metric": metric.label,
+        "lead": measurements.levels[lead].name, "than_lead": measurements.levels[than_lead].name, "metric": metric.label,
         "side": "above" if estimate.mean >= 0 else "below",
         "value_name": second.name_value(value), "than_name": second.name_value(than_value),
     }  # fmt: skip
-    case = verdict if bounded else "unbounded"
-    shown = estimate if bounded else None
-    return Result(case, verdict, shown, metric.difference_unit, estimate.n, "seeds", evidence, names)
+    case, shown = (verdict, estimate) if bounded else ("unbounded", None)
+    return Result(case, verdict, shown, metric.difference_unit, n, "seeds", evidence, names)
+
+
+def _limit_lead(assessment: Assessment, group: list[int], behind: list[int]) -> float:
+    """Return the lower limit of the lead of the best level of a group over the best of another."""
+    measurements, metric = assessment.measurements, assessment.measurements.metric
+    n_values = len(measurements.factors[1].values)
+    values = assessment.scores[metric.name][[*group, *behind]].to_numpy()
+    comparisons = compare_levels(values, measurements.paired, metric.sign, assessment.resolutions[metric.name])
+    limits, _ = comparisons.find_limits(assessment.decision.alpha / (len(group) * n_values * (n_values - 1)))
+    return float(limits[: len(group), len(group) :].min(axis=1).max())
+
+
+def _list_absent(assessment: Assessment, factor: Factor, value: Any) -> list[int]:
+    """Return the levels at a value of a factor that have no run."""
+    levels, n_runs = assessment.measurements.levels, assessment.decision.table.n_runs
+    return [i for i, level in enumerate(levels) if level.values[factor.name] == value and not n_runs[i]]

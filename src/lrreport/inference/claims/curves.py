@@ -1,21 +1,14 @@
-"""Claims about a single level: does it learn, is it stable, still improving, levelled off, overfitting?"""
+"""Claims about a single level: does it learn, is it stable, still improving, levelled off?"""
 
 import math
+from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 
 from lrreport.inference.assessment import Assessment
-from lrreport.inference.claims.claim import OPPOSITE, Result, Untestable, Verdict, add_claim
-from lrreport.inference.claims.pairs import (
-    RISING,
-    count_rising,
-    is_beyond,
-    is_within,
-    name_step,
-    require_rises,
-    require_seeds,
-)
+from lrreport.inference.claims.claim import Result, Untestable, Verdict, add_claim
+from lrreport.inference.claims.pace import RISING, count_rising, name_step, require_rises
+from lrreport.inference.claims.pairs import is_beyond, is_within, require_seeds
 from lrreport.inference.measurements import format_position
 from lrreport.inference.statistics import Estimate, estimate_mean, fit_slopes
 from lrreport.inference.words import count, write_difference, write_share, write_value
@@ -53,11 +46,8 @@ def require_curve(
 )  # fmt: skip
 def learns(assessment: Assessment, level: int) -> Result:
     """Training ends better than guessing."""
-    metric, row = (
-        assessment.measurements.metric,
-        assessment.decision.table.loc[level],
-    )
-    limit = assessment.guessing_limit
+    metric, limit = assessment.measurements.metric, assessment.guessing_limit
+    row = assessment.decision.table.loc[level]
     if metric.chance is None:
         raise Untestable(f"it is unknown what guessing gives on {metric.label}")
     if not row.n_runs:
@@ -91,11 +81,9 @@ def learns(assessment: Assessment, level: int) -> Result:
             key: write_value(metric, metric.clip(end), (limit, metric.chance), unit)
             for key, end, unit in (("low", estimate.low, False), ("high", estimate.high, True))
         }
-    gain = Estimate(estimate.mean - metric.chance, estimate.low - metric.chance, estimate.high - metric.chance,
-                    estimate.error, estimate.df, estimate.n, estimate.p)  # fmt: skip
-    shown = gain if len(scores) > 1 else None
+    gain = replace(estimate, **{key: getattr(estimate, key) - metric.chance for key in ("mean", "low", "high")})
     names = {"metric": metric.label, "seeds": "its only seed" if n == 1 else f"all {n} seeds"}
-    return Result(case, verdict, shown, metric.difference_unit, n, "seeds", evidence, names)
+    return Result(case, verdict, gain if len(scores) > 1 else None, metric.difference_unit, n, "seeds", evidence, names)
 
 
 @add_claim(
@@ -127,17 +115,14 @@ def trains_stably(assessment: Assessment, level: int) -> Result:
         raise Untestable(f"the study names no margin for {loss.label}")
     rises = assessment.rises[level].dropna()
     estimate = estimate_mean(rises, max(1, len(assessment.compared)))
-    verdict: Verdict = (
-        "supported" if estimate.high < margin else "contradicted" if estimate.low > margin else "undecided"
-    )
+    verdict: Verdict = "undecided"
+    if estimate.high < margin or estimate.low > margin:
+        verdict = "supported" if estimate.high < margin else "contradicted"
     case = {"supported": "stable", "contradicted": "rough"}.get(verdict, "unclear")
     rising, few = count_rising(assessment.rises, level)
     if few:
         case = f"few {case}" if rising["n_rising"].value else "never"
-    evidence |= rising | {
-        "rise": write_difference(loss, estimate.mean),
-        "margin": write_difference(loss, margin),
-    }
+    evidence |= rising | {"rise": write_difference(loss, estimate.mean), "margin": write_difference(loss, margin)}
     if not few:
         evidence |= {
             "low": write_difference(loss, max(0.0, estimate.low), (0.0, margin), unit=False),
@@ -160,15 +145,7 @@ def _judge_slope(assessment: Assessment, level: int, improving: bool) -> Result:
     margin = assessment.measurements.find_margin(metric.name)
     if margin is None and not (slope.low > 0 or slope.high < 0):
         raise Untestable(f"the study names no margin for {metric.label}")
-    level_off = is_within(slope, margin)
-    case = "level" if level_off else "improving" if slope.low > 0 else "worse" if slope.high < 0 else "unclear"
-    verdict: Verdict = "undecided"
-    if improving:
-        verdict = "supported" if case == "improving" else "contradicted" if case in ("level", "worse") else "undecided"
-    elif level_off:
-        verdict = "supported"
-    elif margin is not None and is_beyond(slope, margin):
-        verdict = "contradicted"
+    case, verdict = _decide_slope(slope, margin, improving)
     beside = (0.0,) if margin is None else (0.0, margin, -margin)
     turned = slope if slope.mean >= 0 else slope.negate()
     evidence = {
@@ -189,6 +166,17 @@ def _judge_slope(assessment: Assessment, level: int, improving: bool) -> Result:
              "axis": axis, "article": "an" if axis == "epoch" else "a",
              "axes": f"{axis}s" if axis in ("epoch", "step") else axis, "more": "rise" if rises else "fall"}  # fmt: skip
     return Result(case, verdict, slope, metric.difference_unit, slope.n, "seeds", evidence, names)
+
+
+def _decide_slope(slope: Estimate, margin: float | None, improving: bool) -> tuple[str, Verdict]:
+    """Return the case, and the verdict on whether a level is still improving, else on whether it has levelled off."""
+    case = "improving" if slope.low > 0 else "worse" if slope.high < 0 else "unclear"
+    if is_within(slope, margin):
+        case = "level"
+    if improving:
+        return case, "undecided" if case == "unclear" else "supported" if case == "improving" else "contradicted"
+    beyond = margin is not None and is_beyond(slope, margin)
+    return case, "supported" if case == "level" else "contradicted" if beyond else "undecided"
 
 
 SLOPE = (
@@ -216,99 +204,3 @@ def still_improving(assessment: Assessment, level: int) -> Result:
 def levelled_off(assessment: Assessment, level: int) -> Result:
     """The curve would change by less than the margin if training went on as long again."""
     return _judge_slope(assessment, level, improving=False)
-
-
-def _measure_rise(
-    assessment: Assessment, level: int, metric: Metric, n_tests: int
-) -> tuple[str, Estimate, float, float | None]:
-    """Return how far a metric ends behind an earlier evaluation: a case, the estimate, where that was, and the margin.
-
-    "worse" if it ends behind the best evaluation of the other seeds' mean curve (asking the others keeps that from being
-    positive by construction), "fine" if it ends at most the margin behind each earlier one, else "unclear".
-    """
-    curve = require_curve(assessment, level, metric, 2)
-    if curve.shape[1] < 3:
-        raise Untestable("there are only two seeds, and the other seeds of each must name its best evaluation")
-    resolution, margin = assessment.resolutions[metric.name], assessment.measurements.find_margin(metric.name)
-    worsening = metric.sign * (curve - curve.iloc[-1])  # how far the end is behind each evaluation
-    goodness = metric.sign * curve
-    best = (goodness.to_numpy().sum(axis=1, keepdims=True) - goodness.to_numpy()).argmax(
-        axis=0
-    )  # of sums over seeds that leave out the seed itself
-    rise = estimate_mean(worsening.to_numpy()[best, np.arange(curve.shape[1])], n_tests, resolution)
-    if rise.low > 0:
-        return "worse", rise, float(curve.index[int(np.median(best))]), margin
-    earlier = [estimate_mean(values, n_tests, resolution) for _, values in worsening.iloc[:-1].iterrows()]
-    index = max(range(len(earlier)), key=lambda i: earlier[i].high)
-    fine = margin is not None and earlier[index].high < margin
-    return "fine" if fine else "unclear", earlier[index], float(curve.index[index]), margin
-
-
-def _judge_overfitting(assessment: Assessment, level: int) -> Result:
-    """Return whether the deciding metric and the loss get worse again, each by itself and both together."""
-    metric, loss = assessment.measurements.metric, assessment.loss
-    require_seeds(assessment, (level,))
-    names = dict.fromkeys(m.name for m in (metric, loss) if m)
-    both = [name for name in names if name in assessment.curves]
-    if not both:
-        raise Untestable("there is no curve on the deciding split")
-    n_tests = len(assessment.compared) * len(both)
-    rises = {name: _measure_rise(assessment, level, assessment.measurements.metrics[name], n_tests) for name in both}
-    cases = [rises[name][0] for name in both]
-    case = cases[0] if len(cases) == 1 else f"{cases[0]} {cases[1]}"
-    verdict: Verdict = "undecided"
-    if all(case == "worse" for case in cases):
-        verdict = "supported"
-    elif all(case == "fine" for case in cases):
-        verdict = "contradicted"
-    evidence: dict[str, Quantity] = {}
-    texts: dict[str, str] = {}
-    for key, name in zip(("", "loss_"), both, strict=False):
-        measured, (_, estimate, at, margin) = assessment.measurements.metrics[name], rises[name]
-        beside = (0.0,) if margin is None else (0.0, margin)
-        evidence |= {
-            f"{key}rise": write_difference(measured, estimate.mean, ()),
-            f"{key}low": write_difference(measured, measured.clip_difference(estimate.low), beside, unit=False),
-            f"{key}high": write_difference(measured, measured.clip_difference(estimate.high), beside),
-            f"{key}at": Quantity(at, format_position(at)),
-        }
-        if margin is not None:
-            evidence[f"{key}margin"] = write_difference(measured, margin)
-        texts |= {f"{key}metric": measured.label, f"{key}axis": str(assessment.curves[name].index.name),
-                  f"{key}below": "below" if measured.sign > 0 else "above"}  # fmt: skip
-    estimate = rises[both[0]][1]
-    evidence["n"] = count(estimate.n)
-    texts["gap"], gap = _describe_gap(assessment, level)
-    unit = assessment.measurements.metrics[both[0]].difference_unit
-    return Result(case, verdict, estimate, unit, estimate.n, "seeds", evidence | gap, texts)
-
-
-def _describe_gap(assessment: Assessment, level: int) -> tuple[str, dict[str, Quantity]]:
-    """Return a sentence on the gap between training and deciding metric with fixed weights, if that is measured."""
-    metric, training = assessment.measurements.metric, assessment.measurements.find_counterpart("final_train")
-    if training is None or not assessment.scores[training.name][level].notna().any():
-        return "", {}
-    gap = float((assessment.scores[training.name][level] - assessment.scores[metric.name][level]).mean())
-    written = write_difference(metric, abs(gap), ())
-    side = "above" if gap >= 0 else "below"
-    return f" Its {training.label} is {written} {side} its {metric.label}.", {"gap": written}
-
-
-OVERFITS = (
-    "How far the end is behind the best evaluation of the other seeds' mean curve, on the deciding metric and on the loss. "
-    "Supported if both intervals lie above 0; contradicted if on both the end is less than the margin behind every earlier "
-    "evaluation. " + FAMILY.format(more=" and the two metrics")
-)
-
-
-@add_claim("overfits", "level", rule=OVERFITS, source=T_TEST)
-def overfits(assessment: Assessment, level: int) -> Result:
-    """The deciding metric and the loss both end worse than at their best."""
-    return _judge_overfitting(assessment, level)
-
-
-@add_claim("does_not_overfit", "level", rule=f"The opposite of overfitting. {OVERFITS}", source=T_TEST)
-def does_not_overfit(assessment: Assessment, level: int) -> Result:
-    """Neither the deciding metric nor the loss ends worse than at its best by the margin."""
-    result = _judge_overfitting(assessment, level)
-    return Result(**{**vars(result), "verdict": OPPOSITE.get(result.verdict, result.verdict)})

@@ -6,17 +6,16 @@ import pandas as pd
 
 from lrreport.inference.assessment import Assessment, Standing
 from lrreport.inference.claims.claim import Result, Untestable, Verdict, add_claim
-from lrreport.inference.claims.pairs import (
+from lrreport.inference.claims.pace import (
     RISING,
     count_rising,
-    decide_direction,
     name_step,
     require_arrivals,
     require_rises,
-    require_seeds,
     write_rise,
     write_time,
 )
+from lrreport.inference.claims.pairs import decide_direction, require_seeds
 from lrreport.inference.statistics import ALPHA, Estimate, compare_signs
 from lrreport.inference.words import (
     count,
@@ -69,13 +68,11 @@ def _ask_lead(assessment: Assessment, level: int, metric: str, sign: int) -> Res
     standing, table, upward = assessment.stand_on(metric, sign), assessment.scores[metric], sign * measured.sign
     if len(standing.levels) < 2:
         raise Untestable(f"no other {name_nouns(measurements)[0]} has a {measured.label}")
-    verdict = _decide_lead(standing, level)
-    rival = _find_rival(standing, table, level, upward)
+    verdict, rival = _decide_lead(standing, level), _find_rival(standing, table, level, upward)
     estimate = assessment.compare_scores(level, rival, metric)
-    leads = [i for i in standing.candidates if i != level]
-    clear = sign * assessment.compare_all(standing.levels, metric)[standing.levels.index(level)]
-    apart = bool((clear == 1).sum() == len(standing.levels) - 1)
-    noun, several = name_nouns(measurements)
+    leads, (noun, several) = [i for i in standing.candidates if i != level], name_nouns(measurements)
+    two = len(standing.levels) == 2
+    words = ("highest", "higher", "above") if upward > 0 else ("lowest", "lower", "below")
     evidence = {
         **quantify_difference(measured, estimate),
         "mean": write_value(measured, float(table[level].mean())),
@@ -85,9 +82,7 @@ def _ask_lead(assessment: Assessment, level: int, metric: str, sign: int) -> Res
     }
     names = {
         "metric": measured.label,
-        "extreme": "highest" if upward > 0 else "lowest",
-        "beyond": "higher" if upward > 0 else "lower",
-        "side": "above" if upward > 0 else "below",
+        **dict(zip(("extreme", "beyond", "side"), words, strict=True)),
         "rival": measurements.levels[rival].name,
         "point": assessment.point.text,
         "others": list_levels(measurements, leads) if leads else "",
@@ -95,13 +90,14 @@ def _ask_lead(assessment: Assessment, level: int, metric: str, sign: int) -> Res
         "noun": noun,
         "nouns": several,
         "rank": "best" if sign > 0 else "worst",
-        "other": f"the other {noun}" if len(standing.levels) == 2 else f"every other {noun}",
-        "any": f"the other {noun}" if len(standing.levels) == 2 else f"no other {noun}",
+        "other": f"{'the' if two else 'every'} other {noun}",
+        "any": f"{'the' if two else 'no'} other {noun}",
     }
     case: str = verdict
     if verdict == "supported":
-        case = "apart" if apart else "alone"
-    if verdict == "contradicted" and decide_direction(estimate, upward) == "contradicted":
+        ahead = sign * assessment.compare_all(standing.levels, metric)[standing.levels.index(level)]
+        case = "apart" if (ahead == 1).sum() == len(standing.levels) - 1 else "alone"
+    elif verdict == "contradicted" and decide_direction(estimate, upward) == "contradicted":
         case = "behind"
     return Result(case, verdict, estimate, measured.difference_unit, int(evidence["n"].value), "seeds", evidence, names)
 
@@ -125,7 +121,7 @@ def worst(assessment: Assessment, level: int, metric: str) -> Result:
     source=SOURCE,
 )  # fmt: skip
 def at_most_behind(assessment: Assessment, level: int, by: float, metric: str) -> Result:
-    """One level lies at most so far behind the best of those tried on a metric."""
+    """A level lies at most so far behind the best of those tried on a metric."""
     measured = assessment.measurements.metrics[metric]
     require_seeds(assessment, (level,), metric)
     require_others(assessment, level)

@@ -21,6 +21,7 @@ from lrreport.inference.words import (
 )
 from lrreport.study.factors import Factor
 from lrreport.study.formats import Quantity, count_nouns, list_words
+from lrreport.study.metrics import Metric
 
 REASONS = {  # why there is no choice, as a clause
     "no runs": "there is no run",
@@ -179,28 +180,13 @@ def _say_state(n_ends: int, n_near: int) -> str:
 
 def describe_choice(assessment: Assessment, decision: Decision) -> tuple[str, dict[str, Quantity], dict[str, str]]:
     """Return the case of a choice's phrase, its evidence and its names; raise Untestable where nothing can be chosen."""
+    if decision.leader is None or decision.verdict == "not testable":
+        raise _explain_no_choice(assessment, decision)
     measurements, metric, table = assessment.measurements, assessment.measurements.metric, decision.table
-    noun, several = name_nouns(measurements)
-    leader = decision.leader
-    names = {"metric": metric.label, "point": assessment.point.text, "noun": noun, "nouns": several,
-             "extreme": "highest" if metric.better == "higher" else "lowest"}  # fmt: skip
-    if leader is None or decision.verdict == "not testable":
-        evidence = {}
-        reason = REASONS[decision.reason].format(noun=noun)
-        if leader is not None and decision.reason in ("one seed", "one level"):
-            name = measurements.levels[leader].name
-            if decision.reason == "one seed" and decision.tied:
-                name = list_levels(measurements, sorted(decision.tied))
-            verb = "share" if decision.reason == "one seed" and len(decision.tied) > 1 else "has"
-            mean = write_value(metric, float(table["mean"][leader]))
-            kind = f"the {names['extreme']} {metric.label}" if decision.reason == "one seed" else f"a {metric.label}"
-            evidence = {"mean": mean, **quantify_list(measurements, "level", sorted(decision.tied) or [leader])}
-            of = " of" if decision.reason == "one level" else ","
-            reason = f"{reason}; {name} {verb} {kind}{of} {mean}"
-        raise Untestable(reason, evidence)
-    shown = decision.chosen if decision.chosen is not None else leader
-    candidates = list(decision.candidates)
+    shown = decision.chosen if decision.chosen is not None else decision.leader
+    candidates, tied = decision.candidates, sorted(decision.tied)
     n, n_failed = int(table.n_runs[shown]), int(table.n_failed[shown])
+    bound, at_most = _bound_others(metric, float(table.behind_at_most[shown]), decision.margin)
     evidence = {
         "mean": write_value(metric, float(table["mean"][shown])),
         "n": count(table.n[shown]),
@@ -212,34 +198,54 @@ def describe_choice(assessment: Assessment, decision: Decision) -> tuple[str, di
         **quantify_levels(measurements, {"level": shown}),
         **quantify_list(measurements, "equal", decision.equal),
         **quantify_list(measurements, "candidate", candidates),
-        **quantify_list(measurements, "tied", sorted(decision.tied)),
+        **quantify_list(measurements, "tied", tied),
+        **at_most,
     }
-    beside = () if decision.margin is None else (decision.margin,)
-    if math.isfinite(table.behind_at_most[shown]):
-        evidence["at_most"] = write_difference(metric, float(table.behind_at_most[shown]), beside)
-        amount = f"up to {evidence['at_most']}"
-        if (
-            metric.low is not None
-            and metric.high is not None
-            and table.behind_at_most[shown] >= metric.high - metric.low
-        ):
-            evidence["at_most"], amount = Quantity(evidence["at_most"].value, "no limit"), "any amount"
     if decision.margin is not None:
         evidence["margin"] = write_difference(metric, decision.margin, ())
-    equal = list_levels(measurements, decision.equal) if decision.equal else ""
-    names |= {
+    verb = "is" if len(decision.equal) == 1 else "are"
+    names = _name_decision(assessment) | {
         "level": measurements.levels[shown].name,
         "candidates": list_levels(measurements, candidates, "or"),
-        "equal": f" {equal} {'is' if len(decision.equal) == 1 else 'are'} practically as good." if equal else "",
+        "equal": f" {list_levels(measurements, decision.equal)} {verb} practically as good." if decision.equal else "",
         "preferred": f" Of those, the study prefers the {measurements.decide.prefer}." if decision.preferred else "",
         "failures": say_failures(n, n_failed, evidence),
-        "tied": f" {list_levels(measurements, sorted(decision.tied))} share that mean exactly."
-        if decision.tied
-        else "",
-        "bound": f", but another may be {amount} better" if "at_most" in evidence else "",
+        "tied": f" {list_levels(measurements, tied)} share that mean exactly." if tied else "",
+        "bound": bound,
     }
-    case = {"best": "best", "good enough": "good enough"}.get(decision.verdict, decision.reason)
-    return case, evidence, names
+    return decision.reason or decision.verdict, evidence, names
+
+
+def _name_decision(assessment: Assessment) -> dict[str, str]:
+    metric, (noun, several) = assessment.measurements.metric, name_nouns(assessment.measurements)
+    extreme = "highest" if metric.better == "higher" else "lowest"
+    return {"metric": metric.label, "point": assessment.point.text, "noun": noun, "nouns": several, "extreme": extreme}
+
+
+def _explain_no_choice(assessment: Assessment, decision: Decision) -> Untestable:
+    """Return why nothing can be chosen; of a single seed or level, with its mean."""
+    measurements, metric, leader = assessment.measurements, assessment.measurements.metric, decision.leader
+    names = _name_decision(assessment)
+    reason = REASONS[decision.reason].format(noun=names["noun"])
+    if leader is None or decision.reason not in ("one seed", "one level"):
+        return Untestable(reason)
+    tied, mean = sorted(decision.tied), write_value(metric, float(decision.table["mean"][leader]))
+    evidence = {"mean": mean, **quantify_list(measurements, "level", tied or [leader])}
+    name = measurements.levels[leader].name
+    if decision.reason == "one level":
+        return Untestable(f"{reason}; {name} has a {metric.label} of {mean}", evidence)
+    who = f"{list_levels(measurements, tied)} share" if len(tied) > 1 else f"{name} has"
+    return Untestable(f"{reason}; {who} the {names['extreme']} {metric.label}, {mean}", evidence)
+
+
+def _bound_others(metric: Metric, at_most: float, margin: float | None) -> tuple[str, dict[str, Quantity]]:
+    """Return how much better another level may be than the shown level, as a clause and as evidence."""
+    if not math.isfinite(at_most):
+        return "", {}
+    if metric.low is not None and metric.high is not None and at_most >= metric.high - metric.low:
+        return ", but another may be any amount better", {"at_most": Quantity(at_most, "no limit")}
+    written = write_difference(metric, at_most, () if margin is None else (margin,))
+    return f", but another may be up to {written} better", {"at_most": written}
 
 
 def say_failures(n: int, n_failed: int, evidence: dict[str, Quantity]) -> str:

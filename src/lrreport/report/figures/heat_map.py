@@ -37,10 +37,7 @@ def draw_differences(
     drawing = Drawing(width, head + CELL * len(frame) + 8)
     largest = float(frame.abs().max().max()) or 1.0
     drawing.text(names + of_scores - 12, head - 10, title, "small faint", "end")
-    for i, column in enumerate(drawn):
-        for line, text in enumerate(reversed(headings[column])):
-            middle = names + of_scores + room * (i + 0.5)
-            drawing.text(middle, head - 10 - LINE * line, shorten(text, room - 4, 12), "small faint", "middle")
+    _draw_headings(drawing, [headings[column] for column in drawn], names + of_scores, room, head)
     for row, name in enumerate(frame.index):
         y = head + CELL * row
         drawing.text(0, y + 18, str(name), width=names - 8)
@@ -53,6 +50,16 @@ def draw_differences(
             drawing.rect(x + 1, y + 1, room - 2, CELL - 2, f"cell {kind}", f"--strength:{abs(value) / largest:.2f}")
             drawing.text(x + room / 2, y + 18, shorten(str(texts.iat[row, column]), room - 4, 12), "small", "middle")
     return drawing.to_svg(label, "wide" if width > 600 else "narrow")
+
+
+def _draw_headings(
+    drawing: Drawing, headings: Sequence[Sequence[str]], left: float, room: float, bottom: float
+) -> None:
+    """Write the lines of each heading above its column, the last line just above `bottom`."""
+    for column, lines in enumerate(headings):
+        middle = left + room * (column + 0.5)
+        for line, text in enumerate(reversed(lines)):
+            drawing.text(middle, bottom - 10 - LINE * line, shorten(text, room - 4, 12), "small faint", "middle")
 
 
 def draw_grid(

@@ -11,7 +11,7 @@ import psutil
 
 from lrreport.project import choose_outputs
 from lrreport.record.record import RECORD, load_record
-from lrreport.study.study import DEFAULT_STUDY
+from lrreport.study.load import DEFAULT_STUDY
 
 TICK_SECONDS = 0.05
 

@@ -24,7 +24,8 @@ from lrreport.project import choose_outputs
 from lrreport.record.store import Store, make_folder
 from lrreport.report.load import load_runs_of
 from lrreport.study.decide import Look
-from lrreport.study.study import Study, load_study
+from lrreport.study.load import load_study
+from lrreport.study.study import Study
 from lrreport.sweep.run import Sweep
 from lrreport.workflow import Workflow
 

@@ -19,7 +19,8 @@ from lrreport.project import choose_outputs
 from lrreport.record.files import replace_file
 from lrreport.record.provenance import collect_facts
 from lrreport.record.store import make_folder
-from lrreport.study.study import DEFAULT_STUDY, load_study, parse_study
+from lrreport.study.load import DEFAULT_STUDY, load_study
+from lrreport.study.study import parse_study
 from lrreport.training.files import verify_files
 
 HEADS = ("what", "beside", "median", "range", "to reach", "")

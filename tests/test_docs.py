@@ -17,8 +17,9 @@ from lrreport.inference.claims import VERDICTS, VOCABULARY
 from lrreport.preflight import check_published_claims
 from lrreport.record.contents import read_contents
 from lrreport.record.record import RECORD
+from lrreport.study.load import load_study
 from lrreport.study.printed import PrintedFloat
-from lrreport.study.study import load_study, parse_study
+from lrreport.study.study import parse_study
 from lrreport.training.check import check_setups
 
 OTHERS = ("cluster.md", "performance.md")  # pages that also name options of third-party commands

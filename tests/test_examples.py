@@ -11,7 +11,7 @@ import pytest
 
 from lrreport.errors import LrreportError
 from lrreport.new import write_new
-from lrreport.study.study import load_study
+from lrreport.study.load import load_study
 from lrreport.sweep.run import Sweep
 from lrreport.training.user_code.load import import_function
 from lrreport.workflow import Workflow

@@ -11,7 +11,7 @@ from lrreport.cli import main
 from lrreport.inventory import format_age, format_size, prune_runs
 from lrreport.record.locks import hold_lock, is_held
 from lrreport.record.store import Store
-from lrreport.study.study import load_study
+from lrreport.study.load import load_study
 from lrreport.testing import write_report_folder
 from lrreport.workflow import WANTED, Workflow
 

@@ -19,7 +19,8 @@ from lrreport.record.record import save_record
 from lrreport.report.document import Document, make_document
 from lrreport.report.load import assess_report, load_report, load_runs_of
 from lrreport.sources import inspect, write_study
-from lrreport.study.study import load_study, parse_study
+from lrreport.study.load import load_study
+from lrreport.study.study import parse_study
 from lrreport.testing import draw_record, write_report_folder
 from tests.archives import unpack
 

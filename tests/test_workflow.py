@@ -12,7 +12,7 @@ from lrreport.errors import LrreportError
 from lrreport.look_history import LOOKS, list_looks, note_look
 from lrreport.record.contents import RunPlace
 from lrreport.study.decide import Decide, Look
-from lrreport.study.study import load_study
+from lrreport.study.load import load_study
 from lrreport.workflow import OWNER, Workflow, find_outputs
 
 SMALL = 'seeds = [0, 1]\n[vary]\nlearning_rate = [0.01, 0.001]\n[fixed]\ndataset = "sample"\nvalidation_size = 500\nepochs = 1\n'

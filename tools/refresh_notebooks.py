@@ -12,7 +12,7 @@ from lrreport.record.contents import CONTENTS, Contents, RunPlace
 from lrreport.record.files import replace_file
 from lrreport.record.provenance import RANGE_NOTEBOOK, TRAINING_NOTEBOOK
 from lrreport.record.record import ARRAYS, RECORD
-from lrreport.study.study import DEFAULT_STUDY, load_study
+from lrreport.study.load import DEFAULT_STUDY, load_study
 from lrreport.sweep.execute import execute_notebook
 from lrreport.workflow import Workflow, find_outputs
 

@@ -16,8 +16,8 @@ from lrreport.record.record import read_contents
 from lrreport.record.store import Store, flatten
 from lrreport.study.factors import label_setting
 from lrreport.study.formats import count_nouns, format_setting
+from lrreport.study.load import load_study
 from lrreport.study.settings import Training
-from lrreport.study.study import load_study
 from lrreport.workflow import WANTED, Workflow, notify
 
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))

@@ -15,7 +15,7 @@ from lrreport.project import find_reference
 from lrreport.record.contents import read_contents
 from lrreport.record.provenance import digest_module, digest_notebook, find_device, identify, parse_source
 from lrreport.record.record import load_runs
-from lrreport.study.study import load_study
+from lrreport.study.load import load_study
 from lrreport.training.files import DIGESTS
 
 SOURCE = 'def f(x):\n    """Return it."""\n    return x + 1\n'

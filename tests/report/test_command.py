@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from lrreport.report.command import write_command
-from lrreport.study.study import Study, load_study, parse_study
+from lrreport.study.load import load_study
+from lrreport.study.study import Study, parse_study
 
 
 def read_back(study: Study) -> Study:

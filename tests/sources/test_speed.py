@@ -11,7 +11,7 @@ import pytest
 from lrreport.imports import import_runs
 from lrreport.record.contents import CONTENTS
 from lrreport.sources import inspect, write_study
-from lrreport.study.study import load_study
+from lrreport.study.load import load_study
 
 MEASURE = """
 import sys, time

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from lrreport.errors import LrreportError
+from lrreport.study.load import load_study
 from lrreport.study.metrics import QUANTITIES
 from lrreport.study.settings import MLP, SGD, Own
-from lrreport.study.study import Study, load_study, parse_study
+from lrreport.study.study import Study, parse_study
 from lrreport.study.tables import list_planned
 
 VARY = {"learning_rate": [0.1]}

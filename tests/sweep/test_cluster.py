@@ -18,8 +18,8 @@ from lrreport import __version__
 from lrreport.errors import LrreportError
 from lrreport.record.record import load_arrays, load_record
 from lrreport.record.store import Store
+from lrreport.study.load import load_study
 from lrreport.study.settings import MLP
-from lrreport.study.study import load_study
 from lrreport.sweep.builtin import BuiltinProducer
 from lrreport.sweep.executions import summarize_failures
 from lrreport.sweep.executor import LostError

@@ -8,7 +8,7 @@ import pytest
 
 from lrreport.errors import FailedError
 from lrreport.record.provenance import list_versions
-from lrreport.study.study import load_study
+from lrreport.study.load import load_study
 from lrreport.sweep.plan import plan_runs
 from lrreport.sweep.remote import Task, compare_versions, describe_mixed, find_changes, hold_gpu, list_gpus, unpack_code
 from tests.sweep.tiny import write_notebook

@@ -13,7 +13,7 @@ import pytest
 
 from lrreport.record.record import load_arrays, load_record
 from lrreport.record.store import Store
-from lrreport.study.study import load_study
+from lrreport.study.load import load_study
 from lrreport.sweep.executions import summarize_failures
 from lrreport.sweep.plan import plan_runs
 from lrreport.sweep.run import Sweep

@@ -11,7 +11,7 @@ import pytest
 from lrreport.arguments import make_parser, read_scheduler
 from lrreport.cli import main
 from lrreport.errors import LrreportError
-from lrreport.study.study import load_study
+from lrreport.study.load import load_study
 from lrreport.sweep import scheduler
 from lrreport.sweep.scheduler import Address, check_certificates, connect, is_this_host
 

@@ -9,7 +9,7 @@ import pytest
 from lrreport.errors import LrreportError
 from lrreport.record.record import load_record
 from lrreport.record.store import Store
-from lrreport.study.study import load_study
+from lrreport.study.load import load_study
 from lrreport.sweep.execute import Limits
 from lrreport.sweep.plan import plan_runs
 from lrreport.sweep.producer import Run

@@ -9,7 +9,8 @@ from typing import Any
 from lrreport.errors import LrreportError
 from lrreport.project import find_checkout
 from lrreport.study.formats import format_rate
-from lrreport.study.study import DEFAULT_STUDY, Study, load_study
+from lrreport.study.load import DEFAULT_STUDY, load_study
+from lrreport.study.study import Study
 
 CHANGED_NAME = re.compile(r"(-[0-9a-f]{6})+$")  # what a study's name gets each time its settings are changed
 OPTIONS = {  # setting -> variable of make, option of lrreport

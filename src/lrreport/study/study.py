@@ -1,9 +1,8 @@
-"""A study, read from a TOML file: what varies, what is fixed, how it decides, and what an earlier report said."""
+"""A study: what varies, what is fixed, how it decides, and what an earlier report said."""
 
 import hashlib
 import json
 import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,14 +12,12 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from lrreport.errors import LrreportError
-from lrreport.project import find_checkout, find_studies
+from lrreport.study.check import check_study
 from lrreport.study.decide import Decide, Published
 from lrreport.study.factors import LABEL, Factor, Level, freeze, label_setting, name_level, thaw, without_label
 from lrreport.study.frozen import FrozenModel
-from lrreport.study.legacy import upgrade_settings
 from lrreport.study.metrics import (
     QUANTITIES,
-    SPLIT_PREFIXES,
     Metric,
     MetricDeclaration,
     Quantity,
@@ -34,12 +31,11 @@ from lrreport.study.nested import (
     is_number,
     is_plain,
     list_rates,
-    resolve_name,
     set_path,
     without_rates,
 )
 from lrreport.study.parsing import parse_settings
-from lrreport.study.printed import PrintedFloat, read_difference, read_result
+from lrreport.study.printed import read_difference, read_result
 from lrreport.study.settings import (
     CrossEntropy,
     RangeSetup,
@@ -48,10 +44,7 @@ from lrreport.study.settings import (
 )
 from lrreport.study.tables import Figures, Producer, Seeds
 
-DEFAULT_STUDY = "studies/fashion_mnist.toml"
-LARGEST_FILE = 1_000_000  # bytes
 RESERVED_NAMES = ("runs", "reference")  # folders of outputs/ that no study may use
-MOST_LEVELS = 2000  # of a study; more would make an unreadable report
 
 
 def _check_folder_name(name: str) -> str:
@@ -301,45 +294,6 @@ class Study(FrozenModel):
             raise ValueError(f"vary.{factors[2]}: {factors[0]} and {factors[1]} vary already; leave out a factor")
         return self
 
-    def check(self) -> Self:
-        """Return the study after checking each of its levels; raise LrreportError for the first invalid level."""
-        if len(self.levels) > MOST_LEVELS:
-            raise LrreportError(
-                f"{self.where}: {len(self.levels)} levels are more than a report can show ({MOST_LEVELS})"
-            )
-        for level in self.levels if self.has_own_loop else ():
-            self.settings_of(level)
-        for name in (self.decide.metric, self.decide.best_of):
-            if name is not None and self.import_ is None and self.find_metric(name) is None:
-                prefixes = ", ".join(f"{prefix}_" for prefix in SPLIT_PREFIXES)
-                raise LrreportError(
-                    f"{self.where}: decide = {name!r}: there is no such metric; give a quantity of {', '.join(self.quantities)} "
-                    f'after {prefixes}, or declare it as [metrics.{name}] with better = "higher"'
-                )
-        for name in self.metrics:
-            if self.find_metric(name) is None and name not in self.quantities:
-                raise LrreportError(f'{self.where}: metrics.{name} is not built in; set better = "higher" or "lower"')
-        for result in self.published.result if self.published is not None else ():
-            self._check_published(result.level, result.values)
-        for difference in self.published.difference if self.published is not None else ():
-            for values in (difference.level, difference.than):
-                self._check_published(values, {difference.metric: 0.0}, "difference")
-        return self
-
-    def _check_published(self, values: dict[str, Any], numbers: dict[str, float], key: str = "result") -> None:
-        named = {resolve_name(name) if self.has_own_loop else name: value for name, value in values.items()}
-        shown = ", ".join(f"{name} = {value}" for name, value in values.items())
-        if not any(all(level.values.get(name) == value for name, value in named.items()) for level in self.levels):
-            names = ", ".join(level.name for level in self.levels[:20])
-            raise LrreportError(f"{self.where}: published.{key}: the study has no level {shown}; it has {names}")
-        for name, number in numbers.items():
-            metric = self.find_metric(name)
-            if metric is None and self.import_ is None:
-                raise LrreportError(f"{self.where}: published.{key}: there is no metric {name!r}")
-            if key == "result" and metric is not None and metric.clip(number) != number:
-                hint = "a fraction, such as 0.87 for 87 %" if metric.scale == "fraction" else "a value that is possible"
-                raise LrreportError(f"{self.where}: published.result: {name} = {number:g}: give {hint}")
-
     def with_changes(self, name: str | None = None, **changes: Any) -> Self:
         """Return the study with changed settings, renamed so that it replaces no other report.
 
@@ -395,50 +349,11 @@ def _leave_out_published(settings: dict[str, Any]) -> list[str]:
     return [f"published: {n_left_out} results and claims on learning rates that are not tried are left out"]
 
 
-def load_study(path: Path | str) -> Study:
-    """Return the study in a TOML file, named by `name_study` unless the file has a name.
-
-    A path that does not exist from here is also looked for in the checkout.
-    Raises LrreportError that names file, key, value and remedy.
-    """
-    file, checkout = Path(path).expanduser(), find_checkout()
-    if not file.is_absolute() and not file.exists() and checkout is not None:
-        file = checkout / file
-    try:
-        with file.open("rb") as stream:
-            content = stream.read(LARGEST_FILE + 1)
-        if len(content) > LARGEST_FILE:
-            raise LrreportError(
-                f"{path}: larger than {LARGEST_FILE // 1_000_000} MB, so not a study; name another file"
-            )
-        text = content.decode().removeprefix("\ufeff").replace("\r\n", "\n")
-        settings = tomllib.loads(text, parse_float=PrintedFloat)
-    except (OSError, ValueError, RecursionError) as err:
-        if isinstance(err, OSError):
-            known = ", ".join(f"studies/{study.name}" for study in find_studies() if study.parent.name == "studies")
-            hint = f"there are {known}" if known else "lrreport new NAME writes a study"
-            raise LrreportError(f"{path}: cannot read the study ({err.strerror}); {hint}") from err
-        problem = "nested too deeply" if isinstance(err, RecursionError) else " ".join(str(err).split())
-        raise LrreportError(f"{path}: not a TOML file: {problem}; lrreport new NAME writes an example") from err
-    if reserved := [key for key in ("file", "notes") if key in settings]:
-        raise LrreportError(f"{path}: unknown key {reserved[0]}")
-    builtin = "producer" not in settings and "import" not in settings  # other programs have settings of the same names
-    upgraded, notes = upgrade_settings(settings) if builtin else (settings, [])
-    settings = {"name": name_study(file.resolve()), **upgraded, "file": file.resolve(), "notes": tuple(notes)}
-    return parse_study(settings, str(path))
-
-
-def name_study(file: Path) -> str:
-    """Return the default name of a study: the file's, or the folder's for study.toml."""
-    if file.stem != "study":
-        return file.stem
-    return re.sub(r"[^A-Za-z0-9._+-]+", "-", file.parent.name).strip("-.") or file.stem
-
-
 def parse_study(settings: dict[str, Any], where: str) -> Study:
     """Return the study with these settings, or raise a LrreportError that begins with `where`."""
     study = parse_settings(Study, settings, where)
     try:
-        return study.check()
+        check_study(study)
     except LrreportError as err:
         raise LrreportError(str(err).replace(f"{study.where}: ", f"{where}: ", 1)) from err
+    return study

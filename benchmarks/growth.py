@@ -11,11 +11,11 @@ from pathlib import Path
 import psutil
 
 from benchmarks.measure import Row
-from lrreport.record.contents import read_contents
+from lrreport.publish import write_report
 from lrreport.report.freshness import PAGE
 from lrreport.sweep.execute import Limits
 from lrreport.testing import write_report_folder
-from lrreport.workflow import Workflow
+from lrreport.workflow import notify
 
 N_RUNS = (10, 100, 1000)  # of which each learning rate has
 N_SEEDS, N_EPOCHS = 5, 20
@@ -72,8 +72,7 @@ def _resident_megabytes(process: psutil.Process) -> float:
 
 def main(folder: str) -> None:
     """Write the report on the study in `folder`/made, as `lrreport report` does once its runs are there."""
-    outputs = Path(folder)
-    Workflow(read_contents(outputs / "made").study, outputs).write_report(Limits())
+    write_report(Path(folder) / "made", Limits(), notify)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,7 @@
 
 import json
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -13,20 +11,21 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
-from lrreport.errors import FailedError, LrreportError
+from lrreport.errors import LrreportError
 from lrreport.look_history import list_looks, note_look
 from lrreport.preflight import check_execution, check_published_claims
 from lrreport.project import choose_outputs
-from lrreport.record.contents import CONTENTS, Contents, RunPlace
+from lrreport.publish import publish_report, publish_summary, read_answer
+from lrreport.record.contents import Contents, RunPlace
 from lrreport.record.files import replace_file
 from lrreport.record.locks import hold_lock
-from lrreport.record.record import RECORD
 from lrreport.record.store import Store, make_folder
+from lrreport.report import freshness
 from lrreport.study.decide import Look
 from lrreport.study.formats import count_nouns
 from lrreport.study.settings import Training
 from lrreport.study.study import Study
-from lrreport.sweep.execute import LOG, STALL_TIMEOUT, Limits, execute_notebook
+from lrreport.sweep.execute import STALL_TIMEOUT, Limits
 from lrreport.sweep.executions import summarize_failures
 from lrreport.sweep.executor import Executor, Notify
 from lrreport.sweep.fork_server import ForkServer
@@ -35,13 +34,12 @@ from lrreport.sweep.plan import plan_runs
 from lrreport.sweep.producer import Run
 from lrreport.sweep.run import Sweep
 from lrreport.sweep.scheduler import Address
-from lrreport.sweep.worker import skip_address_grammar
 from lrreport.training.check import find_data
 
 if TYPE_CHECKING:
     from lrreport.inference.choice import Decision
 
-OWNER, WANTED, STAGING = ".study", "wanted.json", ".making-"
+OWNER, WANTED = ".study", "wanted.json"
 SeedsByLevel = dict[int, tuple[int, ...]]
 
 
@@ -130,15 +128,19 @@ class Workflow:
 
     def _check_before(self) -> None:
         """Raise LrreportError for what would fail later: published claims, the scheduler, data, the user's functions."""
-        from lrreport.report import freshness
-
-        if (self.folder / freshness.SEAL).exists() and self.study.import_ is None:
-            runs = self.list_runs()
-            if all(self.store.has(run.identity) for run in runs) and self._read_answer(self.describe(runs)) is not None:
-                return  # all of this was checked when that report was made
+        if self._is_up_to_date():
+            return  # all of this was checked when that report was made
         check_published_claims(self.study)
         if self.study.import_ is None and not all(self.store.has(run.identity) for run in self.list_runs()):
             check_execution(self._setups, self._code_folder, self.scheduler, notify)
+
+    def _is_up_to_date(self) -> bool:
+        """Return whether the report on the initial runs is there and nothing that it was made from has changed."""
+        if self.study.import_ is not None or not (self.folder / freshness.SEAL).exists():
+            return False
+        runs = self.list_runs()
+        made = all(self.store.has(run.identity) for run in runs)
+        return made and read_answer(self.folder, self.study, self.describe(runs)) is not None
 
     def _take_folder(self) -> None:
         """Note which study file owns the folder; raise LrreportError if another study's file does.
@@ -278,96 +280,17 @@ class Workflow:
 
     def _finish(self, contents: Contents, failures: Mapping[str, str], limits: Limits) -> int:
         """Make the report unless it is up to date, print its answer and path, and return the exit status."""
-        from lrreport.report import freshness
-
-        text, made_from = contents.to_text(), self._fingerprint(contents)
-        answer = freshness.read_answer(self.folder, made_from)
-        if answer is None:
-            freshness.break_seal(self.folder)  # until the end, the folder mixes old and new files
-            replace_file(self.folder / CONTENTS, text.encode())
-            self.write_report(limits)
-            if (look := freshness.read_look(self.folder)) is not None:
-                note_look(self.folder, self.study, contents.runs, look)
-            freshness.seal(self.folder, made_from)
-            answer = freshness.read_answer(self.folder, made_from)
-            if answer is None:
-                raise FailedError(f"{self.folder}: the report changed while it was written; repeat the command")
+        answer = publish_report(self.folder, self.study, contents, limits, notify)
         if self.options.summary or os.environ.get("GITHUB_STEP_SUMMARY"):
-            self._publish_summary()
+            publish_summary(self.folder, self.options.summary)
         if not self.options.summary:
             print(answer)
         print(self.folder / freshness.PAGE)
         return 1 if failures else 0
 
-    def _fingerprint(self, contents: Contents) -> str:
-        """Return the digest of everything that a report on these contents is made from."""
-        from lrreport.report import freshness
-
-        records = [self.folder / run.folder / RECORD for run in contents.runs]
-        records += [self.folder / path / RECORD for path in contents.range_tests.values()]
-        earlier, _ = list_looks(self.folder, self.study, contents.runs)  # the same look again gives the same report
-        return freshness.fingerprint(replace(contents, looks=earlier).to_text(), records)
-
-    def _read_answer(self, contents: Contents) -> str | None:
-        """Return the answer of the report on these contents if it exists and is up to date, else None."""
-        from lrreport.report import freshness
-
-        try:
-            return freshness.read_answer(self.folder, self._fingerprint(contents))
-        except OSError:  # a record was removed meanwhile
-            return None
-
-    def write_report(self, limits: Limits) -> None:
-        """Write all files of the report to a staging folder; then move them over the old files, the page last."""
-        from lrreport.report import freshness
-
-        for left in self.folder.glob(f"{STAGING}*"):  # left by a killed process, since we hold the lock
-            shutil.rmtree(left, ignore_errors=True)
-        if sys.stderr.isatty():
-            notify("writing the report ...")
-        with tempfile.TemporaryDirectory(prefix=STAGING, dir=self.folder) as made:
-            staging = Path(made)
-            parameters = {"folder": str(self.folder), "target": made}
-            notebook, limits = freshness.SUMMARY_NOTEBOOK, replace(limits, stall_timeout=STALL_TIMEOUT)
-            try:
-                execute_notebook(notebook, staging / notebook.name, parameters, limits)
-            except FailedError as err:
-                raise FailedError(self._leave_to_open(staging, str(err))) from err
-            skip_address_grammar()
-            from lrreport.report.render import render_page
-
-            render_page(self.folder, staging)
-            for path in sorted(staging.iterdir(), key=lambda path: path.name == freshness.PAGE):
-                if path.name != LOG and path.is_file():
-                    path.replace(self.folder / path.name)
-
-    def _leave_to_open(self, staging: Path, error: str) -> str:
-        """Keep the notebook of a failed report, and return the error with its path."""
-        from lrreport.report import freshness
-
-        failed = self.folder / "failed"
-        make_folder(failed)
-        for name in (freshness.SUMMARY_NOTEBOOK.name, LOG):
-            if (staging / name).exists():
-                shutil.copyfile(staging / name, failed / name)
-        return f"the report failed: {error.replace(str(staging), str(failed))}"
-
-    def _publish_summary(self) -> None:
-        """Print summary.md, and append it to the summary of a GitHub workflow's step if there is a step."""
-        from lrreport.report.summary import summary_text
-
-        text = summary_text(self.folder)
-        if self.options.summary:
-            print(text)
-        if path := os.environ.get("GITHUB_STEP_SUMMARY"):
-            with Path(path).open("a", encoding="utf-8") as file:
-                file.write(f"{text}\n")
-
 
 def _list_later() -> list[str]:
     """Return the modules that the summary will import, matplotlib's backends included."""
-    from lrreport.report import freshness
-
     backends = [f"matplotlib.backends.backend_{name}" for name in ("agg", "pdf", "svg")]
     return [*list_modules(freshness.SUMMARY_NOTEBOOK), *backends]
 

@@ -169,7 +169,7 @@ records alone, and never imports torch. Wings import one another only through `s
 | a metric | one `Quantity` in `study/metrics.py`, one function in `training/scores.py` |
 | a claim | one entry in `inference/claims/`, its phrases in `phrases.toml`, one test |
 | a source of logs | one file in `sources/`, one line in `sources/__init__.py` |
-| a figure | one file in `report/figures/`, its frame in `report/illustrate.py`, its position in `report/document.py` |
+| a figure | one file in `report/figures/`, its frame in `report/illustrate/`, its position in `report/document.py` |
 | a setting of the training loop | one field in `study/settings.py`, what it does in `training/` |
 | what identifies a run | `record/provenance.py` |
 | how seeds are divided over executions | `sweep/shares.py` |

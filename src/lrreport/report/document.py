@@ -29,16 +29,9 @@ from lrreport.report.load import LoadedReport
 from lrreport.report.summary import tabulate_summary, write_card, write_summary
 from lrreport.report.svg import escape
 from lrreport.report.table import Table
-from lrreport.report.tables import (
-    describe_data,
-    describe_network,
-    frame_runs,
-    tabulate_notes,
-    tabulate_provenance,
-    tabulate_results,
-    tabulate_settings,
-    write_colophon,
-)
+from lrreport.report.tables.provenance import tabulate_notes, tabulate_provenance, write_colophon
+from lrreport.report.tables.results import frame_runs, tabulate_results
+from lrreport.report.tables.settings import describe_data, describe_network, tabulate_settings
 from lrreport.report.words import bind_units, explain_terms, mark_terms, write_heading, write_kicker, write_paragraph
 from lrreport.study.formats import format_percent
 

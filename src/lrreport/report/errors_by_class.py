@@ -10,7 +10,7 @@ import pandas as pd
 from lrreport.inference.assessment import Assessment
 from lrreport.record.record import KeptRecord
 from lrreport.report.load import Seed
-from lrreport.report.tables import order_rows
+from lrreport.report.tables.results import order_rows
 
 MOST_LEVELS, MOST_CLASSES, LARGEST = 8, 20, 300  # shown; and more classes than LARGEST are not read
 

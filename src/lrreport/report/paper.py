@@ -13,7 +13,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import NullFormatter
 
 from lrreport.report.illustrate import average_curves, choose_lines, explain_bars, list_curve_metrics
-from lrreport.report.tables import name_column, order_rows
+from lrreport.report.tables.results import name_column, order_rows
 
 if TYPE_CHECKING:
     from lrreport.report.document import Document

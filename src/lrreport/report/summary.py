@@ -12,7 +12,7 @@ from lrreport.report.freshness import SUMMARY
 from lrreport.report.illustrate import arrange_decision, explain_bars, show_grid
 from lrreport.report.svg import escape, measure_text, shorten
 from lrreport.report.table import Table, escape_markdown
-from lrreport.report.tables import name_column, order_rows
+from lrreport.report.tables.results import name_column, order_rows
 from lrreport.study.formats import capitalize, format_count
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from lrreport.inference.words import list_levels, name_nouns
 from lrreport.report.errors_by_class import ClassErrors
 from lrreport.report.finding_view import FindingTable
 from lrreport.report.load import LoadedReport
-from lrreport.report.tables import format_option, list_settings
+from lrreport.report.tables.settings import format_option, list_settings
 from lrreport.study.formats import capitalize, count_nouns, format_count, format_percent, list_words
 from lrreport.study.study import Study
 

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from lrreport.report.figures.figure import clip_name
-from lrreport.report.svg import Drawing, Scale, list_ticks, make_scale, measure_text, number, shorten, spread_labels
+from lrreport.report.scales import Scale, list_ticks, make_scale, spread_labels
+from lrreport.report.svg import Drawing, measure_text, number, shorten
 from lrreport.study.metrics import Metric
 
 MOST_POINTS = 200  # of a line; more are thinned out evenly
@@ -78,14 +79,7 @@ def _draw_panel(
     across = make_scale(points, left, right, pad=0.0)
     down = scale_curves(curves, panel.ranges, lines, bottom, top)
     drawing.text(left - 40, top - 14, panel.title, "title", width=right - left + names + 36)
-    factor = 100.0 if panel.metric.scale == "fraction" else 1.0
-    for value, text in list_ticks(down, factor, most=5, vertical=True):
-        drawing.line(left, down(value), right, down(value), "zero" if panel.differences and value == 0 else "grid")
-        drawing.text(left - 6, down(value) + 4, text, "small", "end")
-    for value, text in list_ticks(across, 1.0, most=max(2, min(6, int((right - left) // 50)))):
-        if float(value).is_integer() or not all(at.is_integer() for at in points):
-            drawing.line(across(value), bottom, across(value), bottom + 4, "rule")
-            drawing.text(across(value), bottom + 17, text, "small", "middle")
+    _draw_ticks(drawing, panel, across, down, box, whole=all(at.is_integer() for at in points))
     drawing.text(right, bottom + 32, axis, "small faint", "end")
     clip = clip_name(name, drawing.width)
     drawing.clip(clip, left - 3, top - 3, right - left + 6, bottom - top + 6)
@@ -100,12 +94,39 @@ def _draw_panel(
         known = curve.dropna()
         if line.name and len(known):
             ends[level] = min(max(down(float(known.iloc[-1])), top), bottom)
+    _draw_names(drawing, lines, ends, box, names)
+
+
+def _draw_ticks(
+    drawing: Drawing, panel: Panel, across: Scale, down: Scale, box: tuple[float, float, float, float], whole: bool
+) -> None:
+    """Draw horizontal grid lines and the numbers of both axes; `whole` leaves out fractions of epochs or steps."""
+    left, _, right, bottom = box
+    factor = 100.0 if panel.metric.scale == "fraction" else 1.0
+    for value, text in list_ticks(down, factor, most=5, vertical=True):
+        drawing.line(left, down(value), right, down(value), "zero" if panel.differences and value == 0 else "grid")
+        drawing.text(left - 6, down(value) + 4, text, "small", "end")
+    for value, text in list_ticks(across, 1.0, most=max(2, min(6, int((right - left) // 50)))):
+        if float(value).is_integer() or not whole:
+            drawing.line(across(value), bottom, across(value), bottom + 4, "rule")
+            drawing.text(across(value), bottom + 17, text, "small", "middle")
+
+
+def _draw_names(
+    drawing: Drawing,
+    lines: Mapping[int, Line],
+    ends: dict[int, float],
+    box: tuple[float, float, float, float],
+    width: float,
+) -> None:
+    """Write the names of lines beside their ends, spread so that none overlap."""
+    _, top, right, bottom = box
     heights = spread_labels(list(ends.values()), top, bottom, 14.0)
     for (level, end), y in zip(ends.items(), heights, strict=True):
         line = lines[level]
         drawing.line(right + 1, end, right + 8, y, "level leader" if line.colors else "grid", line.style)
         kind = "small level" if line.colors else "small faint"
-        drawing.text(right + 10, y + 4, shorten(line.name, names - 12, 12), kind, style=line.style)
+        drawing.text(right + 10, y + 4, shorten(line.name, width - 12, 12), kind, style=line.style)
 
 
 def _draw_band(drawing: Drawing, spread: pd.DataFrame, across: Scale, down: Scale, line: Line, clip: str) -> None:

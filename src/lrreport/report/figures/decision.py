@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lrreport.report.svg import SIZE, Drawing, Scale, list_ticks, make_scale, measure_text
+from lrreport.report.scales import Scale, list_ticks, make_scale
+from lrreport.report.svg import SIZE, Drawing, measure_text
 from lrreport.study.metrics import Metric
 
 ROW, ROW_NARROW, HEAD, FOOT = 50.0, 104.0, 44.0, 30.0

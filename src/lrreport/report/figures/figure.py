@@ -1,8 +1,9 @@
 """A figure as it is shown: inline SVG for wide and narrow pages, a caption, and the numbers behind it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from lrreport.report.svg import escape
+from lrreport.report.svg import NARROW, WIDE, escape
 from lrreport.report.table import Table
 
 
@@ -39,3 +40,8 @@ class Figure:
 def clip_name(name: str, width: float) -> str:
     """Return the identifier of a clipping rectangle, different in the wide and the narrow drawing."""
     return f"clip-{name}-{width:.0f}"
+
+
+def draw_both(draw: Callable[[float], str]) -> tuple[str, str]:
+    """Return what `draw` draws at the width of a wide and of a narrow page."""
+    return draw(WIDE), draw(NARROW)

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from lrreport.report.svg import Drawing, Scale, list_ticks, make_scale
+from lrreport.report.scales import Scale, list_ticks, make_scale
+from lrreport.report.svg import Drawing
 
 HEIGHT = 270.0
 

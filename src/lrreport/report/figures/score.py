@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from lrreport.report.svg import Drawing, label_levels, list_ticks, make_scale, place_value, scale_factor
+from lrreport.report.scales import label_levels, list_ticks, make_scale, place_value, scale_factor
+from lrreport.report.svg import Drawing
 from lrreport.study.factors import Factor
 from lrreport.study.metrics import Metric
 

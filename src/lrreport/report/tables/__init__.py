@@ -1,0 +1,1 @@
+"""The tables of results, settings and provenance, as text."""

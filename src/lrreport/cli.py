@@ -91,7 +91,7 @@ def _replace_unencodable() -> None:
 
 
 def forget_python_path() -> None:
-    """Remove $PYTHONPATH and the working folder from sys.path, whose modules could shadow installed ones."""
+    """Remove $PYTHONPATH and the working folder from sys.path, whose modules could shadow installed modules."""
     from pathlib import Path
 
     package = Path(__file__).parents[1]

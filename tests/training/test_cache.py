@@ -90,7 +90,7 @@ def test_a_file_that_others_can_write_is_made_again(folder: Path) -> None:
 
 
 def test_a_folder_of_somebody_else_is_not_trusted(folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What lies in it is neither read nor written; the user's cache takes its place."""
+    """What lies in it is neither read nor written; the user's cache serves instead."""
     load_prepared(folder, "one", Maker(1.0))
     before = sorted(path.name for path in folder.iterdir())
     is_trusted = cache.is_trusted

@@ -1,4 +1,4 @@
-"""Splits: disjoint, in proportion, one for each seed and the same at every level."""
+"""Splits: disjoint, in proportion, different for each seed and the same at every level."""
 
 import numpy as np
 import pytest

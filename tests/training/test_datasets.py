@@ -24,7 +24,7 @@ def write_idx(path: Path, array: "np.ndarray[Any, Any]", code: int) -> None:
 
 
 def publish(name: str, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the files that lie there be the published ones."""
+    """Let the files that lie there be those that are published."""
     known = files.FOLDERS[name]
     folder = root / known.folder
     digests = [hashlib.md5((folder / file.name).read_bytes()).hexdigest() for file in known.files]
@@ -38,8 +38,8 @@ def test_digits_and_characters_are_read(
 ) -> None:  # type: ignore[no-untyped-def]
     folder = tmp_path / files.FOLDERS[name].folder
     folder.mkdir(parents=True)
-    for one in files.IDX:
-        (folder / one).write_bytes(gzip.decompress((files.SAMPLE / f"{one}.gz").read_bytes()))
+    for file in files.IDX:
+        (folder / file).write_bytes(gzip.decompress((files.SAMPLE / f"{file}.gz").read_bytes()))
     publish(name, tmp_path, monkeypatch)
     dataset, sample = load_dataset(name, data_root=tmp_path), load_dataset("sample")
     assert torch.equal(dataset.train_inputs, sample.train_inputs)
@@ -75,7 +75,7 @@ def test_of_qmnist_the_digit_is_taken(tmp_path: Path, monkeypatch: pytest.Monkey
         write_idx(folder / f"qmnist-{part}-labels-idx2-int", labels.astype(">i4"), 0x0C)
     publish("qmnist", tmp_path, monkeypatch)
     dataset = load_dataset("qmnist", data_root=tmp_path)
-    assert dataset.train_targets.tolist() == [place % 10 for place in range(30)]
+    assert dataset.train_targets.tolist() == [index % 10 for index in range(30)]
     assert dataset.test_inputs.shape == (30, 1, 28, 28)
 
 
@@ -100,7 +100,7 @@ def test_names_and_digests_are_those_of_torchvision() -> None:
     for name in ("mnist", "kmnist"):
         resources = getattr(known, name.upper()).resources
         assert [(f"{file.name}.gz", file.archive_md5) for file in files.FOLDERS[name].files] == resources
-    resources = [one for part in ("train", "test") for one in known.QMNIST.resources[part]]
+    resources = [resource for part in ("train", "test") for resource in known.QMNIST.resources[part]]
     assert [file.archive_md5 for file in files.FOLDERS["qmnist"].files] == [digest for _, digest in resources]
     assert all(
         url.endswith(f"{file.name}.gz") for file, (url, _) in zip(files.FOLDERS["qmnist"].files, resources, strict=True)

@@ -118,11 +118,11 @@ def test_wrong_files_are_refused_by_name(tmp_path: Path) -> None:
     assert not list((tmp_path / "root/FashionMNIST/raw").glob("*ubyte"))
 
 
-def test_when_nothing_works_every_place_is_named(tmp_path: Path) -> None:
+def test_when_nothing_works_every_source_is_named(tmp_path: Path) -> None:
     def fail(reason: str, workspace: Path) -> Path:
         raise LrreportError(reason)
 
-    sources = tuple(Source(place, partial(fail, f"no {place}")) for place in ("first", "second"))
+    sources = tuple(Source(name, partial(fail, f"no {name}")) for name in ("first", "second"))
     for dataset, title, start, names in (
         ("fashion_mnist", "Fashion-MNIST", "Install Debian's package dataset-fashion-mnist, or put", NAMES),
         ("kmnist", "KMNIST", "Put", [f"{name}.gz" for name in NAMES]),

@@ -56,16 +56,16 @@ def fit(training: Training, *seeds: int, folder: str = "") -> list[loop.Fit]:
     return loop.fit_seeds(training, data.load_splits(training, seeds or (0,), folder), code_folder=folder)
 
 
-def copy_network(stack: networks.Networks, place: int) -> nn.Sequential:
-    """One of the networks as PyTorch's own layers."""
+def copy_network(stack: networks.Networks, index: int) -> nn.Sequential:
+    """Return a network of the stack as PyTorch's own layers."""
     layers: list[nn.Module] = [nn.Flatten()]
     for layer in list(stack.body.children())[1:]:
         if isinstance(layer, networks.ParallelLinear):
             n_in, n_out = layer.sizes
             plain = nn.Linear(n_in, n_out)
             with torch.no_grad():
-                plain.weight.copy_(layer.weight[place, :n_in, :n_out].T)
-                plain.bias.copy_(layer.bias[place, 0, :n_out])
+                plain.weight.copy_(layer.weight[index, :n_in, :n_out].T)
+                plain.bias.copy_(layer.bias[index, 0, :n_out])
             layers.append(plain)
         else:
             layers.append(nn.ReLU())

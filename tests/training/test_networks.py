@@ -59,15 +59,15 @@ def test_gradients_are_clipped_network_by_network_as_torch_does(own: bool) -> No
     stack = networks.Networks(body, 2)
     loss = stack(torch.randn(2, 8, 6)).square().sum((1, 2)) * torch.tensor([100.0, 0.001])
     loss.backward(torch.ones(2))
-    parts = [[one.grad for one in network.parameters()] for network in body.networks] if own else []
-    parts = parts or [[one.grad[place] for one in stack.parameters()] for place in range(2)]
-    norms = [math.sqrt(sum(float(one.square().sum()) for one in part)) for part in parts]
+    parts = [[weight.grad for weight in network.parameters()] for network in body.networks] if own else []
+    parts = parts or [[weight.grad[index] for weight in stack.parameters()] for index in range(2)]
+    norms = [math.sqrt(sum(float(gradient.square().sum()) for gradient in part)) for part in parts]
     assert norms[0] > 0.5 > norms[1]
-    expected = [[one * min(1, 0.5 / norm) for one in part] for part, norm in zip(parts, norms, strict=True)]
+    expected = [[gradient * min(1, 0.5 / norm) for gradient in part] for part, norm in zip(parts, norms, strict=True)]
     stack.clip_gradients(0.5)
     for part, wanted in zip(parts, expected, strict=True):
-        for one, other in zip(part, wanted, strict=True):
-            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-8)
+        for gradient, clipped in zip(part, wanted, strict=True):
+            torch.testing.assert_close(gradient, clipped, rtol=1e-4, atol=1e-8)
 
 
 def test_a_state_can_be_kept_and_given_back() -> None:
@@ -77,8 +77,8 @@ def test_a_state_can_be_kept_and_given_back() -> None:
         stack = networks.Networks(body, 2)
         kept, neighbour = stack.copy_state(1), stack.copy_state(0)
         with torch.no_grad():
-            for one in stack.list_tensors(1):
-                one.add_(1)
+            for tensor in stack.list_tensors(1):
+                tensor.add_(1)
         assert not any(torch.equal(a, b) for a, b in zip(kept, stack.copy_state(1), strict=True))
         stack.load_state(1, kept)
         assert all(torch.equal(a, b) for a, b in zip(kept, stack.copy_state(1), strict=True))
@@ -86,7 +86,7 @@ def test_a_state_can_be_kept_and_given_back() -> None:
 
 
 def test_networks_of_the_users_see_memory_on_a_cache_line_both_ways() -> None:
-    """Products may round differently off it, so that a network would depend on its place among the others."""
+    """Products may round differently off it, so that a network would depend on its position in memory."""
     addresses = []
 
     class Watch(nn.Module):

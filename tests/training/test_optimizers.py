@@ -94,8 +94,8 @@ def test_a_schedule_of_the_users_gives_the_factor(tmp_path: Path) -> None:
 ])  # fmt: skip
 def test_each_setting_has_an_effect_and_repeats(make_training, settings: dict[str, Any]) -> None:  # type: ignore[no-untyped-def]
     fits = []
-    for one in ({}, settings, settings):
-        training = make_training(epochs=1, learning_rate=0.01, **one)
+    for changes in ({}, settings, settings):
+        training = make_training(epochs=1, learning_rate=0.01, **changes)
         fits.append(loop.fit_seeds(training, data.load_splits(training, (0,)))[0])
     plain, first, again = fits
     assert torch.equal(first.step_losses, again.step_losses)
@@ -121,6 +121,6 @@ def test_label_smoothing_is_in_training_alone(make_training) -> None:  # type: i
 
 def test_every_group_of_weights_gets_the_rate() -> None:
     weights = [nn.Parameter(torch.ones(1)) for _ in range(2)]
-    optimizer = torch.optim.SGD([{"params": [one]} for one in weights], lr=0.1)
+    optimizer = torch.optim.SGD([{"params": [weight]} for weight in weights], lr=0.1)
     optimizers.OptimizerGroup([optimizer]).set_rate(0.5)
     assert [group["lr"] for group in optimizer.param_groups] == [0.5, 0.5]

@@ -25,7 +25,7 @@ OUTPUTS = TARGETS + 0.5 * torch.tensor(RNG.normal(size=(3, 200, 2)), dtype=torch
 def test_classification_agrees_with_scikit_learn(name: str, expected) -> None:  # type: ignore[no-untyped-def]
     result = scores.score_outputs(LOGITS, LABELS, build.measure_cross_entropy())[name]
     assert result.dtype == torch.float64
-    assert result.tolist() == pytest.approx([expected(LABELS.numpy(), one.argmax(1).numpy()) for one in LOGITS])
+    assert result.tolist() == pytest.approx([expected(LABELS.numpy(), logits.argmax(1).numpy()) for logits in LOGITS])
 
 
 @pytest.mark.parametrize(("name", "expected"), [
@@ -35,7 +35,9 @@ def test_classification_agrees_with_scikit_learn(name: str, expected) -> None:  
 ])  # fmt: skip
 def test_regression_agrees_with_scikit_learn(name: str, expected) -> None:  # type: ignore[no-untyped-def]
     result = scores.score_outputs(OUTPUTS, TARGETS, build.average_outputs(torch.nn.functional.mse_loss))[name]
-    assert result.tolist() == pytest.approx([expected(TARGETS.numpy(), one.numpy()) for one in OUTPUTS], rel=1e-5)
+    assert result.tolist() == pytest.approx(
+        [expected(TARGETS.numpy(), outputs.numpy()) for outputs in OUTPUTS], rel=1e-5
+    )
 
 
 def test_losses_by_hand() -> None:
@@ -70,9 +72,9 @@ def test_constant_targets_give_no_nan() -> None:
 def test_each_network_is_scored_on_its_own_targets() -> None:
     labels = torch.stack([LABELS, LABELS.roll(1), LABELS.roll(2)])
     together = scores.score_outputs(LOGITS, labels, build.measure_cross_entropy())
-    for place in range(3):
-        alone = scores.score_outputs(LOGITS[place : place + 1], labels[place], build.measure_cross_entropy())
-        assert {name: float(values[place]) for name, values in together.items()} == {
+    for index in range(3):
+        alone = scores.score_outputs(LOGITS[index : index + 1], labels[index], build.measure_cross_entropy())
+        assert {name: float(values[index]) for name, values in together.items()} == {
             name: float(values) for name, values in alone.items()
         }
 

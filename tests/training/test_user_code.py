@@ -1,4 +1,4 @@
-"""Functions of the user's: what each may return, and one line for each way in which it does not fit."""
+"""Functions of the user's: what each may return, and the error, in a single line, for each way in which it does not fit."""
 
 import math
 from collections.abc import Callable
@@ -332,8 +332,8 @@ import torch
 class Both(torch.optim.Optimizer):
     def __init__(self, parameters, learning_rate):
         super().__init__(parameters, {"lr": learning_rate})
-        self.parts = [torch.optim.Muon([one for one in parameters if one.dim() == 2], lr=learning_rate),
-                      torch.optim.AdamW([one for one in parameters if one.dim() != 2], lr=learning_rate)]
+        self.parts = [torch.optim.Muon([weight for weight in parameters if weight.dim() == 2], lr=learning_rate),
+                      torch.optim.AdamW([weight for weight in parameters if weight.dim() != 2], lr=learning_rate)]
     def step(self):
         for part in self.parts:
             part.step()
@@ -351,7 +351,7 @@ def write_optimizer(write: Write, before: str, step: str) -> str:
 
 
 def test_what_is_kept_from_one_training_to_the_next_is_noticed(write: Write) -> None:
-    step = "COUNT.append(1); [one.data.sub_(len(COUNT) * 1e-3 * one.grad) for group in self.param_groups for one in group['params']]"
+    step = "COUNT.append(1); [w.data.sub_(len(COUNT) * 1e-3 * w.grad) for group in self.param_groups for w in group['params']]"
     path = write_optimizer(write, "COUNT = []", step)
     assert read_failure(write, optimizer=path) == (
         f"optimizer = {path!r}: two training steps give other numbers the second time; draw all random numbers from torch, and "
@@ -551,7 +551,7 @@ def test_sets_of_words_have_one_order_in_every_process(write: Write) -> None:
 
 def test_tensors_of_other_types_and_shapes_have_other_digests() -> None:
     zeros = torch.zeros(2, 3)
-    assert len({digest_tensor(one) for one in (zeros, zeros.reshape(3, 2), zeros.int(), zeros + 1)}) == 4
+    assert len({digest_tensor(tensor) for tensor in (zeros, zeros.reshape(3, 2), zeros.int(), zeros + 1)}) == 4
 
 
 def test_a_schedule_is_tried_over_all_of_training() -> None:

@@ -27,7 +27,7 @@ def name_nouns(measurements: Measurements) -> tuple[str, str]:
 
 
 def name_factor(label: str) -> tuple[str, str]:
-    """Return a factor's label for one value and for several: ("batch size", "batch sizes")."""
+    """Return a factor's label for a value and for several: ("batch size", "batch sizes")."""
     return (f"value of {label}", f"values of {label}") if label.endswith("s") else (label, f"{label}s")
 
 

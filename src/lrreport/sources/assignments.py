@@ -56,7 +56,7 @@ def _parse(text: str) -> dict[str, Any]:
 
 
 def _update(table: dict[str, Any], changes: dict[str, Any]) -> None:
-    """Set the keys of nested tables, the later value in place of the earlier."""
+    """Set the keys of nested tables, where a later value replaces an earlier value."""
     for key, value in changes.items():
         if isinstance(value, dict) and isinstance(table.get(key), dict):
             _update(table[key], value)

@@ -55,7 +55,7 @@ class Import:
     def tabulate(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return runs (level, seed, status, reason, last) and values (level, seed, metric, axis, at, value).
 
-        Final values have the axis "end" and no point. A run without a seed has "repeat 1", "repeat 2", ... in its place.
+        Final values have the axis "end" and no point. A run without a seed has "repeat 1", "repeat 2", ... as its seed.
         """
         seeds = self.runs["seed"].where(self.runs["seed"] != "", "repeat " + (self.runs["replicate"] + 1).astype(str))
         runs = self.runs.assign(seed=list(map(type_seed, seeds)))

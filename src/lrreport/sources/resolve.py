@@ -224,7 +224,7 @@ def summarize_highest(runs: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame
 def apply_resolution(
     runs: pd.DataFrame, history: pd.DataFrame, resolution: Resolution
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return both frames with metrics under their names, fractions in place of percent, and no other columns."""
+    """Return both frames with metrics under their names, percent as fractions, and no other columns."""
     names = list(history["metric"].cat.categories)
     metrics = list(resolution.metrics)
     targets = np.array(

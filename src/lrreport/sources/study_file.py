@@ -46,7 +46,7 @@ def write_study(imported: Import, folder: str = ".", study: Study | None = None)
 
 
 def choose_metric(metrics: Sequence[Metric]) -> Metric:
-    """Return the metric that decides unless the file says otherwise: of validation data, and a fraction if there is one."""
+    """Return the metric that decides unless the file says otherwise: of validation data, and a fraction if any is."""
     splits = ("validation", "test", "train")
     return min(
         metrics, key=lambda metric: (splits.index(metric.split), metric.scale != "fraction", metric.name != "val_loss")

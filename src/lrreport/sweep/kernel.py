@@ -34,7 +34,7 @@ class PrivateIOPubThread(iostream.IOPubThread):
 
 
 def enter_code_folder() -> None:
-    """Work in the folder of a user's notebook, whose modules come after the standard library's and before installed ones."""
+    """Work in the folder of a user's notebook, whose modules come after the standard library's and before those installed."""
     folder = os.environ.pop(CODE_FOLDER, None)
     if folder is None:
         return

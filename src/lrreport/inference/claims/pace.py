@@ -25,7 +25,7 @@ TIME = Metric(name="time", label="time", better="lower", split="train", digits=2
     source="Student (1908); sign test: Dixon and Mood (1946)",
 )  # fmt: skip
 def sooner(assessment: Assessment, level: int, than: int) -> Result:
-    """One level reaches the target, fixed by the leader, sooner than another."""
+    """A level reaches the target, fixed by the leader, sooner than another."""
     arrivals = require_arrivals(assessment, (level, than))
     metric, axis = assessment.measurements.metric, assessment.point.axis
     trained = assessment.scores[metric.name]

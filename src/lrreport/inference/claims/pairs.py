@@ -83,7 +83,7 @@ def _ask_direction(assessment: Assessment, level: int, than: int, metric: str, s
     source=T_TEST,
 )  # fmt: skip
 def higher(assessment: Assessment, level: int, than: int, metric: str) -> Result:
-    """One level ends higher than another on a metric."""
+    """A level ends higher than another on a metric."""
     return _ask_direction(assessment, level, than, metric, 1)
 
 
@@ -93,7 +93,7 @@ def higher(assessment: Assessment, level: int, than: int, metric: str) -> Result
     source=T_TEST,
 )  # fmt: skip
 def lower(assessment: Assessment, level: int, than: int, metric: str) -> Result:
-    """One level ends lower than another on a metric."""
+    """A level ends lower than another on a metric."""
     return _ask_direction(assessment, level, than, metric, -1)
 
 
@@ -117,7 +117,7 @@ SLIGHTLY = f"and lies within the margin of 0; contradicted if it lies beyond the
     "slightly_higher", "level", "than", "metric", rule=f"Supported if the interval lies above 0 {SLIGHTLY}", source=T_TEST
 )  # fmt: skip
 def slightly_higher(assessment: Assessment, level: int, than: int, metric: str) -> Result:
-    """One level ends higher than another on a metric, by less than the margin."""
+    """A level ends higher than another on a metric, by less than the margin."""
     return _ask_slightly(assessment, level, than, metric, 1)
 
 
@@ -125,7 +125,7 @@ def slightly_higher(assessment: Assessment, level: int, than: int, metric: str) 
     "slightly_lower", "level", "than", "metric", rule=f"Supported if the interval lies below 0 {SLIGHTLY}", source=T_TEST
 )  # fmt: skip
 def slightly_lower(assessment: Assessment, level: int, than: int, metric: str) -> Result:
-    """One level ends lower than another on a metric, by less than the margin."""
+    """A level ends lower than another on a metric, by less than the margin."""
     return _ask_slightly(assessment, level, than, metric, -1)
 
 
@@ -159,7 +159,7 @@ def practically_equal(assessment: Assessment, level: int, than: int, metric: str
     source="Clopper and Pearson (1934)",
 )  # fmt: skip
 def fails_no_more_often(assessment: Assessment, level: int, than: int) -> Result:
-    """One level fails in no larger share of seeds than another."""
+    """A level fails in no larger share of seeds than another."""
     table = assessment.decision.table
     for i in (level, than):
         if not table.n_runs[i]:

@@ -61,7 +61,7 @@ def check_published_claim(
 
 
 def _check_names(claim: Claim, arguments: Mapping[str, Any], first: str) -> None:
-    """Raise LrreportError for unknown arguments of a claim, else for missing ones; `first` is the name shown for a level."""
+    """Raise LrreportError for unknown arguments of a claim, else for missing arguments; `first` is the name shown for a level."""
     known = [*claim.parameters, *claim.optional]
     if unknown := [key for key in arguments if key not in known]:
         takes = _list_arguments(known, first) or "none"

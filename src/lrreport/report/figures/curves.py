@@ -37,7 +37,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Panel:
-    """One panel: a title, a metric's curves by level, and for coloured levels the lowest and highest seed (points × 2)."""
+    """A panel: its title, a metric's curves by level, and for coloured levels the lowest and highest seed (points × 2)."""
 
     title: str
     metric: Metric

@@ -17,6 +17,7 @@ from lrreport.project import find_reference
 from lrreport.record.contents import CONTENTS, Contents, RunPlace
 from lrreport.record.record import save_record
 from lrreport.report.document import Document, make_document
+from lrreport.report.findings_json import describe_document
 from lrreport.report.load import assess_report, load_report, load_runs_of
 from lrreport.sources import inspect, write_study
 from lrreport.study.load import load_study
@@ -39,7 +40,7 @@ def list_findings(document: Document) -> dict[str, dict[str, Any]]:
 
     Times depend on the machine on which the runs were made, so the committed files of trackers differ in them.
     """
-    listed: list[dict[str, Any]] = json.loads(json.dumps(document.to_json()["findings"]))
+    listed: list[dict[str, Any]] = json.loads(json.dumps(describe_document(document)["findings"]))
     findings = {}
     for finding in listed:
         del finding["arguments"]
@@ -72,7 +73,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_an_export_gives_the_same_findings(original: Document, exported: Path, tmp_path: Path) -> None:
     document, _ = report_import(load_study(exported), tmp_path / "out")
     assert list_findings(document) == list_findings(original)
-    ours, theirs = document.to_json(), original.to_json()
+    ours, theirs = describe_document(document), describe_document(original)
     for part in ("answer", "decision", "earlier_report"):
         assert json.dumps(ours[part]) == json.dumps(theirs[part])
     runs, history = load(find_reference())
@@ -160,9 +161,9 @@ def test_a_published_target_is_checked_against_imported_runs(tmp_path: Path) -> 
     ]}  # fmt: skip
     study = parse_study({"name": "records", "file": tmp_path / "records.toml", **settings}, "records.toml")
     document, _ = report_import(study, tmp_path / "out")
-    baseline, change = document.to_json()["earlier_report"]["claims"]
+    baseline, change = describe_document(document)["earlier_report"]["claims"]
     assert baseline["evidence"]["p"]["value"] == pytest.approx(0.0042976481, abs=1e-9)
     assert change["evidence"]["p"]["value"] == pytest.approx(0.0006690604, abs=1e-9)
     assert baseline["verdict"] == change["verdict"] == "supported"
-    [welch] = [finding for finding in document.to_json()["findings"] if finding["claim"] == "lower"]
+    [welch] = [finding for finding in describe_document(document)["findings"] if finding["claim"] == "lower"]
     assert welch["evidence"]["p"]["value"] == pytest.approx(0.8587465, abs=1e-7)

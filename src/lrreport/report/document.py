@@ -1,8 +1,7 @@
 """The document: every part of a report in its order, built once; the page, summary.md and findings.json are its views."""
 
 import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +24,7 @@ from lrreport.report.finding_view import (
     explain_rules,
     list_sentences,
 )
+from lrreport.report.findings_json import describe_document
 from lrreport.report.load import LoadedReport
 from lrreport.report.summary import tabulate_summary, write_card, write_summary
 from lrreport.report.svg import escape
@@ -36,7 +36,6 @@ from lrreport.report.words import bind_units, explain_terms, mark_terms, write_h
 from lrreport.study.formats import format_percent
 
 STYLE = Path(__file__).parent / "template" / "figures.css"
-SCHEMA = 2
 MOST_ROWS, MOST_PAIRS = 12, 6  # of a table that is open at once; longer tables are folded
 
 
@@ -283,25 +282,6 @@ class Document:
 
     # Further outputs
 
-    def to_json(self) -> dict[str, Any]:
-        """Return all that the page shows as plain data."""
-        step = self.story.next_step
-        numbers = [finding.to_json() for finding in self.find("numbers")]
-        claims = [{"says": says, **finding.to_json()} for says, finding in self.earlier]
-        return {
-            "schema": SCHEMA,
-            "study": self.loaded.study.name,
-            "title": self.assessment.measurements.title,
-            "kicker": self.kicker,
-            "answer": self.story.answer.text,
-            "paragraph": self.story.tradeoffs.text,
-            "next_step": {"kind": step.kind, "title": step.title, "text": step.text, "command": self.command},
-            "decision": describe_decision(self.assessment),
-            "findings": [finding.to_json() for finding in self.findings],
-            "earlier_report": {"claims": claims, "numbers": numbers} if claims or numbers else None,
-            "colophon": self.colophon,
-        }
-
     def write(self, folder: Path | str) -> Part:
         """Write the further outputs into `folder`: findings, summary, tables, the card and figures for papers.
 
@@ -312,7 +292,7 @@ class Document:
         target = Path(folder)
         results = tabulate_results(self.assessment)
         texts = {
-            "findings.json": json.dumps(self.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+            "findings.json": json.dumps(describe_document(self), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
             "summary.md": write_summary(self),
             "results.csv": frame_runs(self.assessment).to_csv(index=False, lineterminator="\n"),
             "table.md": results.to_markdown(),
@@ -336,32 +316,3 @@ def _fold(summary: str, part: "Table | FindingTable | Figure | None", printed: b
     html = part.to_html() if part is not None else ""
     kind = "part printed" if printed else "part"
     return f'<details class="{kind}"><summary>{escape(summary)}</summary>{html}</details>' if html else ""
-
-
-def describe_decision(assessment: Assessment) -> dict[str, Any]:
-    """Return the decision as plain data: the choice, and a row for each level."""
-    decision, measurements = assessment.decision, assessment.measurements
-    rows: Sequence[Mapping[str, Any]] = [
-        {
-            "level": level.index,
-            "name": level.name,
-            "values": {
-                factor.name: factor.format(level.values[factor.name])
-                if not factor.numeric
-                else level.values[factor.name]
-                for factor in measurements.factors
-            },
-            **{str(key): _plain(value) for key, value in decision.table.loc[level.index].items()},
-        }
-        for level in measurements.levels
-    ]
-    return {
-        "metric": measurements.decide.metric, "margin": decision.margin, "verdict": decision.verdict, "reason": decision.reason,
-        "leader": decision.leader, "chosen": decision.chosen, "equal": list(decision.equal),
-        "look": decision.look.model_dump(mode="json"), "table": rows,
-    }  # fmt: skip
-
-
-def _plain(value: Any) -> Any:
-    value = value.item() if hasattr(value, "item") else value
-    return None if isinstance(value, float) and not math.isfinite(value) else value

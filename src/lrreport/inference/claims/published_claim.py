@@ -115,9 +115,9 @@ def _check_level(level: Any, factors: Sequence[Factor]) -> dict[str, Any]:
     return {factors[0].name: _check_value(level, factors[0])}
 
 
-def _check_value(given: Any, factor: Factor) -> Any:
+def _check_value(wanted: Any, factor: Factor) -> Any:
     for value in factor.values:
-        if value == given and isinstance(value, bool) == isinstance(given, bool):
+        if value == wanted and isinstance(value, bool) == isinstance(wanted, bool):
             return value
     known = ", ".join(map(factor.format, factor.values))
-    raise LrreportError(f"the study has no {factor.label} {given!r}; it has {known}")
+    raise LrreportError(f"the study has no {factor.label} {wanted!r}; it has {known}")

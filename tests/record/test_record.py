@@ -115,7 +115,9 @@ def test_every_byte_of_a_record_and_its_arrays_counts(tmp_path: Path) -> None:
 
 def test_a_newer_record_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "record.json").write_text(json.dumps({"schema_version": 3}))
-    with pytest.raises(NewerRecordError, match=r"made by a newer version of lrreport \(schema 3, this one reads 2\)"):
+    with pytest.raises(
+        NewerRecordError, match=r"made by a newer version of lrreport \(schema 3; this version reads 2\)"
+    ):
         load_record(tmp_path)
 
 

@@ -113,7 +113,7 @@ def test_a_run_of_a_newer_version_is_left_alone(store: Store, keep: Keep) -> Non
     path = keep(identify()) / "record.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 99}))
     with pytest.raises(
-        NewerRecordError, match=r"made by a newer version of lrreport \(schema 99, this one reads 2\); update"
+        NewerRecordError, match=r"made by a newer version of lrreport \(schema 99; this version reads 2\); update"
     ):
         store.find_damage(identify())
 

@@ -84,7 +84,7 @@ def test_a_dataset_is_loaded_and_digested(write: Write) -> None:
     ("inputs.double() * 1e300, labels, inputs, labels",
      "its train inputs contain infinities or NaN, or are too large for float32; clean them"),
     ("inputs, labels, inputs, labels, ['cat', 'dog']", "its train labels go from 0 to 2; with 2 class names make them 0 to 1"),
-    ("inputs, labels, inputs, labels, ['cat', 'dog', 'cat']", "its class names ['cat', 'dog', 'cat'] contain one twice"),
+    ("inputs, labels, inputs, labels, ['cat', 'dog', 'cat']", "its class names ['cat', 'dog', 'cat'] contain a name twice"),
     ("inputs, labels, inputs, labels, {1, 2, 3}", "its class names are a set, not a list"),
     ("inputs, values, inputs, values, ['cat', 'dog']",
      "its targets are numbers, so leave out the class names, or make the labels torch.int64"),

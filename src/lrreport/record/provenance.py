@@ -93,7 +93,7 @@ def _moves_data(module: str) -> bool:
 
 
 def list_versions() -> dict[str, str]:
-    """Return the versions that must agree wherever runs of one study are made."""
+    """Return the versions that must agree wherever runs of a study are made."""
     return {
         "lrreport": _read_release("lrreport"),
         "torch": _read_release("torch"),

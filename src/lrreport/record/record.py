@@ -276,7 +276,7 @@ def read_contents(folder: Path) -> dict[str, Any]:
     version = contents.get("schema_version")
     if isinstance(version, int) and version > SCHEMA_VERSION:
         raise NewerRecordError(
-            f"{path}: made by a newer version of lrreport (schema {version}, this one reads {SCHEMA_VERSION}); "
+            f"{path}: made by a newer version of lrreport (schema {version}; this version reads {SCHEMA_VERSION}); "
             "update lrreport, or keep runs elsewhere with --outputs"
         )
     try:

@@ -39,19 +39,19 @@ def start_networks(
 
 
 def start_optimizers(setup: Setup, networks: Networks, learning_rate: float, code_folder: str = "") -> OptimizerGroup:
-    """Return the study's optimizer of these networks, or one of the user's for each of them."""
+    """Return the study's optimizer of these networks, or the user's for each of them."""
     if isinstance(setup.optimizer, Own):
         assert isinstance(networks.body, NetworkStack)
         make = import_function("optimizer", setup.optimizer.name, code_folder)
         options = setup.optimizer.options
         return OptimizerGroup(
-            [make(list(one.parameters()), learning_rate, **options) for one in networks.body.networks]
+            [make(list(network.parameters()), learning_rate, **options) for network in networks.body.networks]
         )
     return OptimizerGroup([make_optimizer(setup, networks.parameters(), learning_rate)])
 
 
 def choose_losses(setup: Setup, targets: Tensor, code_folder: str = "") -> tuple[LossFunction, LossFunction]:
-    """Return the loss to train with and the one to score with, which has no label smoothing.
+    """Return the loss to train with and the loss to score with, which has no label smoothing.
 
     Raises LrreportError for a loss that does not take targets of this type.
     """
@@ -85,5 +85,5 @@ def average_outputs(loss: Callable[..., Tensor]) -> LossFunction:
 
 
 def apply_separately(loss: LossFunction) -> LossFunction:
-    """Return a loss of one network's outputs (n, k) and targets (n[, k]) as one of several, which share nothing."""
+    """Return a loss of a network's outputs (n, k) and targets (n[, k]) as a loss of several networks that share nothing."""
     return lambda outputs, targets: stack([loss(*pair) for pair in zip(outputs, targets, strict=True)])

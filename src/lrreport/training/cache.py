@@ -21,23 +21,23 @@ def load_prepared(folder: Path, key: str, make: Callable[[], dict[str, Any]]) ->
     """Return the tensors and plain values that `make` returns, mapped from the file of this key.
 
     `key` is a digest of all that they depend on. The file is made by the first process that needs it, and again if its
-    SHA-256 is not the one beside it. Only files and folders are used that nobody but their owner, the user or root, can
-    write; else the user's cache takes the folder's place. Where nothing can be kept the values stay in memory.
+    SHA-256 differs from the recorded digest. Only files and folders are used that nobody but their owner, the user or
+    root, can write; else the user's cache. Where nothing can be kept the values stay in memory.
     """
-    for place in _list_folders(folder):
-        values = _read(place, key)
+    for candidate in _list_folders(folder):
+        values = _read(candidate, key)
         if values is not None:
             return values
-    for place in _list_folders(folder):
+    for candidate in _list_folders(folder):
         try:
-            place.mkdir(parents=True, exist_ok=True)
-            if not _make_private(place):
+            candidate.mkdir(parents=True, exist_ok=True)
+            if not _make_private(candidate):
                 continue
-            with FileLock(place / ".lock"):
-                values = _read(place, key)
+            with FileLock(candidate / ".lock"):
+                values = _read(candidate, key)
                 if values is None:
                     values = make()
-                    _keep(place, key, values)
+                    _keep(candidate, key, values)
                 return values
         except OSError:  # read-only, or full
             continue
@@ -46,7 +46,7 @@ def load_prepared(folder: Path, key: str, make: Callable[[], dict[str, Any]]) ->
 
 def find_prepared(folder: Path, key: str) -> dict[str, Any] | None:
     """Return what `load_prepared` has kept under this key, or None if it is no longer there or damaged."""
-    return next((values for place in _list_folders(folder) if (values := _read(place, key)) is not None), None)
+    return next((values for candidate in _list_folders(folder) if (values := _read(candidate, key)) is not None), None)
 
 
 def _list_folders(folder: Path) -> list[Path]:

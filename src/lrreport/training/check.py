@@ -16,7 +16,7 @@ from lrreport.study.settings import IMPORT_PATH, Training
 from lrreport.training.files import export_data_root, find_digests, notify_on_stderr
 
 PATIENCE = 5  # seconds until a line says what is waited for; a dataset that takes longer is loaded once for all runs
-Setups = tuple[Training, ...]  # one for each level of a study
+Setups = tuple[Training, ...]  # by level of a study
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,12 @@ def check_setups(setups: Sequence[Training], code_folder: str) -> Check:
     Raises LrreportError, in one line, for the first that does not fit.
     """
     export_data_root()
-    return _check_once(json.dumps([one.model_dump(mode="json") for one in setups]), code_folder)
+    return _check_once(json.dumps([setup.model_dump(mode="json") for setup in setups]), code_folder)
 
 
 @lru_cache(maxsize=8)
 def _check_once(setups: str, code_folder: str) -> Check:
-    paths = _list_paths([Training(**one) for one in json.loads(setups)])
+    paths = _list_paths([Training(**setup) for setup in json.loads(setups)])
     if not paths:
         return Check({})
     # -P, no -m, no PYTHONPATH: modules of the folder we were called from must not come before what is installed.
@@ -102,7 +102,7 @@ def main() -> None:
     request = json.load(sys.stdin)
     with os.fdopen(os.dup(1), "w") as answer:
         os.dup2(2, 1)  # what libraries print from elsewhere than Python
-        check = _check([Training(**one) for one in request["setups"]], request["code_folder"])
+        check = _check([Training(**setup) for setup in request["setups"]], request["code_folder"])
         print(json.dumps(asdict(check)), file=answer)
 
 

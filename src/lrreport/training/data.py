@@ -36,11 +36,11 @@ class Split:
         return Split(self.inputs.to(device), self.targets.to(device))
 
     def gather_inputs(self, index: Tensor) -> Tensor:
-        """Return the inputs (m, b, …) of examples by their places (m, b): indexing copies rows in twice the time."""
+        """Return the inputs (m, b, …) of examples by their indices (m, b): indexing copies rows in twice the time."""
         return self.inputs.index_select(0, index.flatten()).view(*index.shape, *self.inputs.shape[1:])
 
     def take(self, index: Tensor) -> "Split":
-        """Return some of the examples, by their places."""
+        """Return some of the examples, by their indices."""
         return Split(self.inputs[index], self.targets[index])
 
 
@@ -48,7 +48,7 @@ class Split:
 class Splits:
     """The examples to train with, which of them each seed learns from and which it holds out, and the test examples.
 
-    `train_index` (n_seeds, n_train) and `validation_index` (n_seeds, n_validation) are places among the examples of
+    `train_index` (n_seeds, n_train) and `validation_index` (n_seeds, n_validation) are indices among the examples of
     `train`, so that the data are there once for all seeds; `is_shared` says whether a study gives all seeds the same ones.
     There are no class names for regression. `equal_images` is what `count_equal` says of the examples, `digests` are the
     SHA-256 of what they were made from.
@@ -122,7 +122,7 @@ def prepare(dataset: Dataset, input_range: tuple[float, float] = (-1.0, 1.0)) ->
     """Return all that the data of a study consist of, as tensors and plain values."""
     inputs = {"train": dataset.train_inputs, "test": dataset.test_inputs}
     return {
-        **{f"{name} inputs": scale_pixels(one, input_range) for name, one in inputs.items()},
+        **{f"{name} inputs": scale_pixels(pixels, input_range) for name, pixels in inputs.items()},
         "train targets": dataset.train_targets,
         "test targets": dataset.test_targets,
         "equal": count_equal(inputs),
@@ -146,7 +146,7 @@ def divide(prepared: Mapping[str, Any], validation_size: int, split_seed: int | 
 
 
 def draw_split(targets: Tensor, size: int, split_seed: int | str, seed: int) -> tuple[Tensor, Tensor]:
-    """Return the places of the examples that a seed learns from (n − size,) and of those it holds out (size,), in order.
+    """Return the indices of the examples that a seed learns from (n − size,) and of those it holds out (size,), in order.
 
     "per seed" draws them with the fourth generator spawned from the seed: see `lrreport.training.loop.make_generators`.
     """
@@ -170,9 +170,7 @@ def hold_out(targets: Tensor, size: int, seed: int) -> Tensor:
         among = "" if targets.is_floating_point() else f" in {len(labels)} classes"
         problem = f"there can be {len(labels)} to {n - len(labels)}"
         if counts.min() < 2:
-            problem = (
-                f"class {int(labels[counts.argmin()])} has one example only, and both sides need one of each class"
-            )
+            problem = f"class {int(labels[counts.argmin()])} has a single example, and both sides need an example of each class"
         raise LrreportError(f"validation_size = {size}: of {n} examples{among} {problem}")
     generator = torch.Generator().manual_seed(seed)
     mask = torch.zeros(n, dtype=torch.bool)
@@ -187,11 +185,11 @@ def share_out(size: int, counts: Sequence[int]) -> list[int]:
     exact = [size * count / sum(counts) for count in counts]
     shares = [min(max(1, int(share)), count - 1) for share, count in zip(exact, counts, strict=True)]
     while sum(shares) < size:
-        place = max((p for p in range(len(counts)) if shares[p] < counts[p] - 1), key=lambda p: exact[p] - shares[p])
-        shares[place] += 1
+        least = max((i for i in range(len(counts)) if shares[i] < counts[i] - 1), key=lambda i: exact[i] - shares[i])
+        shares[least] += 1
     while sum(shares) > size:
-        place = min((p for p in range(len(counts)) if shares[p] > 1), key=lambda p: exact[p] - shares[p])
-        shares[place] -= 1
+        most = min((i for i in range(len(counts)) if shares[i] > 1), key=lambda i: exact[i] - shares[i])
+        shares[most] -= 1
     return shares
 
 
@@ -221,7 +219,7 @@ def _digest_example(example: "np.ndarray[Any, Any]") -> bytes:
 
 
 def pick_examples(split: Split, per_class: int) -> Tensor:
-    """Return the places of the first `per_class` examples of each class, class by class; of regression none."""
+    """Return the indices of the first `per_class` examples of each class, class by class; of regression none."""
     if split.targets.is_floating_point():
         return torch.arange(0)
     labels = split.targets.unique()

@@ -20,9 +20,9 @@ APT_SECONDS = 300
 
 @dataclass(frozen=True)
 class Source:
-    """A place to fetch files from: `fetch` may use the folder that it is given, and returns the folder that has them."""
+    """A source of files: `fetch` may use the folder that it is given, and returns the folder that has them."""
 
-    place: str
+    name: str
     fetch: Callable[[Path], Path]
 
 
@@ -35,7 +35,7 @@ def find_debian_folder(workspace: Path, folder: Path = DEBIAN_FOLDER) -> Path:
 
 def download_with_torchvision(workspace: Path, class_name: str = "FashionMNIST", mirror: str | None = None) -> Path:
     """Return the folder to which torchvision downloaded one of its datasets, in a process that is ended if it hangs."""
-    # -P, so that no module of the folder we were called from is imported in place of an installed one
+    # -P, so that no module of the folder we were called from is imported instead of an installed module
     command = [sys.executable, "-P", "-m", "lrreport.training.fetch", class_name, str(workspace)]
     _run([*command, *([mirror] if mirror else [])], TORCHVISION_SECONDS)
     return workspace / ("cifar-10-batches-py" if class_name == "CIFAR10" else f"{class_name}/raw")
@@ -87,7 +87,7 @@ def _run(command: list[str], seconds: float, folder: Path | None = None) -> None
 
 
 def import_torchvision() -> ModuleType:
-    """Return torchvision, also where torch is a CPU build and torchvision the one for CUDA.
+    """Return torchvision, also where torch is a CPU build and torchvision the build for CUDA.
 
     The registry's torchvision is built for CUDA. Beside a CPU build of torch its C++ operators do not load, and the
     import fails because two of them have no schema. Nothing here needs these operators, so defining the schemas

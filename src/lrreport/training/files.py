@@ -38,17 +38,17 @@ class DataFile:
     def verify(self, content: bytes, archive: bytes | None = None) -> str:
         """Return why this is not the published file, or nothing if it is."""
         if archive is not None and self.archive_md5:
-            found = _digest_md5(archive)
-            if found == self.archive_md5:
+            digest = _digest_md5(archive)
+            if digest == self.archive_md5:
                 return ""
             if not self.sha256:
-                return f"the MD5 of the archive is {found[:12]}… and should be {self.archive_md5[:12]}…"
+                return f"the MD5 of the archive is {digest[:12]}… and should be {self.archive_md5[:12]}…"
         if self.sha256:
-            found = hashlib.sha256(content).hexdigest()
-            return "" if found == self.sha256 else f"its SHA-256 is {found[:12]}… and should be {self.sha256[:12]}…"
+            digest = hashlib.sha256(content).hexdigest()
+            return "" if digest == self.sha256 else f"its SHA-256 is {digest[:12]}… and should be {self.sha256[:12]}…"
         if self.md5:
-            found = _digest_md5(content)
-            return "" if found == self.md5 else f"its MD5 is {found[:12]}… and should be {self.md5[:12]}…"
+            digest = _digest_md5(content)
+            return "" if digest == self.md5 else f"its MD5 is {digest[:12]}… and should be {self.md5[:12]}…"
         return f"only its archive can be verified; put {self.name}.gz, as downloaded, beside it"
 
 
@@ -199,7 +199,7 @@ def verify_files(dataset: str, data_root: Path | None = None, notify: Notify = n
 def read_file(path: Path, file: DataFile) -> bytes:
     """Return the content of a data file, decompressed if its name ends in .gz.
 
-    Raises LrreportError if it cannot be read or is not the published one.
+    Raises LrreportError if it cannot be read or differs from the published dataset.
     """
     try:
         archive = path.read_bytes() if path.suffix == ".gz" else None
@@ -222,12 +222,12 @@ def _fill(folder: Path, known: DataFolder, notify: Notify, sources: Sequence[Sou
         shutil.rmtree(workspace, ignore_errors=True)
         workspace.mkdir()
         try:
-            notify(f"{known.title}: trying {source.place} …")
+            notify(f"{known.title}: trying {source.name} …")
             fetched = source.fetch(workspace)
             for file in missing:
                 _keep(fetched, file, folder)
         except (LrreportError, OSError) as err:
-            reasons.append(f"  {source.place}: {err}")
+            reasons.append(f"  {source.name}: {err}")
         else:
             notify(f"{known.title}: verified and kept in {folder}")
             return
@@ -249,7 +249,7 @@ def _fill(folder: Path, known: DataFolder, notify: Notify, sources: Sequence[Sou
 
 
 def _keep(fetched: Path, file: DataFile, folder: Path) -> None:
-    """Copy one file from a source into the data folder, where it appears whole and verified.
+    """Copy a file from a source into the data folder, where it appears whole and verified.
 
     It is unpacked, unless only its archive can be verified.
     """

@@ -107,7 +107,7 @@ def collect_run_facts(splits: Splits) -> dict[str, Any]:
 
 
 def collect_arrays(splits: Splits, fit: Fit) -> Arrays:
-    """Return the arrays that belong to the record of a run; a diverged one has no predictions."""
+    """Return the arrays that belong to the record of a run; a diverged run has no predictions."""
     targets = splits.test.targets.cpu()
     few = torch.uint8 if len(splits.class_names) <= 256 else torch.uint16
     labels = targets if targets.is_floating_point() else targets.to(few)

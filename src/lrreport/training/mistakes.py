@@ -29,7 +29,7 @@ def tabulate_confusions(splits: Splits, fits: Sequence[Fit]) -> pd.DataFrame:
 def tabulate_mistakes(splits: Splits, fits: Sequence[Fit], count: int = 10) -> pd.DataFrame:
     """Return the most confident mistakes on the test examples, or for regression the largest errors, worst first.
 
-    The index are the places of the examples; the columns are true, predicted, and probability or error.
+    The index numbers the examples; the columns are true, predicted, and probability or error.
     """
     outputs, targets = find_tested(fits), splits.test.targets.cpu()
     columns = ["true", "predicted", "probability" if splits.class_names else "error"]
@@ -37,16 +37,16 @@ def tabulate_mistakes(splits: Splits, fits: Sequence[Fit], count: int = 10) -> p
         return pd.DataFrame(columns=columns)
     if not splits.class_names:
         errors = (outputs - targets).abs().amax(1)  # (n_test,)
-        places = errors.argsort(descending=True, stable=True)[:count]
-        rows = [(_write(targets[place]), _write(outputs[place]), f"{float(errors[place]):.4g}") for place in places]
+        worst = errors.argsort(descending=True, stable=True)[:count]
+        rows = [(_write(targets[index]), _write(outputs[index]), f"{float(errors[index]):.4g}") for index in worst]
     else:
-        places = find_confident_mistakes(targets, outputs, count)
+        worst = find_confident_mistakes(targets, outputs, count)
         confidence, predictions = outputs.softmax(dim=1).max(dim=1)
         rows = [
             (splits.class_names[targets[p]], splits.class_names[predictions[p]], f"{float(confidence[p]):.3f}")
-            for p in places
+            for p in worst
         ]
-    return pd.DataFrame(rows, columns=columns, index=places.tolist())
+    return pd.DataFrame(rows, columns=columns, index=worst.tolist())
 
 
 def _write(values: Tensor) -> str:
@@ -63,7 +63,7 @@ def share_confusions(labels: Tensor, predictions: Tensor, n_classes: int) -> Ten
 
 
 def find_confident_mistakes(labels: Tensor, logits: Tensor, count: int) -> Tensor:
-    """Return the places of the wrong predictions with the highest probability, the most confident first: (≤ count,)."""
+    """Return the worst of the wrong predictions with the highest probability, the most confident first: (≤ count,)."""
     confidence, predictions = logits.softmax(dim=1).max(dim=1)
     wrong = (predictions != labels).nonzero().squeeze(1)
     return wrong[confidence[wrong].argsort(descending=True, stable=True)[:count]]

@@ -1,4 +1,4 @@
-"""Optimizers and schedules by the names of the field, and any number of them as if they were one."""
+"""Optimizers and schedules by the names of the field, and groups of them that step together."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -14,7 +14,7 @@ from lrreport.training.user_code.load import import_function
 OPTIMIZERS: dict[str, type[Optimizer]] = {
     "adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD, "rmsprop": torch.optim.RMSprop,
 }  # fmt: skip
-FUSED = ("adam", "adamw", "sgd")  # one pass over all weights instead of one for each operation
+FUSED = ("adam", "adamw", "sgd")  # a single pass over all weights, not a pass per operation
 Factor: TypeAlias = Callable[[int], float]  # step -> factor of the learning rate
 
 
@@ -55,16 +55,16 @@ def make_schedule(
     n_steps = steps_per_epoch * training.epochs
     if isinstance(training.schedule, OneCycle):  # Smith and Topin, 2019
         cycle: dict[str, Any] = {"total_steps": n_steps + 1, "cycle_momentum": False}
-        return OptimizerGroup([lr_scheduler.OneCycleLR(one, training.learning_rate, **cycle) for one in optimizers])
+        return OptimizerGroup([lr_scheduler.OneCycleLR(each, training.learning_rate, **cycle) for each in optimizers])
     factor = make_factor(training, n_steps, steps_per_epoch, code_folder)
-    return OptimizerGroup([lr_scheduler.LambdaLR(one, factor) for one in optimizers] if factor is not None else [])
+    return OptimizerGroup([lr_scheduler.LambdaLR(each, factor) for each in optimizers] if factor is not None else [])
 
 
 def make_factor(training: Training, n_steps: int, steps_per_epoch: int, code_folder: str = "") -> Factor | None:
     """Return the factor of the learning rate as a function of the step, or None where it is constant.
 
     "cosine" falls to 0 at the last step, without restarts (Loshchilov and Hutter, 2017), after a linear warm-up if there
-    is one; "step" falls by `gamma` every `epochs`, by default after each third of them; "linear_warmup" rises and stays.
+    is any; "step" falls by `gamma` every `epochs`, by default after each third of them; "linear_warmup" rises and stays.
     A function of the user's is called as schedule(step, n_steps, steps_per_epoch, **options).
     """
     schedule = training.schedule

@@ -51,9 +51,9 @@ def list_rates(setup: RangeSetup) -> list[float]:
 
 
 def draw_batches(index: Tensor, batch_size: int, orders: Sequence[Generator]) -> Iterator[Tensor]:
-    """Yield places of examples (n_seeds, batch_size), epoch after epoch without end, each seed in an order of its own.
+    """Yield indices of examples (n_seeds, batch_size), epoch after epoch without end, each seed in an order of its own.
 
-    `index` (n_seeds, n) are the places of the examples that each seed learns from.
+    `index` (n_seeds, n) are the indices of the examples that each seed learns from.
     """
     while True:
         shuffled = [own[torch.randperm(len(own), generator=order)] for own, order in zip(index, orders, strict=True)]
@@ -63,7 +63,7 @@ def draw_batches(index: Tensor, batch_size: int, orders: Sequence[Generator]) ->
 def make_range_records(
     setup: RangeSetup, splits: Splits, losses: Tensor, code_folder: str = ""
 ) -> list[tuple[RangeRecord, Arrays]]:
-    """Return the one record of a range test, with its arrays: rates (n_steps,) and losses (n_seeds, n_steps)."""
+    """Return the record of a range test, with its arrays: rates (n_steps,) and losses (n_seeds, n_steps)."""
     [identity] = identify(setup, splits.seeds, splits.digests, code_folder)
     settings = setup.model_dump(mode="json", exclude_none=True) | {"seeds": list(splits.seeds)}
     arrays = {"rates": np.array(list_rates(setup)), "losses": losses.numpy()}

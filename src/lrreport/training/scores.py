@@ -1,6 +1,6 @@
 """What networks are scored by: each quantity is a function of outputs and targets, for any number of networks at once.
 
-To add a metric, write one function here and add one `Quantity` of the same name to `study/metrics.py`.
+To add a metric, write a function here and add a `Quantity` of the same name to `study/metrics.py`.
 """
 
 from collections.abc import Callable

@@ -21,7 +21,7 @@ def read_files(dataset: str) -> dict[str, bytes]:
 def keep_files(dataset: str, contents: Mapping[str, bytes]) -> None:
     """Keep files that `read_files` returned elsewhere in the data folder here, unless they are there.
 
-    Raises LrreportError if one is not the published one, or cannot be kept.
+    Raises LrreportError if a file differs from the published file, or cannot be kept.
     """
 
     def write(workspace: Path) -> Path:

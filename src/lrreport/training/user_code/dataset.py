@@ -32,7 +32,7 @@ def load_own(path: str, folder: str) -> tuple[dict[str, Tensor], tuple[str, ...]
         raise problem(f"its class names are {describe_kind(names)}, not a list")
     names = None if names is None else list(map(str, names))
     if names is not None and len(set(names)) < len(names):
-        raise problem(f"its class names {names} contain one twice")
+        raise problem(f"its class names {names} contain a name twice")
     names = _number_text_labels(values, names)
     parts = {name: _convert(name, value, problem) for name, value in values.items()}
     _check_shapes(parts, problem)
@@ -44,16 +44,16 @@ def load_own(path: str, folder: str) -> tuple[dict[str, Tensor], tuple[str, ...]
 
 
 def _number_text_labels(values: dict[str, Any], names: list[str] | None) -> list[str] | None:
-    """Replace labels that are text by the places of their class names, sorted unless these are given."""
+    """Replace labels that are text by the indices of their class names, sorted unless these are given."""
     texts = {name: np.asarray(values[name]) for name in PARTS[1::2] if isinstance(values[name], np.ndarray)}
     texts = {name: array.astype(str) for name, array in texts.items() if array.dtype.kind in "UO"}
     if len(texts) < 2:
         return names
     names = names or sorted(set(texts["train targets"].tolist()))
-    places = {text: place for place, text in enumerate(names)}
+    indices = {text: index for index, text in enumerate(names)}
     for name, array in texts.items():
-        if array.ndim == 1 and set(array.tolist()) <= places.keys():
-            values[name] = torch.tensor([places[text] for text in array.tolist()])
+        if array.ndim == 1 and set(array.tolist()) <= indices.keys():
+            values[name] = torch.tensor([indices[text] for text in array.tolist()])
     return names
 
 

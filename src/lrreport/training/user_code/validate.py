@@ -52,9 +52,11 @@ def validate_setups(setups: Sequence[Training], code_folder: str, patience: floa
     tried = set[str]()
     for setup in setups:
         own = {name: getattr(setup, name) for name in ("model", "loss", "optimizer", "schedule")}
-        own = {name: one for name, one in own.items() if isinstance(one, Own) and one.model_dump_json() not in tried}
-        tried |= {one.model_dump_json() for one in own.values()}
-        functions = {name: import_function(name, one.name, code_folder) for name, one in own.items()}
+        own = {
+            name: spec for name, spec in own.items() if isinstance(spec, Own) and spec.model_dump_json() not in tried
+        }
+        tried |= {spec.model_dump_json() for spec in own.values()}
+        functions = {name: import_function(name, spec.name, code_folder) for name, spec in own.items()}
         choose_losses(setup, splits.train.targets, code_folder)  # does it take such targets?
         if "model" in own:
             notes += try_model(own["model"], functions["model"], splits)
@@ -128,11 +130,11 @@ def try_model(model: Own, make: Callable[..., Any], splits: Splits) -> list[str]
         if not isinstance(network, nn.Module):
             raise problem(f"it returns {describe_kind(network)}")
         outputs = predict_with(network)
-        return network, outputs, [one.detach().clone() for one in network.parameters() if one.requires_grad]
+        return network, outputs, [weight.detach().clone() for weight in network.parameters() if weight.requires_grad]
 
     network, outputs, weights = make_with(0)
     again, repeated, _ = make_with(0)
-    if {id(one) for one in network.parameters()} & {id(one) for one in again.parameters()}:
+    if {*map(id, network.parameters())} & {*map(id, again.parameters())}:
         raise problem("called twice it returns networks that share weights; make new layers at each call")
     if not weights:
         raise problem("the network has no weights to train")
@@ -141,7 +143,7 @@ def try_model(model: Own, make: Callable[..., Any], splits: Splits) -> list[str]
     network.eval()
     with torch.no_grad():
         first, second = (predict_with(network) for _ in range(2))
-        alone = torch.cat([call("model", model.name, network, one.clone()) for one in inputs.split(1)])
+        alone = torch.cat([call("model", model.name, network, example.clone()) for example in inputs.split(1)])
     if not _are_same(first, second):
         raise problem("in evaluation mode a second call gives other outputs; draw nothing if not self.training")
     if not torch.allclose(first, alone, rtol=1e-3, atol=1e-4, equal_nan=True):
@@ -196,18 +198,18 @@ def try_optimizer(optimizer: Own, make: Callable[..., Any], parameters: list[nn.
         raise problem(f"it returns {describe_kind(made)}")
     if {group["lr"] for group in made.param_groups} != {RATE}:
         raise problem("its groups do not have the learning rate that it was given")
-    taken = {id(one) for group in made.param_groups for one in group["params"]}
-    n_left = sum(one.requires_grad and id(one) not in taken for one in parameters)
+    taken = {id(weight) for group in made.param_groups for weight in group["params"]}
+    n_left = sum(weight.requires_grad and id(weight) not in taken for weight in parameters)
     if n_left:
         raise problem(f"it leaves out {n_left} of {len(parameters)} parameters; give it just those that it was given")
-    if taken - {id(one) for one in parameters}:
+    if taken - {*map(id, parameters)}:
         raise problem("it has parameters of others; give it just those that it was given")
 
 
 def rehearse(setup: Training, splits: Splits, code_folder: str) -> None:
     """Take two steps of training as a run takes them: on a whole batch, and on the rest that ends an epoch.
 
-    That is done twice with two seeds, and once with one of them alone. Raises LrreportError if it fails, changes nothing,
+    That is done twice with two seeds, and once with the first seed alone. Raises LrreportError if it fails, changes nothing,
     or gives other numbers the second time or to a seed that is alone.
     """
     names = " and ".join(f"{setting} = {path!r}" for setting, path in setup.import_paths().items())

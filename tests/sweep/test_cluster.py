@@ -19,7 +19,6 @@ from lrreport.errors import LrreportError
 from lrreport.record.record import load_arrays, load_record
 from lrreport.record.store import Store
 from lrreport.study.load import load_study
-from lrreport.study.settings import MLP
 from lrreport.sweep.builtin import BuiltinProducer
 from lrreport.sweep.executions import summarize_failures
 from lrreport.sweep.executor import LostError
@@ -30,25 +29,54 @@ from lrreport.sweep.scheduler import Address
 from lrreport.training.files import DIGESTS, ensure_files
 from lrreport.training.transfer import keep_files, read_files
 from lrreport.workflow import Workflow
+from tests.sweep.tiny import write_notebook
 
 pytestmark = pytest.mark.slow
 
 SWEEP_SECONDS = 120
-SHORT = {"seeds": (0,), "epochs": 1}
-LONG = {"seeds": (0,), "epochs": 60}  # long enough to be met in mid-run
-COUNTS = [sys.executable, "-m", "lrreport.cli", "report", "studies/quick.toml", "--learning-rates", "0.01", "0.001",
-          "--seeds", "0", "--epochs", "200", "--name", "small"]  # fmt: skip
+SHORT, LONG = 1, 60  # epochs of a tenth of a second; the latter are long enough to be met in mid-run
+PARAMETERS = "learning_rate = 0.1\nseed = 0\nepochs = 1"
+TRAIN = """import time
+from lrreport import log
+log.run(learning_rate=learning_rate, seed=seed)
+for _ in range(epochs):
+    time.sleep(0.1)
+    log.epoch(val_accuracy=learning_rate)
+if learning_rate == 0.7:
+    raise ValueError("no luck")
+log.end(test_accuracy=0.5)"""
 
 
-def make_runs(*rates: float, seeds: tuple[int, ...] = (0,), **changes: Any) -> list[Run]:
+def write_study(folder: Path, *rates: float, epochs: int = SHORT) -> Path:
+    """Write a study of a notebook that starts in no time, and return its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_notebook(folder / "sleep.ipynb", PARAMETERS, TRAIN)
+    study = folder / "study.toml"
+    study.write_text(
+        f"seeds = [0]\n[vary]\nlearning_rate = {list(rates)}\n[decide]\nmetric = 'val_accuracy'\n"
+        f"[producer]\nnotebook = 'sleep.ipynb'\n[fixed]\nepochs = {epochs}\n"
+    )
+    return study
+
+
+def make_runs(folder: Path, *rates: float, epochs: int = SHORT) -> list[Run]:
+    return plan_runs(load_study(write_study(folder / "study", *rates, epochs=epochs)))
+
+
+def make_command(folder: Path, epochs: int) -> list[str]:
+    study = write_study(folder / "study", 0.01, 0.001, epochs=epochs)
+    return [sys.executable, "-m", "lrreport.cli", "report", str(study), "--outputs", str(folder), "--name", "small"]
+
+
+def make_builtin_runs(*rates: float, **changes: Any) -> list[Run]:
     study = load_study("studies/quick.toml")
     runs = []
     for level, rate in enumerate(rates):
-        setup = study.training_of(study.levels[0]).model_copy(update={"learning_rate": rate, **changes})
+        setup = study.training_of(study.levels[0]).model_copy(update={"learning_rate": rate, "epochs": 1, **changes})
         producer = BuiltinProducer(setup, data=DIGESTS[setup.dataset])
         runs += [
             Run(f"learning rate {rate:g}", identity, producer, level, setup.epochs)
-            for identity in producer.identify(seeds)
+            for identity in producer.identify([0])
         ]
     return runs
 
@@ -140,7 +168,7 @@ def test_code_of_ones_own_is_sent_along(tmp_path: Path, cluster: Any) -> None:
 
 def test_two_clients_share_one_cluster_and_its_runs(tmp_path: Path, cluster: Any) -> None:
     """Two sweeps that share a folder make each run once; a third with its own folder makes all runs."""
-    runs = make_runs(0.02, **SHORT)
+    runs = make_runs(tmp_path, 0.02)
     sweeps = [make_sweep(tmp_path / name, cluster) for name in ("shared", "shared", "own")]
     with ThreadPoolExecutor(3) as pool:
         assert [future.result(SWEEP_SECONDS) for future in [pool.submit(sweep.run_all, runs) for sweep in sweeps]] == [
@@ -151,19 +179,19 @@ def test_two_clients_share_one_cluster_and_its_runs(tmp_path: Path, cluster: Any
 
 
 def test_a_failed_run_is_named_with_its_host_and_leaves_its_notebook(tmp_path: Path, cluster: Any) -> None:
-    good, bad = make_runs(0.04, **SHORT)[0], make_runs(0.05, model=MLP.model_construct(hidden_sizes=(-1,)), **SHORT)[0]
+    bad, good = make_runs(tmp_path, 0.7, 0.04)
     sweep = make_sweep(tmp_path, cluster)
     failures = sweep.run_all([bad, good])
-    notebook = tmp_path / "failed/learning_rate=0.05/train.ipynb"
-    assert list(failures) == ["learning rate 0.05, seed 0"]
-    assert failures["learning rate 0.05, seed 0"].startswith("cell ")
-    assert failures["learning rate 0.05, seed 0"].endswith(f" (on {os.uname().nodename}); see {notebook.parent}")
+    notebook = tmp_path / "failed/learning_rate=0.7/sleep.ipynb"
+    assert list(failures) == ["learning rate 0.7, seed 0"]
+    assert failures["learning rate 0.7, seed 0"].startswith("cell ")
+    assert failures["learning rate 0.7, seed 0"].endswith(f" (on {os.uname().nodename}); see {notebook.parent}")
     assert notebook.exists()
     assert sweep.store.has(good.identity)
 
 
 def test_ctrl_c_stops_the_kernels_on_the_workers(tmp_path: Path, cluster: Any) -> None:
-    command = [*COUNTS, "--outputs", str(tmp_path), "--scheduler", cluster.address]
+    command = [*make_command(tmp_path, 2000), "--scheduler", cluster.address]
     process = subprocess.Popen(
         command, env=cluster.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
@@ -178,7 +206,7 @@ def test_ctrl_c_stops_the_kernels_on_the_workers(tmp_path: Path, cluster: Any) -
 
 
 def test_a_client_that_is_killed_leaves_no_kernel(tmp_path: Path, cluster: Any) -> None:
-    command = [*COUNTS, "--outputs", str(tmp_path)]
+    command = make_command(tmp_path, 2000)
     environment = cluster.environment | {"LRREPORT_SCHEDULER": cluster.address}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     cluster.wait_until(lambda: len(cluster.find_kernels()) == 2, "two kernels")
@@ -192,7 +220,7 @@ def test_the_run_of_a_worker_that_is_gone_goes_elsewhere(
     tmp_path: Path, own_cluster: Any, number: signal.Signals, capsys: Any
 ) -> None:
     workers = [own_cluster.start_worker(), own_cluster.start_worker()]
-    sweep, runs = make_sweep(tmp_path, own_cluster, silence=5), make_runs(0.01, 0.001, **LONG)
+    sweep, runs = make_sweep(tmp_path, own_cluster, silence=5), make_runs(tmp_path, 0.01, 0.001, epochs=LONG)
     with in_background(sweep, runs) as future:
         wait_for_epochs(own_cluster, sweep, 2)
         workers[0].send_signal(number)
@@ -205,7 +233,7 @@ def test_the_run_of_a_worker_that_is_gone_goes_elsewhere(
 def test_a_lost_scheduler_ends_the_sweep_and_the_next_call_goes_on(tmp_path: Path, own_cluster: Any) -> None:
     scheduler, _ = own_cluster.start_scheduler(), own_cluster.start_worker()
     port = int(own_cluster.address.rpartition(":")[2])
-    command = [*COUNTS, "--outputs", str(tmp_path), "--scheduler", own_cluster.address, "--epochs", "40"]
+    command = [*make_command(tmp_path, LONG), "--scheduler", own_cluster.address]
     process = subprocess.Popen(command, env=own_cluster.environment, stderr=subprocess.PIPE, text=True)
     records = own_cluster.wait_until(lambda: list(tmp_path.glob("runs/[!.]*/record.json")), "the first run")
     inode = records[0].stat().st_ino
@@ -230,7 +258,7 @@ def test_a_lost_scheduler_ends_the_sweep_and_the_next_call_goes_on(tmp_path: Pat
 def test_a_scheduler_that_falls_silent_is_lost(tmp_path: Path, own_cluster: Any) -> None:
     own_cluster.start_worker()
     sweep = make_sweep(tmp_path, own_cluster, silence=3)
-    with in_background(sweep, make_runs(0.01, **LONG)) as future:
+    with in_background(sweep, make_runs(tmp_path, 0.01, epochs=LONG)) as future:
         wait_for_epochs(own_cluster, sweep, 1)
         own_cluster.started[0].send_signal(signal.SIGSTOP)
         with pytest.raises(LostError, match="the scheduler was lost"):
@@ -242,7 +270,7 @@ def test_a_worker_without_data_gets_it_once_for_its_host(tmp_path: Path, own_clu
     for _ in range(2):
         own_cluster.start_worker(LRREPORT_DATA=str(root))
     sweep = make_sweep(tmp_path, own_cluster, find=partial(ensure_files, sources=()))
-    runs = make_runs(0.01, 0.001, dataset="fashion_mnist", validation_size=5000, **SHORT)
+    runs = make_builtin_runs(0.01, 0.001, dataset="fashion_mnist", validation_size=5000)
     assert sweep.run_all(runs) == {}
     assert capsys.readouterr().err.count("cannot get the data of fashion_mnist, so they are sent there") == 1
     assert {path.name for path in (root / "FashionMNIST/raw").glob("*-ubyte")} == set(DIGESTS["fashion_mnist"])
@@ -260,7 +288,7 @@ def test_a_worker_of_another_version_is_refused_or_noted(tmp_path: Path, own_clu
     site = write_version(tmp_path / "other", "lrreport", "9.9")
     odd = own_cluster.start_worker(PYTHONPATH=site)
     (name,) = own_cluster.list_workers()
-    runs = make_runs(0.01, 0.001, **SHORT)
+    runs = make_runs(tmp_path, 0.01, 0.001)
     with pytest.raises(LrreportError) as error:
         make_sweep(tmp_path, own_cluster).run_all(runs)
     assert str(error.value) == (
@@ -282,7 +310,7 @@ def test_a_worker_of_another_version_is_refused_or_noted(tmp_path: Path, own_clu
 
 def test_memory_is_watched_with_the_kernels(tmp_path: Path, own_cluster: Any) -> None:
     own_cluster.start_worker("--memory-limit", "300MB")
-    failures = make_sweep(tmp_path, own_cluster).run_all(make_runs(0.01, **SHORT))
+    failures = make_sweep(tmp_path, own_cluster).run_all(make_builtin_runs(0.01))
     assert (
         "it used more than the 300 MB of memory that it may use, so it was ended (on "
         in failures["learning rate 0.01, seed 0"]
@@ -313,7 +341,7 @@ def test_the_run_of_a_worker_that_is_cut_off_goes_elsewhere(
     name, cable = namespace
     own_cluster.start_scheduler(host="10.213.7.1")
     own_cluster.start_worker(prefix=("ip", "netns", "exec", name))
-    sweep, runs = make_sweep(tmp_path, own_cluster, silence=5), make_runs(0.01, **LONG)
+    sweep, runs = make_sweep(tmp_path, own_cluster, silence=5), make_runs(tmp_path, 0.01, epochs=LONG)
     with in_background(sweep, runs) as future:
         wait_for_epochs(own_cluster, sweep, 1)
         own_cluster.start_worker()
@@ -357,7 +385,7 @@ def test_an_odd_answer_fails_its_run_alone(tmp_path: Path, cluster: Any, monkeyp
     address, data = Address(cluster.address), Data(ensure_files, read_files, keep_files)
 
     def answer(task: Any) -> Any:
-        code = rates.get(task.runs[0].producer.setup.learning_rate)
+        code = rates.get(task.runs[0].producer.settings["learning_rate"])
         return run_task(task) if code is None else eval(code)
 
     @contextmanager
@@ -366,7 +394,7 @@ def test_an_odd_answer_fails_its_run_alone(tmp_path: Path, cluster: Any, monkeyp
             executor.work = answer
             yield executor
 
-    runs = make_runs(*rates, 0.5, **SHORT)
+    runs = make_runs(tmp_path, *rates, 0.5)
     sweep = Sweep(Store(tmp_path / "runs"), tmp_path / "failed", open_cluster=open_odd)
     failures = sweep.run_all(runs)
     assert len(failures) == len(rates)

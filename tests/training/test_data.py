@@ -104,7 +104,7 @@ def test_classes_are_held_out_in_proportion() -> None:
     with pytest.raises(LrreportError) as error:
         data.hold_out(labels, 10, 0)
     assert str(error.value) == (
-        "validation_size = 10: of 100 examples in 3 classes class 2 has a single example, and both sides need an example of each class"
+        "validation_size = 10: of 100 examples in 3 classes class 2 has one example only, and both sides need one of each class"
     )
     held_out = data.hold_out(labels[:-1], 11, 0)
     assert labels[:-1][held_out].bincount().tolist() == [10, 1]

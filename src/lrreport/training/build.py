@@ -45,7 +45,7 @@ def start_optimizers(setup: Setup, networks: Networks, learning_rate: float, cod
         make = import_function("optimizer", setup.optimizer.name, code_folder)
         options = setup.optimizer.options
         return OptimizerGroup(
-            [make(list(network.parameters()), learning_rate, **options) for network in networks.body.networks]
+            [make(list(one.parameters()), learning_rate, **options) for one in networks.body.networks]
         )
     return OptimizerGroup([make_optimizer(setup, networks.parameters(), learning_rate)])
 

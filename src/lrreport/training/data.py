@@ -122,7 +122,7 @@ def prepare(dataset: Dataset, input_range: tuple[float, float] = (-1.0, 1.0)) ->
     """Return all that the data of a study consist of, as tensors and plain values."""
     inputs = {"train": dataset.train_inputs, "test": dataset.test_inputs}
     return {
-        **{f"{name} inputs": scale_pixels(pixels, input_range) for name, pixels in inputs.items()},
+        **{f"{name} inputs": scale_pixels(one, input_range) for name, one in inputs.items()},
         "train targets": dataset.train_targets,
         "test targets": dataset.test_targets,
         "equal": count_equal(inputs),
@@ -170,7 +170,9 @@ def hold_out(targets: Tensor, size: int, seed: int) -> Tensor:
         among = "" if targets.is_floating_point() else f" in {len(labels)} classes"
         problem = f"there can be {len(labels)} to {n - len(labels)}"
         if counts.min() < 2:
-            problem = f"class {int(labels[counts.argmin()])} has a single example, and both sides need an example of each class"
+            problem = (
+                f"class {int(labels[counts.argmin()])} has one example only, and both sides need one of each class"
+            )
         raise LrreportError(f"validation_size = {size}: of {n} examples{among} {problem}")
     generator = torch.Generator().manual_seed(seed)
     mask = torch.zeros(n, dtype=torch.bool)
@@ -185,11 +187,11 @@ def share_out(size: int, counts: Sequence[int]) -> list[int]:
     exact = [size * count / sum(counts) for count in counts]
     shares = [min(max(1, int(share)), count - 1) for share, count in zip(exact, counts, strict=True)]
     while sum(shares) < size:
-        least = max((i for i in range(len(counts)) if shares[i] < counts[i] - 1), key=lambda i: exact[i] - shares[i])
-        shares[least] += 1
+        place = max((p for p in range(len(counts)) if shares[p] < counts[p] - 1), key=lambda p: exact[p] - shares[p])
+        shares[place] += 1
     while sum(shares) > size:
-        most = min((i for i in range(len(counts)) if shares[i] > 1), key=lambda i: exact[i] - shares[i])
-        shares[most] -= 1
+        place = min((p for p in range(len(counts)) if shares[p] > 1), key=lambda p: exact[p] - shares[p])
+        shares[place] -= 1
     return shares
 
 

@@ -93,7 +93,7 @@ def fit_seeds(
             seconds = (time.process_time() - started) / len(fits)
             losses.append(step_losses)
             rows = make_rows(train=running, val=score_validation(networks, splits, loss))
-            for index, (fit, row) in enumerate(zip(fits, rows, strict=True)):
+            for place, (fit, row) in enumerate(zip(fits, rows, strict=True)):
                 if fit.reason:  # it has diverged or stopped
                     continue
                 if not is_finite(row):
@@ -101,7 +101,7 @@ def fit_seeds(
                     continue
                 fit.history.append(row)
                 fit.cpu_seconds.append(seconds)
-                stopper.observe(fit, index, networks)
+                stopper.observe(fit, place, networks)
             on_epoch()
             if all(fit.reason for fit in fits):  # nothing is left to train
                 break
@@ -124,14 +124,14 @@ def train_epoch(
     orders: Sequence[Generator],
     clip_norm: float | None = None,
 ) -> tuple[Tensor, Scores]:
-    """Take one step for each batch of a random permutation, the last and smaller batch included.
+    """Take a step for each batch of a random permutation, the last and smaller batch included.
 
     Each network has examples (`index`, n_networks × n) and a permutation of its own. Returns the losses before each step
     (n_networks, n_steps) float32, and the means over all examples seen of the loss and, for classes, the accuracy.
     """
     networks.train()
-    shuffled = [own[torch.randperm(len(own), generator=order)] for own, order in zip(index, orders, strict=True)]
-    order = torch.stack(shuffled).to(split.targets.device)  # (n_networks, n)
+    order = torch.stack([own[torch.randperm(len(own), generator=one)] for own, one in zip(index, orders, strict=True)])
+    order = order.to(split.targets.device)  # (n_networks, n)
     targets = split.targets[order]  # (n_networks, n[, n_outputs])
     losses, seen, sizes = [], [], []
     for batch, wanted in zip(order.split(batch_size, dim=1), targets.split(batch_size, dim=1), strict=True):
@@ -163,9 +163,9 @@ def predict(networks: Networks, split: Split, index: Tensor | None = None) -> Te
     if index is None:
         chunks = split.inputs.split(1000)
     else:
-        chunks = (split.inputs[part.to(split.inputs.device)] for part in index.split(1000, dim=-1))
+        chunks = (split.inputs[one.to(split.inputs.device)] for one in index.split(1000, dim=-1))
     if index is None or index.dim() == 1:
-        chunks = (chunk.expand(networks.n_networks, *chunk.shape) for chunk in chunks)
+        chunks = (one.expand(networks.n_networks, *one.shape) for one in chunks)
     return torch.cat([networks(chunk) for chunk in chunks], dim=1)
 
 
@@ -195,9 +195,7 @@ def score_validation(networks: Networks, splits: Splits, measure: LossFunction) 
 
 def make_rows(**scores: Scores) -> list[Row]:
     """Return the scores of each network as a row of metrics: make_rows(val={"loss": …}) gives "val_loss"."""
-    columns = {
-        f"{prefix}_{name}": values.tolist() for prefix, split in scores.items() for name, values in split.items()
-    }
+    columns = {f"{prefix}_{name}": values.tolist() for prefix, one in scores.items() for name, values in one.items()}
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
@@ -225,15 +223,15 @@ class EarlyStopper:
                 )
             self.sign = metric.sign
 
-    def observe(self, fit: Fit, index: int, networks: Networks) -> None:
+    def observe(self, fit: Fit, place: int, networks: Networks) -> None:
         """Look at the last row of a fit; keep its weights if they are the best so far, and stop it if it is time."""
         if self.settings is None:
             return
         values = [self.sign * row[self.settings.metric] for row in fit.history[1:]]
         if fit.best_epoch is None or values[-1] > values[fit.best_epoch - 1]:
-            fit.best_epoch, self.best[index] = len(values), networks.copy_state(index)
+            fit.best_epoch, self.best[place] = len(values), networks.copy_state(place)
         if len(values) - fit.best_epoch >= self.settings.patience:
-            self.last[index] = networks.copy_state(index)
+            self.last[place] = networks.copy_state(place)
             epochs = f"{self.settings.patience} epoch{'s' if self.settings.patience > 1 else ''}"
             fit.reason = f"stopped after epoch {len(values)}: {self.settings.metric} had not improved for {epochs}"
 
@@ -242,8 +240,8 @@ def finish_fits(
     fits: Sequence[Fit], networks: Networks, splits: Splits, loss: LossFunction, stopper: EarlyStopper
 ) -> None:
     """Score each network on all splits with the weights of its last epoch, and with early stopping of its best."""
-    for index, state in stopper.last.items():
-        networks.load_state(index, state)
+    for place, state in stopper.last.items():
+        networks.load_state(place, state)
     outputs = predict(networks, splits.test)
     test = score_outputs(outputs, splits.test.targets, loss)
     rows = make_rows(final_train=score_train(networks, splits, loss), test=test)
@@ -254,8 +252,8 @@ def finish_fits(
             fit.status, fit.reason = "diverged", fit.reason or "a final value was not finite"
     if not stopper.best:
         return
-    for index, state in stopper.best.items():
-        networks.load_state(index, state)
+    for place, state in stopper.best.items():
+        networks.load_state(place, state)
     best = make_rows(final_train=score_train(networks, splits, loss), test=score(networks, splits.test, loss))
     for fit, row in zip(fits, best, strict=True):
         if fit.status != "diverged" and is_finite(row):

@@ -1,12 +1,14 @@
 """Write the runs of the committed reference through the real writers, for tests: `python tools/write_tracker_logs.py`.
 
 It needs torch, tensorboard, wandb, mlflow and lightning in a separate environment, beside pandas; and the reference as
-CSV files (`lrreport export`). What each of them wrote is packed into tests/sources/data/trackers, without host and user.
+CSV files (`lrreport export`). What each of them wrote is packed into tests/sources/data/trackers, without host and user,
+beside the export itself, so that tests compare both even when the reference has changed since.
 """
 
 import contextlib
 import io
 import os
+import shutil
 import sys
 import tarfile
 import tempfile
@@ -28,6 +30,7 @@ class Reference:
     """The exported runs: settings, values by epoch, and values of the finished model alone."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.runs = pd.read_csv(folder / "runs.csv")
         history = pd.read_csv(folder / "history.csv")
         self.history = history[history["metric"].isin(METRICS)]
@@ -111,7 +114,8 @@ def write_lightning(reference: Reference, folder: Path) -> None:
         logger.save()
 
 
-WRITERS: dict[str, Callable[[Reference, Path], None]] = {
+WRITERS: dict[str, Callable[[Reference, Path], object]] = {
+    "export": lambda reference, folder: shutil.copytree(reference.folder, folder, dirs_exist_ok=True),
     "tensorboard": write_tensorboard,
     "wandb": write_wandb,
     "mlflow": lambda reference, folder: write_mlflow(reference, folder, str(folder)),

@@ -1,37 +1,35 @@
 """Figures: marks lie where a second route puts them, nothing is NaN, no text runs into another."""
 
 import re
+from collections.abc import Callable
 from itertools import combinations
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from lrreport.report import illustrate
-from lrreport.report.document import Document
+from lrreport.report.document import Document, make_document
 from lrreport.report.errors_by_class import ClassErrors
 from lrreport.report.figures.curves import thin_out
-from lrreport.report.figures.figure import Figure
+from lrreport.report.load import assess_report, load_report
 from lrreport.report.svg import measure_text
 from lrreport.testing import make_measurements
-from tests.report.conftest import build
+from tests.report.conftest import build, make_state
+from tests.report.test_document import list_parts
 
 TEXT = re.compile(
     r'<text x="([^"]*)" y="([^"]*)"(?: text-anchor="(\w+)")?(?: class="([^"]*)")?(?: style="[^"]*")?>(?:<title>.*?</title>)?(.*?)</text>'
 )
+FIGURE = re.compile(r'<figure id="([^"]*)">(<svg.*?</svg>)(<svg.*?</svg>)<figcaption>', re.DOTALL)
 SIZES = {"small": 12.0, "name": 15.0}
 SLACK = 0.85  # text is narrower than the widths reserved for it
 
 
-def list_figures(document: Document) -> list[Figure]:
-    made = [
-        document.decision_figure, illustrate.show_curves(document.assessment), illustrate.show_gap(document.assessment),
-        illustrate.show_pace(document.assessment), illustrate.show_scores(document.assessment),
-    ]  # fmt: skip
-    made += [
-        illustrate.show_range_test(name, curve, [0.001, 0.0005, 0.0001], 0.003, "nats")
-        for name, curve in document.loaded.range_tests.items()
-    ]
-    return [figure for figure in made if figure is not None]
+def list_drawings(document: Document) -> list[tuple[str, str]]:
+    """Return the name and the SVG of each drawing on the page, wide and narrow."""
+    html = "".join(part.html for part in list_parts(document).values())
+    return [(name, svg) for name, *both in FIGURE.findall(html) for svg in both]
 
 
 def read_texts(svg: str) -> list[tuple[float, float, float, float, str]]:
@@ -46,20 +44,44 @@ def read_texts(svg: str) -> list[tuple[float, float, float, float, str]]:
     return boxes
 
 
+def check_drawing(name: str, svg: str) -> None:
+    """Assert that nothing is NaN, and that no text overlaps another or leaves the drawing."""
+    assert "nan" not in svg
+    assert "inf" not in svg.replace("info", "")
+    width = float(re.findall(r'viewBox="0 0 (\S+)', svg)[0])
+    boxes = read_texts(svg)
+    assert boxes
+    for left, right, _, _, text in boxes:
+        assert left > -12, (name, text)
+        assert right < width + 12, (name, text)
+    for a, b in combinations(boxes, 2):
+        apart = a[1] <= b[0] or b[1] <= a[0] or a[3] <= b[2] or b[3] <= a[2]
+        assert apart, (name, width, a, b)
+
+
 def test_nothing_overlaps_and_nothing_is_missing(document: Document) -> None:
-    for figure in list_figures(document):
-        for svg in (figure.wide, figure.narrow):
-            assert "nan" not in svg
-            assert "inf" not in svg.replace("info", "")
-            width = float(re.findall(r'viewBox="0 0 (\S+)', svg)[0])
-            boxes = read_texts(svg)
-            assert boxes
-            for left, right, _, _, text in boxes:
-                assert left > -12, (figure.name, text)
-                assert right < width + 12, (figure.name, text)
-            for a, b in combinations(boxes, 2):
-                apart = a[1] <= b[0] or b[1] <= a[0] or a[3] <= b[2] or b[3] <= a[2]
-                assert apart, (figure.name, width, a, b)
+    for name, svg in list_drawings(document):
+        check_drawing(name, svg)
+
+
+def test_every_figure_is_on_a_page(documents: dict[str, Document], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also checks the figures that only a report on stored predictions has."""
+    called = set[str]()
+
+    def record(name: str, show: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *arguments: (called.add(name), show(*arguments))[1]
+
+    shows = {name for name in illustrate.__all__ if name.startswith("show_")}
+    for name in shows:
+        monkeypatch.setattr(illustrate, name, record(name, getattr(illustrate, name)))
+    loaded = load_report()
+    reference = make_document(loaded, assess_report(loaded))
+    drawings = list_drawings(reference)
+    list_drawings(make_state("range test"))
+    assert called == shows - {"show_grid"}  # which show_decision calls
+    assert {name for name, _ in drawings} > {"decision", "classes"}
+    for name, svg in drawings:
+        check_drawing(name, svg)
 
 
 def test_every_state_has_a_decision_figure_but_without_runs(documents: dict[str, Document]) -> None:

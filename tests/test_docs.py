@@ -17,7 +17,9 @@ from lrreport.inference.claims import VERDICTS, VOCABULARY
 from lrreport.preflight import check_published_claims
 from lrreport.record.contents import read_contents
 from lrreport.record.record import RECORD
+from lrreport.sources import SOURCES
 from lrreport.study.load import load_study
+from lrreport.study.metrics import QUANTITIES
 from lrreport.study.printed import PrintedFloat
 from lrreport.study.study import parse_study
 from lrreport.training.check import check_setups
@@ -82,6 +84,18 @@ def test_commands_and_options_exist(repository: Path) -> None:
             assert "".join(target) in targets, f"{page.name} names make {''.join(target)}"
         for option in re.findall(r"`(--[a-z][a-z-]+)", text) if page.name not in OTHERS else ():
             assert option in options, f"{page.name} names {option}"
+
+
+def test_pages_name_every_source_and_metric(repository: Path) -> None:
+    page = (repository / "docs/import.md").read_text()
+    assert {*re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)} == SOURCES.keys()
+    importing = next(action for action in make_parser()._actions if action.dest == "command").choices["import"]  # type: ignore[index]
+    helped = next(action.help for action in importing._actions if action.dest == "source")
+    assert {*re.findall(r"\w+", helped)} >= SOURCES.keys() - {"optuna"}
+    page = (repository / "docs/your-own.md").read_text()
+    known = re.search(r"^Known metrics are ([^.]+) after", page, re.MULTILINE)
+    assert known is not None
+    assert {*re.findall(r"`(\w+)`", known[1])} == QUANTITIES.keys()
 
 
 def test_readme_is_short(repository: Path) -> None:

@@ -100,6 +100,9 @@ def test_a_finished_set_up_is_not_repeated_and_a_changed_lock_is(clone: Path) ->
         PIP_FIND_LINKS="",
     )
     assert done.stderr.startswith("Setting up .venv from requirements.lock")
+    assert done.returncode == 2
+    assert (clone / ".venv/made-from").exists()  # the previous environment, as it was
+    assert [path.name for path in clone.glob(".venv-*")] == [".venv-setup.log"]
 
 
 def test_no_network_is_one_line(clone: Path) -> None:

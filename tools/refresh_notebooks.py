@@ -1,17 +1,26 @@
-"""Execute the committed notebooks again and refresh the reference that they and their checks read."""
+"""Execute the committed notebooks again and refresh the reference that they and their checks read.
+
+With --summary only the summary notebook is executed, on the reference as it is: enough for a change of wording, figures or
+tables. Either way the page of the reference is written to outputs/reference.html, to look at.
+"""
 
 import json
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from lrreport.project import find_notebook, find_reference
+from lrreport.project import choose_outputs, find_notebook, find_reference
 from lrreport.record.contents import CONTENTS, Contents, RunPlace
 from lrreport.record.files import replace_file
 from lrreport.record.provenance import RANGE_NOTEBOOK, TRAINING_NOTEBOOK
 from lrreport.record.record import ARRAYS, RECORD
+from lrreport.report.document import make_document
+from lrreport.report.findings_json import describe_document
+from lrreport.report.load import assess_report, load_report
+from lrreport.report.render import export_html
 from lrreport.study.load import DEFAULT_STUDY, load_study
 from lrreport.sweep.execute import execute_notebook
 from lrreport.workflow import Workflow, find_outputs
@@ -22,16 +31,29 @@ SUMMARY_NOTEBOOK = "summary.ipynb"
 
 def main() -> int:
     """Make the default study's report, copy its records to the reference, and execute the notebooks at their defaults."""
+    if sys.argv[1:] == ["--summary"]:
+        return execute([SUMMARY_NOTEBOOK])
     work = Workflow(load_study(DEFAULT_STUDY), find_outputs(None, None))
     status = work.make_report()
     if status != 0:
         return status
     copy_reference(work)
-    for name in (TRAINING_NOTEBOOK, RANGE_NOTEBOOK, SUMMARY_NOTEBOOK):
+    return execute([TRAINING_NOTEBOOK, RANGE_NOTEBOOK, SUMMARY_NOTEBOOK])
+
+
+def execute(names: Sequence[str]) -> int:
+    """Execute notebooks at their defaults, replacing them; write the page of the reference; return 0."""
+    for name in names:
         with TemporaryDirectory() as folder:
             executed = Path(folder) / name
             execute_notebook(find_notebook(name), executed, {})
             replace_file(find_notebook(name), clean_notebook(executed.read_text(encoding="utf-8")).encode())
+    loaded = load_report()
+    document = make_document(loaded, assess_report(loaded))
+    page = choose_outputs(None) / "reference.html"
+    html = export_html(find_notebook(SUMMARY_NOTEBOOK), describe_document(document)["title"], document.colophon)
+    replace_file(page, html.encode())
+    print(page)
     return 0
 
 

@@ -13,6 +13,7 @@ import sys
 OLDEST = (3, 11)
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(ROOT, ".venv")
+OLD = VENV + "-old"  # the previous environment, until the new one is complete
 STAMP = os.path.join(VENV, "made-from")
 LOG = os.path.join(ROOT, ".venv-setup.log")
 # Settings of pip that say where packages come from; the rest, such as PIP_USER or PIP_TARGET, would put them elsewhere.
@@ -159,12 +160,20 @@ def shorten_paths():
 
 
 def give_up(problem, remedy):
-    """Remove what is half made, and exit with a line; a download with a wrong digest takes precedence over `problem`."""
+    """Bring back the previous .venv, and exit with a line; a download with a wrong digest takes precedence over `problem`."""
     shutil.rmtree(VENV, ignore_errors=True)
+    restore()
     with open(LOG, "rb") as log:
         if b"DO NOT MATCH THE HASHES" in log.read():
             fail("a download is not the file that requirements.lock names", "see the end of %s" % LOG)
     fail(problem, remedy)
+
+
+def restore():
+    """Bring back the environment that a set-up which was not completed had put aside."""
+    if os.path.exists(OLD):
+        shutil.rmtree(VENV, ignore_errors=True)
+        os.rename(OLD, VENV)
 
 
 def main():
@@ -188,9 +197,11 @@ def main():
 
 
 def build(target):
-    """Build .venv anew."""
+    """Build .venv anew; the previous one is kept until then."""
     sys.stderr.write("Setting up .venv from requirements.lock (a few minutes the first time) ...\n")
-    shutil.rmtree(VENV, ignore_errors=True)
+    restore()
+    if os.path.exists(VENV):
+        os.rename(VENV, OLD)
     open(LOG, "wb").close()
     if not run([sys.executable, "-m", "venv", VENV]):
         give_up("this Python cannot make virtual environments", "install python3-venv (log: %s)" % LOG)
@@ -198,6 +209,7 @@ def build(target):
     with open(STAMP, "w") as file:  # last, so that an interrupted set-up does not count as finished
         file.write(target)
     os.remove(LOG)
+    shutil.rmtree(OLD, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -79,8 +79,8 @@ def _add_file_commands(commands: "argparse._SubParsersAction[Any]") -> None:
 
     importing = commands.add_parser("import", help="write a study of the runs that training logs in a folder describe")
     importing.add_argument("folder", metavar="FOLDER", help="folder or file with the logs")
-    importing.add_argument("--from", dest="source", metavar="SOURCE", help="table, tensorboard, wandb, mlflow, lightning or "
-                           "trainer_state (default: whichever is found)")  # fmt: skip
+    importing.add_argument("--from", dest="source", metavar="SOURCE", help="table, tensorboard, wandb, mlflow, lightning, "
+                           "trainer_state or text (default: whichever is found)")  # fmt: skip
     importing.add_argument("--name", help="name of the study (default: the folder's)")
     importing.add_argument("--set", dest="assignments", action="append", default=[], metavar="KEY=VALUE",
                            help="a key of the study that is written, in place of what would be guessed, such as "

@@ -13,6 +13,7 @@ from torch.nn.functional import cross_entropy
 from lrreport.errors import LrreportError
 from lrreport.study.settings import Training
 from lrreport.training import build, data, loop, networks
+from lrreport.training.scores import list_quantities
 
 NETS = """
 import torch
@@ -246,7 +247,8 @@ def test_early_stopping_on_a_metric_that_is_not_measured_is_refused(make_trainin
     with pytest.raises(LrreportError) as error:
         fit(make_training(early_stopping={"metric": "val_rmse"}))
     assert str(error.value) == (
-        "early_stopping.metric = 'val_rmse': not measured here; give one of val_loss, val_accuracy, val_balanced_accuracy, val_f1"
+        "early_stopping.metric = 'val_rmse': not measured here; give one of "
+        + ", ".join(f"val_{name}" for name in list_quantities(torch.tensor([0])))
     )
 
 

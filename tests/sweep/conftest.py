@@ -9,13 +9,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+
+from lrreport.sweep.fork_server import ForkServer
 
 SECONDS = 60  # the longest wait for anything but a whole sweep
 # As in the README: a single certificate for the whole cluster.
@@ -166,3 +168,16 @@ def short() -> Iterator[Path]:
 def listening(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LRREPORT_LOG", str(tmp_path / "log"))
     return tmp_path / "log"
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[ForkServer]:
+    """A server from which the executions of many tests fork, as those of a study do."""
+    with ForkServer() as server:
+        yield server
+
+
+@pytest.fixture
+def shared_server(server: ForkServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let executions that would start a server use the shared one, which saves two seconds each."""
+    monkeypatch.setattr("lrreport.sweep.execute.ForkServer", lambda: nullcontext(server))

@@ -54,12 +54,14 @@ def find_commands(word: str) -> list[psutil.Process]:
     return [process for process in psutil.process_iter(["cmdline"]) if word in " ".join(process.info["cmdline"] or [])]
 
 
+@pytest.mark.usefixtures("shared_server")
 def test_an_exception_in_a_cell_is_named_with_the_notebook_to_open(tmp_path: Path) -> None:
     notebook = write_notebook(tmp_path / "n.ipynb", "x = 1", "raise ValueError('no\\nluck')")
     assert fail(notebook, tmp_path / "out.ipynb") == "cell 2 raised ValueError: no luck"
     assert "no\\nluck" in (tmp_path / "out.ipynb").read_text()
 
 
+@pytest.mark.usefixtures("shared_server")
 def test_a_killed_kernel_is_a_failure(tmp_path: Path) -> None:
     notebook = write_notebook(tmp_path / "n.ipynb", "x = 1", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
     assert fail(notebook, tmp_path / "out.ipynb") == (
@@ -67,6 +69,7 @@ def test_a_killed_kernel_is_a_failure(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.usefixtures("shared_server")
 def test_a_kernel_that_exits_is_a_failure(tmp_path: Path) -> None:
     notebook = write_notebook(tmp_path / "n.ipynb", "x = 1", "import os; os._exit(3)")
     assert fail(notebook, tmp_path / "out.ipynb") == "its kernel died (exit status 3)"
@@ -81,12 +84,14 @@ def test_a_kernel_that_runs_out_of_memory_says_so(tmp_path: Path) -> None:
     assert describe_death(-9, killed_for_memory=True).startswith("its kernel was killed because memory ran out")
 
 
+@pytest.mark.usefixtures("shared_server")
 def test_a_kernel_that_hangs_is_ended(tmp_path: Path) -> None:
     notebook = write_notebook(tmp_path / "n.ipynb", "x = 1", "import time; time.sleep(1000)")
     limits = Limits(stall_timeout=4)
     assert fail(notebook, tmp_path / "out.ipynb", limits) == ("no progress for 4 s (--stall-timeout), so it was ended")
 
 
+@pytest.mark.usefixtures("shared_server")
 def test_a_kernel_that_takes_too_much_memory_is_ended(tmp_path: Path) -> None:
     notebook = write_notebook(tmp_path / "n.ipynb", "x = 1", "import time; big = b'.' * 400_000_000; time.sleep(1000)")
     assert fail(notebook, tmp_path / "out.ipynb", Limits(n_bytes=400_000_000)) == (
@@ -94,11 +99,13 @@ def test_a_kernel_that_takes_too_much_memory_is_ended(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.usefixtures("shared_server")
 def test_a_stopped_kernel_is_ended(tmp_path: Path) -> None:
     notebook = write_notebook(tmp_path / "n.ipynb", "x = 1", "import os, signal; os.kill(os.getpid(), signal.SIGSTOP)")
     assert "no progress" in fail(notebook, tmp_path / "out.ipynb", Limits(stall_timeout=4))
 
 
+@pytest.mark.usefixtures("shared_server")
 def test_epochs_are_signs_of_life(tmp_path: Path) -> None:
     source = "import time, pathlib\nfor n in range(12):\n    time.sleep(0.5)\n    pathlib.Path(run_dir, 'progress').write_text('.' * n)"
     notebook = write_notebook(tmp_path / "n.ipynb", "run_dir = ''", source)
@@ -116,6 +123,7 @@ def test_a_kernel_that_cannot_start_says_so(tmp_path: Path, monkeypatch: pytest.
     assert "kernel" in cause or "Too many open files" in cause
 
 
+@pytest.mark.usefixtures("shared_server")
 def test_stopping_ends_the_kernel_at_once(tmp_path: Path) -> None:
     notebook = write_notebook(tmp_path / "n.ipynb", "x = 1", "import time; time.sleep(1000)")
     stopping = Event()
@@ -176,6 +184,7 @@ def test_sockets_are_nobody_elses_and_settings_not_the_users(tmp_path: Path, mon
 @pytest.mark.parametrize(
     "name", ["with space", 'it\'s "quoted"', "semi;colon & $HOME `x`", "ü ñ 名", "{braces} {0}", "%s 50% #"]
 )
+@pytest.mark.usefixtures("shared_server")
 def test_any_path_will_do(tmp_path: Path, name: str) -> None:
     folder = tmp_path / name
     folder.mkdir()
@@ -205,6 +214,7 @@ def test_a_refusal_of_the_system_has_path_and_remedy() -> None:
     assert describe_os_error(OSError("odd")) == "odd"
 
 
+@pytest.mark.usefixtures("shared_server")
 def test_no_socket_of_a_kernel_is_on_a_network(tmp_path: Path) -> None:
     """Not in the kernel, nor in what its cells start; output of forked processes still reaches the notebook."""
     notebook = write_notebook(
@@ -221,6 +231,7 @@ def test_no_socket_of_a_kernel_is_on_a_network(tmp_path: Path) -> None:
     assert "from a fork" in (tmp_path / "out.ipynb").read_text()
 
 
+@pytest.mark.usefixtures("shared_server")
 def test_a_cell_may_leave_no_process_behind(tmp_path: Path) -> None:
     source = f"import subprocess; subprocess.Popen(['sleep', '987654'], start_new_session=False); {str(tmp_path)!r}"
     execute_notebook(write_notebook(tmp_path / "n.ipynb", "x = 1", source), tmp_path / "out.ipynb", {})
@@ -239,6 +250,7 @@ def test_modules_in_the_current_folder_are_not_imported(tmp_path: Path, monkeypa
     assert str(tmp_path) not in origins
 
 
+@pytest.mark.usefixtures("shared_server")
 def test_a_notebook_of_the_user_works_in_its_folder(tmp_path: Path) -> None:
     """Its modules are imported, but none of them stands in for the standard library's."""
     (tmp_path / "mine").mkdir()

@@ -20,6 +20,8 @@ from lrreport.sweep.run import Sweep
 from lrreport.training.files import DIGESTS
 from tests.sweep.tiny import make_runs
 
+pytestmark = pytest.mark.usefixtures("shared_server")
+
 
 def read_bits(store: Store, runs: list) -> dict:
     """Return all of the runs that is not about where and when they were made."""

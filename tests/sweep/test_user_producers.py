@@ -17,7 +17,7 @@ from lrreport.sweep.run import Sweep
 from lrreport.sweep.values import fill_in, name_settings, write_value
 from tests.sweep.tiny import write_notebook
 
-pytestmark = pytest.mark.slow  # each starts processes and waits for them
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shared_server")]  # each starts processes and waits for them
 
 TRAIN = """
 import argparse, os, sys, time

@@ -1,9 +1,10 @@
-"""Disturb a quick study in every way and let it continue: python -m benchmarks.disturb points|errors|environments [n].
+"""Disturb a quick study in every way and let it continue: python -m benchmarks.disturb points|errors|environments [n|sites].
 
 `points`: the machine stops before a file operation of ours (a copy of the outputs made then), and the command is repeated.
 `errors`: a file operation of ours fails once with ENOSPC or EIO, and the command is repeated.
 `environments`: variables, folders, file names, descriptors and a umask are drawn, as they vary between machines.
-Without n every operation is tried, and 200 environments; n draws so many of them.
+Without n every operation is tried, and 200 environments; n draws so many of them. `sites` tries one operation of each place
+in the code (the innermost three of our functions), which the other runs of the study reach again.
 """
 
 import errno
@@ -101,6 +102,7 @@ def disturb_files() -> int:
 
     outputs, kind, which = os.environ[OUT], os.environ[KIND], json.loads(os.environ[WHICH])
     lock, busy, n = RLock(), [False], [0]
+    sites: list[str] = []
 
     def strike(path: object) -> None:
         if not isinstance(path, str | os.PathLike) or not os.fsdecode(path).startswith(outputs):
@@ -109,6 +111,7 @@ def disturb_files() -> int:
             if busy[0]:  # copying by this script
                 return
             n[0] += 1
+            sites.append(_name_site(Path(os.fsdecode(path))))
             if kind == "points" and Path(outputs).exists():
                 busy[0] = True
                 with suppress(shutil.Error):  # what a kernel removes meanwhile
@@ -133,7 +136,18 @@ def disturb_files() -> int:
     try:
         return main()
     finally:
-        Path(os.environ[WORK], "count").write_text(str(n[0]))
+        Path(os.environ[WORK], "sites").write_text(json.dumps(sites))
+
+
+def _name_site(path: Path) -> str:
+    """Return the innermost three of our functions that are running, and the name of the file they work on."""
+    frame, functions = sys._getframe(1), []
+    while frame is not None and len(functions) < 3:
+        name = frame.f_globals.get("__name__", "")
+        if name.startswith("lrreport."):
+            functions.append(f"{name}.{frame.f_code.co_name}:{frame.f_lineno}")
+        frame = frame.f_back  # type: ignore[assignment]
+    return f"{' < '.join(functions)} ({path.suffix or 'no suffix'})"
 
 
 def run_disturbed(outputs: Path, work: Path, kind: str, which: Sequence[int] = ()) -> tuple[int, str]:
@@ -142,13 +156,23 @@ def run_disturbed(outputs: Path, work: Path, kind: str, which: Sequence[int] = (
     return run_report(outputs, CHECKOUT, "benchmarks.disturb", env=environment)
 
 
-def try_points(work: Path, n: int | None, expected: Path) -> list[Callable[[], Outcome]]:
+def choose(sites: Sequence[str], n: int | str | None, seed: int) -> list[int]:
+    """Return the operations to try, from 1: all, n drawn ones, or the first of each site."""
+    every = list(range(1, len(sites) + 1))
+    if n is None:
+        return every
+    if isinstance(n, int):
+        return random.Random(seed).sample(every, min(n, len(every)))
+    return [sites.index(site) + 1 for site in dict.fromkeys(sites)]
+
+
+def try_points(work: Path, n: int | str | None, expected: Path) -> list[Callable[[], Outcome]]:
     """Return what continues from a copy of the outputs before each file operation."""
     status, err = run_disturbed(work / "observed", work, "points")
     assert status == 0, err
-    points = sorted(work.glob("point-*"), key=lambda path: int(path.name.partition("-")[2]))
-    print(f"{len(points)} file operations", flush=True)
-    chosen = points if n is None else random.Random(1).sample(points, min(n, len(points)))
+    sites = json.loads((work / "sites").read_text())
+    chosen = [work / f"point-{operation}" for operation in choose(sites, n, seed=1)]
+    print(f"{len(sites)} file operations at {len(set(sites))} sites, {len(chosen)} tried", flush=True)
 
     def go_on(point: Path) -> Outcome:
         outcome = judge(point, expected)
@@ -158,13 +182,12 @@ def try_points(work: Path, n: int | None, expected: Path) -> list[Callable[[], O
     return [lambda point=point: go_on(point) for point in chosen]  # type: ignore[misc]
 
 
-def try_errors(work: Path, n: int | None, expected: Path) -> list[Callable[[], Outcome]]:
+def try_errors(work: Path, n: int | str | None, expected: Path) -> list[Callable[[], Outcome]]:
     """Return what lets each file operation fail once, and goes on."""
     run_disturbed(work / "observed", work, "count", (0, 0))
-    count = int((work / "count").read_text())
-    print(f"{count} file operations", flush=True)
-    cases = [(operation, number) for operation in range(1, count + 1) for number in (errno.ENOSPC, errno.EIO)]
-    cases = cases if n is None else random.Random(2).sample(cases, min(n, len(cases)))
+    sites = json.loads((work / "sites").read_text())
+    cases = [(operation, number) for operation in choose(sites, n, seed=2) for number in (errno.ENOSPC, errno.EIO)]
+    print(f"{len(sites)} file operations at {len(set(sites))} sites, {len(cases)} errors tried", flush=True)
 
     def fail(operation: int, number: int) -> Outcome:
         folder = work / f"error-{operation}-{number}"
@@ -180,10 +203,13 @@ def try_errors(work: Path, n: int | None, expected: Path) -> list[Callable[[], O
     return [lambda case=case: fail(*case) for case in cases]  # type: ignore[misc]
 
 
-def try_environments(work: Path, n: int | None, expected: Path) -> list[Callable[[], Outcome]]:
+def try_environments(work: Path, n: int | str | None, expected: Path) -> list[Callable[[], Outcome]]:
     """Return what makes the report in drawn environments."""
     names = (sorted(sys.stdlib_module_names), sorted(packages_distributions()))
-    return [lambda seed=seed: _try_environment(work, seed, names, expected) for seed in range(n or 200)]  # type: ignore[misc]
+    return [
+        lambda seed=seed: _try_environment(work, seed, names, expected)
+        for seed in range(n if isinstance(n, int) else 200)
+    ]  # type: ignore[misc]
 
 
 def _try_environment(work: Path, seed: int, names: tuple[list[str], list[str]], expected: Path) -> Outcome:
@@ -230,7 +256,8 @@ def _try_environment(work: Path, seed: int, names: tuple[list[str], list[str]], 
 
 def main() -> int:
     """Print the count of each outcome, and every unexpected outcome; return the exit status."""
-    kind, n = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else None
+    kind, *given = sys.argv[1:]
+    n: int | str | None = None if not given else given[0] if given[0] == "sites" else int(given[0])
     trials = {"points": try_points, "errors": try_errors, "environments": try_environments}[kind]
     with tempfile.TemporaryDirectory(prefix="disturb-") as made, ThreadPoolExecutor(2) as threads:
         work = Path(made)

@@ -178,6 +178,11 @@ def server() -> Iterator[ForkServer]:
 
 
 @pytest.fixture
-def shared_server(server: ForkServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let executions that would start a server use the shared one, which saves two seconds each."""
+def shared_server(server: ForkServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let executions that would start a server use the shared one, which saves two seconds each; none may leave a process."""
     monkeypatch.setattr("lrreport.sweep.execute.ForkServer", lambda: nullcontext(server))
+    monkeypatch.delenv("LRREPORT_TEST", raising=False)  # by which a test finds its own processes
+    yield
+    pids = [process.pid for process, _ in server._servers.values() if process.poll() is None]
+    left = [child for pid in pids for child in psutil.Process(pid).children(recursive=True)]
+    assert not psutil.wait_procs(left, timeout=5)[1]

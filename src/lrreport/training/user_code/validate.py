@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -98,57 +99,78 @@ def _load(setup: Training, code_folder: str, patience: float) -> tuple[Splits, d
     return splits, dataset.digests, key, notes
 
 
+@dataclass(frozen=True)
+class ModelTrial:
+    """Calls of a function that makes networks, on a few inputs (n, …); each refuses what training could not use."""
+
+    model: Own
+    make: Callable[..., Any]
+    inputs: Tensor
+    n_outputs: int
+
+    def refuse(self, problem: str) -> LrreportError:
+        """Return the error that names the function and the problem."""
+        return refuse("model", self.model.name, problem)
+
+    def predict(self, network: nn.Module) -> Tensor:
+        """Return the outputs (n, n_outputs)."""
+        passed, shape = self.inputs.clone(), (len(self.inputs), self.n_outputs)
+        outputs = call("model", self.model.name, network, passed)
+        mode = "" if network.training else " in evaluation mode"
+        wanted = f"for inputs {tuple(self.inputs.shape)} its outputs{mode} must be floating point {shape}"
+        if not isinstance(outputs, Tensor):
+            raise self.refuse(f"{wanted}, not {describe_kind(outputs)}")
+        if outputs.shape != shape or not outputs.is_floating_point():
+            raise self.refuse(f"{wanted}, not {outputs.dtype} {tuple(outputs.shape)}")
+        if not outputs.isfinite().all():
+            raise self.refuse("its outputs are not finite")
+        if not torch.equal(passed, self.inputs):
+            raise self.refuse(
+                "it changes its inputs, which are used again; let it work on new tensors, such as x = x + 1"
+            )
+        return outputs.detach()
+
+    def start(self, seed: int) -> tuple[nn.Module, Tensor, list[Tensor]]:
+        """Return a new network, its outputs and a copy of its weights."""
+        torch.manual_seed(seed)
+        shape = tuple(self.inputs.shape[1:])
+        network = call("model", self.model.name, self.make, shape, self.n_outputs, **self.model.options)
+        if not isinstance(network, nn.Module):
+            raise self.refuse(f"it returns {describe_kind(network)}")
+        outputs = self.predict(network)
+        return network, outputs, [weight.detach().clone() for weight in network.parameters() if weight.requires_grad]
+
+    def check_evaluation(self, network: nn.Module) -> None:
+        """Raise LrreportError if evaluation draws random numbers, or an example's outputs depend on the others."""
+        network.eval()
+        with torch.no_grad():
+            first, second = (self.predict(network) for _ in range(2))
+            alone = [call("model", self.model.name, network, example.clone()) for example in self.inputs.split(1)]
+        if not _are_same(first, second):
+            raise self.refuse("in evaluation mode a second call gives other outputs; draw nothing if not self.training")
+        if not torch.allclose(first, torch.cat(alone), rtol=1e-3, atol=1e-4, equal_nan=True):
+            raise self.refuse(
+                "in evaluation mode an example's outputs depend on the other examples; make them independent"
+            )
+
+
 def try_model(model: Own, make: Callable[..., Any], splits: Splits) -> list[str]:
     """Raise LrreportError unless a function makes a new network that turns inputs (n, …) into outputs (n, n_outputs).
 
-    One seed must always give the same network and outputs; evaluation draws no random numbers, and an example's outputs
+    A seed must always give the same network and outputs; evaluation draws no random numbers, and an example's outputs
     do not depend on the others. Returns notes.
     """
-    problem = partial(refuse, "model", model.name)
-    inputs, n_outputs = splits.train.inputs[:N_EXAMPLES], splits.n_outputs
-
-    def predict_with(network: nn.Module) -> Tensor:
-        passed = inputs.clone()
-        outputs = call("model", model.name, network, passed)
-        mode = "" if network.training else " in evaluation mode"
-        wanted = (
-            f"for inputs {tuple(inputs.shape)} its outputs{mode} must be floating point ({len(inputs)}, {n_outputs})"
-        )
-        if not isinstance(outputs, Tensor):
-            raise problem(f"{wanted}, not {describe_kind(outputs)}")
-        if outputs.shape != (len(inputs), n_outputs) or not outputs.is_floating_point():
-            raise problem(f"{wanted}, not {outputs.dtype} {tuple(outputs.shape)}")
-        if not outputs.isfinite().all():
-            raise problem("its outputs are not finite")
-        if not torch.equal(passed, inputs):
-            raise problem("it changes its inputs, which are used again; let it work on new tensors, such as x = x + 1")
-        return outputs.detach()
-
-    def make_with(seed: int) -> tuple[nn.Module, Tensor, list[Tensor]]:
-        torch.manual_seed(seed)
-        network = call("model", model.name, make, tuple(inputs.shape[1:]), n_outputs, **model.options)
-        if not isinstance(network, nn.Module):
-            raise problem(f"it returns {describe_kind(network)}")
-        outputs = predict_with(network)
-        return network, outputs, [weight.detach().clone() for weight in network.parameters() if weight.requires_grad]
-
-    network, outputs, weights = make_with(0)
-    again, repeated, _ = make_with(0)
+    trial = ModelTrial(model, make, splits.train.inputs[:N_EXAMPLES], splits.n_outputs)
+    network, outputs, weights = trial.start(0)
+    again, repeated, _ = trial.start(0)
     if {*map(id, network.parameters())} & {*map(id, again.parameters())}:
-        raise problem("called twice it returns networks that share weights; make new layers at each call")
+        raise trial.refuse("called twice it returns networks that share weights; make new layers at each call")
     if not weights:
-        raise problem("the network has no weights to train")
+        raise trial.refuse("the network has no weights to train")
     if not _are_same(outputs, repeated):
-        raise problem("with the same seed it gives other outputs; draw all random numbers from torch")
-    network.eval()
-    with torch.no_grad():
-        first, second = (predict_with(network) for _ in range(2))
-        alone = torch.cat([call("model", model.name, network, example.clone()) for example in inputs.split(1)])
-    if not _are_same(first, second):
-        raise problem("in evaluation mode a second call gives other outputs; draw nothing if not self.training")
-    if not torch.allclose(first, alone, rtol=1e-3, atol=1e-4, equal_nan=True):
-        raise problem("in evaluation mode an example's outputs depend on the other examples; make them independent")
-    _, _, others = make_with(1)
+        raise trial.refuse("with the same seed it gives other outputs; draw all random numbers from torch")
+    trial.check_evaluation(network)
+    _, _, others = trial.start(1)
     notes = []
     if all(map(_are_same, weights, others)):
         notes.append("every seed starts from the same weights; only the order of the batches differs")

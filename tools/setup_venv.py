@@ -38,6 +38,12 @@ PYTHON = os.path.join(VENV, "bin", "python")
 PIP = [PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--no-user"]
 UV = [os.path.join(VENV, "bin", "uv"), "pip", "install", "--python", PYTHON, "--no-deps", "--no-index"]
 UV += ["--no-cache", "--no-config"]
+# What commands and tests import. uv leaves it to Python to compile packages, at their first import.
+IMPORTED = (
+    "lrreport.workflow lrreport.report.document lrreport.training.loop papermill nbconvert ipykernel.kernelapp torch"
+)
+IMPORTED += " pandas scipy.stats statsmodels.api sklearn.metrics matplotlib.pyplot seaborn pytest hypothesis nbval"
+IMPORTED += " distributed jsonschema playwright.sync_api"
 
 
 def fail(problem, remedy):
@@ -68,7 +74,9 @@ def run(command):
     """Run a command with its output in the log; return whether it succeeded."""
     environment = dict(os.environ)
     for name in os.environ:
-        if name in ("PYTHONPATH", "PYTHONHOME") or (name.startswith("PIP_") and name[4:] not in KEPT):
+        if name in ("PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE") or (
+            name.startswith("PIP_") and name[4:] not in KEPT
+        ):
             del environment[name]
     with open(LOG, "ab") as log:
         return subprocess.call(command, stdout=log, stderr=subprocess.STDOUT, cwd=ROOT, env=environment) == 0
@@ -88,6 +96,9 @@ def install():
     if not run([PIP[0], "-c", check]):
         give_up("pip installed it elsewhere", "remove target, prefix or root from what `pip config list` shows")
     shorten_paths()
+    if os.environ.get("PYTHONDONTWRITEBYTECODE"):  # else each process compiles all that it imports: half of its start
+        run([PYTHON, "-m", "compileall", "-q", os.path.join(ROOT, "src")])
+        run([PYTHON, "-c", "import %s" % ", ".join(IMPORTED.split())])
 
 
 def install_locked(wanted):

@@ -1,31 +1,38 @@
 # Each target forwards to the `lrreport` command; `make` alone lists them.
 .DEFAULT_GOAL := help
 .PHONY: docs help setup data report status plan pdf lab test test-slow check bench notebooks lock clean
-SHELL := /bin/sh
-# Not the scripts in .venv/bin, which do not start where the clone's path has a double quote. -P keeps the folder that
-# make is called in off the module path.
-RUN := .venv/bin/python -P -m
-LRREPORT := $(RUN) lrreport
-# Python answers Ctrl-C with a traceback until our first line runs, so what is ours starts deaf to it.
-COMMAND := trap '' INT; $(LRREPORT)
 
 # Settings come from the command line alone: WSL, for one, sets NAME in every shell. They reach neither make's expansion
-# ($(value ...)) nor the shell's (single quotes), nor the environment of what runs.
-KNOWN := STUDY LRS SEEDS MOST_SEEDS CONFIRM EPOCHS JOBS SCHEDULER DEVICE NAME OUTPUTS PYTHON
+# ($(value ...)) nor the shell's (single quotes), nor the environment of what runs. With `override` that holds for -e too.
+override KNOWN := STUDY LRS SEEDS MOST_SEEDS CONFIRM EPOCHS JOBS SCHEDULER DEVICE NAME OUTPUTS PYTHON
 unexport $(KNOWN) PYTHONPATH PYTHONHOME
-GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
-UNKNOWN := $(filter-out $(KNOWN) MAKE%,$(GIVEN))
+override GIVEN := $(foreach .name,$(.VARIABLES),$(if $(filter command,$(origin $(.name))),$(.name)))
+override UNKNOWN := $(filter-out $(KNOWN) MAKE%,$(GIVEN))
 $(if $(UNKNOWN),$(error no variable $(UNKNOWN); there are $(KNOWN)))
+override define newline
 
-quote = '$(subst ','\'',$(value $(1)))'
-option = $(if $(filter command,$(origin $(1))),$(if $(value $(1)),$(2)=$(call quote,$(1))))
-flag = $(if $(filter command,$(origin $(1))),$(if $(filter-out 0 no false,$(value $(1))),$(2)))
-SETTINGS = $(call option,LRS,--learning-rates) $(call option,SEEDS,--seeds) $(call option,EPOCHS,--epochs) \
+
+endef
+override SEVERAL := $(strip $(foreach .name,$(filter $(KNOWN),$(GIVEN)),$(if $(findstring $(newline),$(value $(.name))),$(.name))))
+$(if $(SEVERAL),$(error $(SEVERAL) has a line break; leave it out))
+
+override SHELL := /bin/sh
+# Not the scripts in .venv/bin, which do not start where the clone's path has a double quote. -P keeps the folder that
+# make is called in off the module path.
+override RUN := .venv/bin/python -P -m
+override LRREPORT := $(RUN) lrreport
+# Python answers Ctrl-C with a traceback until our first line runs, so what is ours starts deaf to it.
+override COMMAND := trap '' INT; $(LRREPORT)
+
+override quote = '$(subst ','\'',$(value $(1)))'
+override option = $(if $(filter command,$(origin $(1))),$(if $(value $(1)),$(2)=$(call quote,$(1))))
+override flag = $(if $(filter command,$(origin $(1))),$(if $(filter-out 0 no No NO false False FALSE off,$(value $(1))),$(2)))
+override SETTINGS = $(call option,LRS,--learning-rates) $(call option,SEEDS,--seeds) $(call option,EPOCHS,--epochs) \
   $(call option,DEVICE,--device) $(call option,NAME,--name) $(call option,OUTPUTS,--outputs)
-RUNNING = $(call option,MOST_SEEDS,--most-seeds) $(call flag,CONFIRM,--confirm) $(call option,JOBS,--jobs) \
+override RUNNING = $(call option,MOST_SEEDS,--most-seeds) $(call flag,CONFIRM,--confirm) $(call option,JOBS,--jobs) \
   $(call option,SCHEDULER,--scheduler)
-PYTHON_COMMAND = $(if $(filter command,$(origin PYTHON)),$(call quote,PYTHON),python3)
-STUDY_FILE = $(if $(filter command,$(origin STUDY)),$(call quote,STUDY),studies/fashion_mnist.toml)
+override PYTHON_COMMAND = $(if $(filter command,$(origin PYTHON)),$(call quote,PYTHON),python3)
+override STUDY_FILE = $(if $(filter command,$(origin STUDY)),$(call quote,STUDY),studies/fashion_mnist.toml)
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' Makefile

@@ -59,6 +59,33 @@ def test_variables_reach_the_command_whatever_they_contain(clone: Path) -> None:
     assert make(clone, "report").stdout.splitlines() == ["<report>", "<studies/fashion_mnist.toml>"]
 
 
+@pytest.mark.parametrize("flags", [[], ["-i"]])
+def test_a_line_break_does_not_begin_another_command(clone: Path, tmp_path: Path, flags: list[str]) -> None:
+    mark_as_set_up(clone)
+    done = make(clone, *flags, "report", f"NAME=a\ntouch '{tmp_path / 'made'}' #")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert "*** NAME has a line break; leave it out." in done.stderr
+    assert not (tmp_path / "made").exists()
+
+
+def test_the_environment_replaces_nothing_even_if_make_prefers_it(clone: Path) -> None:
+    mark_as_set_up(clone)
+    environment = dict.fromkeys(
+        ("RUN", "LRREPORT", "COMMAND", "SETTINGS", "STUDY_FILE", "KNOWN", "NAME"), "echo replaced"
+    )
+    assert make(clone, "-e", "report", **environment).stdout.splitlines() == [
+        "<report>",
+        "<studies/fashion_mnist.toml>",
+    ]
+
+
+@pytest.mark.parametrize("no", ["", "0", "no", "False", "off"])
+def test_what_means_no_sets_no_flag(clone: Path, no: str) -> None:
+    mark_as_set_up(clone)
+    assert "<--confirm>" not in make(clone, "report", f"CONFIRM={no}").stdout
+
+
 @pytest.mark.parametrize("name", ["STUDY", "NAME", "LRS", "PYTHON"])
 def test_make_expands_nothing_that_a_user_types(clone: Path, tmp_path: Path, name: str) -> None:
     mark_as_set_up(clone)
@@ -195,11 +222,12 @@ def test_clean_keeps_runs_and_the_reference(clone: Path) -> None:
     assert sorted(path.name for path in (clone / "outputs").iterdir()) == ["reference", "runs"]
 
 
-def test_a_misspelt_variable_is_refused(clone: Path) -> None:
+@pytest.mark.parametrize("wrong", ["EPOCH", "name", "option", "LRREPORT", "Study"])
+def test_a_misspelt_variable_is_refused(clone: Path, wrong: str) -> None:
     mark_as_set_up(clone)
-    done = make(clone, "report", "EPOCH=10")
+    done = make(clone, "report", f"{wrong}=10")
     assert done.returncode == 2
     assert done.stdout == ""
     assert re.fullmatch(
-        r"Makefile:\d+: \*\*\* no variable EPOCH; there are STUDY LRS .*PYTHON\.  Stop\.\n", done.stderr
+        rf"Makefile:\d+: \*\*\* no variable {wrong}; there are STUDY LRS .*PYTHON\.  Stop\.\n", done.stderr
     )

@@ -1,6 +1,7 @@
 """Whose report a folder holds, which looks it has seen, and what its command prints."""
 
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -62,6 +63,20 @@ def test_of_studies_of_the_same_name_that_start_at_once_only_one_runs(tmp_path: 
 def test_a_tilde_that_the_shell_left_is_the_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     assert find_outputs("~/x", None) == tmp_path / "x"
+
+
+def test_a_tilde_in_a_study_file_is_the_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    home, file = tmp_path / "home", tmp_path / "mine.toml"
+    monkeypatch.setenv("HOME", str(home))
+    (home / "logs").mkdir(parents=True)
+    tables = {
+        '[producer]\nnotebook = "~/mine.ipynb"\n': f"{home}/mine.ipynb: cannot read the notebook",
+        '[import]\nfrom = "table"\nfolder = "~/logs"\n': "import.paths: no file fits **; there are no files",
+    }
+    for table, message in tables.items():
+        file.write_text(f"[vary]\nlearning_rate = [0.1]\n{table}")
+        with pytest.raises(LrreportError, match=re.escape(message)):
+            Workflow(load_study(file), tmp_path / "outputs").make_report()
 
 
 @pytest.mark.slow

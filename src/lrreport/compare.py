@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lrreport.errors import LrreportError
+from lrreport.project import expand_user
 from lrreport.record.contents import Contents, read_contents
 from lrreport.record.files import replace_file
 from lrreport.record.record import read_contents as read_record
@@ -89,7 +90,7 @@ def compare_reports(before: Path, after: Path, page: str | None = None) -> int:
     comparison = compare(before, after)
     print(comparison.to_text())
     if page is not None:
-        target = Path(page).expanduser()
+        target = expand_user(page)
         replace_file(target, comparison.to_html().encode())
         print(target)
     return 0
@@ -97,7 +98,7 @@ def compare_reports(before: Path, after: Path, page: str | None = None) -> int:
 
 def compare(before: Path, after: Path) -> Comparison:
     """Return the differences between two reports, given by their folders or findings.json."""
-    folders = [_find_folder(path.expanduser()) for path in (before, after)]
+    folders = [_find_folder(expand_user(path)) for path in (before, after)]
     old, new = (read_findings(folder) for folder in folders)
     behind = [_describe_behind(folder) for folder in folders]
     return Comparison(

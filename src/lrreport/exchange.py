@@ -9,6 +9,7 @@ import pandas as pd
 
 from lrreport.errors import LrreportError
 from lrreport.inference.measure import measure
+from lrreport.project import expand_user
 from lrreport.record.contents import CONTENTS, Contents, read_contents
 from lrreport.record.files import replace_file
 from lrreport.record.record import KeptRecord, load_runs
@@ -31,7 +32,7 @@ def load(folder: Path | str) -> tuple[pd.DataFrame, pd.DataFrame]:
     percent. Settings that are lists are written as JSON, and a factor's values that are neither numbers nor text as their
     names. Raises LrreportError if there is no report, or a record is broken.
     """
-    path = Path(folder).expanduser()
+    path = expand_user(folder)
     return _frame_report(path, read_contents(path))
 
 
@@ -118,7 +119,7 @@ def _list_values(factor: Factor) -> list[Any]:
 
 def export_report(folder: Path, target: str | None) -> int:
     """Write the runs of a report as CSV files with their study, and print the paths; return the exit status."""
-    print(*export_runs(folder, Path(target).expanduser() if target else folder / "export"), sep="\n")
+    print(*export_runs(folder, expand_user(target) if target else folder / "export"), sep="\n")
     return 0
 
 

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from lrreport import __version__
 from lrreport.errors import LrreportError
+from lrreport.project import expand_user
 from lrreport.record.contents import Contents, ImportNote, RunPlace
 from lrreport.record.files import replace_file
 from lrreport.record.provenance import Identity, digest_text
@@ -41,7 +42,7 @@ def write_import(folder: Path, source: str | None, name: str | None, assignments
     `assignments` such as "import.duplicates=last" replace guesses. Raises LrreportError for what cannot be read or would
     mislead, and if the file exists.
     """
-    folder = folder.expanduser()
+    folder = expand_user(folder)
     if not folder.exists():
         raise LrreportError(f"{folder}: no such file or folder; name the folder that holds the logs")
     options = parse_assignments(assignments)
@@ -101,7 +102,7 @@ def import_runs(study: Study, folder: Path) -> Contents:
 def _fingerprint(study: Study, spec: ImportSpec) -> str:
     """Return the digest of the study, and of names, sizes and times of the files that its import selects."""
     assert study.folder is not None
-    files = Folder(study.folder / spec.folder).select(spec.paths, spec.exclude)
+    files = Folder(study.folder / expand_user(spec.folder)).select(spec.paths, spec.exclude)
     stats = [(path, (files.root / path).stat()) for path in sorted(files.paths)]
     seen = [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats]
     return digest_text(json.dumps([__version__, study.digest(), study.seeds.model_dump(), seen]))

@@ -2,7 +2,17 @@
 
 from pathlib import Path
 
+from lrreport.errors import LrreportError
+
 PACKAGE = Path(__file__).resolve().parent
+
+
+def expand_user(path: Path | str) -> Path:
+    """Return a path with a leading ~ as the home folder; raise LrreportError if there is none, as for "~nobody/x"."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as err:
+        raise LrreportError(f"{path}: {Path(path).parts[0]} is no home folder here; write the whole path") from err
 
 
 def find_checkout() -> Path | None:

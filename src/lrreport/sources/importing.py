@@ -10,6 +10,7 @@ import pandas as pd
 
 from lrreport import sources
 from lrreport.errors import LrreportError
+from lrreport.project import expand_user
 from lrreport.sources.beside import add_settings_beside
 from lrreport.sources.cells import check_cells, choose_factors, find_idle
 from lrreport.sources.duplicates import merge_duplicates
@@ -138,7 +139,7 @@ def read_import(
     have. Raises LrreportError that names file, problem and remedy.
     """
     where = spec.folder if spec.folder != "." else base_folder.resolve().name
-    files = Folder(base_folder / spec.folder).select(spec.paths, spec.exclude)
+    files = Folder(base_folder / expand_user(spec.folder)).select(spec.paths, spec.exclude)
     logs, notes = _read(files, _declare_columns(spec, metrics or {}), where)
     wanted = None if seeds is None else [str(seed) for seed in seeds]
     return _build(spec, logs, notes, files, where, metrics or {}, vary or {}, wanted, guess=False)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lrreport.errors import FailedError, LrreportError
+from lrreport.project import expand_user
 from lrreport.record.record import save_record
 from lrreport.sweep.lines import LoggedRun
 from lrreport.sweep.producer import Run
@@ -34,7 +35,9 @@ class CommandLogs:
 
     def locate(self, folder: Path, values: Mapping[str, Any]) -> "LogLocation":
         """Return the location of a run's logs from its settings and seed."""
-        return LogLocation(folder / fill_in(self.path, values, "producer.log.path"), self.source, self.options)
+        return LogLocation(
+            folder / expand_user(fill_in(self.path, values, "producer.log.path")), self.source, self.options
+        )
 
     def check(self) -> None:
         """Raise LrreportError unless there is such a source, and its options are right."""

@@ -17,6 +17,14 @@ from lrreport.testing import write_report_folder
 
 VARY = "[vary]\nlearning_rate = [0.1]\n"
 QUICK = f'{VARY}[fixed]\ndataset = "sample"\nvalidation_size = 500\n'
+DIFFERENCE = f"""{VARY}[published]
+title = 't'
+[[published.difference]]
+level = {{ learning_rate = 0.1 }}
+than = {{ learning_rate = 0.1 }}
+metric = 'test_accuracy'
+difference = 0.1
+"""
 PUBLISHED = f'{QUICK}[published]\ntitle = "t"\n[[published.claim]]\nsays = "so"\n'
 
 STUDIES: dict[str, tuple[str | bytes, str]] = {
@@ -77,6 +85,15 @@ STUDIES: dict[str, tuple[str | bytes, str]] = {
     "a range of few steps": (f"{QUICK}[range_test]\nsteps = 3\n", "range_test.steps = 3: "),
     "accuracy in percent": (f"{VARY}[published]\ntitle = 't'\n[[published.result]]\nlearning_rate = 0.1\ntest_accuracy = 87.0\n", "published.result: test_accuracy = 87: "),
     "a result for a rate that is not tried": (f"{VARY}[published]\ntitle = 't'\n[[published.result]]\nlearning_rate = 0.2\ntest_accuracy = 0.87\n", "published.result: the study has no level learning_rate = 0.2; it has 0.1"),
+    "a result without a rate": (f"{VARY}[published]\ntitle = 't'\n[[published.result]]\ntest_accuracy = 0.87\n", "published.result: the study has no level without a value of any factor; it has 0.1"),
+    "a result without a number": (f"{VARY}[published]\ntitle = 't'\n[[published.result]]\nlearning_rate = 0.1\n", "published.result: it gives no number; add a metric"),
+    "a difference of a level from itself": (f"{DIFFERENCE}low = 0.0\nhigh = 0.2\n", "published.difference: it compares 0.1 with itself; name two levels"),
+    "a difference outside of its interval": (f"{DIFFERENCE}low = 0.2\nhigh = 0.3\n", "published.difference.difference = 0.1: it must lie between low and high"),
+    "an interval upside down": (f"{DIFFERENCE}low = 0.2\nhigh = 0.0\n", "published.difference.difference = 0.1: it must lie between low and high"),
+    "three factors, rates of an optimiser's own among them": ("[vary]\nbatch_size = [32, 64]\noptimizer = [{ name = 'sgd', learning_rate = [0.1] }, { name = 'adam' }]\n", "optimizer and its learning rates vary already; leave out a factor"),
+    "rates of two factors' own": ("[vary]\nmodel = [{ name = 'mlp', learning_rate = [0.1] }]\noptimizer = [{ name = 'sgd', learning_rate = [0.1] }]\n", "model and its learning rates vary already; leave out a factor"),
+    "a command of 900 kB": (f"{QUICK}[producer]\ncommand = '{'c' * 900_000}'\n", "producer.command = 'ccc"),
+    "a title of 900 kB": (f"title = '{'t' * 900_000}'\n{QUICK}", "title = 'ttt"),
     "a claim without words": (f"{VARY}[published]\ntitle = 't'\n[[published.claim]]\nclaim = 'best'\n", "published.claim.says is missing"),
     "a claim that does not exist": (f'{PUBLISHED}claim = "nicest"\n', "published claim 'so': no claim 'nicest'; the claims are"),
     "an argument that does not exist": (f'{PUBLISHED}claim = "best"\narguments = {{rate = 0.1}}\n', "published claim 'so': "),
@@ -113,6 +130,9 @@ OPTIONS: dict[str, tuple[list[str], str]] = {
     "a stall of no time": (["report", "--stall-timeout", "0"], "argument --stall-timeout: '0' is not a positive number of seconds"),
     "an endless stall": (["report", "--stall-timeout", "inf"], "argument --stall-timeout: 'inf' is not a positive number of seconds"),
     "an option for another command": (["status", "--jobs", "2"], "unrecognized arguments: --jobs"),
+    "a home that is not there": (["runs", "--outputs=~nobody0/x"], "~nobody0/x: ~nobody0 is no home folder here; write the whole path"),
+    "a study in a home that is not there": (["status", "~nobody0/mine.toml"], "~nobody0 is no home folder here"),
+    "data in a home that is not there": (["data", "--data-root=~nobody0/x"], "~nobody0 is no home folder here"),
     "an option without its value": (["report", "--outputs"], "argument --outputs: expected one argument"),
 }  # fmt: skip
 

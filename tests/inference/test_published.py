@@ -13,6 +13,8 @@ from lrreport.inference.claims import Finding
 from lrreport.inference.published import check_differences, check_numbers, find_rounding
 from lrreport.inference.range_test import suggest_rate
 from lrreport.study.decide import Published, PublishedResult
+from lrreport.study.factors import find_level
+from lrreport.study.study import parse_study
 from lrreport.testing import check_finding, make_measurements
 
 VALUES = [0.861, 0.858, 0.864, 0.860, 0.859]
@@ -82,6 +84,20 @@ def test_levels_and_metrics_that_do_not_exist_are_refused() -> None:
         check({"val_accuracy": 0.9}, rate=0.7)
     with pytest.raises(LrreportError, match="^published.result: no metric 'speed'; the metrics are val_accuracy$"):
         check({"speed": 0.9})
+
+
+def test_a_published_level_is_found_by_short_names_and_by_tables() -> None:
+    vary = {"learning_rate": [0.1, 0.01], "momentum": [0.0, 0.9]}
+    result = {"learning_rate": 0.1, "momentum": 0.9, "test_accuracy": 0.9}
+    study = parse_study({"name": "s", "vary": vary, "fixed": {"optimizer": "sgd"},
+                         "published": {"title": "E", "result": [result]}}, "s")  # fmt: skip
+    assert study.published is not None
+    level = find_level(study.levels, study.published.result[0].level)
+    assert level is not None
+    assert level.name == "0.1 with momentum 0.9"
+    sizes = parse_study({"name": "s", "vary": {"hidden_sizes": [[8], [16, 8]]}}, "s")
+    assert find_level(sizes.levels, {"hidden_sizes": [16, 8]}) == sizes.levels[1]
+    assert find_level(study.levels, {"learning_rate": 0.1}) is None
 
 
 def fall_at(rates: np.ndarray, where: float) -> np.ndarray:

@@ -93,6 +93,16 @@ def test_values_of_a_factor_have_learning_rates_of_their_own() -> None:
     assert trained[0].optimizer == SGD(momentum=0.9)
 
 
+def test_a_study_without_a_title_asks_about_what_varies() -> None:
+    weight_decay = {"optimizer": {"weight_decay": [0.0, 0.1]}}
+    rates = {"optimizer": [{"name": "sgd", "learning_rate": [0.1]}, {"name": "adam", "learning_rate": [0.01]}]}
+    titles = [parse(vary=vary).title for vary in (VARY, weight_decay, {"learning_rate": [0.1], **weight_decay}, rates)]
+    assert titles == [
+        f"Impact of the {what}" for what in ("learning rate", "weight decay", "weight decay", "learning rate")
+    ]
+    assert parse(vary=weight_decay, title="Mine").title == "Mine"
+
+
 def test_flat_keys_of_the_first_version_are_read_with_the_new_form() -> None:
     from lrreport.study.legacy import upgrade_settings
 

@@ -10,6 +10,7 @@ from lrreport.inference.claims.claim import Finding, Verdict, make_untestable
 from lrreport.inference.statistics import predict_next
 from lrreport.inference.words import count, count_seeds, quantify_levels, write_value
 from lrreport.study.decide import PublishedDifference, PublishedResult
+from lrreport.study.factors import find_level
 from lrreport.study.formats import Quantity
 from lrreport.study.metrics import Metric
 
@@ -53,15 +54,15 @@ def check_differences(assessment: Assessment) -> list[Finding]:
 
 def _find_level(assessment: Assessment, values: Mapping[str, Any], metrics: Iterable[str], key: str) -> int:
     levels = assessment.measurements.levels
-    matching = [level.index for level in levels if dict(level.values) == dict(values)]
-    if not matching:
+    level = find_level(levels, values)
+    if level is None:
         known = ", ".join(level.name for level in levels)
         raise LrreportError(f"published.{key}: the study has no level {values}; it has {known}")
     for metric in metrics:
         if metric not in assessment.measurements.metrics:
             known = ", ".join(assessment.measurements.metrics)
             raise LrreportError(f"published.{key}: no metric {metric!r}; the metrics are {known}")
-    return matching[0]
+    return level.index
 
 
 def _count_values(assessment: Assessment, level: int, metric: str) -> int:

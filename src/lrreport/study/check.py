@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from lrreport.errors import LrreportError
+from lrreport.study.factors import Level, find_level
 from lrreport.study.metrics import SPLIT_PREFIXES
-from lrreport.study.nested import resolve_name
 
 if TYPE_CHECKING:
     from lrreport.study.study import Study
@@ -32,15 +32,26 @@ def check_study(study: "Study") -> None:
             raise LrreportError(f'{study.where}: metrics.{name} is not built in; set better = "higher" or "lower"')
     for result in study.published.result if study.published is not None else ():
         _check_published(study, result.level, result.values)
+        if not result.values:
+            raise LrreportError(
+                f"{study.where}: published.result: it gives no number; add a metric, such as test_accuracy = 0.87"
+            )
     for difference in study.published.difference if study.published is not None else ():
-        for values in (difference.level, difference.than):
+        level, than = (
             _check_published(study, values, {difference.metric: 0.0}, "difference")
+            for values in (difference.level, difference.than)
+        )
+        if level == than:
+            raise LrreportError(
+                f"{study.where}: published.difference: it compares {level.name} with itself; name two levels"
+            )
 
 
-def _check_published(study: "Study", values: dict[str, Any], numbers: dict[str, float], key: str = "result") -> None:
-    named = {resolve_name(name) if study.has_own_loop else name: value for name, value in values.items()}
-    shown = ", ".join(f"{name} = {value}" for name, value in values.items())
-    if not any(all(level.values.get(name) == value for name, value in named.items()) for level in study.levels):
+def _check_published(study: "Study", values: dict[str, Any], numbers: dict[str, float], key: str = "result") -> Level:
+    """Return the level that an earlier report names; raise LrreportError unless it and the metrics exist."""
+    level = find_level(study.levels, values)
+    if level is None:
+        shown = ", ".join(f"{name} = {value}" for name, value in values.items()) or "without a value of any factor"
         names = ", ".join(level.name for level in study.levels[:20])
         raise LrreportError(f"{study.where}: published.{key}: the study has no level {shown}; it has {names}")
     for name, number in numbers.items():
@@ -50,3 +61,4 @@ def _check_published(study: "Study", values: dict[str, Any], numbers: dict[str, 
         if key == "result" and metric is not None and metric.clip(number) != number:
             hint = "a fraction, such as 0.87 for 87 %" if metric.scale == "fraction" else "a value that is possible"
             raise LrreportError(f"{study.where}: published.result: {name} = {number:g}: give {hint}")
+    return level

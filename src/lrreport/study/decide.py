@@ -1,9 +1,9 @@
 """The tables [decide] and [published] of a study file: how a study decides, and what an earlier report said."""
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, Strict, field_validator
+from pydantic import Field, Strict, field_validator, model_validator
 
 from lrreport.study.frozen import FrozenModel
 
@@ -70,6 +70,12 @@ class PublishedDifference(FrozenModel):
     low: Number
     high: Number
     digits: int | None = None
+
+    @model_validator(mode="after")
+    def _lies_in_its_interval(self) -> Self:
+        if not self.low <= self.difference <= self.high:
+            raise ValueError("difference: it must lie between low and high")
+        return self
 
 
 class PublishedClaim(FrozenModel):

@@ -1,11 +1,12 @@
 """Factors and levels: the settings that a study varies, and the combinations of values that it tries."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from lrreport.study.formats import format_setting
+from lrreport.study.nested import resolve_name
 
 LABELS = {  # of settings whose path is not descriptive
     "optimizer.betas": "betas", "optimizer.eps": "epsilon", "schedule.gamma": "decay factor",
@@ -107,6 +108,13 @@ class Level:
     index: int
     values: dict[str, Any]  # by the factors' names
     name: str
+
+
+def find_level(levels: Sequence[Level], values: Mapping[str, Any]) -> Level | None:
+    """Return the level that has just these values, named by the paths of their settings or by short names; else None."""
+    named = {name: freeze(value) for name, value in values.items()}
+    resolved = {resolve_name(name): value for name, value in named.items()}
+    return next((level for level in levels if dict(level.values) in (named, resolved)), None)
 
 
 def name_level(factors: Sequence[Factor], values: dict[str, Any]) -> str:

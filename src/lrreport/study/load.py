@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 
 from lrreport.errors import LrreportError
-from lrreport.project import find_checkout, find_studies
+from lrreport.project import expand_user, find_checkout, find_studies
 from lrreport.study.legacy import upgrade_settings
 from lrreport.study.printed import PrintedFloat
 from lrreport.study.study import Study, parse_study
@@ -20,7 +20,7 @@ def load_study(path: Path | str) -> Study:
     A path that does not exist from here is also looked for in the checkout.
     Raises LrreportError that names file, key, value and remedy.
     """
-    file, checkout = Path(path).expanduser(), find_checkout()
+    file, checkout = expand_user(path), find_checkout()
     if not file.is_absolute() and not file.exists() and checkout is not None:
         file = checkout / file
     try:

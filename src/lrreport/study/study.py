@@ -45,6 +45,7 @@ from lrreport.study.settings import (
 from lrreport.study.tables import Figures, Producer, Seeds
 
 RESERVED_NAMES = ("runs", "reference")  # folders of outputs/ that no study may use
+LONGEST_TITLE = 300  # characters
 
 
 def _check_folder_name(name: str) -> str:
@@ -76,10 +77,10 @@ class Study(FrozenModel):
     name: Annotated[str, AfterValidator(_check_folder_name)] = Field(
         description="use letters, digits, '.', '_', '+' and '-' (not 'runs' or 'reference')"
     )
-    title: Annotated[str, AfterValidator(_check_title)] = Field(
+    title: Annotated[str, Field(max_length=LONGEST_TITLE), AfterValidator(_check_title)] = Field(
         default="Impact of the learning rate", description="give a line of text"
     )
-    author: Annotated[str, AfterValidator(_check_title)] | None = Field(
+    author: Annotated[str, Field(max_length=LONGEST_TITLE), AfterValidator(_check_title)] | None = Field(
         default=None, description="give a name, shown in the report"
     )
     note: str | None = Field(default=None, description="give a text, shown in the report as a note")
@@ -114,6 +115,7 @@ class Study(FrozenModel):
             return settings
         builtin = settings.get("producer") is None and settings.get("import") is None
         settings = {**settings, "vary": flatten_tables(settings["vary"], builtin)}
+        settings.setdefault("title", f"Impact of the {_label_question(settings['vary'])}")
         return choose_nothing(settings) if builtin and holds_out_none(settings.get("fixed")) else settings
 
     @field_validator("published", mode="before")
@@ -292,6 +294,9 @@ class Study(FrozenModel):
                 raise ValueError(f"fixed.{name}: the study varies it, so leave it out of [fixed]")
         if len(factors) > 2:
             raise ValueError(f"vary.{factors[2]}: {factors[0]} and {factors[1]} vary already; leave out a factor")
+        rated = [name for name, values in self.vary.items() if any(map(list_rates, values))]
+        if rated and (others := [name for name in (*factors, *rated) if name not in (rated[0], "learning_rate")]):
+            raise ValueError(f"vary.{others[0]}: {rated[0]} and its learning rates vary already; leave out a factor")
         return self
 
     def with_changes(self, name: str | None = None, **changes: Any) -> Self:
@@ -327,6 +332,14 @@ class Study(FrozenModel):
         """Return the SHA-256 (hexadecimal) of all settings except the name and the seeds."""
         settings = self.model_dump(mode="json", exclude={"name", "seeds"}, exclude_none=True)
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+
+def _label_question(vary: Mapping[str, Any]) -> str:
+    """Return what varies, for a study without a title: "learning rate" if that is among it, or the label of a setting."""
+    lists = {name: values for name, values in vary.items() if isinstance(values, list | tuple)}
+    names = [name for name, values in lists.items() if len(values) > 1] or list(lists)
+    rates = any(list_rates(value) for values in lists.values() for value in values)
+    return label_setting("learning_rate" if rates or not names or "learning_rate" in names else names[0])
 
 
 def _leave_out_published(settings: dict[str, Any]) -> list[str]:

@@ -10,6 +10,7 @@ from lrreport.study.frozen import FrozenModel
 from lrreport.study.settings import Count, Seed
 
 S = TypeVar("S")
+LONGEST_COMMAND = 30_000  # characters; no system takes many more, and splitting takes the square of their number
 
 
 def list_planned(by_level: Sequence[Set[S]]) -> list[S]:
@@ -63,7 +64,9 @@ class Producer(FrozenModel):
     """
 
     notebook: str | None = Field(default=None, description='give the path of a notebook, such as "mine.ipynb"')
-    command: str | None = Field(default=None, description='give a command, such as "python train.py --seed {seed}"')
+    command: Annotated[str, Field(max_length=LONGEST_COMMAND)] | None = Field(
+        default=None, description='give a command, such as "python train.py --seed {seed}"'
+    )
     log: dict[str, Any] | None = Field(
         default=None, description='give a table such as { from = "lightning", path = "logs/{seed}" }'
     )

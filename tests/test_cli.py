@@ -48,6 +48,26 @@ def test_a_published_claim_that_does_not_exist_starts_nothing(
     assert not (tmp_path / "outputs").exists()
 
 
+@pytest.mark.parametrize("command", ["status", "plan", "data", "export"])
+def test_every_command_refuses_a_published_claim_that_does_not_exist(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "mine.toml"
+    claim = '[published]\ntitle="t"\n[[published.claim]]\nsays="so"\nclaim="nicest"\n'
+    path.write_text(f'[vary]\nlearning_rate=[0.1]\n[fixed]\ndataset="sample"\nvalidation_size=500\n{claim}')
+    assert main([command, str(path), "--outputs", str(tmp_path / "outputs")]) == 2
+    assert "published claim 'so': no claim 'nicest'; the claims are" in capsys.readouterr().err
+
+
+def test_the_status_of_an_import_says_that_nothing_is_to_be_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('[vary]\nlearning_rate = [0.1]\n[import]\nfolder = "logs"\n')
+    assert main(["status", str(path), "--outputs", str(tmp_path / "outputs")]) == 0
+    assert capsys.readouterr().out == f"{path}: its runs are read from logs, so there are none to make\n"
+
+
 def test_help_names_every_command() -> None:
     text = subprocess.check_output([sys.executable, "-m", "lrreport.cli", "--help"], text=True)
     assert all(f" {name} " in text for name in ("report", "status", "plan", "data", "import", "export", "compare"))

@@ -141,6 +141,8 @@ def _run_study_command(parsed: "argparse.Namespace") -> int:
     outputs = workflow.find_outputs(parsed.outputs, study)
     if parsed.data_root is not None:
         commands.use_data_root(parsed.data_root)
+    if parsed.command not in ("report", "pdf"):  # which check more
+        workflow.Workflow(study, outputs).check_claims()
     if parsed.command == "data":
         return commands.fetch_data(study)
     if parsed.command == "status":

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lrreport.errors import LrreportError
+from lrreport.project import expand_user
 from lrreport.study.settings import IMPORT_PATH
 from lrreport.study.study import Study
 from lrreport.workflow import Workflow
@@ -24,6 +25,9 @@ def print_pdf(study: Study, outputs: Path) -> int:
 
 def print_status(study: Study, outputs: Path) -> int:
     """Print the states of a study's runs, a line per level and state, with reasons."""
+    if study.import_ is not None:
+        print(f"{study.where}: its runs are read from logs, so there are none to make")
+        return 0
     work = Workflow(study, outputs)
     runs = work.list_runs()
     states = work.store.inspect([run.identity for run in runs])
@@ -71,4 +75,4 @@ def fetch_data(study: Study) -> int:
 
 def use_data_root(folder: str) -> None:
     """Set the data folder of this process and the kernels that it starts."""
-    os.environ["LRREPORT_DATA"] = str(Path(folder).expanduser().resolve())
+    os.environ["LRREPORT_DATA"] = str(expand_user(folder).resolve())

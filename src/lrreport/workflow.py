@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from lrreport.errors import LrreportError
 from lrreport.look_history import list_looks, note_look
 from lrreport.preflight import check_execution, check_published_claims
-from lrreport.project import choose_outputs
+from lrreport.project import choose_outputs, expand_user
 from lrreport.publish import publish_report, publish_summary, read_answer
 from lrreport.record.contents import Contents, RunPlace
 from lrreport.record.files import replace_file
@@ -125,6 +125,11 @@ class Workflow:
         except BaseException:  # such as Ctrl-C
             stopping.set()
             raise
+
+    def check_claims(self) -> None:
+        """Raise LrreportError for a published claim that is wrong; that takes heavy imports unless a report was made of it."""
+        if self.study.published is not None and self.study.published.claim and not self._is_up_to_date():
+            check_published_claims(self.study)
 
     def _check_before(self) -> None:
         """Raise LrreportError for what would fail later: published claims, the scheduler, data, the user's functions."""
@@ -306,7 +311,7 @@ def _open_cluster(scheduler: Address, notify: Notify) -> AbstractContextManager[
 def find_outputs(outputs: str | None, study: Study | None) -> Path:
     """Return the folder for runs and reports, absolute: the option, or the checkout's, or outputs/ beside the study's file."""
     if outputs is not None:
-        return Path(outputs).expanduser().resolve()
+        return expand_user(outputs).resolve()
     return choose_outputs(study.file if study is not None else None).resolve()
 
 

@@ -65,6 +65,17 @@ def test_a_tilde_that_the_shell_left_is_the_home(monkeypatch: pytest.MonkeyPatch
     assert find_outputs("~/x", None) == tmp_path / "x"
 
 
+def test_links_that_lead_back_to_themselves_are_named(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(LrreportError, match=r"loop: its links lead back to themselves; name another path$"):
+        find_outputs(str(tmp_path / "loop"), None)
+
+
+def test_a_path_with_nul_is_named() -> None:
+    with pytest.raises(LrreportError, match="NUL"):
+        find_outputs("a\0b", None)
+
+
 def test_a_tilde_in_a_study_file_is_the_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     home, file = tmp_path / "home", tmp_path / "mine.toml"
     monkeypatch.setenv("HOME", str(home))

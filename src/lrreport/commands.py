@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lrreport.errors import LrreportError
-from lrreport.project import expand_user
+from lrreport.project import resolve_path
 from lrreport.study.settings import IMPORT_PATH
 from lrreport.study.study import Study
 from lrreport.workflow import Workflow
@@ -75,4 +75,4 @@ def fetch_data(study: Study) -> int:
 
 def use_data_root(folder: str) -> None:
     """Set the data folder of this process and the kernels that it starts."""
-    os.environ["LRREPORT_DATA"] = str(expand_user(folder).resolve())
+    os.environ["LRREPORT_DATA"] = str(resolve_path(folder))

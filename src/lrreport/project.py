@@ -9,10 +9,20 @@ PACKAGE = Path(__file__).resolve().parent
 
 def expand_user(path: Path | str) -> Path:
     """Return a path with a leading ~ as the home folder; raise LrreportError if there is none, as for "~nobody/x"."""
+    if "\0" in str(path):
+        raise LrreportError(f"{path}: it has the character NUL, which no path has; leave it out")
     try:
         return Path(path).expanduser()
     except RuntimeError as err:
         raise LrreportError(f"{path}: {Path(path).parts[0]} is no home folder here; write the whole path") from err
+
+
+def resolve_path(path: Path | str, folder: Path | None = None) -> Path:
+    """Return a path below a folder (default: the working folder), absolute and without links, ~ being the home folder."""
+    try:
+        return ((folder or Path.cwd()) / expand_user(path)).resolve()
+    except RuntimeError as err:
+        raise LrreportError(f"{path}: its links lead back to themselves; name another path") from err
 
 
 def find_checkout() -> Path | None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from lrreport.errors import LrreportError
 from lrreport.look_history import list_looks, note_look
 from lrreport.preflight import check_execution, check_published_claims
-from lrreport.project import choose_outputs, expand_user
+from lrreport.project import choose_outputs, resolve_path
 from lrreport.publish import publish_report, publish_summary, read_answer
 from lrreport.record.contents import Contents, RunPlace
 from lrreport.record.files import replace_file
@@ -311,7 +311,7 @@ def _open_cluster(scheduler: Address, notify: Notify) -> AbstractContextManager[
 def find_outputs(outputs: str | None, study: Study | None) -> Path:
     """Return the folder for runs and reports, absolute: the option, or the checkout's, or outputs/ beside the study's file."""
     if outputs is not None:
-        return expand_user(outputs).resolve()
+        return resolve_path(outputs)
     return choose_outputs(study.file if study is not None else None).resolve()
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lrreport.errors import LrreportError
-from lrreport.project import expand_user
+from lrreport.project import resolve_path
 from lrreport.study.metrics import SPLIT_PREFIXES
 from lrreport.study.settings import RangeSetup, Training
 from lrreport.study.study import PlannedRun, Study
@@ -102,7 +102,7 @@ def _make_producer(study: Study, settings: dict[str, Any]) -> NotebookProducer |
     assert study.producer is not None
     folder, expected = study.folder or Path.cwd(), expect(study)
     if study.producer.notebook is not None:
-        notebook = NotebookProducer((folder / expand_user(study.producer.notebook)).resolve(), settings, expected)
+        notebook = NotebookProducer(resolve_path(study.producer.notebook, folder), settings, expected)
         notebook.check([factor.name for factor in study.factors])
         return notebook
     assert study.producer.command is not None

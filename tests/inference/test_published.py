@@ -13,7 +13,7 @@ from lrreport.inference.claims import Finding
 from lrreport.inference.published import check_differences, check_numbers, find_rounding
 from lrreport.inference.range_test import suggest_rate
 from lrreport.study.decide import Published, PublishedResult
-from lrreport.study.factors import find_level
+from lrreport.study.factors import find_level, index_levels
 from lrreport.study.study import parse_study
 from lrreport.testing import check_finding, make_measurements
 
@@ -92,12 +92,12 @@ def test_a_published_level_is_found_by_short_names_and_by_tables() -> None:
     study = parse_study({"name": "s", "vary": vary, "fixed": {"optimizer": "sgd"},
                          "published": {"title": "E", "result": [result]}}, "s")  # fmt: skip
     assert study.published is not None
-    level = find_level(study.levels, study.published.result[0].level)
+    level = find_level(index_levels(study.levels), study.published.result[0].level)
     assert level is not None
     assert level.name == "0.1 with momentum 0.9"
     sizes = parse_study({"name": "s", "vary": {"hidden_sizes": [[8], [16, 8]]}}, "s")
-    assert find_level(sizes.levels, {"hidden_sizes": [16, 8]}) == sizes.levels[1]
-    assert find_level(study.levels, {"learning_rate": 0.1}) is None
+    assert find_level(index_levels(sizes.levels), {"hidden_sizes": [16, 8]}) == sizes.levels[1]
+    assert find_level(index_levels(study.levels), {"learning_rate": 0.1}) is None
 
 
 def fall_at(rates: np.ndarray, where: float) -> np.ndarray:

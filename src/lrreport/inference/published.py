@@ -10,7 +10,7 @@ from lrreport.inference.claims.claim import Finding, Verdict, make_untestable
 from lrreport.inference.statistics import predict_next
 from lrreport.inference.words import count, count_seeds, quantify_levels, write_value
 from lrreport.study.decide import PublishedDifference, PublishedResult
-from lrreport.study.factors import find_level
+from lrreport.study.factors import find_level, index_levels
 from lrreport.study.formats import Quantity
 from lrreport.study.metrics import Metric
 
@@ -54,7 +54,7 @@ def check_differences(assessment: Assessment) -> list[Finding]:
 
 def _find_level(assessment: Assessment, values: Mapping[str, Any], metrics: Iterable[str], key: str) -> int:
     levels = assessment.measurements.levels
-    level = find_level(levels, values)
+    level = find_level(index_levels(levels), values)
     if level is None:
         known = ", ".join(level.name for level in levels)
         raise LrreportError(f"published.{key}: the study has no level {values}; it has {known}")

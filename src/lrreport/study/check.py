@@ -1,9 +1,10 @@
 """Check a study as a whole: its levels, the metrics it names, and what it says of an earlier report."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from lrreport.errors import LrreportError
-from lrreport.study.factors import Level, find_level
+from lrreport.study.factors import Level, find_level, index_levels
 from lrreport.study.metrics import SPLIT_PREFIXES
 
 if TYPE_CHECKING:
@@ -30,15 +31,16 @@ def check_study(study: "Study") -> None:
     for name in study.metrics:
         if study.find_metric(name) is None and name not in study.quantities:
             raise LrreportError(f'{study.where}: metrics.{name} is not built in; set better = "higher" or "lower"')
+    levels = index_levels(study.levels)
     for result in study.published.result if study.published is not None else ():
-        _check_published(study, result.level, result.values)
+        _check_published(study, levels, result.level, result.values)
         if not result.values:
             raise LrreportError(
                 f"{study.where}: published.result: it gives no number; add a metric, such as test_accuracy = 0.87"
             )
     for difference in study.published.difference if study.published is not None else ():
         level, than = (
-            _check_published(study, values, {difference.metric: 0.0}, "difference")
+            _check_published(study, levels, values, {difference.metric: 0.0}, "difference")
             for values in (difference.level, difference.than)
         )
         if level == than:
@@ -47,9 +49,15 @@ def check_study(study: "Study") -> None:
             )
 
 
-def _check_published(study: "Study", values: dict[str, Any], numbers: dict[str, float], key: str = "result") -> Level:
+def _check_published(
+    study: "Study",
+    levels: Mapping[frozenset[tuple[str, Any]], Level],
+    values: dict[str, Any],
+    numbers: dict[str, float],
+    key: str = "result",
+) -> Level:
     """Return the level that an earlier report names; raise LrreportError unless it and the metrics exist."""
-    level = find_level(study.levels, values)
+    level = find_level(levels, values)
     if level is None:
         shown = ", ".join(f"{name} = {value}" for name, value in values.items()) or "without a value of any factor"
         names = ", ".join(level.name for level in study.levels[:20])

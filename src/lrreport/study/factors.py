@@ -110,11 +110,15 @@ class Level:
     name: str
 
 
-def find_level(levels: Sequence[Level], values: Mapping[str, Any]) -> Level | None:
-    """Return the level that has just these values, named by the paths of their settings or by short names; else None."""
-    named = {name: freeze(value) for name, value in values.items()}
-    resolved = {resolve_name(name): value for name, value in named.items()}
-    return next((level for level in levels if dict(level.values) in (named, resolved)), None)
+def index_levels(levels: Sequence[Level]) -> dict[frozenset[tuple[str, Any]], Level]:
+    """Return the levels by the values of their factors."""
+    return {frozenset(level.values.items()): level for level in levels}
+
+
+def find_level(levels: Mapping[frozenset[tuple[str, Any]], Level], values: Mapping[str, Any]) -> Level | None:
+    """Return the indexed level that has just these values, by the paths of their settings or short names; else None."""
+    named = frozenset((name, freeze(value)) for name, value in values.items())
+    return levels.get(named) or levels.get(frozenset((resolve_name(name), value) for name, value in named))
 
 
 def name_level(factors: Sequence[Factor], values: dict[str, Any]) -> str:

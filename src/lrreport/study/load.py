@@ -3,6 +3,7 @@
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 from lrreport.errors import LrreportError
 from lrreport.project import expand_user, find_checkout, find_studies
@@ -12,6 +13,7 @@ from lrreport.study.study import Study, parse_study
 
 DEFAULT_STUDY = "studies/fashion_mnist.toml"
 LARGEST_FILE = 1_000_000  # bytes
+DEEPEST = 50  # tables and lists inside each other
 
 
 def load_study(path: Path | str) -> Study:
@@ -32,6 +34,8 @@ def load_study(path: Path | str) -> Study:
             )
         text = content.decode().removeprefix("\ufeff").replace("\r\n", "\n")
         settings = tomllib.loads(text, parse_float=PrintedFloat)
+        if _is_deeper(settings, DEEPEST):
+            raise RecursionError
     except (OSError, ValueError, RecursionError) as err:
         if isinstance(err, OSError):
             known = ", ".join(f"studies/{study.name}" for study in find_studies() if study.parent.name == "studies")
@@ -45,6 +49,19 @@ def load_study(path: Path | str) -> Study:
     upgraded, notes = upgrade_settings(settings) if builtin else (settings, [])
     settings = {"name": name_study(file.resolve()), **upgraded, "file": file.resolve(), "notes": tuple(notes)}
     return parse_study(settings, str(path))
+
+
+def _is_deeper(value: Any, depth: int) -> bool:
+    """Return whether tables and lists are nested deeper than `depth`."""
+    layer = [value]
+    for _ in range(depth):
+        layer = [
+            inner
+            for outer in layer
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    return any(isinstance(value, dict | list) for value in layer)
 
 
 def name_study(file: Path) -> str:

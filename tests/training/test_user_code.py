@@ -63,7 +63,7 @@ def test_a_dataset_is_loaded_and_digested(write: Write) -> None:
 @pytest.mark.parametrize(("returned", "problem"), [
     ("inputs, labels", "it returns a tuple of 2"),
     ("None", "it returns a NoneType"),
-    ("inputs.tolist(), labels, inputs, labels", "its train inputs are a list of 300, not a torch.Tensor"),
+    ("inputs.tolist(), labels, inputs, labels", "its train inputs are a list of 300, not an array or a tensor"),
     ("inputs.to_sparse(), labels, inputs, labels", "its train inputs are torch.sparse_coo on cpu; make them dense, on the CPU"),
     ("inputs.cfloat(), labels, inputs, labels", "its train inputs are torch.complex64; make them torch.float32"),
     ("inputs.numpy().astype('U'), labels, inputs, labels", "its train inputs are an array of <U32; make them numbers"),
@@ -89,7 +89,7 @@ def test_a_dataset_is_loaded_and_digested(write: Write) -> None:
     ("inputs, values, inputs, values, ['cat', 'dog']",
      "its targets are numbers, so leave out the class names, or make the labels torch.int64"),
     ("inputs, np.array(['a', 'b', 'c'])[labels], inputs, np.array(['a', 'b', 'd'])[labels]",
-     "its test targets are an array of <U1; make them numbers"),
+     "its test targets contain 'd', which is not among the class names ['a', 'b', 'c']"),
     ("torch.randn(1001, 4), torch.arange(1001), torch.randn(1001, 4), torch.arange(1001)",
      "it has 1001 classes; at most 1000 can be recorded"),
 ])  # fmt: skip
@@ -120,6 +120,41 @@ def test_labels_as_text_become_numbers(write: Write) -> None:
     assert names == ("cat", "cow", "dog")
     assert parts["train targets"][:3].tolist() == [2, 0, 1]
     assert parts["test targets"][:3].tolist() == [1, 2, 0]
+
+
+@pytest.mark.parametrize("convert", [
+    "lambda x: x.tolist()", "lambda x: pd.Series(x)", "lambda x: pd.Series(pd.Categorical(x))", "lambda x: x.astype('S')",
+    "lambda x: x.astype(np.dtypes.StringDType())",
+])  # fmt: skip
+def test_labels_as_text_may_come_in_any_container(write: Write, convert: str) -> None:
+    texts = "np.array(['dog', 'cat', 'cow'])"
+    returned = f"inputs[:200], ({convert})({texts}[labels[:200]]), inputs[200:], ({convert})({texts}[labels[200:]])"
+    path = write_data(write, returned, ("import numpy", "import pandas as pd\nimport numpy"))
+    parts, names = load_own(path, str(write.folder))
+    assert names == ("cat", "cow", "dog")
+    assert parts["train targets"][:3].tolist() == [2, 0, 1]
+
+
+@pytest.mark.parametrize("convert", [
+    "lambda x: x.numpy().astype(np.longdouble)", "lambda x: pd.DataFrame(x).convert_dtypes()", "lambda x: x.numpy().astype(object)",
+])  # fmt: skip
+def test_tables_of_unusual_types_are_converted(write: Write, convert: str) -> None:
+    returned = f"({convert})(inputs[:200]), labels[:200], ({convert})(inputs[200:]), labels[200:]"
+    path = write_data(write, returned, ("import numpy", "import pandas as pd\nimport numpy"))
+    parts, _ = load_own(path, str(write.folder))
+    plain = torch.randn(300, 4, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(parts["train inputs"], plain[:200])
+
+
+@pytest.mark.parametrize(("returned", "problem"), [
+    ("np.ma.masked_array(inputs[:200], inputs[:200] > 1), labels[:200], inputs[200:], labels[200:]",
+     "its train inputs have masked entries, which would count; fill them or leave them out"),
+    ("inputs[:200], ['a', 'b'] * 100, inputs[200:], ['a', 'c'] * 50",
+     "its test targets contain 'c', which is not among the class names ['a', 'b']"),
+])  # fmt: skip
+def test_what_would_be_misread_is_refused(write: Write, returned: str, problem: str) -> None:
+    path = write_data(write, returned)
+    assert read_failure(write, dataset=path) == f"dataset = {path!r}: {problem}{EXPECTED_DATA}"
 
 
 def test_numbers_to_predict_are_columns(write: Write) -> None:

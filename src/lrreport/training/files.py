@@ -14,7 +14,7 @@ import platformdirs
 from filelock import FileLock
 
 from lrreport.errors import LrreportError
-from lrreport.project import PACKAGE
+from lrreport.project import PACKAGE, expand_user
 from lrreport.training.fetch import Source, list_sources
 
 DATA_ROOT = "LRREPORT_DATA"  # the environment variable that names the folder for data
@@ -129,7 +129,7 @@ def notify_on_stderr(line: str) -> None:
 def find_data_root(data_root: Path | None = None) -> Path:
     """Return the folder for data, as an absolute path: the argument, else $LRREPORT_DATA, else the user's cache."""
     chosen = data_root or os.environ.get(DATA_ROOT)
-    return Path(chosen).expanduser().absolute() if chosen else platformdirs.user_cache_path("lrreport")
+    return expand_user(chosen).absolute() if chosen else platformdirs.user_cache_path("lrreport")
 
 
 def export_data_root() -> None:

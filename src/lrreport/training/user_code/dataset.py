@@ -28,12 +28,13 @@ def load_own(path: str, folder: str) -> tuple[dict[str, Tensor], tuple[str, ...]
     if not isinstance(returned, tuple | list) or len(returned) not in (4, 5):
         raise problem(f"it returns {describe_kind(returned)}")
     values, names = dict(zip(PARTS, returned, strict=False)), returned[4] if len(returned) == 5 else None
+    names = names.tolist() if isinstance(names, np.ndarray) else names
     if names is not None and not isinstance(names, tuple | list):
         raise problem(f"its class names are {describe_kind(names)}, not a list")
     names = None if names is None else list(map(str, names))
     if names is not None and len(set(names)) < len(names):
         raise problem(f"its class names {names} contain a name twice")
-    names = _number_text_labels(values, names)
+    names = _number_text_labels(values, names, problem)
     parts = {name: _convert(name, value, problem) for name, value in values.items()}
     _check_shapes(parts, problem)
     if parts["train targets"].is_floating_point():
@@ -43,31 +44,51 @@ def load_own(path: str, folder: str) -> tuple[dict[str, Tensor], tuple[str, ...]
     return parts, _check_labels(parts, names, problem)
 
 
-def _number_text_labels(values: dict[str, Any], names: list[str] | None) -> list[str] | None:
+def _number_text_labels(values: dict[str, Any], names: list[str] | None, problem: Any) -> list[str] | None:
     """Replace labels that are text by the indices of their class names, sorted unless these are given."""
-    texts = {name: np.asarray(values[name]) for name in PARTS[1::2] if isinstance(values[name], np.ndarray)}
-    texts = {name: array.astype(str) for name, array in texts.items() if array.dtype.kind in "UO"}
+    texts = {name: text for name in PARTS[1::2] if (text := _read_texts(values[name])) is not None}
     if len(texts) < 2:
         return names
     names = names or sorted(set(texts["train targets"].tolist()))
     indices = {text: index for index, text in enumerate(names)}
     for name, array in texts.items():
-        if array.ndim == 1 and set(array.tolist()) <= indices.keys():
+        if unknown := sorted(set(array.ravel().tolist()) - indices.keys()):
+            raise problem(f"its {name} contain {unknown[0]!r}, which is not among the class names {names[:10]}")
+        if array.ndim == 1:
             values[name] = torch.tensor([indices[text] for text in array.tolist()])
     return names
+
+
+def _read_texts(labels: Any) -> np.ndarray | None:
+    """Return labels that are text, in an array, a list or a column of pandas, as an array of text; None for others."""
+    if isinstance(labels, Tensor) or not (isinstance(labels, list) or hasattr(labels, "__array__")):
+        return None
+    array = np.asarray(labels)
+    if array.dtype.kind == "S":
+        return np.char.decode(array, "utf-8", "replace")
+    is_text = array.dtype.kind in "UT" or (
+        array.dtype.kind == "O" and all(isinstance(label, str) for label in array.flat)
+    )
+    return np.array([str(label) for label in array.flat]).reshape(array.shape) if is_text else None
 
 
 def _convert(name: str, value: Any, problem: Any) -> Tensor:
     """Return an array or tensor as a contiguous tensor on the CPU, of the type that training computes with."""
     if hasattr(value, "__array__") and not isinstance(value, Tensor):  # an array, or a table of pandas
+        if np.ma.is_masked(value):
+            raise problem(f"its {name} have masked entries, which would count; fill them or leave them out")
         array = np.asarray(value)
+        if array.dtype.kind == "O":  # a table of pandas with columns of several types
+            array = np.array(array.tolist())
         if array.dtype.kind not in "biuf":
             raise problem(f"its {name} are an array of {array.dtype}; make them numbers")
-        value = torch.from_numpy(np.ascontiguousarray(array.astype(array.dtype.newbyteorder("="))))
+        native = np.float64 if array.dtype.itemsize > 8 else array.dtype.newbyteorder("=")
+        value = torch.from_numpy(np.ascontiguousarray(array.astype(native)))
     if not isinstance(value, Tensor):
-        raise problem(f"its {name} are {describe_kind(value)}, not a torch.Tensor")
-    if value.layout != torch.strided or value.device.type != "cpu":
-        raise problem(f"its {name} are {value.layout} on {value.device}; make them dense, on the CPU")
+        raise problem(f"its {name} are {describe_kind(value)}, not an array or a tensor")
+    if value.layout != torch.strided or value.device.type != "cpu" or value.is_nested or value.is_quantized:
+        kind = "nested" if value.is_nested else "quantized" if value.is_quantized else str(value.layout)
+        raise problem(f"its {name} are {kind} on {value.device}; make them dense, on the CPU")
     if value.is_complex():
         raise problem(f"its {name} are {value.dtype}; make them torch.float32")
     value = value.detach()

@@ -38,12 +38,12 @@ PYTHON = os.path.join(VENV, "bin", "python")
 PIP = [PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--no-user"]
 UV = [os.path.join(VENV, "bin", "uv"), "pip", "install", "--python", PYTHON, "--no-deps", "--no-index"]
 UV += ["--no-cache", "--no-config"]
-# What commands and tests import. uv leaves it to Python to compile packages, at their first import.
-IMPORTED = (
-    "lrreport.workflow lrreport.report.document lrreport.training.loop papermill nbconvert ipykernel.kernelapp torch"
-)
-IMPORTED += " pandas scipy.stats statsmodels.api sklearn.metrics matplotlib.pyplot seaborn pytest hypothesis nbval"
-IMPORTED += " distributed jsonschema playwright.sync_api"
+# What commands and tests import, in two halves. uv leaves it to Python to compile packages, at their first import.
+IMPORTED = [
+    "torch, lrreport.training.loop, scipy.stats, statsmodels.api, sklearn.metrics",
+    "pandas, matplotlib.pyplot, seaborn, papermill, nbconvert, ipykernel.kernelapp, lrreport.report.document, pytest, "
+    "hypothesis, nbval, distributed, jsonschema, playwright.sync_api",
+]
 
 
 def fail(problem, remedy):
@@ -70,8 +70,8 @@ def is_up_to_date(target):
         return False
 
 
-def run(command):
-    """Run a command with its output in the log; return whether it succeeded."""
+def start(command):
+    """Start a command with its output in the log."""
     environment = dict(os.environ)
     for name in os.environ:
         if name in ("PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE") or (
@@ -79,7 +79,12 @@ def run(command):
         ):
             del environment[name]
     with open(LOG, "ab") as log:
-        return subprocess.call(command, stdout=log, stderr=subprocess.STDOUT, cwd=ROOT, env=environment) == 0
+        return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=ROOT, env=environment)
+
+
+def run(command):
+    """Run a command with its output in the log; return whether it succeeded."""
+    return start(command).wait() == 0
 
 
 def install():
@@ -97,8 +102,10 @@ def install():
         give_up("pip installed it elsewhere", "remove target, prefix or root from what `pip config list` shows")
     shorten_paths()
     if os.environ.get("PYTHONDONTWRITEBYTECODE"):  # else each process compiles all that it imports: half of its start
+        processes = [start([PYTHON, "-c", "import %s" % modules]) for modules in IMPORTED]
         run([PYTHON, "-m", "compileall", "-q", os.path.join(ROOT, "src")])
-        run([PYTHON, "-c", "import %s" % ", ".join(IMPORTED.split())])
+        for process in processes:
+            process.wait()
 
 
 def install_locked(wanted):

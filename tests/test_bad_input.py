@@ -55,6 +55,7 @@ STUDIES: dict[str, tuple[str | bytes, str]] = {
     "a boolean": ("[vary]\nlearning_rate = [true]\n", "vary.learning_rate = True: input should be a valid number"),
     "vary is no table": ("vary = 3\n", "vary = 3: "),
     "vary is a list of tables": ("[[vary]]\nlearning_rate = [0.1]\n", "vary = "),
+    "seeds as text": (f"seeds = '0-9'\n{VARY}", "seeds = '0-9': it should be a list or a table; give a list such as [0, 1, 2]"),
     "a negative seed": (f"seeds = [-1]\n{VARY}", "seeds.listed = -1: "),
     "a seed that is no whole number": (f"seeds = [0.5]\n{VARY}", "seeds.listed = 0.5: "),
     "a huge seed": (f"seeds = [{2**70}]\n{VARY}", f"seeds.listed = {2**70}: "),

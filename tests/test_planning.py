@@ -39,6 +39,7 @@ def test_a_plan_says_where_seeds_do_not_help(tmp_path: Path, margin: float, end:
 
 def test_one_seed_is_nothing_to_plan_from(tmp_path: Path) -> None:
     with pytest.raises(
-        LrreportError, match="nothing to plan from: it takes two seeds of two levels; make a pilot with"
+        LrreportError,
+        match="nothing to plan from: it takes two seeds or more of two levels that may be the best; make a pilot with",
     ):
         describe_plan(*load(tmp_path, 4, 1, 0.004))

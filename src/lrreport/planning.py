@@ -49,7 +49,7 @@ def _explain(assessment: Assessment) -> str:
     decision = assessment.decision
     if decision.margin is None:
         return "the metric that decides has no margin; set decide.margin"
-    return "it takes two seeds of two levels; make a pilot with --seeds 0-2"
+    return "it takes two seeds or more of two levels that may be the best; make a pilot with --seeds 0-2"
 
 
 def _find_seconds(run: KeptRecord) -> float | None:

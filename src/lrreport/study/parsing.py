@@ -68,7 +68,7 @@ def _describe(model: type[FrozenModel], error: Any, locate: Callable[[str], str]
         known = re.findall(r"'([^']*)'", error["ctx"]["expected"])
         problem = f"there is no such {key}{suggest(str(error['input']), known)}"
     for jargon, plain in PLAIN_WORDS.items():
-        problem = problem.replace(jargon, plain)
+        problem = re.sub(rf"{jargon}( or instance of \w+)?", plain, problem)
     return f"{path} = {brief(error['input'])}: {problem[:1].lower()}{problem[1:]}{remedy}"
 
 

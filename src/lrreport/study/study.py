@@ -106,6 +106,8 @@ class Study(FrozenModel):
             if not seeds:
                 raise ValueError("it is empty")
             return {"listed": tuple(seeds)}
+        if not isinstance(seeds, Mapping | Seeds):
+            raise ValueError("it should be a list or a table")
         return seeds
 
     @model_validator(mode="before")

@@ -124,7 +124,7 @@ def train_epoch(
     orders: Sequence[Generator],
     clip_norm: float | None = None,
 ) -> tuple[Tensor, Scores]:
-    """Take a step for each batch of a random permutation, the last and smaller batch included.
+    """Take one step for each batch of a random permutation, the last and smaller batch included.
 
     Each network has examples (`index`, n_networks × n) and a permutation of its own. Returns the losses before each step
     (n_networks, n_steps) float32, and the means over all examples seen of the loss and, for classes, the accuracy.

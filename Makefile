@@ -62,7 +62,7 @@ test: setup ## run the tests, the notebooks included (under 3 minutes)
 	@$(LRREPORT) data && .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --nbval --nbval-current-env notebooks tests
 
 test-slow: setup ## run the slow tests: faults, browser, whole studies
-	@$(LRREPORT) data && .venv/bin/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m slow tests
+	@$(LRREPORT) data && .venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m slow tests
 
 check: setup ## lint, formatting and types
 	@$(RUN) ruff check . && $(RUN) ruff format --check . && .venv/bin/python -m mypy

@@ -188,7 +188,7 @@ def test_a_signal_stops_everything_soon(tmp_path: Path, sent: int, status: int, 
     started = time.monotonic()
     process.send_signal(sent)
     _, err = process.communicate(timeout=60)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 20  # 5 on an idle machine
     assert process.returncode == status
     assert err.splitlines()[-1] == "lrreport: stopped; finished runs are kept, the same command goes on from there"
     _, alive = psutil.wait_procs(find_kernels(tmp_path), timeout=5)  # a kernel that nobody launches ends by itself

@@ -92,8 +92,7 @@ class Assessment:
 
     def compare(self, table: pd.DataFrame, level: int, than: int, resolution: float = 0.0, sign: int = 1) -> Estimate:
         """Return level minus than on a statistic (seeds × levels), one of all pairs of levels that are compared."""
-        comparisons = compare_levels(table[[level, than]].to_numpy(), self.measurements.paired, sign, resolution)
-        return comparisons.estimate(0, 1, int(table[[level, than]].notna().sum().min()), self.n_pairs)
+        return self._compare_two(table, level, than, resolution, sign, self.n_pairs)
 
     def compare_scores(self, level: int, than: int, metric: str) -> Estimate:
         """Return the difference of two levels on a metric, level minus than, with its simultaneous interval."""
@@ -101,9 +100,14 @@ class Assessment:
 
     def compare_alone(self, level: int, than: int, metric: str) -> Estimate:
         """Return the difference of two levels on a metric, level minus than, with the 95 % interval of this pair alone."""
-        values = self.scores[metric][[level, than]]
-        comparisons = compare_levels(values.to_numpy(), self.measurements.paired, 1, self.resolutions[metric])
-        return comparisons.estimate(0, 1, int(values.notna().sum().min()), 1)
+        return self._compare_two(self.scores[metric], level, than, self.resolutions[metric], 1, n_tests=1)
+
+    def _compare_two(
+        self, table: pd.DataFrame, level: int, than: int, resolution: float, sign: int, n_tests: int
+    ) -> Estimate:
+        values = np.stack([table[level].to_numpy(), table[than].to_numpy()], axis=1)  # (n_seeds, 2)
+        comparisons = compare_levels(values, self.measurements.paired, sign, resolution)
+        return comparisons.estimate(0, 1, int(np.isfinite(values).sum(axis=0).min()), n_tests)
 
     def compare_all(self, levels: Sequence[int], metric: str) -> Array:
         """Return for every two levels (row and column) whether the first is clearly better (1) or worse (−1), else 0."""

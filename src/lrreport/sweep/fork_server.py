@@ -26,7 +26,8 @@ from typing import IO
 from lrreport.sweep import worker
 
 FORKS = sys.platform == "linux"
-NEEDED = ("papermill.execute", "papermill.iorw", "lrreport.sweep.kernel", "matplotlib_inline.backend_inline")
+NEEDED = ("papermill.execute", "lrreport.sweep.engine", "lrreport.sweep.kernel", "matplotlib_inline.backend_inline")
+UNUSED = (worker.ADDRESS_GRAMMAR, "scipy.stats")  # slow to import; seaborn needs the second for densities alone
 IDLE_SECONDS = 1
 DIED = -signal.SIGKILL
 
@@ -150,7 +151,8 @@ def serve(control: socket.socket, later: Sequence[str]) -> int:
     A message has the modules to import before, as JSON, and the descriptors of the task, the log, the cause of a failure
     and the status. Returns the exit status of this process or, in a forked process, of that.
     """
-    worker.skip_address_grammar()
+    for name in UNUSED:
+        sys.modules.setdefault(name, None)  # type: ignore[arg-type]  # None makes its import fail
     _import(NEEDED)
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
@@ -283,8 +285,9 @@ def _become_kernel(launch: int) -> int:
     os.chdir(request["folder"])
     with suppress(OSError):
         Path("/proc/self/comm").write_text("lrreport-kernel", encoding="ascii")  # its name in lists of processes
-    if sys.modules.get(worker.ADDRESS_GRAMMAR, worker) is None:
-        del sys.modules[worker.ADDRESS_GRAMMAR]
+    for name in UNUSED:
+        if sys.modules.get(name, worker) is None:
+            del sys.modules[name]  # a notebook may import it
     random.seed()
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed()  # else all forked processes draw the same numbers

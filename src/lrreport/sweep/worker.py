@@ -58,6 +58,8 @@ def execute_task(task: dict[str, Any], kernel: "WaitingKernel | None" = None) ->
     from papermill.exceptions import PapermillExecutionError
     from traitlets.config import Config
 
+    from lrreport.sweep.engine import ENGINE
+
     private = Path(task["private"])  # a folder that only this user can enter
     manager = make_manager_class(kernel)
     n_killed = count_killed_for_memory()
@@ -67,6 +69,7 @@ def execute_task(task: dict[str, Any], kernel: "WaitingKernel | None" = None) ->
             escape_braces(task["notebook"]),
             escape_braces(task["output"]),
             task["parameters"],
+            engine_name=ENGINE,
             kernel_name="python3",
             language="python",
             progress_bar=False,

@@ -41,8 +41,11 @@ def write_tradeoffs(assessment: Assessment, findings: Sequence[Finding], room: f
     if assessment.decision.leader is None:
         reason = REASONS[assessment.decision.reason].format(noun=name_nouns(assessment.measurements)[0])
         return Paragraph(f"{capitalize(reason)}.")
-    forms = (_join_slots(assessment, findings, brevity) for brevity in range(BRIEFEST + 1))
-    return next((form for form in forms if count_words(form.text) <= room), _join_slots(assessment, findings, BRIEFEST))
+    for brevity in range(BRIEFEST + 1):
+        paragraph = _join_slots(assessment, findings, brevity)
+        if count_words(paragraph.text) <= room:
+            break
+    return paragraph
 
 
 def _join_slots(assessment: Assessment, findings: Sequence[Finding], brevity: int) -> Paragraph:
@@ -121,7 +124,10 @@ def write_test(assessment: Assessment, with_interval: bool = True) -> Paragraph:
     verdict = ""
     several = [i for i in assessment.compared if assessment.scores[test.name][i].notna().sum() > 1]
     rivals = [i for i in several if i != level]
-    better = [i for i in rivals if level in several and _is_clearly_better(assessment, i, level, test.name, test.sign)]
+    better = []
+    if level in several:
+        signs = assessment.compare_all([*rivals, level], test.name)[:, -1]
+        better = [rival for rival, sign in zip(rivals, signs, strict=False) if sign == 1]
     if better:
         evidence |= quantify_few(measurements, "better", better)
         verdict = f"; {name_few(assessment, better)} {'is' if len(better) == 1 else 'are'} clearly better"
@@ -131,11 +137,6 @@ def write_test(assessment: Assessment, with_interval: bool = True) -> Paragraph:
     kind = test.label if "test" in test.label else f"{test.label} on test data"
     text = f"{capitalize(kind)}, not used to choose, is {evidence['mean']} for {name}{span}{verdict}."
     return Paragraph(text, evidence)
-
-
-def _is_clearly_better(assessment: Assessment, level: int, than: int, metric: str, sign: int) -> bool:
-    estimate = assessment.compare_scores(level, than, metric)
-    return sign * estimate.mean > 0 and (estimate.low > 0 or estimate.high < 0)
 
 
 def _write_looks(assessment: Assessment) -> Paragraph:

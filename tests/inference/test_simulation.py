@@ -22,7 +22,7 @@ from lrreport.study.decide import Published
 from lrreport.testing import make_measurements
 
 pytestmark = pytest.mark.slow
-N_STUDIES = int(os.environ.get("LRREPORT_STUDIES", "100"))
+N_STUDIES = int(os.environ.get("LRREPORT_STUDIES", "50"))
 MARGIN, SD = 0.5, 0.4  # points
 SHARED = 0.6  # of the variance between seeds, which levels have in common since they share starts and batches
 Draw = Callable[[np.random.Generator, int], np.ndarray]  # (n_seeds, k) scores

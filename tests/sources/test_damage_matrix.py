@@ -153,11 +153,9 @@ def make_runs(form: Format) -> Runs:
 
 def rows_of(imported: Import) -> set[tuple[object, ...]]:
     """Return what was measured whatever the runs are called: rate, seed, metric, point, value."""
-    runs = imported.runs.set_index("run")
-    return {
-        (runs.loc[row.run, "setting.learning_rate"], runs.loc[row.run, "seed"], row.metric, row.at, row.value)
-        for row in imported.history.itertuples()
-    }
+    runs = imported.runs.set_index("run")[["setting.learning_rate", "seed"]]
+    history = imported.history.join(runs, on="run")
+    return set(history[["setting.learning_rate", "seed", "metric", "at", "value"]].itertuples(index=False, name=None))
 
 
 def count(entries: Iterator[Entry] | Sequence[Entry]) -> int:

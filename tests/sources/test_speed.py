@@ -62,22 +62,34 @@ def write_runs(folder: Path, many: bool) -> None:
         pd.concat(parts).to_csv(folder / "all.csv", index=False)
 
 
+@pytest.fixture(scope="module")
+def thousand_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("thousand") / "logs"
+    folder.mkdir()
+    write_runs(folder, many=True)
+    return folder
+
+
+@pytest.fixture
+def single_file(tmp_path: Path) -> Path:
+    write_runs(tmp_path, many=False)
+    return tmp_path
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("many", [True, False])
-def test_a_thousand_runs(tmp_path: Path, many: bool) -> None:
-    write_runs(tmp_path, many)
-    seconds, megabytes, n_runs, n_points = run(MEASURE, tmp_path)
+@pytest.mark.parametrize("logs", ["thousand_files", "single_file"])
+def test_a_thousand_runs(request: pytest.FixtureRequest, logs: str) -> None:
+    seconds, megabytes, n_runs, n_points = run(MEASURE, request.getfixturevalue(logs))
     assert (n_runs, n_points) == (1000, 5_000_000)
     assert seconds <= 60
     assert megabytes <= 1500
 
 
 @pytest.mark.slow
-def test_a_report_on_a_thousand_imported_runs(tmp_path: Path) -> None:
-    (tmp_path / "logs").mkdir()
-    write_runs(tmp_path / "logs", many=True)
-    (tmp_path / "thousand.toml").write_text(write_study(inspect(tmp_path / "logs"), "logs"))
-    study, folder = load_study(tmp_path / "thousand.toml"), tmp_path / "report"
+def test_a_report_on_a_thousand_imported_runs(tmp_path: Path, thousand_files: Path) -> None:
+    file = thousand_files.with_name("thousand.toml")
+    file.write_text(write_study(inspect(thousand_files), "logs"))
+    study, folder = load_study(file), tmp_path / "report"
     folder.mkdir()
     (folder / CONTENTS).write_text(import_runs(study, folder).to_text())
     seconds, megabytes, n_runs = run(REPORT, folder)

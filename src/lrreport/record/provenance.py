@@ -141,17 +141,22 @@ def digest_notebook(path: Path) -> str:
 
 def digest_module(path: Path) -> str:
     """Return the SHA-256 of a module's syntax tree without docstrings, comments and positions."""
+    return _read_module(path)[1]
+
+
+def _read_module(path: Path) -> tuple[ast.Module, str]:
+    """Return the syntax tree of a module, without docstrings, and its SHA-256; a file that has changed is read again."""
     stat = path.stat()
-    return _digest_module(path, stat.st_mtime_ns, stat.st_size)
+    return _read_version(path, stat.st_mtime_ns, stat.st_size)
 
 
 @cache
-def _digest_module(path: Path, changed: int, size: int) -> str:  # a file that has changed is read again
+def _read_version(path: Path, changed: int, size: int) -> tuple[ast.Module, str]:
     tree = parse_source(path.read_bytes())  # bytes, since a file may say which encoding it has
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
             node.body = node.body[1:]
-    return digest_text(_canonical(tree))
+    return tree, digest_text(_canonical(tree))
 
 
 def parse_source(source: str | bytes) -> ast.Module:
@@ -203,7 +208,7 @@ def find_modules(paths: Iterable[str], folder: Path | None, package: str = "") -
         if file is None or not (in_folder or name.partition(".")[0] in packages):
             continue
         try:
-            tree = parse_source(file.read_bytes())
+            tree, _ = _read_module(file)
         except (OSError, ValueError, SyntaxError):
             continue
         files[name] = file
@@ -247,22 +252,34 @@ class _Sign(str):
     """Syntax between the values of a written syntax tree."""
 
 
+_sign = cache(_Sign)
+_OPEN, _COMMA, _CLOSE, _END = map(_Sign, ("[", ",", "]", ")"))
+
+
 def _canonical(node: Any) -> str:
     """Write a syntax tree as text; empty fields are left out, since each release of Python adds some.
 
     Without recursion: a sum of many terms is a deep tree.
     """
-    written, waiting = [], [node]
+    written: list[str] = []
+    waiting = [node]  # what comes first is last in it
     while waiting:
         node = waiting.pop()
-        if isinstance(node, ast.AST):
-            fields = [(name, value) for name, value in ast.iter_fields(node) if value not in (None, [])]
-            parts = [part for name, value in fields for part in (_Sign(f"{name}="), value, _Sign(","))]
-            waiting += reversed([_Sign(f"{type(node).__name__}("), *parts, _Sign(")")])
+        if isinstance(node, _Sign):
+            written.append(node)
+        elif isinstance(node, ast.AST):
+            waiting.append(_END)
+            for name, value in reversed([*ast.iter_fields(node)]):
+                if value is not None and value != []:
+                    waiting += (_COMMA, value, _sign(f"{name}="))
+            waiting.append(_sign(f"{type(node).__name__}("))
         elif isinstance(node, list):
-            waiting += reversed([_Sign("["), *(part for value in node for part in (value, _Sign(","))), _Sign("]")])
+            waiting.append(_CLOSE)
+            for value in reversed(node):
+                waiting += (_COMMA, value)
+            waiting.append(_OPEN)
         else:
-            written.append(node if isinstance(node, _Sign) else repr(node))
+            written.append(repr(node))
     return "".join(written)
 
 

@@ -7,7 +7,7 @@ from papermill.engines import NBClientEngine, NotebookExecutionManager, papermil
 ENGINE = "lrreport"
 
 
-class ExecutionManager(NotebookExecutionManager):
+class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]  # Papermill has no types
     """Writes the notebook when a code cell starts, so that the file names the running cell, and at its start and end.
 
     Papermill writes it before and after every cell of any kind, which takes a third of its CPU time.
@@ -33,7 +33,7 @@ class ExecutionManager(NotebookExecutionManager):
             super().save(**options)
 
 
-class Engine(NBClientEngine):
+class Engine(NBClientEngine):  # type: ignore[misc]
     """Executes a notebook as Papermill's own engine does, with our manager."""
 
     @classmethod

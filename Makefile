@@ -9,6 +9,15 @@ unexport $(KNOWN) PYTHONPATH PYTHONHOME
 override GIVEN := $(foreach .name,$(.VARIABLES),$(if $(filter command,$(origin $(.name))),$(.name)))
 override UNKNOWN := $(filter-out $(KNOWN) MAKE%,$(GIVEN))
 $(if $(UNKNOWN),$(error no variable $(UNKNOWN); there are $(KNOWN)))
+override CHOOSE := STUDY LRS SEEDS EPOCHS DEVICE NAME OUTPUTS
+override TAKEN_report := $(CHOOSE) MOST_SEEDS CONFIRM JOBS SCHEDULER
+override TAKEN_pdf := $(TAKEN_report)
+override TAKEN_status := $(CHOOSE)
+override TAKEN_plan := $(CHOOSE)
+override TAKEN_data := STUDY
+override GOALS := $(or $(MAKECMDGOALS),$(.DEFAULT_GOAL))
+override UNUSED := $(filter-out PYTHON $(foreach .goal,$(GOALS),$(TAKEN_$(.goal))),$(filter $(KNOWN),$(GIVEN)))
+$(if $(UNUSED),$(error $(GOALS) does not take $(UNUSED)))
 override define newline
 
 

@@ -162,6 +162,25 @@ def test_a_study_that_cannot_be_read_stops_the_pruning(outputs: Path, capsys: py
     assert len(list_keys(outputs)) == 4
 
 
+def test_a_study_that_cannot_be_read_does_not_stop_the_list(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = outputs / "mine" / "study.json"
+    path.write_text("{")
+    assert main(["runs", "--outputs", str(outputs)]) == 0
+    said = capsys.readouterr()
+    assert len(said.out.splitlines()) == 5
+    assert "used by no study\n" not in said.out
+    assert said.out.count("used by no study that can be read\n") == 4
+    assert said.err.startswith(f"lrreport: {path}: cannot tell which runs it uses (")
+    assert said.err.count("\n") == 1
+
+
+def test_control_characters_of_a_path_do_not_reach_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["runs", "--outputs", str(tmp_path / "\x1b[31mred")]) == 0
+    assert capsys.readouterr().out == f"0 runs, 0 kB, in {tmp_path}/?[31mred/runs\n"
+
+
 def test_sizes_and_ages_are_short() -> None:
     assert [format_size(size) for size in (0, 1234, 5_000_000)] == ["0 kB", "1 kB", "5.0 MB"]
     assert [format_age(age) for age in (5, 90, 7200, 200_000)] == ["new", "2 min", "2 h", "2 d"]

@@ -222,6 +222,17 @@ def test_clean_keeps_runs_and_the_reference(clone: Path) -> None:
     assert sorted(path.name for path in (clone / "outputs").iterdir()) == ["reference", "runs"]
 
 
+@pytest.mark.parametrize(
+    ("target", "wrong"), [("plan", "MOST_SEEDS"), ("status", "JOBS"), ("data", "NAME"), ("test", "STUDY")]
+)
+def test_a_variable_that_a_target_does_not_take_is_refused(clone: Path, target: str, wrong: str) -> None:
+    mark_as_set_up(clone)
+    done = make(clone, target, f"{wrong}=10")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert re.fullmatch(rf"Makefile:\d+: \*\*\* {target} does not take {wrong}\.  Stop\.\n", done.stderr)
+
+
 @pytest.mark.parametrize("wrong", ["EPOCH", "name", "option", "LRREPORT", "Study"])
 def test_a_misspelt_variable_is_refused(clone: Path, wrong: str) -> None:
     mark_as_set_up(clone)

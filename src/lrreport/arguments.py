@@ -4,6 +4,8 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from lrreport.errors import as_line
+
 if TYPE_CHECKING:
     import argparse
 
@@ -241,9 +243,3 @@ def _as_type_error(problem: str) -> Exception:
     import argparse
 
     return argparse.ArgumentTypeError(problem)
-
-
-def as_line(text: str) -> str:
-    """Return a message as a single line of at most 1000 printable characters."""
-    plain = "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
-    return plain if len(plain) <= 1000 else f"{plain[:997]}..."

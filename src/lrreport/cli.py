@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from lrreport.arguments import as_line, make_parser, read_scheduler, read_study
+from lrreport.arguments import make_parser, read_scheduler, read_study
 
 if TYPE_CHECKING:
     import argparse
@@ -101,6 +101,8 @@ def forget_python_path() -> None:
 
 
 def _fail(line: str, status: int) -> int:
+    from lrreport.errors import as_line
+
     print(f"lrreport: {as_line(line)}", file=sys.stderr)
     return status
 

@@ -2,16 +2,12 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from lrreport.errors import LrreportError
+from lrreport.errors import LrreportError, as_line
 from lrreport.project import resolve_path
 from lrreport.study.settings import IMPORT_PATH
 from lrreport.study.study import Study
 from lrreport.workflow import Workflow
-
-if TYPE_CHECKING:
-    pass
 
 
 def print_pdf(study: Study, outputs: Path) -> int:
@@ -26,7 +22,7 @@ def print_pdf(study: Study, outputs: Path) -> int:
 def print_status(study: Study, outputs: Path) -> int:
     """Print the states of a study's runs, a line per level and state, with reasons."""
     if study.import_ is not None:
-        print(f"{study.where}: its runs are read from logs, so there are none to make")
+        print(as_line(f"{study.where}: its runs are read from logs, so there are none to make"))
         return 0
     work = Workflow(study, outputs)
     runs = work.list_runs()
@@ -60,7 +56,7 @@ def print_plan(study: Study, outputs: Path) -> int:
 def fetch_data(study: Study) -> int:
     """Find, fetch and verify the study's data files, and print where they are."""
     if not study.has_own_loop:
-        print(f"{study.where}: its producer brings its own data, so there is nothing to fetch")
+        print(as_line(f"{study.where}: its producer brings its own data, so there is nothing to fetch"))
         return 0
     dataset = study.training_of(study.levels[0]).dataset
     if IMPORT_PATH.match(dataset):
@@ -69,7 +65,7 @@ def fetch_data(study: Study) -> int:
     from lrreport.training.files import verify_files
 
     paths = verify_files(dataset)
-    print(f"{dataset}: {len(paths)} files verified in {next(iter(paths.values())).parent}")
+    print(as_line(f"{dataset}: {len(paths)} files verified in {next(iter(paths.values())).parent}"))
     return 0
 
 

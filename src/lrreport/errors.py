@@ -11,3 +11,9 @@ class FailedError(LrreportError):
 
 class NewerRecordError(LrreportError):
     """A record written by a newer version of lrreport, which this version must not touch."""
+
+
+def as_line(text: str) -> str:
+    """Return a message as a single line of at most 1000 printable characters."""
+    plain = "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
+    return plain if len(plain) <= 1000 else f"{plain[:997]}..."

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lrreport.errors import LrreportError
+from lrreport.errors import LrreportError, as_line
 from lrreport.project import find_studies
 from lrreport.record.contents import CONTENTS, list_folders
 from lrreport.record.locks import describe_owner, hold_lock, is_held
@@ -69,12 +69,16 @@ def list_entries(store: Store) -> Iterator[Entry]:
 
 def print_runs(outputs: Path) -> int:
     """Print a line for each run in the store: its key, size, age, what it is, and which studies use it."""
-    entries, users = list(list_entries(Store(outputs / "runs"))), find_users(outputs)
+    problems: list[str] = []
+    entries, users = list(list_entries(Store(outputs / "runs"))), find_users(outputs, problems.append)
+    for problem in problems:
+        notify(problem)
+    nobody = "no study that can be read" if problems else "no study"
     for entry in entries:
-        used = f"  used by {', '.join(users[entry.key])}" if entry.key in users else "  used by no study"
+        used = f"  used by {', '.join(users.get(entry.key, [nobody]))}"
         print(f"{entry.describe()}{used}")
     total = format_size(sum(entry.n_bytes for entry in entries))
-    print(f"{count_nouns(len(entries), 'run')}, {total}, in {outputs / 'runs'}")
+    print(as_line(f"{count_nouns(len(entries), 'run')}, {total}, in {outputs / 'runs'}"))
     return 0
 
 
@@ -89,7 +93,7 @@ def prune_runs(outputs: Path, confirmed: bool, ask: Callable[[str], str] = input
     for entry in unused:
         print(entry.describe())
     if not unused:
-        print(f"Nothing to remove: every run in {store.root} is used.")
+        print(as_line(f"Nothing to remove: every run in {store.root} is used."))
         return 0
     summary = _count(unused)
     if not confirmed and (sys.stdin is None or not sys.stdin.isatty()):
@@ -132,10 +136,10 @@ def _count(entries: list[Entry]) -> str:
     return f"{count_nouns(len(entries), 'run')} that no study uses, {size}"
 
 
-def find_users(outputs: Path) -> dict[str, list[str]]:
+def find_users(outputs: Path, note: Callable[[str], object] | None = None) -> dict[str, list[str]]:
     """Return the names of studies that use each run, by key: those with a folder in `outputs`, and files in studies/.
 
-    Raises LrreportError if a folder cannot be read, since its use of runs is then unknown.
+    If a folder cannot be read, its use of runs is unknown: raises LrreportError, or passes the message to `note`.
     """
     users: dict[str, list[str]] = {}
 
@@ -152,7 +156,10 @@ def find_users(outputs: Path) -> dict[str, list[str]]:
             for key in keys:
                 add(str(key), path.parent.name)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
-            raise LrreportError(f"{path}: cannot tell which runs it uses ({err}); make that report again") from err
+            problem = f"{path}: cannot tell which runs it uses ({err}); make that report again, or remove its folder"
+            if note is None:
+                raise LrreportError(problem) from err
+            note(problem)
     for path in find_studies():
         try:
             for key in Workflow(load_study(path), outputs).list_keys():

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
-from lrreport.errors import LrreportError
+from lrreport.errors import LrreportError, as_line
 from lrreport.look_history import list_looks, note_look
 from lrreport.preflight import check_execution, check_published_claims
 from lrreport.project import choose_outputs, resolve_path
@@ -44,8 +44,8 @@ SeedsByLevel = dict[int, tuple[int, ...]]
 
 
 def notify(line: str) -> None:
-    """Print a message to stderr."""
-    print(f"lrreport: {line}", file=sys.stderr, flush=True)
+    """Print a message to stderr, as a single line."""
+    print(f"lrreport: {as_line(line)}", file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True)

@@ -233,6 +233,11 @@ def test_a_paragraph_leaves_out_what_matters_least() -> None:
     assert write_story(assessment, ask_everything(assessment)).test.text in texts[0]
 
 
+def test_two_seeds_do_not_plan_many() -> None:
+    step = tell(make_measurements({0.1: [0.9, 0.91], 0.01: [0.905, 0.9]})).next_step
+    assert step.n_seeds == 5
+
+
 def test_a_wider_range_waits_where_noise_hides_which_level_leads() -> None:
     inner = {
         1.0: around(0.798, WIDE),

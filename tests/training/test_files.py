@@ -229,6 +229,8 @@ def test_data_root_is_the_argument_then_the_variable(tmp_path: Path, monkeypatch
     monkeypatch.setenv("LRREPORT_DATA", str(tmp_path / "variable"))
     assert find_data_root(tmp_path) == tmp_path
     assert find_data_root() == tmp_path / "variable"
+    monkeypatch.setenv("LRREPORT_DATA", " ")
+    assert find_data_root().name == "lrreport"
     monkeypatch.delenv("LRREPORT_DATA")
     assert find_data_root().name == "lrreport"
 

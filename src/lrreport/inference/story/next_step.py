@@ -40,6 +40,8 @@ def plan_next(assessment: Assessment, findings: Sequence[Finding]) -> NextStep:
     measurements, decision = assessment.measurements, assessment.decision
     if decision.reason in ("one seed", "two seeds", "one trained", "few trained"):
         plan, noun = decision.more_seeds, name_nouns(measurements)[0]
+        if decision.reason in ("one seed", "two seeds"):
+            plan = None  # the spread of two seeds does not say how many decide
         n = max(ENOUGH, int(plan.n) if plan is not None and math.isfinite(plan.n) else ENOUGH)
         text = f"Run {n} seeds of each {noun}; a choice needs three or more that train."
         return NextStep("seeds", "more seeds", text, n_seeds=n, evidence={"n": count(n)})

@@ -154,12 +154,15 @@ def test_the_next_step_has_a_command(build_document: Callable[..., Document], do
     assert documents["three"].command == ""  # of imported runs: no command makes more of them
 
 
+WRITTEN = ("three", "failures", "none learns", "one seed", "many levels", "two factors", "named factor", "steps")
+
+
 @pytest.fixture(scope="module")
 def written(documents: dict[str, Document], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folders = {}
-    for name, document in documents.items():
+    for name in WRITTEN:
         folders[name] = tmp_path_factory.mktemp("written")
-        document.write(folders[name])
+        documents[name].write(folders[name])
     return folders
 
 

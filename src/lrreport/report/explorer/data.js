@@ -333,9 +333,9 @@ function widenByBase(study, state, line) {
   return line;
 }
 
-function combineErrors(study, one, n, other, m) {
-  const variance = one ** 2 + other ** 2;
-  const df = variance > 0 ? variance ** 2 / (one ** 4 / (n - 1) + other ** 4 / (m - 1)) : n - 1;
+function combineErrors(study, first, n, second, m) {
+  const variance = first ** 2 + second ** 2;
+  const df = variance > 0 ? variance ** 2 / (first ** 4 / (n - 1) + second ** 4 / (m - 1)) : n - 1;
   return findT(study.t, df) * Math.sqrt(variance);
 }
 
@@ -356,7 +356,7 @@ function makeCurveScene(study, state, runs) {
   const breaks = listBreaks(own);
   let lines;
   if (state.lines === "runs") {
-    lines = own.map((line) => ({ ...line, key: `run ${line.run.index}`, name: nameRun(study, line.run), level: line.run.level, runs: [line.run.index], breaks: breaks.filter((one) => one.run === line.run) }));
+    lines = own.map((line) => ({ ...line, key: `run ${line.run.index}`, name: nameRun(study, line.run), level: line.run.level, runs: [line.run.index], breaks: breaks.filter((end) => end.run === line.run) }));
   } else {
     const groups = new Map();
     for (const line of own) groups.set(line.run.level, [...(groups.get(line.run.level) || []), line]);
@@ -364,7 +364,7 @@ function makeCurveScene(study, state, runs) {
       const mean = averageLines(study, members, state.lines);
       if (state.base >= 0 && !study.paired) widenByBase(study, state, mean);
       if (state.base < 0) clipBand(mean, study.metrics[state.metric]);
-      return { ...mean, key: `level ${level}`, name: study.levels[level].name, level, runs: members.map((line) => line.run.index), breaks: breaks.filter((one) => one.run.level === level) };
+      return { ...mean, key: `level ${level}`, name: study.levels[level].name, level, runs: members.map((line) => line.run.index), breaks: breaks.filter((end) => end.run.level === level) };
     });
   }
   for (const line of lines) line.shown = state.smoothing > 0 ? smooth(line.y, state.smoothing) : line.y;
@@ -634,7 +634,7 @@ const COMPARE = {
 // value in one ("rate 0.001", "status diverged"), or is text in any. What cannot be read is in `problems`.
 function parseFilter(text, columns, preferred = -1) {
   const [problems, readings] = [[], []];
-  const groups = text.split(/(?:\s*,)?\s+or\s+/i).map((part) => part.split(/\s+and\s+|\s*[,;]\s+|\s*[,;]$/i).map((one) => one.trim()).filter(Boolean));
+  const groups = text.split(/(?:\s*,)?\s+or\s+/i).map((part) => part.split(/\s+and\s+|\s*[,;]\s+|\s*[,;]$/i).map((condition) => condition.trim()).filter(Boolean));
   const alternatives = groups.map((parts) => parts.map((part) => parseCondition(part, columns, preferred, problems, readings)).filter(Boolean)).filter((tests) => tests.length);
   return { matches: (cells) => !alternatives.length || alternatives.some((tests) => tests.every((test) => test(cells))), problems, readings, empty: !alternatives.length };
 }
@@ -699,10 +699,10 @@ function sortRows(rows, column, descending) {
   const texts = rows.map((cells) => cells[column]);
   const turn = descending ? -1 : 1;
   return rows.map((_, i) => i).sort((a, b) => {
-    const [one, other] = [keys[a], keys[b]];
-    if (Number.isNaN(one) && Number.isNaN(other)) return turn * texts[a].localeCompare(texts[b]) || a - b;
-    if (Number.isNaN(one) || Number.isNaN(other)) return Number.isNaN(one) ? 1 : -1;
-    return turn * (one - other) || a - b;
+    const [left, right] = [keys[a], keys[b]];
+    if (Number.isNaN(left) && Number.isNaN(right)) return turn * texts[a].localeCompare(texts[b]) || a - b;
+    if (Number.isNaN(left) || Number.isNaN(right)) return Number.isNaN(left) ? 1 : -1;
+    return turn * (left - right) || a - b;
   });
 }
 
@@ -766,7 +766,7 @@ function encodeState(study, state) {
 // The state in such a text; parts that this study does not have are left at their default.
 function decodeState(study, text) {
   const [state, parts] = [makeState(study), new URLSearchParams(text)];
-  const metric = study.metrics.findIndex((one) => one.name === parts.get("metric"));
+  const metric = study.metrics.findIndex((candidate) => candidate.name === parts.get("metric"));
   if (metric >= 0 && listAxes(study, metric).length) state.metric = metric;
   const axes = listAxes(study, state.metric);
   state.x = axes.includes(parts.get("x")) ? parts.get("x") : axes[0] || LEVEL;

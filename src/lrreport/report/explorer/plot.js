@@ -320,7 +320,7 @@ class Plot {
       pen.line(this.trace(line.x, line.shown), smoothed ? { ...style, width: Math.max(this.lineWidth, 1.5 * thin) } : style);
       if (dots) this.drawDots(pen, line, style.color);
     }
-    for (const line of lines) for (const one of line.breaks) this.drawCross(pen, this.at.x(one.x), this.at.y(one.y), this.panel.color(line.level));
+    for (const line of lines) for (const end of line.breaks) this.drawCross(pen, this.at.x(end.x), this.at.y(end.y), this.panel.color(line.level));
   }
 
   dash(line) {
@@ -504,7 +504,7 @@ class Plot {
       for (const line of whole) {
         this.drawBand(pen, line);
         pen.line(this.trace(line.x, line.shown), { color: this.panel.color(line.level), width: line.x.length > LIGHT_WORK ? 1 : 2.75, dash: this.dash(line) });
-        for (const one of line.breaks) this.drawCross(pen, this.at.x(one.x), this.at.y(one.y), this.panel.color(line.level));
+        for (const end of line.breaks) this.drawCross(pen, this.at.x(end.x), this.at.y(end.y), this.panel.color(line.level));
       }
       for (const line of alone) pen.line(this.trace(line.x, line.y), { color: this.look.ink, width: 1.5 });
     }
@@ -544,7 +544,7 @@ class Plot {
       }
     }
     here.sort((a, b) => b.shown - a.shown);
-    const axis = this.panel.study.axes.find((one) => one.name === this.state.x);
+    const axis = this.panel.study.axes.find((axis) => axis.name === this.state.x);
     return { x: where, title: `${axis.title} ${trim(where)}`, entries: here };
   }
 
@@ -795,7 +795,7 @@ class Plot {
     if (!this.xs) {
       const lines = this.scene.kind === "levels" ? [{ x: this.scene.x.places.map((place) => place.at) }] : this.scene.lines;
       const all = new Set();
-      for (const { x } of new Map(lines.map((line) => [line.x, line])).values()) for (const one of x) all.add(one);
+      for (const { x } of new Map(lines.map((line) => [line.x, line])).values()) for (const value of x) all.add(value);
       this.xs = Float64Array.from(all).sort();
     }
     return this.xs.subarray(countBelow(this.xs, this.view.left), countBelow(this.xs, this.view.right * (1 + Math.sign(this.view.right) * 1e-12)));

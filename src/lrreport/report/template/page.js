@@ -11,7 +11,7 @@
     code.setAttribute("aria-pressed", shown);
     code.textContent = shown ? "Hide code" : "Show code";
     document.body.classList.toggle("folded", !shown);
-    $$("details.code").forEach((one) => { one.open = shown; });
+    $$("details.code").forEach((details) => { details.open = shown; });
   });
 
   const contents = $(".contents");
@@ -104,7 +104,7 @@
   };
   const toCsv = (table) => $$("tr", table).map((row) => $$("th, td", row).map((cell) => {
     const shown = cell.cloneNode(true);
-    $$("[popover]", shown).forEach((one) => one.remove());
+    $$("[popover]", shown).forEach((popover) => popover.remove());
     return `"${shown.textContent.trim().replaceAll('"', '""')}"`;
   }).join(",")).join("\r\n");
 
@@ -112,7 +112,7 @@
     const data = figure.nextElementSibling?.matches("details.data") ? figure.nextElementSibling : null;
     const box = document.createElement("span");
     box.className = "actions";
-    const visible = () => $$("svg", figure).find((one) => one.getBoundingClientRect().width > 0);
+    const visible = () => $$("svg", figure).find((drawing) => drawing.getBoundingClientRect().width > 0);
     add(box, "SVG", () => save(`${figure.id}.svg`, new Blob([freeze(visible())], { type: "image/svg+xml" })));
     add(box, "PNG", () => rasterize(figure.id, freeze(visible()), visible()));
     if (data) add(box, "CSV", () => save(`${figure.id}.csv`, new Blob([toCsv($("table", data))], { type: "text/csv" })));

@@ -128,8 +128,8 @@ def notify_on_stderr(line: str) -> None:
 
 def find_data_root(data_root: Path | None = None) -> Path:
     """Return the folder for data, as an absolute path: the argument, else $LRREPORT_DATA, else the user's cache."""
-    chosen = data_root or os.environ.get(DATA_ROOT, "").strip()
-    return expand_user(chosen).absolute() if chosen else platformdirs.user_cache_path("lrreport")
+    chosen = data_root or os.environ.get(DATA_ROOT, "")
+    return expand_user(chosen).absolute() if str(chosen).strip() else platformdirs.user_cache_path("lrreport")
 
 
 def export_data_root() -> None:

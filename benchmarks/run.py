@@ -25,7 +25,7 @@ from lrreport.training.files import verify_files
 
 HEADS = ("what", "beside", "median", "range", "to reach", "")
 WIDTHS = (48, 28, 8, 18, 8, 7)
-SHORT_IMAGES, SHORT_RUNS = 640, (5, 10)
+SHORT_IMAGES, SHORT_RUNS = 640, (2, 4)
 
 
 def run_bench(outputs: Path, n: int, short: bool) -> int:
@@ -53,7 +53,7 @@ def _measure_everything(folder: Path, n: int, short: bool) -> Iterator[Row]:
     training, n_seeds = study.training_of(study.levels[0]), len(study.seeds.initial)
     if short:
         fixed = {"dataset": "sample", "validation_size": 500, "epochs": 1}
-        vary = {"learning_rate": [0.001, 0.0001]}
+        vary = {"learning_rate": [0.001]}
         study = parse_study({"name": "made", "vary": vary, "fixed": fixed, "seeds": [0]}, "short study")
     yield from measure_loops(training, n_seeds, n, SHORT_IMAGES if short else None)
     yield from measure_studies(study, folder, n, SHORT_IMAGES if short else None)

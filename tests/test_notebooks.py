@@ -123,7 +123,6 @@ def replace(path: Path, old: str, new: str) -> None:
         ("summary.ipynb", "inference/claims/phrases.toml", "ends {difference} above", "ends {difference} over"),
         ("summary.ipynb", "inference/candidates.py", "beaten = ((low > 0)", "beaten = ((low > 1)"),
         ("summary.ipynb", "report/figures/decision.py", 'kind = "best" if row.may_be_best', 'kind = "out" if row.may_be_best'),
-        ("train.ipynb", "training/optimizers.py", '"adam": torch.optim.Adam,', '"adam": torch.optim.SGD,'),
         ("range_test.ipynb", "training/range_test.py", "optimizer.set_rate(rate)", "optimizer.set_rate(2 * rate)"),
     ],
 )  # fmt: skip

@@ -1,6 +1,5 @@
 """The wire format of protocol buffers: fields of a message by number, without its schema."""
 
-import struct
 from collections.abc import Iterator
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types
@@ -45,8 +44,3 @@ def read_fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
 def read_text(value: int | bytes) -> str:
     """Return a field as text, "" for a number."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else ""
-
-
-def read_float(value: int | bytes) -> float:
-    """Return a field of 8 bytes as a float, a number as it is."""
-    return float(struct.unpack("<d", value)[0]) if isinstance(value, bytes) and len(value) == 8 else float(value or 0)

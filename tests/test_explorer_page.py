@@ -116,12 +116,13 @@ def between(start: Point, end: Point, n: int = 5) -> list[Point]:
 
 
 def read_zoom(window: Any, zoomed: bool = True) -> list[float] | None:
-    """Return left, right, bottom and top of the zoom as the link gives them, once it is set or removed."""
+    """Return left, right, bottom and top of the zoom as the link gives them, once it is set or removed and stays so."""
+    text = ""
     for _ in range(40):
-        text = window.evaluate("new URLSearchParams(location.hash.split('?')[1] || '').get('zoom')")
-        if (text is not None) == zoomed:
+        before, text = text, window.evaluate("new URLSearchParams(location.hash.split('?')[1] || '').get('zoom')")
+        if (text is not None) == zoomed and text == before:
             return [float(part) for part in text.split("_")] if text else None
-        time.sleep(0.05)
+        time.sleep(0.1)
     raise AssertionError(f"the zoom of the link is {text}")
 
 

@@ -17,9 +17,9 @@ from lrreport.sweep.remote import pack
 KEY = "0123456789abcdef"
 
 
-def zip_files(files: dict[str, bytes], answer: Any = None) -> bytes:
+def zip_files(files: dict[str, bytes], answer: Any = None, compression: int = zipfile.ZIP_DEFLATED) -> bytes:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(buffer, "w", compression) as archive:
         archive.writestr("answer.json", json.dumps({"status": "made"} if answer is None else answer))
         for name, content in files.items():
             archive.writestr(name, content)
@@ -64,6 +64,7 @@ ODD: dict[str, Any] = {
     "a reason without end": zip_files({}, {"status": "failed", "reason": "x" * 900_000}),
     "errors that are no table": zip_files({}, {"status": "made", "errors": ["x"]}),
     "a nested answer": zip_files({}, "PLACE").replace(b'"PLACE"', b"[[[[[[["), "many files": zip_files({f"{n}.log": b"" for n in range(1500)}),
+    "lzma": zip_files({}, None, zipfile.ZIP_LZMA), "bzip2": zip_files({}, None, zipfile.ZIP_BZIP2),
 }  # fmt: skip
 
 
@@ -93,7 +94,7 @@ def test_an_answer_that_unpacks_to_gigabytes_takes_no_memory(tmp_path: Path, mon
 @pytest.mark.parametrize(
     "name",
     ["../record.json", "/etc/passwd", "other/record.json", f"{KEY}/../../x.log", f"{KEY}/code.py", "a/b/c.ipynb", ".hidden", "x.so",
-     f"{KEY}\\record.json", "x" * 300 + ".log"],
+     f"{KEY}\\record.json", "x" * 300 + ".log", "字" * 100 + ".log"],
 )  # fmt: skip
 def test_a_file_without_a_place_is_left_out(tmp_path: Path, name: str) -> None:
     workspace = tmp_path / "workspace"

@@ -21,6 +21,8 @@ LARGEST_ARCHIVE = 500_000_000  # bytes, compressed
 LARGEST_FILE, LARGEST_TOTAL = 1_000_000_000, 2_000_000_000  # bytes, uncompressed
 LARGEST_ANSWER = 1_000_000
 MOST_FILES = 1_000
+LONGEST_NAME = 255  # bytes, as file systems have it
+COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # LZMA may ask for a dictionary of 4 GB
 TO_OPEN = re.compile(r"[\w.=+ -]{1,120}\.(ipynb|log|jsonl)|progress")  # what a workspace may hold beside its runs
 Text = Annotated[str, Field(max_length=4_000)]
 
@@ -50,6 +52,10 @@ def read_answer(content: Any, workspace: Path, keys: Collection[str]) -> Answer:
             members = archive.infolist()
             if len(members) > MOST_FILES or sum(member.file_size for member in members) > LARGEST_TOTAL:
                 raise FailedError(f"its worker sent more than {MOST_FILES:,} files or {LARGEST_TOTAL / 1e9:.0f} GB")
+            if any(member.compress_type not in COMPRESSIONS for member in members):
+                raise FailedError(
+                    "its worker sent an archive with a compression other than deflate; see the worker's log"
+                )
             answer = Answer.model_validate(json.loads(_read(archive, ANSWER, LARGEST_ANSWER)))
             for member in members:
                 _write(archive, member.filename, workspace, keys)
@@ -75,7 +81,7 @@ def _write(archive: zipfile.ZipFile, name: str, workspace: Path, keys: Collectio
     folder, _, file = name.rpartition("/")
     if folder and folder in keys and file in (RECORD, ARRAYS):
         (workspace / folder).mkdir(exist_ok=True)
-    elif folder or not TO_OPEN.fullmatch(file):
+    elif folder or not TO_OPEN.fullmatch(file) or len(file.encode()) > LONGEST_NAME:
         return
     (workspace / name).write_bytes(_read(archive, name, LARGEST_FILE))
 

@@ -55,7 +55,7 @@ def test_records_become_frames(tmp_path: Path) -> None:
     assert made.paired
     assert made.planned == (0, 1, 2)
     assert made.metric.chance == 0.1
-    assert made.resolution == {"val_accuracy": 0.02, "test_accuracy": 0.25}
+    assert made.resolution == {"val_accuracy": 0.02, "test_accuracy": 0.25, "val_loss": pytest.approx(6e-8 * 2.3)}
     assert made.examples["test_accuracy"][0][1].tolist() == [True, True, True, False]
     assert made.list_missing() == [(0, 2), (1, 2)]
     assessment = assess(made)
@@ -84,6 +84,20 @@ def test_errors_of_numbers_are_identified_by_their_means(tmp_path: Path) -> None
     saved = KeptRecord(save_record(tmp_path, run.record, arrays), tmp_path)  # type: ignore[arg-type]
     study = parse_study(STUDY | {"decide": {"metric": "val_mae"}}, "made")
     assert measure(study, {(0, 0): saved}).examples["test_mae"][0][0].tolist() == [0.5, 0.5]
+
+
+def test_of_our_loop_whole_numbers_are_not_rounded() -> None:
+    """F1 is no multiple of 1 / examples; a score of 1.0, or a loss of 0.0, in every seed has all its digits."""
+    metrics = declare_metrics(["val_f1", "val_loss"])
+    history = (make_series("val_f1", [0.33947, 1.0]), make_series("val_loss", [0.0, 0.0]))
+    records = {
+        (level, seed): keep(seed, 0.8, metrics=metrics, history=history, final={})
+        for level in (0, 1)
+        for seed in range(3)
+    }
+    assessment = assess(measure(parse_study(STUDY | {"decide": {"metric": "val_f1"}}, "made"), records))
+    assert assessment.resolutions == {"val_f1": 0.02, "val_loss": pytest.approx(6e-8)}
+    assert assessment.decision.table.low.min() > 0.98
 
 
 def test_a_metric_that_no_run_has_is_refused() -> None:

@@ -235,6 +235,18 @@ def test_one_seed_has_the_interval_of_its_examples() -> None:
     assert alone.n == 1
 
 
+@pytest.mark.parametrize("n_seeds", [1, 3])
+def test_all_right_or_all_wrong_is_a_share_of_the_examples(n_seeds: int) -> None:
+    """One miss in 1,000 has an interval of some width, and so has none."""
+    right = st.estimate_crossed(np.ones((n_seeds, 1000), dtype=bool), n_tests=2)
+    assert (right.mean, right.high, right.n) == (1.0, 1.0, n_seeds)
+    assert right.low == pytest.approx(0.0125 ** (1 / 1000))
+    wrong = st.estimate_crossed(np.zeros((n_seeds, 12), dtype=bool))
+    assert (wrong.low, wrong.high) == (0.0, pytest.approx(scipy_stats.binomtest(0, 12).proportion_ci().high))
+    errors = st.estimate_crossed(np.ones((n_seeds, 12)))
+    assert errors.low == errors.high == 1.0
+
+
 def test_equal_values_and_a_tiny_spread_are_distinguished() -> None:
     tiny = np.array([[0.5, 0.5], [0.5 + 1e-12, 0.5], [0.5 - 1e-12, 0.5]])
     assert st.compare_levels(tiny, False).error[0, 1] == pytest.approx(1e-12 / math.sqrt(3), rel=1e-3)

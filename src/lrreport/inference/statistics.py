@@ -154,11 +154,15 @@ def estimate_crossed(scores: Array, n_tests: int = 1) -> Estimate:
     """Return the mean of scores (n_seeds, n_examples) over seeds × examples, both of them samples.
 
     Crossed random effects: the variance of the mean is (MS_seeds + MS_examples − MS_rest) / (n_seeds · n_examples), with
-    Satterthwaite's degrees of freedom (Obuchowski and Rockette, 1995). With one seed it covers the examples only.
+    Satterthwaite's degrees of freedom (Obuchowski and Rockette, 1995). With one seed it covers the examples only. Where all
+    are right or all are wrong (bool) there is no variance to go by, and the interval is that of a share of the examples.
     """
-    scores = np.asarray(scores, dtype=float)
+    are_right, scores = scores.dtype == bool, np.asarray(scores, dtype=float)
     n_seeds, n_examples = scores.shape
     mean = float(scores.mean())
+    if are_right and mean in (0.0, 1.0):
+        low, high = estimate_share(round(mean) * n_examples, n_examples, ALPHA / n_tests / 2)
+        return Estimate(mean, low, high, n=n_seeds)
     if n_seeds < 2:
         return make_estimate(mean, float(scores.std(ddof=1)) / math.sqrt(n_examples), n_examples - 1, 1, n_tests)
     by_seed, by_example = scores.mean(axis=1), scores.mean(axis=0)

@@ -28,6 +28,8 @@ def resolve_path(path: Path | str, folder: Path | None = None) -> Path:
 def find_checkout() -> Path | None:
     """Return the root of the git checkout that this package is imported from, or None for an installed wheel."""
     root = PACKAGE.parent.parent
+    if (PACKAGE / "notebooks").is_dir():  # a wheel, which may lie inside another project
+        return None
     return root if (root / "pyproject.toml").is_file() and (root / "studies").is_dir() else None
 
 

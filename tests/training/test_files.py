@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import http.server
 import os
+import re
 import runpy
 import shutil
 import subprocess
@@ -213,6 +214,17 @@ def test_a_file_that_changed_is_set_aside_and_fetched_again(tmp_path: Path) -> N
 
 
 @needs_data
+def test_a_file_that_cannot_be_read_stays_where_it_is(tmp_path: Path) -> None:
+    path = ensure_files("fashion_mnist", tmp_path, lambda _: None)[NAMES[1]]
+    path.unlink()
+    path.mkdir()  # as reading without permission does, this fails before the content is known
+    with pytest.raises(LrreportError, match=f"{NAMES[1]}: cannot be read"):
+        verify_files("fashion_mnist", tmp_path, lambda _: None)
+    assert path.is_dir()
+    assert not path.with_name(f"{NAMES[1]}.refused").exists()
+
+
+@needs_data
 def test_processes_that_start_together_fetch_once(tmp_path: Path) -> None:
     code = "from lrreport.training.files import ensure_files; ensure_files('fashion_mnist')"
     environment = {**os.environ, "LRREPORT_DATA": str(tmp_path)}
@@ -261,7 +273,12 @@ def test_a_download_imports_nothing_from_the_working_folder(tmp_path: Path, monk
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(LrreportError, match=r"file/FashionMNIST/raw: cannot keep the data there \(Not a directory\)"):
+    names = ", ".join(NAMES)
+    message = (
+        f"{tmp_path}/file/FashionMNIST/raw: lacks {names}, and they cannot be kept there (Not a directory); put them there, "
+        "or name a folder that you may write to in LRREPORT_DATA"
+    )
+    with pytest.raises(LrreportError, match=f"^{re.escape(message)}$"):
         ensure_files("fashion_mnist", tmp_path / "file", lambda _: None)
 
 

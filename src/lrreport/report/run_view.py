@@ -46,7 +46,7 @@ def _draw(size: tuple[float, float], alt: str, draw: Callable[[Figure], None], *
     with mpl.rc_context(mpl.rcParamsDefault | STYLE | style):
         figure, stream = Figure(figsize=size, layout="constrained"), io.BytesIO()
         draw(figure)
-        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None}, bbox_inches="tight")
     return View(stream.getvalue().decode(), alt)
 
 

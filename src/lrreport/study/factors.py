@@ -11,7 +11,8 @@ from lrreport.study.nested import resolve_name
 LABELS = {  # of settings whose path is not descriptive
     "optimizer.betas": "betas", "optimizer.eps": "epsilon", "schedule.gamma": "decay factor",
     "schedule.epochs": "epochs of the schedule", "model.hidden_sizes": "hidden layers",
-    "optimizer.nesterov": "Nesterov momentum",
+    "optimizer.nesterov": "Nesterov momentum", "early_stopping.metric": "early stopping by",
+    "early_stopping.patience": "patience of early stopping, in epochs",
 }  # fmt: skip
 OPTION_LABELS = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD", "rmsprop": "RMSprop", "mlp": "MLP"}
 LONGEST_NUMBER = 6  # significant digits that are written out

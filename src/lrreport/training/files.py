@@ -162,7 +162,11 @@ def ensure_files(
             with FileLock(folder / ".lock"):
                 _fill(folder, known, notify, list_sources(known.class_name) if sources is None else sources)
         except OSError as err:
-            raise LrreportError(f"{folder}: cannot keep the data there ({err.strerror}); set {DATA_ROOT}") from err
+            names = ", ".join(file.name for file in _find_missing(folder, known))
+            raise LrreportError(
+                f"{folder}: lacks {names}, and they cannot be kept there ({err.strerror}); put them there, or name a "
+                f"folder that you may write to in {DATA_ROOT}"
+            ) from err
     paths = {file.name: find_file(folder, file) for file in known.files}
     return {name: path for name, path in paths.items() if path is not None}
 
@@ -189,7 +193,8 @@ def verify_files(dataset: str, data_root: Path | None = None, notify: Notify = n
         try:
             read_file(path, file)
         except LrreportError as err:
-            if dataset == "sample" or not os.access(path.parent, os.W_OK):
+            unread = isinstance(err.__cause__, OSError) and not isinstance(err.__cause__, gzip.BadGzipFile)
+            if dataset == "sample" or unread or not os.access(path.parent, os.W_OK):
                 raise
             notify(f"{err}; renaming it to {path.name}.refused")
             path.replace(path.with_name(f"{path.name}.refused"))

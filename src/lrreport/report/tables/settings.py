@@ -73,6 +73,8 @@ def format_option(name: str, value: Any) -> str:
     """Return the value of a setting as a reader sees it: "Adam", "Fashion-MNIST", "128 × 64"."""
     if name == "dataset":
         return DATASET_NAMES.get(str(value), str(value))
+    if name == "input_range":
+        return " to ".join(f"{limit:g}" for limit in value)
     if isinstance(value, str):
         return OPTION_LABELS.get(value, value.replace("_", " ") if ":" not in value else value)
     return format_setting(value)

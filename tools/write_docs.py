@@ -169,7 +169,7 @@ records alone, and never imports torch. Wings import one another only through `s
 | a metric | one `Quantity` in `study/metrics.py`, one function in `training/scores.py` |
 | a claim | an entry in `inference/claims/`, phrases in `phrases.toml`, a test; `inference/sections.py` if every report asks it |
 | a source of logs | a file in `sources/`, a line in `sources/__init__.py`, a row in `docs/import.md` |
-| a figure | a file in `report/figures/`, its `show_…` function in `report/illustrate/`, exported there, its position in `report/document.py` |
+| a figure | a file in `report/figures/`, `show_…` in `report/illustrate/`, its position in `report/document.py` |
 | a setting of the training loop | one field in `study/settings.py`, what it does in `training/` |
 | what identifies a run | `record/provenance.py` |
 | how seeds are divided over executions | `sweep/shares.py` |

@@ -111,6 +111,24 @@ def test_settings_of_pip_that_lead_elsewhere_are_set_aside(clone: Path) -> None:
     assert "PIP_RETRIES" in names
 
 
+@pytest.mark.parametrize("setting", ["dry-run", "no-deps"])
+def test_settings_of_a_configuration_file_of_pip_that_install_nothing_are_overruled(clone: Path, setting: str) -> None:
+    config = clone / "pip.conf"
+    config.write_text(f"[install]\n{setting} = true\nretries = 3\n")
+    show = (
+        "from pip._internal.commands import create_command; options, _ = create_command('install').parse_args(['x']); "
+        "print(bool(options.dry_run), bool(options.ignore_dependencies), options.retries)"
+    )
+    code = (
+        f"import setup_venv, sys; setup_venv.run([sys.executable, '-c', {show!r}]); print(open(setup_venv.LOG).read())"
+    )
+    environment = os.environ | {"PIP_CONFIG_FILE": str(config)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=clone / "tools", env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["False", "False", "3"]
+
+
 def test_a_finished_set_up_is_not_repeated_and_a_changed_lock_is(clone: Path) -> None:
     mark_as_set_up(clone)
     assert make(clone, "setup").stderr == ""

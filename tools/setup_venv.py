@@ -34,6 +34,7 @@ KEPT = [
     "CONFIG_FILE",
     "KEYRING_PROVIDER",
 ]
+OFF = ["DRY_RUN", "NO_DEPS"]  # in a configuration file of pip they would leave .venv empty; variables come before that
 PYTHON = os.path.join(VENV, "bin", "python")
 PIP = [PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--no-user"]
 UV = [os.path.join(VENV, "bin", "uv"), "pip", "install", "--python", PYTHON, "--no-deps", "--no-index"]
@@ -78,6 +79,7 @@ def start(command):
             name.startswith("PIP_") and name[4:] not in KEPT
         ):
             del environment[name]
+    environment.update(("PIP_%s" % name, "0") for name in OFF)
     with open(LOG, "ab") as log:
         return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=ROOT, env=environment)
 

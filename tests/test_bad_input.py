@@ -194,10 +194,10 @@ PLACES: dict[str, tuple[str, dict[str, str], str]] = {
     "outputs is a file": ("--outputs={file}", {}, "{file}/mine: cannot make this folder (Not a directory)"),
     "outputs in a file": ("--outputs={file}/x", {}, "cannot make this folder (Not a directory); choose another with --outputs"),
     "outputs that nobody can write": ("--outputs=/proc/lrreport", {}, "/proc/lrreport/mine: cannot make this folder"),
-    "data in a file": ("--data-root={file}", {}, "{file}/FashionMNIST/raw: cannot keep the data there (Not a directory); set LRREPORT_DATA"),
-    "data where nobody can write": ("--data-root=/proc/lrreport", {}, "/proc/lrreport/FashionMNIST/raw: cannot keep the data there"),
-    "a variable that names a file": ("", {"LRREPORT_DATA": "{file}"}, "{file}/FashionMNIST/raw: cannot keep the data there (Not a directory); set LRREPORT_DATA"),
-    "a variable that names nobody's folder": ("", {"LRREPORT_DATA": "/proc/1/lrreport"}, "cannot keep the data there"),
+    "data in a file": ("--data-root={file}", {}, "{file}/FashionMNIST/raw: lacks train-images-idx3-ubyte"),
+    "data where nobody can write": ("--data-root=/proc/lrreport", {}, "/proc/lrreport/FashionMNIST/raw: lacks train-images-idx3-ubyte"),
+    "a variable that names a file": ("", {"LRREPORT_DATA": "{file}"}, "{file}/FashionMNIST/raw: lacks train-images-idx3-ubyte"),
+    "a variable that names nobody's folder": ("", {"LRREPORT_DATA": "/proc/1/lrreport"}, "and they cannot be kept there (No such file or directory); put them there, or name a folder that you may write to in LRREPORT_DATA"),
 }  # fmt: skip
 
 
@@ -208,7 +208,7 @@ def test_an_unusable_folder(
     option, variables, problem = PLACES[name]
     file, path = tmp_path / "file", tmp_path / "mine.toml"
     file.touch()
-    dataset = "fashion_mnist" if "data" in problem else "sample"
+    dataset = "sample" if option.startswith("--outputs") else "fashion_mnist"
     path.write_text(f'{VARY}[fixed]\ndataset = "{dataset}"\nvalidation_size = 500\n')
     for variable, value in variables.items():
         monkeypatch.setenv(variable, value.format(file=file))

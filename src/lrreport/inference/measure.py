@@ -8,7 +8,6 @@ import pandas as pd
 
 from lrreport.errors import LrreportError
 from lrreport.inference.measurements import END, RUN_COLUMNS, VALUE_COLUMNS, Measurements, Seed
-from lrreport.inference.statistics import FLOAT_STEP
 from lrreport.record.record import KeptRecord
 from lrreport.study.decide import Look
 from lrreport.study.metrics import Metric
@@ -50,7 +49,7 @@ def measure(study: Study, records: Records, looks: Sequence[Look] = ()) -> Measu
         looks=tuple(looks),
         published=study.published,
         most_seeds=study.seeds.most,
-        resolution=_find_resolutions(metrics, records, values, study.has_own_loop),
+        resolution=_find_resolutions(metrics, records, values),
         examples=_collect_examples(metrics, records),
     )
 
@@ -114,13 +113,10 @@ def _tabulate_values(records: Records) -> pd.DataFrame:
     return pd.DataFrame(columns)[list(VALUE_COLUMNS)]
 
 
-def _find_resolutions(
-    metrics: Mapping[str, Metric], records: Records, values: pd.DataFrame, has_own_loop: bool
-) -> dict[str, float]:
-    """Return the smallest step of each metric of which it is known without a look at how its values were written.
+def _find_resolutions(metrics: Mapping[str, Metric], records: Records, values: pd.DataFrame) -> dict[str, float]:
+    """Return 1 / number of examples for each fraction whose values are all multiples of that, as those of an accuracy are.
 
-    Of a fraction that is 1 / number of examples, where our loop scored them or all values are multiples of it, as those of
-    an accuracy are. Our loop rounds no other metric, so of 0.0 and 1.0 it means all digits.
+    A fraction that ends at 0 or 1 in every run, such as a perfect F1, is taken to be no finer.
     """
     sizes = {
         split: size for run in records.values() for split, size in run.record.description.get("split_sizes", {}).items()
@@ -128,13 +124,13 @@ def _find_resolutions(
     resolution = {}
     for name, metric in metrics.items():
         size = sizes.get(metric.split)
-        found = values.loc[values.metric == name, "value"].dropna().to_numpy(dtype=float)
-        if metric.scale == "fraction" and size and len(found):
-            counts = found * size
-            if has_own_loop or np.allclose(counts, np.round(counts), rtol=0, atol=1e-6 * size):
-                resolution[name] = 1 / size
-        elif has_own_loop:
-            resolution[name] = FLOAT_STEP * (float(np.abs(found).max(initial=0.0)) or 1.0)
+        if metric.scale != "fraction" or not size:
+            continue
+        found = values[values.metric == name].dropna(subset="value")
+        counts = found.value.to_numpy(dtype=float) * size
+        multiples = np.allclose(counts, np.round(counts), rtol=0, atol=1e-6 * size)
+        if len(found) and (multiples or found.groupby(["level", "seed"]).value.last().isin((0.0, 1.0)).all()):
+            resolution[name] = 1 / size
     return resolution
 
 

@@ -75,6 +75,8 @@ def find_resolution(values: Vector) -> float:
     array = array[np.isfinite(array)]
     largest = float(np.abs(array).max(initial=0.0))
     smallest = FLOAT_STEP * largest if largest else FLOAT_STEP
+    if np.isin(array, (0.0, 1.0)).all():  # a loss of 0 or a share of 1 does not tell how it was rounded
+        return smallest
     for digits in range(7):
         step = 10.0**-digits
         if step < smallest:

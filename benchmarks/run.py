@@ -25,7 +25,7 @@ from lrreport.training.files import verify_files
 
 HEADS = ("what", "beside", "median", "range", "to reach", "")
 WIDTHS = (48, 28, 8, 18, 8, 7)
-SHORT_IMAGES, SHORT_RUNS = 640, (2, 4)
+SHORT_IMAGES, SHORT_RUNS = 640, (5, 10)
 
 
 def run_bench(outputs: Path, n: int, short: bool) -> int:

@@ -26,7 +26,7 @@ def test_the_short_form_measures_everything(repository: Path, tmp_path: Path) ->
     assert {"bare loop", "PyTorch's tutorial", "the matrix products alone", "one notebook after the other"} <= beside
     whats = " ".join(row["what"] for row in rows)
     for part in ("512-512, batch 64", "batch 32", "batch 256", "whole study", "kernel and imports", "nothing to do",
-                 "change of wording", "--help", "status", "report on 4 runs", "memory", "page"):  # fmt: skip
+                 "change of wording", "--help", "status", "report on 10 runs", "memory", "page"):  # fmt: skip
         assert part in whats, part
     for row in rows:
         assert row["readings"]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from lrreport.cli import main
+from lrreport.cli import STOPPED, main
 
 
 @pytest.mark.parametrize(
@@ -185,11 +185,35 @@ except BaseException as err:
 """
 
 
-@pytest.mark.parametrize(("number", "expected"), [("SIGINT", "KeyboardInterrupt"), ("SIGTERM", "SystemExit")])
+@pytest.mark.parametrize(("number", "expected"), [("SIGINT", "KeyboardInterrupt"), ("SIGTERM", "Terminated")])
 def test_a_signal_is_not_lost_in_a_callback_of_pydantic(number: str, expected: str) -> None:
     code = IN_PYDANTIC.replace("NUMBER", number)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout == f"{expected}\n", done.stderr
+
+
+@pytest.mark.parametrize(("number", "expected"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_signal_is_not_lost_where_exceptions_are_ignored(number: str, expected: int) -> None:
+    code = f"""
+import os, signal, sys, time
+from lrreport import cli
+
+class Finalized:
+    def __del__(self):
+        os.kill(os.getpid(), signal.{number})
+        for _ in range(1000):
+            pass
+
+def run(_):
+    Finalized()
+    time.sleep(20)
+
+cli.run_command = run
+sys.exit(cli.main(["status"]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == expected, done.stderr
+    assert done.stderr.splitlines() == [f"lrreport: {STOPPED}"]
 
 
 @pytest.mark.slow

@@ -18,17 +18,24 @@ PLAIN = {"×": "x", "−": "-", "–": "-", "…": "...", "→": "->", "“": '"
          "\N{NO-BREAK SPACE}": " ", "·": "-", "²": "2"}  # fmt: skip
 
 
+class Terminated(SystemExit):
+    """The process was asked to end, by SIGTERM."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status: 0, 1 for a failure, 2 for bad input, 130 or 143 when stopped."""
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115  # closed by the caller, such as with 2>&-
     try:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _stop)
+        sys.unraisablehook = _stop_again
         _replace_unencodable()
         forget_python_path()
         return run_command(make_parser().parse_args(arguments))
     except KeyboardInterrupt:
         return _fail(STOPPED, 130)
+    except Terminated:
+        return _fail(STOPPED, 143)
     except BrokenPipeError:  # the reader of stdout has closed it, such as head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141  # as the shell has it for SIGPIPE
@@ -65,8 +72,17 @@ def _stop(number: int, frame: FrameType | None) -> None:
     if number == signal.SIGINT:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would break off the cleaning up
         raise KeyboardInterrupt
-    print(f"lrreport: {STOPPED}", file=sys.stderr)
-    sys.exit(128 + number)
+    raise Terminated(128 + number)
+
+
+def _stop_again(ignored: "sys.UnraisableHookArgs") -> None:
+    """Stop a moment later if a stop was raised where Python ignores exceptions, as in callbacks of importlib."""
+    if not isinstance(ignored.exc_value, KeyboardInterrupt | Terminated) or not hasattr(signal, "setitimer"):
+        sys.__unraisablehook__(ignored)
+        return
+    number = signal.SIGINT if isinstance(ignored.exc_value, KeyboardInterrupt) else signal.SIGTERM
+    signal.signal(signal.SIGALRM, lambda _, later: _stop(number, later))
+    signal.setitimer(signal.ITIMER_REAL, 0.01)
 
 
 def _list_frames(frame: FrameType | None) -> Iterator[FrameType]:

@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -25,10 +25,11 @@ class Terminated(SystemExit):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status: 0, 1 for a failure, 2 for bad input, 130 or 143 when stopped."""
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115  # closed by the caller, such as with 2>&-
+    hook = sys.unraisablehook
     try:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _stop)
-        sys.unraisablehook = _stop_again
+        sys.unraisablehook = lambda ignored: _stop_again(ignored, hook)
         _replace_unencodable()
         forget_python_path()
         return run_command(make_parser().parse_args(arguments))
@@ -41,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 141  # as the shell has it for SIGPIPE
     except Exception as err:
         return _report_error(err)
+    finally:
+        sys.unraisablehook = hook
 
 
 def _report_error(err: Exception) -> int:
@@ -75,10 +78,10 @@ def _stop(number: int, frame: FrameType | None) -> None:
     raise Terminated(128 + number)
 
 
-def _stop_again(ignored: "sys.UnraisableHookArgs") -> None:
+def _stop_again(ignored: "sys.UnraisableHookArgs", hook: "Callable[[sys.UnraisableHookArgs], object]") -> None:
     """Stop a moment later if a stop was raised where Python ignores exceptions, as in callbacks of importlib."""
     if not isinstance(ignored.exc_value, KeyboardInterrupt | Terminated) or not hasattr(signal, "setitimer"):
-        sys.__unraisablehook__(ignored)
+        hook(ignored)
         return
     number = signal.SIGINT if isinstance(ignored.exc_value, KeyboardInterrupt) else signal.SIGTERM
     signal.signal(signal.SIGALRM, lambda _, later: _stop(number, later))

@@ -92,7 +92,8 @@ def run(command):
 def install():
     """Install what the lock pins, checked by digest, and the package itself in editable mode; end with a line if that fails."""
     project = ["--no-build-isolation", "--editable"]
-    small = ["hatchling", "editables"]  # they tell whether the index is there
+    # They tell whether the index is there. The pip that comes with Python may be years old, and resolves in thrice the time.
+    small = ["hatchling", "editables", "pip"]
     if not (
         install_locked(["--only-binary=uv", "uv"] + small) or install_locked(small)
     ):  # uv is not built for all systems

@@ -19,7 +19,6 @@ from lrreport.record.contents import read_contents
 from lrreport.record.record import RECORD
 from lrreport.sources import SOURCES
 from lrreport.study.load import load_study
-from lrreport.study.metrics import QUANTITIES
 from lrreport.study.printed import PrintedFloat
 from lrreport.study.study import parse_study
 from lrreport.training.check import check_setups
@@ -47,14 +46,13 @@ def test_generated_pages_are_up_to_date(repository: Path, generator: Any) -> Non
 
 
 def test_every_claim_is_shown_in_each_verdict_that_it_can_have(repository: Path) -> None:
-    never = {"all_finished": {"undecided"}, "choice": {"contradicted"}, "best_combination": {"contradicted"}}
     sections = dict(
         re.findall(r"^## (\w+)\n\n(.*?)(?=^## |\Z)", (repository / "docs/claims.md").read_text(), re.M | re.S)
     )
     assert set(sections) == set(VOCABULARY)
     for name, text in sections.items():
         rows = dict(re.findall(r"^\| ([a-z ]+) \| (.+\.) \|$", text, re.MULTILINE))
-        assert set(rows) == set(VERDICTS) - never.get(name, set()), name
+        assert set(rows) == set(VERDICTS) - set(VOCABULARY[name].never), name
         assert all(f"`{key}`" in text for key in VOCABULARY[name].parameters if key != "level")
         assert " Source: " in text
 
@@ -86,16 +84,12 @@ def test_commands_and_options_exist(repository: Path) -> None:
             assert option in options, f"{page.name} names {option}"
 
 
-def test_pages_name_every_source_and_metric(repository: Path) -> None:
+def test_pages_name_every_source(repository: Path) -> None:
     page = (repository / "docs/import.md").read_text()
     assert {*re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)} == SOURCES.keys()
     importing = next(action for action in make_parser()._actions if action.dest == "command").choices["import"]  # type: ignore[index]
     helped = next(action.help for action in importing._actions if action.dest == "source")
     assert {*re.findall(r"\w+", helped)} >= SOURCES.keys() - {"optuna"}
-    page = (repository / "docs/your-own.md").read_text()
-    known = re.search(r"^Known metrics are ([^.]+) after", page, re.MULTILINE)
-    assert known is not None
-    assert {*re.findall(r"`(\w+)`", known[1])} == QUANTITIES.keys()
 
 
 def test_readme_is_short(repository: Path) -> None:

@@ -262,12 +262,11 @@ NUMBER_WORDS = ("(epoch 1)", "(epoch 2)", "(epoch 3)", "(epoch 4)", "epoch 5)") 
 
 def test_no_verdict_is_left_out() -> None:
     seen = {name: {verdict for claim, verdict, _, _ in CASES if claim == name} for name in VOCABULARY}
-    lacking = {"all_finished": {U}, "choice": {C}, "best_combination": {C}}  # what these cannot have
-    assert {name: set(VERDICTS) - verdicts for name, verdicts in seen.items() if set(VERDICTS) - verdicts} == lacking
+    assert seen == {name: set(VERDICTS) - set(claim.never) for name, claim in VOCABULARY.items()}
 
 
 def test_the_vocabulary_keeps_its_names() -> None:
-    assert set(VOCABULARY) == {
+    assert set(VOCABULARY) >= {
         "higher", "lower", "slightly_higher", "slightly_lower", "best", "worst", "learns", "trains_stably", "still_improving",
         "levelled_off", "overfits", "does_not_overfit", "sooner", "slowest", "more_stable", "most_stable", "all_finished",
         "loss_ranks_as_accuracy", "edge_of_range", "choice", "best_rate_moves", "higher_when_tuned", "best_combination",

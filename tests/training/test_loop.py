@@ -153,13 +153,14 @@ def test_row_0_is_the_untrained_network(make_training) -> None:  # type: ignore[
 
 def test_what_is_measured_of_classes_and_of_numbers(make_training, folder: str) -> None:  # type: ignore[no-untyped-def]
     [result] = fit(make_training())
-    classes = ("loss", "accuracy", "balanced_accuracy", "f1")
+    classes, values = map(list_quantities, (torch.zeros(1, dtype=torch.long), torch.zeros(1)))
+    assert {"loss", "accuracy", "balanced_accuracy", "f1"} <= {*classes}
+    assert {"loss", "rmse", "mae", "r2"} <= {*values}
     assert list(result.history[0]) == ["train_loss", "train_accuracy", *(f"val_{name}" for name in classes)]
     assert set(result.final) == {
         *result.history[0],
         *(f"{split}_{name}" for split in ("final_train", "test") for name in classes),
     }
-    values = ("loss", "rmse", "mae", "r2")
     [result] = fit(make_training(**SAME_BITS["regression"]), folder=folder)
     assert list(result.history[0]) == ["train_loss", *(f"val_{name}" for name in values)]
     assert set(result.final) == {

@@ -84,7 +84,8 @@ Measure = Callable[..., Result]
 class Claim:
     """An entry of the vocabulary: its parameters, its rule and its measure.
 
-    Parameters are "level", "than", "metric", "by", "target", "value" and "than_value".
+    Parameters are "level", "than", "metric", "by", "target", "value" and "than_value". `never` are verdicts that it cannot
+    have, whatever is measured.
     """
 
     name: str
@@ -93,18 +94,24 @@ class Claim:
     measure: Measure
     source: str = ""
     optional: tuple[str, ...] = ()
+    never: tuple[Verdict, ...] = ()
 
 
 VOCABULARY: dict[str, Claim] = {}
 
 
 def add_claim(
-    name: str, *parameters: str, rule: str, source: str = "", optional: tuple[str, ...] = ()
+    name: str,
+    *parameters: str,
+    rule: str,
+    source: str = "",
+    optional: tuple[str, ...] = (),
+    never: tuple[Verdict, ...] = (),
 ) -> Callable[[Measure], Measure]:
     """Add the decorated measure to the vocabulary under a name."""
 
     def add(measure: Measure) -> Measure:
-        VOCABULARY[name] = Claim(name, parameters, rule, measure, source, optional)
+        VOCABULARY[name] = Claim(name, parameters, rule, measure, source, optional, never)
         return measure
 
     return add

@@ -22,7 +22,7 @@ def _require_two_factors(assessment: Assessment) -> tuple[Factor, Factor]:
     return first, second
 
 
-@add_claim("best_combination", rule=CHOICE, source=SOURCE)
+@add_claim("best_combination", rule=CHOICE, source=SOURCE, never=("contradicted",))
 def best_combination(assessment: Assessment) -> Result:
     """A combination of both factors is the choice."""
     _require_two_factors(assessment)

@@ -46,6 +46,7 @@ SOURCE = "Edwards and Hsu (1983); Kim and Nelson (2001); Hong and Nelson (2007)"
     "all_finished",
     rule="Supported if every planned run is there and none of them diverged.",
     source="a count of the runs",
+    never=("undecided",),
 )
 def all_finished(assessment: Assessment) -> Result:
     """Every planned run trained to its end."""
@@ -255,7 +256,7 @@ def say_failures(n: int, n_failed: int, evidence: dict[str, Quantity]) -> str:
     return f" {n_failed} of its {n} runs failed (95 % interval {evidence['failed_low']} to {evidence['failed_high']})."
 
 
-@add_claim("choice", rule=CHOICE, source=SOURCE)
+@add_claim("choice", rule=CHOICE, source=SOURCE, never=("contradicted",))
 def choice(assessment: Assessment) -> Result:
     """A level is the choice: the best, or good enough."""
     decision = assessment.decision

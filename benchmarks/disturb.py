@@ -256,8 +256,8 @@ def _try_environment(work: Path, seed: int, names: tuple[list[str], list[str]], 
 
 def main() -> int:
     """Print the count of each outcome, and every unexpected outcome; return the exit status."""
-    kind, *given = sys.argv[1:]
-    n: int | str | None = None if not given else given[0] if given[0] == "sites" else int(given[0])
+    kind, *rest = sys.argv[1:]
+    n: int | str | None = None if not rest else rest[0] if rest[0] == "sites" else int(rest[0])
     trials = {"points": try_points, "errors": try_errors, "environments": try_environments}[kind]
     with tempfile.TemporaryDirectory(prefix="disturb-") as made, ThreadPoolExecutor(2) as threads:
         work = Path(made)

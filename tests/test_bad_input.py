@@ -145,19 +145,19 @@ def run(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, 
         status = main(arguments)
     except SystemExit as err:
         status = int(err.code or 0)
-    said = capsys.readouterr()
-    assert "Traceback" not in said.err
-    return status, said.err
+    printed = capsys.readouterr()
+    assert "Traceback" not in printed.err
+    return status, printed.err
 
 
 def check(answer: tuple[int, str], part: str) -> None:
-    status, said = answer
-    assert status == 2, said
-    assert said.startswith("lrreport: ")
-    assert said.count("\n") == 1
-    assert said.endswith("\n")
-    assert part in said
-    assert len(said) < 600
+    status, printed = answer
+    assert status == 2, printed
+    assert printed.startswith("lrreport: ")
+    assert printed.count("\n") == 1
+    assert printed.endswith("\n")
+    assert part in printed
+    assert len(printed) < 600
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -306,10 +306,10 @@ def test_no_study_brings_out_a_traceback(
     path = tmp_path / "mine.toml"
     text = "".join(f"{key} = {write_toml(value)}\n" for key, value in contents.items())
     path.write_text(text, encoding="utf-8", errors="replace")
-    status, said = run(["status", str(path), "--outputs", str(tmp_path / "outputs")], capsys)
+    status, printed = run(["status", str(path), "--outputs", str(tmp_path / "outputs")], capsys)
     assert status in (0, 2)
-    assert all(line.startswith("lrreport: ") for line in said.splitlines())
-    assert status == 0 or said.count("\n") >= 1
+    assert all(line.startswith("lrreport: ") for line in printed.splitlines())
+    assert status == 0 or printed.count("\n") >= 1
 
 
 @FUZZING
@@ -341,8 +341,8 @@ def test_no_record_brings_out_anything_but_a_line(
             break
         table = inner
     seal(run, contents)
-    said = read_all(run, folder / "mine")
-    assert "\n" not in said
+    printed = read_all(run, folder / "mine")
+    assert "\n" not in printed
 
 
 def read_all(run: Path, study: Path) -> str:

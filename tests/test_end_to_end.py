@@ -116,12 +116,12 @@ def test_two_factors_are_run_and_reported(outputs: Path, tmp_path: Path) -> None
     assert len(loaded.kept) == 12
     assert len(loaded.range_tests) == 2
     command[3] = "status"
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert len(said) == 6
-    assert all(" fresh" in line for line in said)
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert len(printed) == 6
+    assert all(" fresh" in line for line in printed)
     command[3:5] = ["runs"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert sum("momentum 0.9" in line and "used by optimizers" in line for line in said) == 7
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert sum("momentum 0.9" in line and "used by optimizers" in line for line in printed) == 7
 
 
 def test_runs_come_back_from_an_export(outputs: Path, tmp_path: Path) -> None:
@@ -166,11 +166,11 @@ def test_two_reports_are_compared(outputs: Path, tmp_path: Path) -> None:
         "--page",
         str(page),
     ]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert "settings (" in said
-    assert "  epochs: 5 -> 2" in said
-    assert "  seeds: 5 seeds: 0, 1, 2, 3, 4 -> 3 seeds: 0, 1, 2" in said
-    assert "mean of 0.01: " in said
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "settings (" in printed
+    assert "  epochs: 5 -> 2" in printed
+    assert "  seeds: 5 seeds: 0, 1, 2, 3, 4 -> 3 seeds: 0, 1, 2" in printed
+    assert "mean of 0.01: " in printed
     assert "<h2>settings</h2>" in page.read_text()
     command[4:6] = [str(outputs / "quick"), str(outputs / "quick")]
     assert "no difference" in subprocess.run(command, capture_output=True, text=True, check=True).stdout

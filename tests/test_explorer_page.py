@@ -514,13 +514,13 @@ def test_the_panel_is_accessible_and_fits(
         viewport={"width": width, "height": 900}, color_scheme=scheme, forced_colors=colors, reduced_motion="reduce"
     )
     page = context.new_page()
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
     page.goto(f"{page_file.as_uri()}{link}")
     page.locator(".comparison summary").first.click()
     assert page.evaluate("document.documentElement.scrollWidth") == width
     assert find_violations(page) == []
-    assert len(asked) == 1
+    assert len(requests) == 1
     page.evaluate("document.documentElement.style.fontSize = '200%'")
     assert page.evaluate(
         "document.querySelector('.explorer').scrollWidth <= document.querySelector('.explorer').clientWidth"

@@ -52,9 +52,9 @@ def test_nothing_is_pruned_without_consent(
     before = list_keys(outputs)
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     assert main(["prune", "--outputs", str(outputs)]) == 2
-    said = capsys.readouterr()
-    assert said.out.count("3 epochs") == 2
-    assert said.err.endswith("nothing removed, since there is no terminal to ask on; add --yes to remove them\n")
+    printed = capsys.readouterr()
+    assert printed.out.count("3 epochs") == 2
+    assert printed.err.endswith("nothing removed, since there is no terminal to ask on; add --yes to remove them\n")
     assert list_keys(outputs) == before
 
 
@@ -149,10 +149,10 @@ def test_a_broken_study_file_is_named_and_stops_nothing(
     broken.write_text("[vary\n")
     monkeypatch.setattr("lrreport.inventory.find_studies", lambda: [broken])
     assert main(["runs", "--outputs", str(outputs)]) == 0
-    said = capsys.readouterr()
-    assert said.out.splitlines()[-1].startswith("4 runs, ")
-    assert said.err.startswith(f"lrreport: {broken}: not a TOML file: ")
-    assert said.err.endswith("which runs this study uses is not known\n")
+    printed = capsys.readouterr()
+    assert printed.out.splitlines()[-1].startswith("4 runs, ")
+    assert printed.err.startswith(f"lrreport: {broken}: not a TOML file: ")
+    assert printed.err.endswith("which runs this study uses is not known\n")
 
 
 def test_a_study_that_cannot_be_read_stops_the_pruning(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -166,12 +166,12 @@ def test_a_study_that_cannot_be_read_does_not_stop_the_list(outputs: Path, capsy
     path = outputs / "mine" / "study.json"
     path.write_text("{")
     assert main(["runs", "--outputs", str(outputs)]) == 0
-    said = capsys.readouterr()
-    assert len(said.out.splitlines()) == 5
-    assert "used by no study\n" not in said.out
-    assert said.out.count("used by no study that can be read\n") == 4
-    assert said.err.startswith(f"lrreport: {path}: cannot tell which runs it uses (")
-    assert said.err.count("\n") == 1
+    printed = capsys.readouterr()
+    assert len(printed.out.splitlines()) == 5
+    assert "used by no study\n" not in printed.out
+    assert printed.out.count("used by no study that can be read\n") == 4
+    assert printed.err.startswith(f"lrreport: {path}: cannot tell which runs it uses (")
+    assert printed.err.count("\n") == 1
 
 
 def test_control_characters_of_a_path_do_not_reach_the_terminal(

@@ -237,8 +237,8 @@ def test_a_finding_opens_its_sentence_and_has_a_link(page: Any, findings: dict[s
     cell.click()
     shown = page.locator("[popover]:popover-open")
     sentences = [finding["sentence"] for finding in findings["findings"]]
-    said = shown.locator("p").first.inner_text().replace("\N{NO-BREAK SPACE}", " ")
-    assert said.removesuffix(" ¶") in sentences
+    text = shown.locator("p").first.inner_text().replace("\N{NO-BREAK SPACE}", " ")
+    assert text.removesuffix(" ¶") in sentences
     anchor = shown.get_attribute("id")
     page.keyboard.press("Escape")
     assert page.locator("[popover]:popover-open").count() == 0

@@ -184,9 +184,9 @@ def test_seeds_are_added_until_decided_and_the_choice_is_confirmed(
 
     work = Workflow(load_study(file), tmp_path / "outputs", None, ReportOptions(confirm=True))
     assert work.make_report() == 0
-    said = capsys.readouterr()
-    assert "look 1: undecided; 2 runs more, for 0.003" in said.err or "look 1: undecided; 4 runs more" in said.err
-    assert ": decided; no more runs\n" in said.err
+    printed = capsys.readouterr()
+    assert "look 1: undecided; 2 runs more, for 0.003" in printed.err or "look 1: undecided; 4 runs more" in printed.err
+    assert ": decided; no more runs\n" in printed.err
     findings = json.loads((work.folder / "findings.json").read_text())
     assert findings["decision"]["verdict"] == "best"
     contents = json.loads((work.folder / "study.json").read_text())

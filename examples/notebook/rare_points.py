@@ -18,6 +18,6 @@ def score(network, points, labels):
     """Return the loss in nats and the F1 of class 1."""
     logits = network(points)[:, 0]
     loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, labels)
-    found = (logits > 0).float()
-    f1 = 2 * (found * labels).sum() / (found.sum() + labels.sum()).clamp(min=1)
+    predicted = (logits > 0).float()
+    f1 = 2 * (predicted * labels).sum() / (predicted.sum() + labels.sum()).clamp(min=1)
     return loss.item(), f1.item()

@@ -25,8 +25,8 @@ options = parser.parse_args()
 data = load_dataset("fashion_mnist", "")
 scaler = StandardScaler().fit(data.train_inputs.numpy().reshape(len(data.train_targets), -1))
 train, test = (
-    scaler.transform(one.numpy().reshape(len(one), -1)).astype("float32")
-    for one in (data.train_inputs, data.test_inputs)
+    scaler.transform(inputs.numpy().reshape(len(inputs), -1)).astype("float32")
+    for inputs in (data.train_inputs, data.test_inputs)
 )
 network = MLPClassifier(
     hidden_layer_sizes=[int(width) for width in options.hidden.split("-")],

@@ -395,8 +395,8 @@ def test_published_claims_name_levels_by_value() -> None:
     assert finding.sentence.endswith(" Indeed.")
     two = assess(moving(0.1, 0.001))
     level = {"learning_rate": 0.1, "batch_size": 256}
-    asked = PublishedClaim(says="so", claim="best", arguments={"level": level, "metric": "val_accuracy"})
-    assert ask_published(two, asked).arguments["level"] == 3
+    claim = PublishedClaim(says="so", claim="best", arguments={"level": level, "metric": "val_accuracy"})
+    assert ask_published(two, claim).arguments["level"] == 3
     with pytest.raises(LrreportError, match="the study varies two settings; name a level as a table such as"):
         ask_published(two, PublishedClaim(says="so", claim="learns", arguments={"learning_rate": 0.1}))
     tuned = PublishedClaim(says="so", claim="higher_when_tuned", arguments={"value": 32, "than_value": 256})

@@ -136,11 +136,11 @@ def test_everything_is_asked_of_a_full_study() -> None:
     curves = {"val_accuracy": {key: end(0.8 + i / 100, by[key[0]]) for i, key in enumerate(keys)},
               "val_loss": {key: [[2.3, 1.0, 0.9, 0.5 + offset] for offset in by[key[0]]] for key in keys}}  # fmt: skip
     finals = {"test_accuracy": {key: [*around(0.8, by[key[0]])[:4], 0.8] for key in keys}}
-    asked = [finding for section in ask_everything(assess(make_measurements(curves=curves, finals=finals, factors=("learning_rate", "batch_size"))))
+    findings = [finding for section in ask_everything(assess(make_measurements(curves=curves, finals=finals, factors=("learning_rate", "batch_size"))))
              for finding in section.findings]  # fmt: skip
-    for finding in asked:
+    for finding in findings:
         check_finding(finding)
-    assert {finding.claim for finding in asked} == {
+    assert {finding.claim for finding in findings} == {
         "choice", "all_finished", "edge_of_range", "higher", "lower", "learns", "trains_stably", "still_improving", "overfits",
         "sooner", "more_stable", "loss_ranks_as_accuracy", "best_rate_moves", "higher_when_tuned",
     }  # fmt: skip
@@ -169,12 +169,14 @@ def test_claims_of_an_earlier_report_are_a_section_of_their_own() -> None:
     assert [len(section.findings) for section in sections[-2:]] == [1, 1]
 
 
-@pytest.mark.parametrize(("n_points", "asked"), [(1, set()), (2, {"overfits"}), (3, {"overfits", "still_improving"})])
-def test_the_start_is_no_evaluation(n_points: int, asked: set[str]) -> None:
+@pytest.mark.parametrize(
+    ("n_points", "expected"), [(1, set()), (2, {"overfits"}), (3, {"overfits", "still_improving"})]
+)
+def test_the_start_is_no_evaluation(n_points: int, expected: set[str]) -> None:
     curves = {"val_accuracy": {0.1: [[0.1, 0.5, 0.7, 0.75][: n_points + 1]] * 5}}
     sections = ask_everything(assess(make_measurements(curves=curves)))
     claims = {finding.claim for section in sections if section.key == "levels" for finding in section.findings}
-    assert claims & {"overfits", "still_improving"} == asked
+    assert claims & {"overfits", "still_improving"} == expected
 
 
 def test_pairs_take_two_seeds_of_each() -> None:

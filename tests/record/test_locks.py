@@ -35,8 +35,8 @@ def test_the_second_waits_and_says_for_whom(tmp_path: Path) -> None:
     assert read_line(first) == "held"
     assert is_held(path)
     second = start(path, 0)
-    said = read_line(second)
-    assert re.fullmatch(rf"waiting for process {first.pid} \(.*, since \d\d:\d\d:\d\d\)", said), said
+    printed = read_line(second)
+    assert re.fullmatch(rf"waiting for process {first.pid} \(.*, since \d\d:\d\d:\d\d\)", printed), printed
     assert read_line(second) == "held"
     assert first.wait() == second.wait() == 0
     assert not is_held(path)
@@ -49,10 +49,10 @@ def test_a_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
     assert read_line(process) == "held"
     process.kill()
     process.wait()
-    said: list[str] = []
-    with hold_lock(path, said.append):
+    messages: list[str] = []
+    with hold_lock(path, messages.append):
         assert is_held(path)
-    assert said == []
+    assert messages == []
 
 
 def test_waiting_can_be_cancelled(tmp_path: Path) -> None:

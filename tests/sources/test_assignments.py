@@ -91,8 +91,8 @@ def test_the_option_that_a_refusal_names_reads_the_logs(
     spec = ImportSpec(**written["import"])
     table, _, key = expected.partition("=")[0].partition(".")
     if table == "import":
-        said = parse_assignments([expected])[key.partition(".")[0]]
-        assert getattr(spec, key.partition(".")[0]) in (said, (said,), tuple(said))
+        suggested = parse_assignments([expected])[key.partition(".")[0]]
+        assert getattr(spec, key.partition(".")[0]) in (suggested, (suggested,), tuple(suggested))
 
 
 def test_assignments_are_toml_or_text() -> None:

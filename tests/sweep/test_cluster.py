@@ -127,9 +127,9 @@ def test_the_quick_study_is_the_same_to_the_bit(tmp_path: Path, cluster: Any, ca
     here = Sweep(Store(tmp_path / "here/runs"), tmp_path / "here/failed")
     there = make_sweep(tmp_path / "there", cluster)
     assert there.run_all(runs) == {}
-    said = capsys.readouterr().err
-    assert f"lrreport: {cluster.address}: 2 slots (hosts: 1)\n" in said
-    assert "lrreport: Dask's dashboard: http://127.0.0.1:" in said
+    printed = capsys.readouterr().err
+    assert f"lrreport: {cluster.address}: 2 slots (hosts: 1)\n" in printed
+    assert "lrreport: Dask's dashboard: http://127.0.0.1:" in printed
     assert here.run_all(runs) == {}
     for run in runs:
         folder = there.store.folder(run.identity)

@@ -30,14 +30,14 @@ def test_a_line_a_minute_says_how_many_epochs_are_done_and_what_is_left(
     progress = Progress()
     progress.start(runs)
     progress.watch(tmp_path, runs[:2])
-    said: dict[float, list[str]] = {}
+    printed: dict[float, list[str]] = {}
     for seconds, n_done in ((1, 0), (59, 1), (60, 1), (119, 2), (121, 2), (130, 3)):
         (tmp_path / PROGRESS).write_bytes(b"." * n_done)
         clock[0] = 1000 + seconds
         progress.show()
-        said[seconds] = read_lines(capsys)
+        printed[seconds] = read_lines(capsys)
     left = [max(1, round(seconds / n_done * (n_epochs - n_done) / 60)) for seconds, n_done in ((60, 1), (121, 2))]
-    assert said == {
+    assert printed == {
         1: [],
         59: [],
         60: [f"lrreport: 1 of {n_epochs} epochs, about {left[0]} min left"],

@@ -63,15 +63,15 @@ def verify(paths: dict[str, Path]) -> None:
 
 @needs_data
 def test_debian_folder_is_unpacked_once(tmp_path: Path) -> None:
-    said: list[str] = []
-    paths = ensure_files("fashion_mnist", tmp_path, said.append)
+    messages: list[str] = []
+    paths = ensure_files("fashion_mnist", tmp_path, messages.append)
     verify(paths)
-    assert said == [
+    assert messages == [
         f"Fashion-MNIST: trying the folder of Debian's package, {DEBIAN_FOLDER} …",
         f"Fashion-MNIST: verified and kept in {tmp_path / 'FashionMNIST/raw'}",
     ]
-    assert ensure_files("fashion_mnist", tmp_path, said.append, sources=()) == paths
-    assert len(said) == 2
+    assert ensure_files("fashion_mnist", tmp_path, messages.append, sources=()) == paths
+    assert len(messages) == 2
 
 
 @needs_data
@@ -113,8 +113,8 @@ def test_wrong_files_are_refused_by_name(tmp_path: Path) -> None:
     source = Source("the wrong folder", partial(find_debian_folder, folder=folder))
     with pytest.raises(LrreportError) as error:
         ensure_files("fashion_mnist", tmp_path / "root", lambda _: None, (source,))
-    found = hashlib.sha256(b"wrong").hexdigest()[:12]
-    reason = f"{folder / NAMES[0]}.gz: refused, its SHA-256 is {found}… and should be {DIGESTS['fashion_mnist'][NAMES[0]][:12]}…"
+    digest = hashlib.sha256(b"wrong").hexdigest()[:12]
+    reason = f"{folder / NAMES[0]}.gz: refused, its SHA-256 is {digest}… and should be {DIGESTS['fashion_mnist'][NAMES[0]][:12]}…"
     assert f'  the wrong folder: {reason}; for data of your own set dataset = "module:function"\n' in str(error.value)
     assert not list((tmp_path / "root/FashionMNIST/raw").glob("*ubyte"))
 
@@ -203,14 +203,14 @@ def test_the_archive_that_is_published_is_accepted_by_its_digest() -> None:
 
 @needs_data
 def test_a_file_that_changed_is_set_aside_and_fetched_again(tmp_path: Path) -> None:
-    said: list[str] = []
-    path = ensure_files("fashion_mnist", tmp_path, said.append)[NAMES[1]]
+    messages: list[str] = []
+    path = ensure_files("fashion_mnist", tmp_path, messages.append)[NAMES[1]]
     path.write_bytes(b"cut")
     with pytest.raises(LrreportError, match=f"{NAMES[1]}: refused, its SHA-256 is"):
         read_file(path, FILES[NAMES[1]])
-    verify(verify_files("fashion_mnist", tmp_path, said.append))
+    verify(verify_files("fashion_mnist", tmp_path, messages.append))
     assert path.with_name(f"{NAMES[1]}.refused").read_bytes() == b"cut"
-    assert said[2].endswith(f"renaming it to {NAMES[1]}.refused")
+    assert messages[2].endswith(f"renaming it to {NAMES[1]}.refused")
 
 
 @needs_data
@@ -232,9 +232,9 @@ def test_processes_that_start_together_fetch_once(tmp_path: Path) -> None:
         subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE, text=True)
         for _ in range(3)
     ]
-    said = [process.communicate()[1] for process in processes]
+    messages = [process.communicate()[1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0]
-    assert "".join(said).count("verified and kept") == 1
+    assert "".join(messages).count("verified and kept") == 1
 
 
 def test_data_root_is_the_argument_then_the_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -126,10 +126,10 @@ def _find_resolutions(metrics: Mapping[str, Metric], records: Records, values: p
         size = sizes.get(metric.split)
         if metric.scale != "fraction" or not size:
             continue
-        found = values[values.metric == name].dropna(subset="value")
-        counts = found.value.to_numpy(dtype=float) * size
+        recorded = values[values.metric == name].dropna(subset="value")
+        counts = recorded.value.to_numpy(dtype=float) * size
         multiples = np.allclose(counts, np.round(counts), rtol=0, atol=1e-6 * size)
-        if len(found) and (multiples or found.groupby(["level", "seed"]).value.last().isin((0.0, 1.0)).all()):
+        if len(recorded) and (multiples or recorded.groupby(["level", "seed"]).value.last().isin((0.0, 1.0)).all()):
             resolution[name] = 1 / size
     return resolution
 

@@ -70,9 +70,9 @@ def collect_notes(assessment: Assessment, findings: Sequence[Finding]) -> dict[s
     tried = [int(i) for i in table.index[table.n_runs > 0]]
     notes["failed"] = {i: f"{table.n_failed[i]} of {table.n_runs[i]}" for i in tried}
     for claim, heading in (("trains_stably", "training"), ("still_improving", "at the end")):
-        asked = [finding for finding in findings if finding.claim == claim]
-        if any(finding.verdict != "not testable" for finding in asked):
-            notes[heading] = {finding.arguments["level"]: finding.word for finding in asked}
+        of_claim = [finding for finding in findings if finding.claim == claim]
+        if any(finding.verdict != "not testable" for finding in of_claim):
+            notes[heading] = {finding.arguments["level"]: finding.word for finding in of_claim}
     return notes
 
 

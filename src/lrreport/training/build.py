@@ -45,7 +45,7 @@ def start_optimizers(setup: Setup, networks: Networks, learning_rate: float, cod
         make = import_function("optimizer", setup.optimizer.name, code_folder)
         options = setup.optimizer.options
         return OptimizerGroup(
-            [make(list(one.parameters()), learning_rate, **options) for one in networks.body.networks]
+            [make(list(network.parameters()), learning_rate, **options) for network in networks.body.networks]
         )
     return OptimizerGroup([make_optimizer(setup, networks.parameters(), learning_rate)])
 
@@ -61,10 +61,10 @@ def choose_losses(setup: Setup, targets: Tensor, code_folder: str = "") -> tuple
         separate = apply_separately(lambda outputs, targets: own(outputs, targets, **loss.options))
         return separate, separate
     if isinstance(loss, CrossEntropy) == targets.is_floating_point():
-        kind, other = (
+        kind, remedy = (
             ("numbers", '"mse" or "l1"') if targets.is_floating_point() else ("class labels", '"cross_entropy"')
         )
-        raise LrreportError(f"loss = {loss.name!r}: the targets of {setup.dataset} are {kind}; set loss = {other}")
+        raise LrreportError(f"loss = {loss.name!r}: the targets of {setup.dataset} are {kind}; set loss = {remedy}")
     if isinstance(loss, SquaredError):
         return average_outputs(mse_loss), average_outputs(mse_loss)
     if isinstance(loss, AbsoluteError):

@@ -85,8 +85,8 @@ def _read(folder: Path, key: str) -> dict[str, Any] | None:
 def _is_whole(path: Path) -> bool:
     try:
         with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        return found == path.with_suffix(".sha256").read_text(encoding="ascii")
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return digest == path.with_suffix(".sha256").read_text(encoding="ascii")
     except (OSError, ValueError):
         return False
 

@@ -122,7 +122,7 @@ def prepare(dataset: Dataset, input_range: tuple[float, float] = (-1.0, 1.0)) ->
     """Return all that the data of a study consist of, as tensors and plain values."""
     inputs = {"train": dataset.train_inputs, "test": dataset.test_inputs}
     return {
-        **{f"{name} inputs": scale_pixels(one, input_range) for name, one in inputs.items()},
+        **{f"{name} inputs": scale_pixels(part, input_range) for name, part in inputs.items()},
         "train targets": dataset.train_targets,
         "test targets": dataset.test_targets,
         "equal": count_equal(inputs),
@@ -187,11 +187,11 @@ def share_out(size: int, counts: Sequence[int]) -> list[int]:
     exact = [size * count / sum(counts) for count in counts]
     shares = [min(max(1, int(share)), count - 1) for share, count in zip(exact, counts, strict=True)]
     while sum(shares) < size:
-        place = max((p for p in range(len(counts)) if shares[p] < counts[p] - 1), key=lambda p: exact[p] - shares[p])
-        shares[place] += 1
+        furthest = max((i for i in range(len(counts)) if shares[i] < counts[i] - 1), key=lambda i: exact[i] - shares[i])
+        shares[furthest] += 1
     while sum(shares) > size:
-        place = min((p for p in range(len(counts)) if shares[p] > 1), key=lambda p: exact[p] - shares[p])
-        shares[place] -= 1
+        furthest = min((i for i in range(len(counts)) if shares[i] > 1), key=lambda i: exact[i] - shares[i])
+        shares[furthest] -= 1
     return shares
 
 

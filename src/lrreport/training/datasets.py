@@ -83,6 +83,6 @@ def _read_batches(contents: list[bytes]) -> list[Tensor]:
     They are pickles, which are safe to read since their digests are the published ones.
     """
     batches: list[dict[str, Any]] = [pickle.loads(content, encoding="latin1") for content in contents]
-    *train, test = [(torch.as_tensor(one["data"]), torch.as_tensor(one["labels"])) for one in batches]
+    *train, test = [(torch.as_tensor(batch["data"]), torch.as_tensor(batch["labels"])) for batch in batches]
     images, labels = (torch.cat(parts) for parts in zip(*train, strict=True))
     return [images.reshape(-1, 3, 32, 32), labels, test[0].reshape(-1, 3, 32, 32), test[1]]

@@ -77,14 +77,11 @@ def fit_seeds(
         fits = [Fit(seed) for seed in splits.seeds]
         untrained = score_train(networks, splits, loss)
         running: Scores = {name: values for name, values in untrained.items() if name in RUNNING}
-        rows = make_rows(train=running, val=score_validation(networks, splits, loss))
-        for fit, row in zip(fits, rows, strict=True):
-            if not is_finite(row):
-                raise LrreportError("the loss of the untrained network is not finite: check its outputs, loss and data")
-            fit.history.append(row)
-            fit.cpu_seconds.append(0.0)
+        add_rows(fits, make_rows(train=running, val=score_validation(networks, splits, loss)))
+        if any(fit.reason for fit in fits):
+            raise LrreportError("the loss of the untrained network is not finite: check its outputs, loss and data")
         losses = []
-        for epoch in range(1, training.epochs + 1):
+        for _ in range(training.epochs):
             started = time.process_time()
             step_losses, running = train_epoch(
                 networks, optimizer, schedule, training_loss, splits.train, splits.train_index, training.batch_size,
@@ -92,23 +89,15 @@ def fit_seeds(
             )  # fmt: skip
             seconds = (time.process_time() - started) / len(fits)
             losses.append(step_losses)
-            rows = make_rows(train=running, val=score_validation(networks, splits, loss))
-            for place, (fit, row) in enumerate(zip(fits, rows, strict=True)):
-                if fit.reason:  # it has diverged or stopped
-                    continue
-                if not is_finite(row):
-                    fit.status, fit.reason = "diverged", f"a value was not finite in epoch {epoch}"
-                    continue
-                fit.history.append(row)
-                fit.cpu_seconds.append(seconds)
-                stopper.observe(fit, place, networks)
+            add_rows(fits, make_rows(train=running, val=score_validation(networks, splits, loss)), seconds)
+            stopper.observe(fits, networks)
             on_epoch()
             if all(fit.reason for fit in fits):  # nothing is left to train
                 break
         finish_fits(fits, networks, splits, loss, stopper)
-    steps = torch.stack(losses, dim=1)  # (n_seeds, n_epochs, n_steps per epoch)
-    for fit, row_losses in zip(fits, steps, strict=True):
-        seen = row_losses[: fit.n_epochs + (fit.status == "diverged")].flatten()  # with the epoch that broke
+    by_seed = torch.stack(losses, dim=1)  # (n_seeds, n_epochs, n_steps per epoch)
+    for fit, seed_losses in zip(fits, by_seed, strict=True):
+        seen = seed_losses[: fit.n_epochs + (fit.status == "diverged")].flatten()  # with the epoch that broke
         fit.step_losses = seen[: int(seen.isfinite().long().cumprod(0).sum())]
     return fits
 
@@ -130,7 +119,9 @@ def train_epoch(
     (n_networks, n_steps) float32, and the means over all examples seen of the loss and, for classes, the accuracy.
     """
     networks.train()
-    order = torch.stack([own[torch.randperm(len(own), generator=one)] for own, one in zip(index, orders, strict=True)])
+    order = torch.stack(
+        [own[torch.randperm(len(own), generator=generator)] for own, generator in zip(index, orders, strict=True)]
+    )
     order = order.to(split.targets.device)  # (n_networks, n)
     targets = split.targets[order]  # (n_networks, n[, n_outputs])
     losses, seen, sizes = [], [], []
@@ -163,9 +154,9 @@ def predict(networks: Networks, split: Split, index: Tensor | None = None) -> Te
     if index is None:
         chunks = split.inputs.split(1000)
     else:
-        chunks = (split.inputs[one.to(split.inputs.device)] for one in index.split(1000, dim=-1))
+        chunks = (split.inputs[part.to(split.inputs.device)] for part in index.split(1000, dim=-1))
     if index is None or index.dim() == 1:
-        chunks = (one.expand(networks.n_networks, *one.shape) for one in chunks)
+        chunks = (chunk.expand(networks.n_networks, *chunk.shape) for chunk in chunks)
     return torch.cat([networks(chunk) for chunk in chunks], dim=1)
 
 
@@ -195,8 +186,24 @@ def score_validation(networks: Networks, splits: Splits, measure: LossFunction) 
 
 def make_rows(**scores: Scores) -> list[Row]:
     """Return the scores of each network as a row of metrics: make_rows(val={"loss": …}) gives "val_loss"."""
-    columns = {f"{prefix}_{name}": values.tolist() for prefix, one in scores.items() for name, values in one.items()}
+    columns = {
+        f"{prefix}_{name}": values.tolist()
+        for prefix, split_scores in scores.items()
+        for name, values in split_scores.items()
+    }
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def add_rows(fits: Sequence[Fit], rows: Sequence[Row], seconds: float = 0.0) -> None:
+    """Add a row, and the CPU seconds of its epoch, to each fit that goes on; where it is not finite, the fit has diverged."""
+    for fit, row in zip(fits, rows, strict=True):
+        if fit.reason:  # it has diverged or stopped
+            continue
+        if is_finite(row):
+            fit.history.append(row)
+            fit.cpu_seconds.append(seconds)
+        else:
+            fit.status, fit.reason = "diverged", f"a value was not finite in epoch {len(fit.history)}"
 
 
 def is_finite(row: Row) -> bool:
@@ -223,25 +230,28 @@ class EarlyStopper:
                 )
             self.sign = metric.sign
 
-    def observe(self, fit: Fit, place: int, networks: Networks) -> None:
-        """Look at the last row of a fit; keep its weights if they are the best so far, and stop it if it is time."""
+    def observe(self, fits: Sequence[Fit], networks: Networks) -> None:
+        """Look at the last row of each fit that goes on; keep the best weights so far, and stop it if it is time."""
         if self.settings is None:
             return
-        values = [self.sign * row[self.settings.metric] for row in fit.history[1:]]
-        if fit.best_epoch is None or values[-1] > values[fit.best_epoch - 1]:
-            fit.best_epoch, self.best[place] = len(values), networks.copy_state(place)
-        if len(values) - fit.best_epoch >= self.settings.patience:
-            self.last[place] = networks.copy_state(place)
-            epochs = f"{self.settings.patience} epoch{'s' if self.settings.patience > 1 else ''}"
-            fit.reason = f"stopped after epoch {len(values)}: {self.settings.metric} had not improved for {epochs}"
+        for index, fit in enumerate(fits):
+            if fit.reason:
+                continue
+            values = [self.sign * row[self.settings.metric] for row in fit.history[1:]]
+            if fit.best_epoch is None or values[-1] > values[fit.best_epoch - 1]:
+                fit.best_epoch, self.best[index] = len(values), networks.copy_state(index)
+            if len(values) - fit.best_epoch >= self.settings.patience:
+                self.last[index] = networks.copy_state(index)
+                epochs = f"{self.settings.patience} epoch{'s' if self.settings.patience > 1 else ''}"
+                fit.reason = f"stopped after epoch {len(values)}: {self.settings.metric} had not improved for {epochs}"
 
 
 def finish_fits(
     fits: Sequence[Fit], networks: Networks, splits: Splits, loss: LossFunction, stopper: EarlyStopper
 ) -> None:
     """Score each network on all splits with the weights of its last epoch, and with early stopping of its best."""
-    for place, state in stopper.last.items():
-        networks.load_state(place, state)
+    for index, state in stopper.last.items():
+        networks.load_state(index, state)
     outputs = predict(networks, splits.test)
     test = score_outputs(outputs, splits.test.targets, loss)
     rows = make_rows(final_train=score_train(networks, splits, loss), test=test)
@@ -252,8 +262,8 @@ def finish_fits(
             fit.status, fit.reason = "diverged", fit.reason or "a final value was not finite"
     if not stopper.best:
         return
-    for place, state in stopper.best.items():
-        networks.load_state(place, state)
+    for index, state in stopper.best.items():
+        networks.load_state(index, state)
     best = make_rows(final_train=score_train(networks, splits, loss), test=score(networks, splits.test, loss))
     for fit, row in zip(fits, best, strict=True):
         if fit.status != "diverged" and is_finite(row):

@@ -39,10 +39,10 @@ class ParallelLinear(nn.Module):
         self.bias = nn.Parameter(torch.zeros(len(generators), 1, round_up(n_out)))
         # Uniform within ± 1/√n_in, PyTorch's own initialisation of a linear layer, but drawn from the generator of each
         # network, so that nothing else in the process can change it.
-        for place, generator in enumerate(generators):
+        for index, generator in enumerate(generators):
             for parameter, n_rows in ((self.weight, n_in), (self.bias, 1)):
                 drawn = torch.empty(n_rows, n_out).uniform_(-(n_in**-0.5), n_in**-0.5, generator=generator)
-                parameter.data[place, :n_rows, :n_out] = drawn
+                parameter.data[index, :n_rows, :n_out] = drawn
 
     @property
     def n_padding(self) -> int:
@@ -73,7 +73,7 @@ class ParallelDropout(nn.Module):
         """Return the inputs (n_networks, n, n_features) with a share of them 0 and the others scaled up, in training."""
         if not self.training:
             return inputs
-        kept = [torch.rand(inputs.shape[1:], generator=one) >= self.share for one in self.generators]
+        kept = [torch.rand(inputs.shape[1:], generator=generator) >= self.share for generator in self.generators]
         return inputs * torch.stack(kept).to(inputs.device) / (1 - self.share)
 
     def extra_repr(self) -> str:
@@ -143,19 +143,19 @@ class NetworkStack(nn.Module):
         """Return the outputs of each network for its inputs (n_networks, n, …): (n_networks, n, n_outputs)."""
         pairs = list(zip(self.networks, map(align, inputs), strict=True))
         if not self.training:
-            return torch.stack([network(one) for network, one in pairs])
+            return torch.stack([network(examples) for network, examples in pairs])
         device = inputs.device if inputs.is_cuda else None
         self.states = self.states or [start_noise(generator, device) for generator in self.generators]
         outputs = []
         with torch.random.fork_rng(devices=[] if device is None else [device]):
-            for place, (network, one) in enumerate(pairs):
-                on_cpu, on_gpu = self.states[place]
+            for index, (network, examples) in enumerate(pairs):
+                on_cpu, on_gpu = self.states[index]
                 torch.set_rng_state(on_cpu)
                 if on_gpu is not None:
                     torch.cuda.set_rng_state(on_gpu, device)  # type: ignore[arg-type]
-                outputs.append(_AlignGradient.apply(network(one)))  # type: ignore[no-untyped-call]
+                outputs.append(_AlignGradient.apply(network(examples)))  # type: ignore[no-untyped-call]
                 on_gpu = None if device is None else torch.cuda.get_rng_state(device)
-                self.states[place] = torch.get_rng_state(), on_gpu
+                self.states[index] = torch.get_rng_state(), on_gpu
         return torch.stack(outputs)
 
 
@@ -186,21 +186,21 @@ class Networks(nn.Module):
         wider = self.precision == "float64" and inputs.is_floating_point()
         return self.body(inputs.double() if wider else inputs)  # type: ignore[no-any-return]
 
-    def list_tensors(self, place: int) -> list[Tensor]:
+    def list_tensors(self, index: int) -> list[Tensor]:
         """Return the weights and buffers of a network, sharing memory with it."""
         if isinstance(self.body, NetworkStack):
-            return list(self.body.networks[place].state_dict().values())
-        return [one[place] for one in self.state_dict().values()]
+            return list(self.body.networks[index].state_dict().values())
+        return [tensor[index] for tensor in self.state_dict().values()]
 
-    def copy_state(self, place: int) -> list[Tensor]:
+    def copy_state(self, index: int) -> list[Tensor]:
         """Return a copy of the weights and buffers of a network."""
-        return [one.clone() for one in self.list_tensors(place)]
+        return [tensor.clone() for tensor in self.list_tensors(index)]
 
-    def load_state(self, place: int, state: Sequence[Tensor]) -> None:
+    def load_state(self, index: int, state: Sequence[Tensor]) -> None:
         """Give a network the weights and buffers that `copy_state` returned."""
         with torch.no_grad():
-            for one, kept in zip(self.list_tensors(place), state, strict=True):
-                one.copy_(kept)
+            for tensor, kept in zip(self.list_tensors(index), state, strict=True):
+                tensor.copy_(kept)
 
     def clip_gradients(self, clip_norm: float) -> None:
         """Scale the gradients of each network down to this norm over all its parameters where theirs is larger."""
@@ -208,7 +208,7 @@ class Networks(nn.Module):
             for network in self.body.networks:
                 nn.utils.clip_grad_norm_(network.parameters(), clip_norm)
             return
-        gradients = [one.grad for one in self.parameters() if one.grad is not None]
+        gradients = [parameter.grad for parameter in self.parameters() if parameter.grad is not None]
         squares = [gradient.flatten(1).square().sum(1) for gradient in gradients]  # each (n_networks,)
         norms = sum(squares[1:], squares[0]).sqrt()  # added in turn: in the same order whatever the neighbours
         factors = (clip_norm / (norms + 1e-6)).clamp(max=1)  # (n_networks,), as torch.nn.utils has it

@@ -55,9 +55,13 @@ def make_schedule(
     n_steps = steps_per_epoch * training.epochs
     if isinstance(training.schedule, OneCycle):  # Smith and Topin, 2019
         cycle: dict[str, Any] = {"total_steps": n_steps + 1, "cycle_momentum": False}
-        return OptimizerGroup([lr_scheduler.OneCycleLR(one, training.learning_rate, **cycle) for one in optimizers])
+        return OptimizerGroup(
+            [lr_scheduler.OneCycleLR(optimizer, training.learning_rate, **cycle) for optimizer in optimizers]
+        )
     factor = make_factor(training, n_steps, steps_per_epoch, code_folder)
-    return OptimizerGroup([lr_scheduler.LambdaLR(one, factor) for one in optimizers] if factor is not None else [])
+    return OptimizerGroup(
+        [lr_scheduler.LambdaLR(optimizer, factor) for optimizer in optimizers] if factor is not None else []
+    )
 
 
 def make_factor(training: Training, n_steps: int, steps_per_epoch: int, code_folder: str = "") -> Factor | None:

@@ -52,9 +52,9 @@ function unpack(data) {
 }
 
 function getCurve(study, run, metric, axis) {
-  const place = study.axisNames.indexOf(axis);
-  const found = (run.curves.get(metric) || []).find((curve) => curve.grids[place] >= 0);
-  return found ? { x: study.grids[found.grids[place]], y: found.y, low: found.low, high: found.high } : null;
+  const index = study.axisNames.indexOf(axis);
+  const curve = (run.curves.get(metric) || []).find(({ grids }) => grids[index] >= 0);
+  return curve ? { x: study.grids[curve.grids[index]], y: curve.y, low: curve.low, high: curve.high } : null;
 }
 
 const getFinal = (study, run, metric) => (metric < study.nFinal ? study.finals[run.index * study.nFinal + metric] : NaN);
@@ -276,8 +276,8 @@ function averageLines(study, lines, kind) {
   low.fill(Infinity);
   high.fill(-Infinity);
   const columns = lines.map((line) => (shared ? line.y : Float64Array.from(x, (at) => interpolate(line.x, line.y, at))));
-  columns.forEach((values, place) => {
-    const { low: lowest, high: highest } = shared && lines[place].low ? lines[place] : { low: values, high: values };
+  columns.forEach((values, index) => {
+    const { low: lowest, high: highest } = shared && lines[index].low ? lines[index] : { low: values, high: values };
     for (let i = 0; i < values.length; i += 1) {
       const value = values[i];
       if (!Number.isFinite(value)) continue;

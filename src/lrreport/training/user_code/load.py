@@ -71,10 +71,10 @@ def _refuse_shadowed(setting: str, path: str, folder: str) -> None:
         if not folder or "." in name or not file.is_relative_to(folder):
             continue
         spec = PathFinder.find_spec(name, elsewhere)
-        other = spec.origin if spec else "one of Python's own" if name in sys.stdlib_module_names else None
-        if other and not (Path(other).exists() and file.samefile(other)):
+        origin = spec.origin if spec else "one of Python's own" if name in sys.stdlib_module_names else None
+        if origin and not (Path(origin).exists() and file.samefile(origin)):
             raise LrreportError(
-                f"{setting} = {path!r}: {file} is hidden by another module of that name, {other}; rename yours"
+                f"{setting} = {path!r}: {file} is hidden by another module of that name, {origin}; rename yours"
             )
 
 

@@ -15,8 +15,8 @@ PROMPT, NOTHING, AGAIN = 0.4, 1.0, 8.0  # seconds
 RUNS = 5  # readings of what takes less than a second, for each repetition of the rest
 
 
-def measure_commands(study: Study, folder: Path, n: int) -> Iterator[Row]:
-    """Yield the rows on commands; `folder` holds a report left by `measure_studies`."""
+def measure_commands(study: Study, folder: Path, n: int, short: bool = False) -> Iterator[Row]:
+    """Yield the rows on commands; `folder` holds a report left by `measure_studies`; the short form takes a reading of each."""
     options = (str(folder / "outputs.toml"), "--name", study.name, "--outputs", str(folder / "outputs"))
 
     def render_again() -> None:
@@ -34,5 +34,5 @@ def measure_commands(study: Study, folder: Path, n: int) -> Iterator[Row]:
         "make report with nothing to do": (do_nothing, NOTHING),
     }
     for name, (call, target) in calls.items():
-        yield Row(name, "", "seconds", tuple(take_turns({name: call}, RUNS * n)[name]), target)
+        yield Row(name, "", "seconds", tuple(take_turns({name: call}, 1 if short else RUNS * n)[name]), target)
     yield Row("report after a change of wording", "", "seconds", tuple(take_turns({"": render_again}, n)[""]), AGAIN)

@@ -57,7 +57,7 @@ def _measure_everything(folder: Path, n: int, short: bool) -> Iterator[Row]:
         study = parse_study({"name": "made", "vary": vary, "fixed": fixed, "seeds": [0]}, "short study")
     yield from measure_loops(training, n_seeds, n, SHORT_IMAGES if short else None)
     yield from measure_studies(study, folder, n, SHORT_IMAGES if short else None)
-    yield from measure_commands(study, folder, n)
+    yield from measure_commands(study, folder, n, short)
     yield from growth.measure_growth(folder / "growth", n, SHORT_RUNS if short else growth.N_RUNS)
 
 

@@ -121,6 +121,7 @@ def test_examples_of_study_files_are_valid(repository: Path) -> None:
         check_published_claims(study)
 
 
+@pytest.mark.slow
 def test_the_example_of_custom_functions_passes_their_checks(repository: Path, tmp_path: Path) -> None:
     [module], [study] = (read_blocks(repository / "docs/your-own.md", language) for language in ("python", "toml"))
     for folder, code in (("right", module), ("wrong", module.replace("width, n_outputs)", "width, n_outputs + 1)"))):

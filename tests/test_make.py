@@ -129,6 +129,7 @@ def test_settings_of_a_configuration_file_of_pip_that_install_nothing_are_overru
     assert done.stdout.split() == ["False", "False", "3"]
 
 
+@pytest.mark.slow
 def test_a_finished_set_up_is_not_repeated_and_a_changed_lock_is(clone: Path) -> None:
     mark_as_set_up(clone)
     assert make(clone, "setup").stderr == ""
@@ -150,6 +151,7 @@ def test_a_finished_set_up_is_not_repeated_and_a_changed_lock_is(clone: Path) ->
     assert [path.name for path in clone.glob(".venv-*")] == [".venv-setup.log"]
 
 
+@pytest.mark.slow
 def test_no_network_is_one_line(clone: Path) -> None:
     done = make(
         clone,

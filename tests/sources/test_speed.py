@@ -10,19 +10,19 @@ import pytest
 
 from lrreport.imports import import_runs
 from lrreport.record.contents import CONTENTS
-from lrreport.sources import inspect, write_study
 from lrreport.study.load import load_study
 
 MEASURE = """
 import sys, time
 from pathlib import Path
-from lrreport.sources import inspect
+from lrreport.sources import inspect, write_study
 start = time.monotonic()
 imported = inspect(Path(sys.argv[1]))
 seconds = time.monotonic() - start
 # Not ru_maxrss, which begins at what the parent process used.
 peak = next(int(line.split()[1]) / 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))
 print(seconds, peak, len(imported.runs), len(imported.history))
+Path(sys.argv[1]).with_suffix(".toml").write_text(write_study(imported, Path(sys.argv[1]).name))
 """
 REPORT = """
 import sys, time
@@ -64,32 +64,39 @@ def write_runs(folder: Path, many: bool) -> None:
 
 @pytest.fixture(scope="module")
 def thousand_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("thousand") / "logs"
+    folder = tmp_path_factory.mktemp("thousand") / "files"
     folder.mkdir()
     write_runs(folder, many=True)
     return folder
 
 
-@pytest.fixture
-def single_file(tmp_path: Path) -> Path:
-    write_runs(tmp_path, many=False)
-    return tmp_path
+@pytest.fixture(scope="module")
+def inspected(thousand_files: Path) -> list[float]:
+    """Seconds, memory and counts of a look at these files, whose study then lies beside them."""
+    return run(MEASURE, thousand_files)
+
+
+@pytest.fixture(scope="module")
+def inspected_as_one(tmp_path_factory: pytest.TempPathFactory) -> list[float]:
+    """The same of a single file with all runs."""
+    folder = tmp_path_factory.mktemp("thousand") / "file"
+    folder.mkdir()
+    write_runs(folder, many=False)
+    return run(MEASURE, folder)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("logs", ["thousand_files", "single_file"])
+@pytest.mark.parametrize("logs", ["inspected", "inspected_as_one"])
 def test_a_thousand_runs(request: pytest.FixtureRequest, logs: str) -> None:
-    seconds, megabytes, n_runs, n_points = run(MEASURE, request.getfixturevalue(logs))
+    seconds, megabytes, n_runs, n_points = request.getfixturevalue(logs)
     assert (n_runs, n_points) == (1000, 5_000_000)
     assert seconds <= 60
     assert megabytes <= 1500
 
 
 @pytest.mark.slow
-def test_a_report_on_a_thousand_imported_runs(tmp_path: Path, thousand_files: Path) -> None:
-    file = thousand_files.with_name("thousand.toml")
-    file.write_text(write_study(inspect(thousand_files), "logs"))
-    study, folder = load_study(file), tmp_path / "report"
+def test_a_report_on_a_thousand_imported_runs(tmp_path: Path, thousand_files: Path, inspected: list[float]) -> None:
+    study, folder = load_study(thousand_files.with_suffix(".toml")), tmp_path / "report"
     folder.mkdir()
     (folder / CONTENTS).write_text(import_runs(study, folder).to_text())
     seconds, megabytes, n_runs = run(REPORT, folder)

@@ -123,7 +123,7 @@ def wait_for_epochs(cluster: Any, sweep: Sweep, n_runs: int) -> None:
 
 
 def test_the_quick_study_is_the_same_to_the_bit(tmp_path: Path, cluster: Any, capsys: Any) -> None:
-    runs = plan_runs(load_study("studies/quick.toml"), data=DIGESTS["sample"])
+    runs = plan_runs(load_study("studies/quick.toml").with_changes(seeds=[0, 1], epochs=2), data=DIGESTS["sample"])
     here = Sweep(Store(tmp_path / "here/runs"), tmp_path / "here/failed")
     there = make_sweep(tmp_path / "there", cluster)
     assert there.run_all(runs) == {}

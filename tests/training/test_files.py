@@ -74,6 +74,7 @@ def test_debian_folder_is_unpacked_once(tmp_path: Path) -> None:
     assert len(messages) == 2
 
 
+@pytest.mark.slow
 @needs_data
 def test_torchvision_downloads_from_a_mirror(tmp_path: Path, mirror: str) -> None:
     source = Source("mirror", partial(download_with_torchvision, mirror=mirror))
@@ -261,6 +262,7 @@ def test_a_relative_data_root_is_made_absolute_for_later_processes(
     assert "LRREPORT_DATA" not in os.environ
 
 
+@pytest.mark.slow
 def test_a_download_imports_nothing_from_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("random", "torchvision", "json"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from the working folder')\n")

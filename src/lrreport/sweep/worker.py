@@ -54,8 +54,6 @@ def execute_task(task: dict[str, Any], kernel: "WaitingKernel | None" = None) ->
     os.environ.update(task["environment"])
     skip_address_grammar()
     import papermill
-    from nbclient.exceptions import DeadKernelError
-    from papermill.exceptions import PapermillExecutionError
     from traitlets.config import Config
 
     from lrreport.sweep.engine import ENGINE
@@ -78,18 +76,26 @@ def execute_task(task: dict[str, Any], kernel: "WaitingKernel | None" = None) ->
             kernel_manager_class=manager,
             config=Config({"KernelManager": describe_transport(private)}),
         )
-    except PapermillExecutionError as err:
+    except Exception as err:
+        return _describe_failure(err, manager.returncode, count_killed_for_memory() > n_killed)
+    return ""
+
+
+def _describe_failure(err: Exception, returncode: int | None, killed_for_memory: bool) -> str:
+    """Return why an execution failed whose kernel ended with this exit status, None if it has not."""
+    from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    if isinstance(err, PapermillExecutionError):
         cause = f"cell {err.exec_count} raised {err.ename}: {join_lines(err.evalue)[:500]}"
         return f"{cause}; out of memory, so run fewer at once with --jobs 1" if is_memory(cause) else cause
-    except DeadKernelError:
-        return describe_death(manager.returncode, killed_for_memory=count_killed_for_memory() > n_killed)
-    except OSError as err:
+    if isinstance(err, DeadKernelError):
+        return describe_death(returncode, killed_for_memory=killed_for_memory)
+    if isinstance(err, OSError):
         return describe_os_error(err)
-    except Exception as err:
-        if manager.returncode is not None:  # it ended before it answered
-            return f"its kernel did not start ({describe_end(manager.returncode)})"
-        return f"{type(err).__name__}: {join_lines(err)}"
-    return ""
+    if returncode is not None:  # it ended before it answered
+        return f"its kernel did not start ({describe_end(returncode)})"
+    return f"{type(err).__name__}: {join_lines(err)}"
 
 
 def make_manager_class(kernel: "WaitingKernel | None") -> Any:

@@ -13,7 +13,8 @@ from lrreport.project import find_notebook
 from lrreport.record.provenance import TRAINING_NOTEBOOK
 from lrreport.record.store import Store
 from lrreport.study.study import Study
-from lrreport.sweep.execute import execute_notebook
+from lrreport.sweep.execute import Limits, execute_notebook
+from lrreport.sweep.fork_server import ForkServer
 from lrreport.sweep.run import Sweep
 from lrreport.training.files import find_data_root
 from lrreport.workflow import Workflow
@@ -92,7 +93,9 @@ def make_sweep(study: Study, folder: Path, n_jobs: int | None) -> Callable[[], N
     def run() -> None:
         shutil.rmtree(folder, ignore_errors=True)
         runs = Workflow(study, folder).list_runs()
-        failures = Sweep(Store(folder / "runs"), folder / "failed").run_all(runs, n_jobs)
+        with ForkServer() as server:  # as the command does
+            sweep = Sweep(Store(folder / "runs"), folder / "failed", Limits(server=server))
+            failures = sweep.run_all(runs, n_jobs)
         if failures:
             raise RuntimeError(f"runs failed: {failures}")
 

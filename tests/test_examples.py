@@ -13,6 +13,8 @@ from lrreport.errors import LrreportError
 from lrreport.new import write_new
 from lrreport.preflight import check_execution
 from lrreport.study.load import load_study
+from lrreport.sweep.execute import Limits
+from lrreport.sweep.fork_server import ForkServer
 from lrreport.sweep.run import Sweep
 from lrreport.training.user_code.load import import_function
 from lrreport.workflow import Workflow
@@ -87,7 +89,9 @@ def test_an_example_runs_where_it_is_copied_to(repository: Path, tmp_path: Path,
         return
     else:
         work = Workflow(read, copy / "outputs")
-        assert Sweep(work.store, tmp_path / "failed").run_all(work.list_runs(), 2) == {}
+        with ForkServer() as server:
+            sweep = Sweep(work.store, tmp_path / "failed", Limits(server=server))
+            assert sweep.run_all(work.list_runs(), 2) == {}
     records = list_runs(study)
     assert len(records) == 2 * len(read.levels)
     assert all(bool(record["description"]["class_names"]) == has_classes for record in records)

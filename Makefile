@@ -67,7 +67,7 @@ pdf: setup ## make the report on STUDY as above, and print it to report.pdf wher
 lab: setup ## open the notebooks in JupyterLab
 	@.venv/bin/python -m jupyter lab --notebook-dir=notebooks
 
-test: setup ## run the tests, the notebooks included (under 3 minutes)
+test: setup ## run the tests, the notebooks included (a few minutes)
 	@$(LRREPORT) data && .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --nbval --nbval-current-env notebooks tests
 
 test-slow: setup ## run the slow tests: faults, browser, whole studies

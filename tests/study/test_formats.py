@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrreport.study.formats import capitalize, format_rate, format_setting
+from lrreport.study.formats import capitalize, format_change, format_rate, format_setting
 
 
 @pytest.mark.parametrize(("rate", "text"), [
@@ -17,6 +17,13 @@ from lrreport.study.formats import capitalize, format_rate, format_setting
 def test_rates_are_written_as_people_do(rate: float, text: str) -> None:
     assert format_rate(rate) == text
     assert float(format_rate(rate)) == rate
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(1.84, "+1.8"), (-0.26, "−0.3"), (0.02, "0.0"), (-0.02, "0.0"), (0.0, "0.0")]
+)
+def test_a_change_has_a_sign_unless_it_rounds_to_zero(value: float, text: str) -> None:
+    assert format_change(value, 1) == text
 
 
 @pytest.mark.parametrize(("value", "text"), [

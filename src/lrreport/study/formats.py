@@ -33,6 +33,12 @@ def format_points(fraction: float, digits: int = 2) -> str:
     return _signed(100 * fraction, f".{digits}f")
 
 
+def format_change(value: float, digits: int) -> str:
+    """Return a change with its sign: 1.84 → "+1.8", -0.26 → "−0.3"; what rounds to zero has none: -0.02 → "0.0"."""
+    text = _signed(value, f"+.{digits}f")
+    return text if float(text.replace(MINUS, "-")) else text.lstrip("+")
+
+
 def format_number(value: float, digits: int = 4) -> str:
     """Return a number with `digits` decimals: 0.29687 → "0.2969"; from 100 on with four significant digits."""
     if abs(value) < 100 or not math.isfinite(value):

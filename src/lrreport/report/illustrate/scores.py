@@ -18,7 +18,7 @@ from lrreport.report.illustrate.curves import name_briefly
 from lrreport.report.load import RangeCurve
 from lrreport.report.table import Table
 from lrreport.report.tables.results import name_column
-from lrreport.study.formats import MINUS, capitalize, count_nouns, list_words
+from lrreport.study.formats import capitalize, count_nouns, format_change, list_words
 
 
 def show_scores(assessment: Assessment) -> Figure | None:
@@ -57,7 +57,7 @@ def show_classes(assessment: Assessment, errors: ClassErrors) -> Figure | None:
     if not shown:
         return None
     frame = pd.DataFrame({i: 100 * (errors.accuracy[i] - errors.accuracy[leader]) for i in shown})
-    texts = frame.map(lambda value: f"{value:+.1f}".replace("-", MINUS))
+    texts = frame.map(lambda value: format_change(value, 1))
     frame.columns = texts.columns = pd.Index([name_briefly(assessment.measurements, i) for i in shown])
     scores = [f"{100 * value:.1f}" for value in errors.accuracy[leader]]
     base, brief = assessment.measurements.levels[leader].name, name_briefly(assessment.measurements, leader)
